@@ -1,1 +1,16 @@
-//! Asgard.
+//! Asgard as a library.
+
+pub mod adapters;
+pub mod app;
+pub mod backends;
+pub mod config;
+#[cfg(feature = "contract")]
+pub mod contract;
+pub mod domain;
+pub mod error;
+#[cfg(feature = "http")]
+pub mod http;
+pub mod kernel;
+pub mod ports;
+
+pub use error::{Code, Error, Kind, Result};

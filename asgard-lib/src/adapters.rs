@@ -1,0 +1,1 @@
+//! Implementations of the ports that are not stores: keys, secrets, runners.

@@ -1,0 +1,1 @@
+//! Operations: each loads, authorises, decides and commits.

@@ -1,0 +1,1 @@
+//! The public test suite for the ports, and decorators that inject faults.

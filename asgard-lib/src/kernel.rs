@@ -1,0 +1,64 @@
+//! Words everyone shares: ids, money, time, text, pages and actors. Depends on nothing else in the crate.
+
+pub mod actor;
+pub mod id;
+pub mod money;
+pub mod page;
+pub mod secret;
+pub mod text;
+pub mod time;
+
+pub use actor::{Actor, Role};
+pub use id::*;
+pub use money::{Dollars, Usd};
+pub use page::{Cursor, Limit, Page};
+pub use secret::SecretText;
+pub use text::{DisplayName, Email, ResourceName, Slug, Username};
+pub use time::Timestamp;
+
+/// A value that did not parse: what it was for, and what is allowed. Never carries the value itself when that could be
+/// a secret; callers turn it into an [`crate::Error`] that names the field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed {
+    /// What was being parsed, for example `resource name`.
+    pub what: &'static str,
+    /// What is allowed, as a sentence fragment.
+    pub allowed: &'static str,
+}
+
+impl std::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "not a valid {}: expected {}", self.what, self.allowed)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// Serde and JSON Schema for a type that is text outside and parsed inside (`FromStr` in, `Display` out).
+macro_rules! text_serde {
+    ($name:ident, $pattern:expr, $description:expr) => {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn inline_schema() -> bool {
+                true
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "pattern": $pattern, "description": $description })
+            }
+        }
+    };
+}
+pub(crate) use text_serde;

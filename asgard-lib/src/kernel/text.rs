@@ -1,0 +1,133 @@
+//! Text that is parsed once and trusted afterwards.
+
+use super::{Malformed, text_serde};
+use std::{fmt, str::FromStr};
+
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $allowed:literal, $pattern:literal, $parse:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Malformed;
+            fn from_str(text: &str) -> Result<Self, Malformed> {
+                let parse: fn(&str) -> Option<String> = $parse;
+                parse(text).map(Self).ok_or(Malformed { what: $what, allowed: $allowed })
+            }
+        }
+
+        text_serde!($name, $pattern, $allowed);
+    };
+}
+
+fn is_label(text: &str, longest: usize) -> bool {
+    let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    text.len() <= longest
+        && text.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
+        && edge(text.bytes().last())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+text!(
+    /// A resource's name, unique per project and service. Becomes part of names in clouds, never of a path.
+    ResourceName, "resource name", "2 to 40 of a-z, 0-9 and -, starting with a letter and not ending with -",
+    "^[a-z][a-z0-9-]{0,38}[a-z0-9]$",
+    |text| (text.len() >= 2 && is_label(text, 40)).then(|| text.to_owned())
+);
+
+text!(
+    /// A short machine name: group keys, service ids, cloud names.
+    Slug, "name", "1 to 63 of a-z, 0-9 and -, starting with a letter and not ending with -",
+    "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$",
+    |text| is_label(text, 63).then(|| text.to_owned())
+);
+
+text!(
+    /// An e-mail address, lower-cased: people are matched by it.
+    Email, "e-mail address", "an address such as name@example.com, at most 254 characters",
+    "^[^@\\s]+@[^@\\s]+$",
+    |text| {
+        let text = text.trim();
+        let (local, domain) = text.rsplit_once('@')?;
+        let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"<>()[],;:\\\"@".contains(c);
+        let fits = !local.is_empty() && local.len() <= 64 && text.len() <= 254 && local.chars().all(plain);
+        let domain_ok = !domain.is_empty()
+            && domain.split('.').all(|l| !l.is_empty() && l.len() <= 63 && !l.starts_with('-') && !l.ends_with('-'))
+            && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+        (fits && domain_ok).then(|| text.to_lowercase())
+    }
+);
+
+text!(
+    /// A name for people to read: trimmed, one line.
+    DisplayName, "display name", "1 to 120 characters on one line",
+    "^\\S(.{0,118}\\S)?$",
+    |text| {
+        let text = text.trim();
+        let length = text.chars().count();
+        ((1..=120).contains(&length) && !text.chars().any(char::is_control)).then(|| text.to_owned())
+    }
+);
+
+text!(
+    /// A local account's name, lower-cased.
+    Username, "username", "1 to 64 of letters, digits and . _ @ + -, starting with a letter or digit",
+    "^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$",
+    |text| {
+        let ok = (1..=64).contains(&text.len())
+            && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@+-".contains(&b));
+        ok.then(|| text.to_ascii_lowercase())
+    }
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resource_names_never_look_like_paths() {
+        for good in ["a1", "my-bucket", "a0123456789012345678901234567890123456b9"] {
+            assert!(good.parse::<ResourceName>().is_ok(), "{good}");
+        }
+        for bad in ["", "a", "-a", "a-", "A1", "a/b", "..", "a\0b", "a b", "ä1", "a01234567890123456789012345678901234567890"] {
+            assert!(bad.parse::<ResourceName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn emails_are_lower_case_and_plain() {
+        assert_eq!("Ann@Corp.Example".parse::<Email>().map(|e| e.to_string()), Ok("ann@corp.example".into()));
+        for bad in ["", "ann", "@x", "a@", "a b@x.y", "a@x..y", "a@-x.y", "a\n@x.y", "a@x.y, b@x.y"] {
+            assert!(bad.parse::<Email>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn display_names_are_one_trimmed_line() {
+        assert_eq!("  Collab Editor ".parse::<DisplayName>().map(|n| n.to_string()), Ok("Collab Editor".into()));
+        for bad in ["", "   ", "a\nb", "a\0b", &"x".repeat(121)] {
+            assert!(bad.parse::<DisplayName>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What Asgard needs from the world, as small traits. Backends and adapters implement them; every implementation passes
+//! the same public suite in [`crate::contract`] (feature `contract`).
+
+pub mod blobs;
+pub mod kinds;
+pub mod records;
+pub mod runner;
+pub mod secrets;
+pub mod store;
+pub mod world;

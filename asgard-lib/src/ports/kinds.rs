@@ -1,0 +1,172 @@
+//! The kinds of record and their declared indexes, in one place with the queries they serve. A backend derives its tables
+//! and index entries from this; an index reads top-level text fields of the JSON body, and a record that lacks one of
+//! them is not in that index (sparse).
+
+/// A kind of record: one table in SQL, one key prefix elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Projects.
+    Project,
+    /// Project keys.
+    ProjectKey,
+    /// People with accounts.
+    User,
+    /// Sessions.
+    Session,
+    /// User tokens (PATs).
+    UserToken,
+    /// Requests.
+    Request,
+    /// Resources.
+    Resource,
+    /// Runs.
+    Run,
+    /// What is current for a resource: its Terraform state.
+    State,
+    /// Secrets' metadata.
+    Secret,
+    /// Secrets' ciphertexts and other sealed values, apart so that re-encryption never moves an ETag.
+    Sealed,
+    /// Wrapped data keys.
+    DataKey,
+    /// Segments of a run's log.
+    LogSegment,
+    /// Audit events.
+    AuditEvent,
+    /// Sealed blocks of audit events.
+    AuditBlock,
+    /// The head of a chain of audit blocks.
+    AuditHead,
+    /// Jobs.
+    Job,
+    /// Leases.
+    Lease,
+    /// Replies of creating calls, by idempotency key.
+    Idempotency,
+    /// Facts about the store itself: the oldest writer allowed, the keyring's layout.
+    Meta,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: &'static [Self] = &[
+        Self::Project,
+        Self::ProjectKey,
+        Self::User,
+        Self::Session,
+        Self::UserToken,
+        Self::Request,
+        Self::Resource,
+        Self::Run,
+        Self::State,
+        Self::Secret,
+        Self::Sealed,
+        Self::DataKey,
+        Self::LogSegment,
+        Self::AuditEvent,
+        Self::AuditBlock,
+        Self::AuditHead,
+        Self::Job,
+        Self::Lease,
+        Self::Idempotency,
+        Self::Meta,
+    ];
+
+    /// The name used for tables and key prefixes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Project => "project",
+            Self::ProjectKey => "project_key",
+            Self::User => "person",
+            Self::Session => "session",
+            Self::UserToken => "user_token",
+            Self::Request => "request",
+            Self::Resource => "resource",
+            Self::Run => "run",
+            Self::State => "state",
+            Self::Secret => "secret",
+            Self::Sealed => "sealed",
+            Self::DataKey => "data_key",
+            Self::LogSegment => "log_segment",
+            Self::AuditEvent => "audit_event",
+            Self::AuditBlock => "audit_block",
+            Self::AuditHead => "audit_head",
+            Self::Job => "job",
+            Self::Lease => "lease",
+            Self::Idempotency => "idempotency",
+            Self::Meta => "meta",
+        }
+    }
+}
+
+/// A declared index: records of `kind`, found by the text of `partition` and ordered by (`sort`, id).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Index {
+    /// Unique name; also the name of the SQL index.
+    pub name: &'static str,
+    /// What it indexes.
+    pub kind: Kind,
+    /// The body field whose text picks the partition; `None` puts every record of the kind into one.
+    pub partition: Option<&'static str>,
+    /// The body field that orders within the partition; `None` orders by id alone.
+    pub sort: Option<&'static str>,
+}
+
+macro_rules! indexes {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal, $kind:ident, $partition:expr, $sort:expr;)*) => {
+        $($(#[$doc])* pub static $constant: Index = Index { name: $name, kind: Kind::$kind, partition: $partition, sort: $sort };)*
+        /// Every declared index.
+        pub static INDEXES: &[&Index] = &[$(&$constant,)*];
+    };
+}
+
+indexes! {
+    /// All projects, for admins and finance.
+    PROJECTS = "project_all", Project, None, None;
+    /// Projects a person owns.
+    PROJECTS_BY_OWNER = "project_by_owner", Project, Some("owner"), None;
+    /// Projects a person manages.
+    PROJECTS_BY_MANAGER = "project_by_manager", Project, Some("manager"), None;
+    /// A project's keys, newest last.
+    KEYS_BY_PROJECT = "project_key_by_project", ProjectKey, Some("project"), Some("created_at");
+    /// All people.
+    USERS = "person_all", User, None, None;
+    /// A person's sessions.
+    SESSIONS_BY_USER = "session_by_user", Session, Some("user"), Some("created_at");
+    /// A person's tokens.
+    TOKENS_BY_USER = "user_token_by_user", UserToken, Some("user"), Some("created_at");
+    /// All requests, by time.
+    REQUESTS = "request_all", Request, None, None;
+    /// A project's requests.
+    REQUESTS_BY_PROJECT = "request_by_project", Request, Some("project"), None;
+    /// Requests that wait for a person: the approvals inbox. Present only while the request is pending.
+    REQUESTS_PENDING = "request_pending", Request, Some("inbox"), None;
+    /// A resource's requests.
+    REQUESTS_BY_RESOURCE = "request_by_resource", Request, Some("resource"), None;
+    /// A project's resources.
+    RESOURCES_BY_PROJECT = "resource_by_project", Resource, Some("project"), None;
+    /// A resource's runs, oldest first.
+    RUNS_BY_RESOURCE = "run_by_resource", Run, Some("resource"), None;
+    /// Runs that are not over, for recovery. Present only while they are open.
+    RUNS_OPEN = "run_open", Run, Some("open"), None;
+    /// A project's secrets by name.
+    SECRETS_BY_PROJECT = "secret_by_project", Secret, Some("project"), Some("name");
+    /// Everything encrypted under one data key, for rotation's sweep.
+    SEALED_BY_KEY = "sealed_by_key", Sealed, Some("data_key"), None;
+    /// Data keys.
+    DATA_KEYS = "data_key_all", DataKey, None, None;
+    /// A run's log segments in order.
+    LOG_BY_RUN = "log_segment_by_run", LogSegment, Some("run"), Some("position");
+    /// A project's audit events by time.
+    AUDIT_BY_PROJECT = "audit_event_by_project", AuditEvent, Some("project"), Some("at");
+    /// All audit events by day.
+    AUDIT_BY_DAY = "audit_event_by_day", AuditEvent, Some("day"), Some("at");
+    /// Audit events not yet in a block, by chain. Present only until the sealer has been.
+    AUDIT_PENDING = "audit_event_pending", AuditEvent, Some("unsealed"), Some("at");
+    /// Chains of audit blocks.
+    AUDIT_HEADS = "audit_head_all", AuditHead, None, None;
+    /// Jobs by shard and due time. Absent once a job is dead.
+    JOBS_DUE = "job_due", Job, Some("shard"), Some("due_at");
+    /// Jobs that gave up.
+    JOBS_DEAD = "job_dead", Job, Some("dead"), None;
+}

@@ -1,0 +1,210 @@
+//! The one place that turns bytes into types and back.
+
+use super::{
+    kinds::Kind,
+    store::{Draft, Found, Key, Position, Query, Record, Store, StoreError, Version},
+};
+use crate::{
+    error::{Code, Error, Result},
+    kernel::Timestamp,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+/// A type that is kept as a record.
+pub trait Entity: Serialize + DeserializeOwned + Send + Sync + Clone {
+    /// The kind of record.
+    const KIND: Kind;
+    /// The layout that this code writes.
+    const SCHEMA: u16 = 1;
+    /// What a person calls it, for messages.
+    const NOUN: &'static str;
+
+    /// The record's id.
+    fn record_id(&self) -> String;
+
+    /// After this moment the record may vanish.
+    fn expires_at(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Turns a body of an older layout into today's. The default knows only today's.
+    fn upcast(schema: u16, body: Map<String, Value>) -> Option<Map<String, Value>> {
+        (schema == Self::SCHEMA).then_some(body)
+    }
+}
+
+/// A typed record as it was read.
+#[derive(Clone, Debug)]
+pub struct Stored<T> {
+    /// What it says.
+    pub value: T,
+    /// The commit that wrote it.
+    pub version: Version,
+    /// When it was last noted.
+    pub noted_at: Option<Timestamp>,
+    body: String,
+}
+
+impl<T> std::ops::Deref for Stored<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// The key of the `T` with this id.
+pub fn key<T: Entity>(id: impl Into<String>) -> Key {
+    Key::new(T::KIND, id)
+}
+
+fn corrupt<T: Entity>(record: &Record, why: impl std::fmt::Display) -> Error {
+    Error::bug(format!("{} (schema {}) cannot be read as {}: {why}", record.key, record.schema, T::NOUN))
+}
+
+fn object(body: &str) -> Result<Map<String, Value>, serde_json::Error> {
+    serde_json::from_str(body)
+}
+
+/// Reads a record as a `T`.
+pub fn decode<T: Entity>(record: Record) -> Result<Stored<T>> {
+    let value = if record.schema == T::SCHEMA {
+        serde_json::from_str(&record.body).map_err(|e| corrupt::<T>(&record, e))?
+    } else {
+        let body = object(&record.body).map_err(|e| corrupt::<T>(&record, e))?;
+        let body = T::upcast(record.schema, body).ok_or_else(|| corrupt::<T>(&record, "this build does not know that layout"))?;
+        serde_json::from_value(Value::Object(body)).map_err(|e| corrupt::<T>(&record, e))?
+    };
+    Ok(Stored { value, version: record.version, noted_at: record.noted_at, body: record.body })
+}
+
+fn fields<T: Entity>(value: &T) -> Result<Map<String, Value>> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Err(Error::bug(format!("{} does not serialise as an object", T::NOUN))),
+        Err(e) => Err(Error::bug(e)),
+    }
+}
+
+/// A draft of a new record.
+pub fn draft<T: Entity>(value: &T) -> Result<Draft> {
+    let body = serde_json::to_string(value).map_err(Error::bug)?;
+    Ok(Draft { key: key::<T>(value.record_id()), schema: T::SCHEMA, body, expires_at: value.expires_at() })
+}
+
+/// A draft that replaces what was read: top-level fields that this build does not know are carried over.
+pub fn redraft<T: Entity>(read: &Stored<T>, value: &T) -> Result<Draft> {
+    let known = fields(&read.value)?;
+    let mut body = fields(value)?;
+    for (name, kept) in object(&read.body).map_err(Error::bug)? {
+        if !known.contains_key(&name) && !body.contains_key(&name) {
+            body.insert(name, kept);
+        }
+    }
+    let body = serde_json::to_string(&body).map_err(Error::bug)?;
+    Ok(Draft { key: key::<T>(value.record_id()), schema: T::SCHEMA, body, expires_at: value.expires_at() })
+}
+
+/// A typed page of an index.
+#[derive(Clone, Debug)]
+pub struct Listed<T> {
+    /// The records in order.
+    pub items: Vec<Stored<T>>,
+    /// Where the next page starts.
+    pub next: Option<Position>,
+}
+
+/// What a failed store means to the caller.
+pub fn store_error(error: StoreError) -> Error {
+    match error {
+        StoreError::Unavailable(_) | StoreError::Unknown(_) => {
+            Error::new(Code::StoreUnavailable, "The database cannot be reached just now. Try again in a moment.").retry_after(2).caused_by(error)
+        }
+        StoreError::Corrupt(_) => Error::bug(error),
+    }
+}
+
+/// Typed reads over any store. Reads here are for looking; an operation that decides reads through its transaction.
+#[allow(async_fn_in_trait, reason = "used on concrete types inside this crate and by embedders; the futures are Send for Send stores")]
+pub trait Records {
+    /// The record, if it is there.
+    fn read<T: Entity>(&self, id: &str) -> impl Future<Output = Result<Option<Stored<T>>>> + Send;
+    /// The records of these ids, in order.
+    fn read_many<T: Entity>(&self, ids: &[String]) -> impl Future<Output = Result<Vec<Option<Stored<T>>>>> + Send;
+    /// A page of an index.
+    fn list<T: Entity>(&self, query: &Query) -> impl Future<Output = Result<Listed<T>>> + Send;
+}
+
+impl Records for dyn Store {
+    async fn read<T: Entity>(&self, id: &str) -> Result<Option<Stored<T>>> {
+        let mut found = self.get_many(&[key::<T>(id)]).await.map_err(store_error)?;
+        found.pop().flatten().map(decode).transpose()
+    }
+
+    async fn read_many<T: Entity>(&self, ids: &[String]) -> Result<Vec<Option<Stored<T>>>> {
+        let mut out = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(100) {
+            let keys: Vec<Key> = chunk.iter().map(|id| key::<T>(id.as_str())).collect();
+            for record in self.get_many(&keys).await.map_err(store_error)? {
+                out.push(record.map(decode).transpose()?);
+            }
+        }
+        Ok(out)
+    }
+
+    async fn list<T: Entity>(&self, query: &Query) -> Result<Listed<T>> {
+        if query.index.kind != T::KIND {
+            return Err(Error::bug(format!("index {} does not hold {}", query.index.name, T::NOUN)));
+        }
+        let Found { records, next } = self.query(query).await.map_err(store_error)?;
+        Ok(Listed { items: records.into_iter().map(decode).collect::<Result<_>>()?, next })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{CommitId, id::TimeOrdered};
+
+    #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+    struct Thing {
+        id: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    }
+
+    impl Entity for Thing {
+        const KIND: Kind = Kind::Meta;
+        const SCHEMA: u16 = 2;
+        const NOUN: &'static str = "thing";
+        fn record_id(&self) -> String {
+            self.id.clone()
+        }
+        fn upcast(schema: u16, mut body: Map<String, Value>) -> Option<Map<String, Value>> {
+            (schema == 1).then(|| {
+                if let Some(old) = body.remove("remark") {
+                    body.insert("note".into(), old);
+                }
+                body
+            })
+        }
+    }
+
+    fn record(schema: u16, body: &str) -> Record {
+        let version = CommitId::build(Timestamp::from_millis(0), [0; 10]);
+        Record { key: key::<Thing>("x"), version, schema, body: body.into(), expires_at: None, noted_at: None }
+    }
+
+    #[test]
+    fn unknown_fields_survive_a_rewrite_and_cleared_ones_do_not_return() {
+        let read = decode::<Thing>(record(2, r#"{"id":"x","note":"old","later":{"a":1}}"#)).unwrap();
+        let draft = redraft(&read, &Thing { id: "x".into(), note: None }).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&draft.body).unwrap(), serde_json::json!({"id": "x", "later": {"a": 1}}));
+    }
+
+    #[test]
+    fn older_layouts_are_read_and_newer_ones_refused() {
+        assert_eq!(decode::<Thing>(record(1, r#"{"id":"x","remark":"r"}"#)).unwrap().note.as_deref(), Some("r"));
+        assert_eq!(decode::<Thing>(record(3, r#"{"id":"x"}"#)).unwrap_err().code(), Code::Bug);
+    }
+}
