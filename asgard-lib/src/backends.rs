@@ -1,1 +1,5 @@
 //! Stores: memory, SQLite, PostgreSQL.
+
+pub mod memory;
+
+pub use memory::MemoryStore;

@@ -1,6 +1,8 @@
 //! The kinds of record and their declared indexes, in one place with the queries they serve. A backend derives its tables
 //! and index entries from this; an index reads top-level text fields of the JSON body, and a record that lacks one of
-//! them is not in that index (sparse).
+//! them is not in that index (sparse). An indexed text holds at most [`Index::MAX_FIELD`] bytes and no U+0000.
+
+use serde_json::{Map, Value};
 
 /// A kind of record: one table in SQL, one key prefix elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,6 +112,25 @@ pub struct Index {
     pub partition: Option<&'static str>,
     /// The body field that orders within the partition; `None` orders by id alone.
     pub sort: Option<&'static str>,
+}
+
+impl Index {
+    /// The longest text that an indexed field may hold, in bytes: what every backend's index takes.
+    pub const MAX_FIELD: usize = 500;
+
+    /// Where a record with this body stands: its partition and the text it is ordered by. `None` when it is not in the
+    /// index, because a field is absent, null or no text.
+    pub fn entry(&self, body: &Map<String, Value>) -> Option<(String, Option<String>)> {
+        let text = |field: &str| body.get(field).and_then(Value::as_str).map(str::to_owned);
+        let partition = match self.partition {
+            Some(field) => text(field)?,
+            None => String::new(),
+        };
+        match self.sort {
+            Some(field) => Some((partition, Some(text(field)?))),
+            None => Some((partition, None)),
+        }
+    }
 }
 
 macro_rules! indexes {

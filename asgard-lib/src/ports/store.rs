@@ -15,7 +15,10 @@
 use super::kinds::{Index, Kind};
 use crate::kernel::{CommitId, Timestamp};
 use async_trait::async_trait;
-use std::fmt;
+use std::{fmt, time::Duration};
+
+/// How long a commit's marker is kept: a batch may be resubmitted for that long.
+pub const MARKERS_KEPT: Duration = Duration::from_hours(24);
 
 /// A record's version: the id of the commit that wrote it. The surfaces show it as ETag.
 pub type Version = CommitId;
@@ -87,7 +90,7 @@ pub enum Op {
     Claim { name: String, owner: String },
     /// Give up a name that `owner` holds.
     Release { name: String, owner: String },
-    /// Add `delta` to a counter, which starts at 0 and must end between `floor` and `ceiling`.
+    /// Add `delta` to a counter, which starts at 0 and must end between `floor` and `ceiling`, and within an `i64`.
     Count(Count),
 }
 
@@ -102,7 +105,7 @@ pub struct Count {
     pub floor: Option<i64>,
     /// The most that may result.
     pub ceiling: Option<i64>,
-    /// After this moment the counter may vanish.
+    /// After this moment the counter may vanish, and count from 0 again. The last count's word holds.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -124,6 +127,16 @@ impl Batch {
     pub const MAX_RECORD: usize = 350_000;
     /// The longest key, claim or counter name.
     pub const MAX_NAME: usize = 200;
+    /// The most keys that one [`Store::get_many`] takes.
+    pub const MAX_READS: usize = 100;
+
+    /// Refuses a read of too many keys. Every backend calls it.
+    pub fn check_reads(keys: &[Key]) -> Result<(), StoreError> {
+        if keys.len() > Self::MAX_READS {
+            return Err(StoreError::Corrupt(format!("{} keys asked for at once; at most {} are allowed", keys.len(), Self::MAX_READS)));
+        }
+        Ok(())
+    }
 
     /// An empty batch.
     pub fn new(id: CommitId, at: Timestamp) -> Self {
@@ -290,7 +303,7 @@ pub struct Query {
     pub index: &'static Index,
     /// Which partition; empty for an index without one.
     pub partition: String,
-    /// Only records whose sort text is at least this.
+    /// Only records whose sort text is at least this. In an index without a sort field the bounds hold for the id.
     pub from: Option<String>,
     /// Only records whose sort text is below this.
     pub below: Option<String>,
@@ -308,6 +321,20 @@ impl Query {
         Self { index, partition: partition.into(), from: None, below: None, order: Order::Ascending, after: None, limit: 50 }
     }
 
+    /// The most records on a page.
+    pub const MAX_LIMIT: usize = 1000;
+
+    /// Refuses a page size out of bounds, and a partition where the index has none. Every backend calls it.
+    pub fn check(&self) -> Result<(), StoreError> {
+        if !(1..=Self::MAX_LIMIT).contains(&self.limit) {
+            return Err(StoreError::Corrupt(format!("a page of {} records; 1 to {} are allowed", self.limit, Self::MAX_LIMIT)));
+        }
+        if self.index.partition.is_none() && !self.partition.is_empty() {
+            return Err(StoreError::Corrupt(format!("index {} has no partitions", self.index.name)));
+        }
+        Ok(())
+    }
+
     /// Largest first.
     #[must_use]
     pub fn newest_first(mut self) -> Self {
@@ -318,7 +345,7 @@ impl Query {
     /// At most `limit` records.
     #[must_use]
     pub fn take(mut self, limit: usize) -> Self {
-        self.limit = limit.clamp(1, 1000);
+        self.limit = limit.clamp(1, Self::MAX_LIMIT);
         self
     }
 
@@ -403,7 +430,8 @@ pub trait Store: Send + Sync + 'static {
     /// What a counter shows, strongly consistent; 0 when it was never counted.
     async fn counter(&self, name: &str) -> Result<i64, StoreError>;
 
-    /// Adds one to a counter on its own and returns the result. Not repeatable: a lost reply leaves a gap.
+    /// Adds one to a counter on its own and returns the result. Not repeatable: a lost reply leaves a gap. Leaves the
+    /// counter's expiry as it is.
     async fn increment(&self, counter: &str) -> Result<i64, StoreError>;
 
     /// Notes that a record was used, without a version. Nothing happens when it is absent.
