@@ -8,7 +8,7 @@ pub mod secret;
 pub mod text;
 pub mod time;
 
-pub use actor::{Actor, Role};
+pub use actor::{Actor, ActorKind, ActorRef, Role};
 pub use id::*;
 pub use money::{Dollars, Usd};
 pub use page::{Cursor, Limit, Page};

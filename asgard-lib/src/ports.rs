@@ -7,4 +7,5 @@ pub mod records;
 pub mod runner;
 pub mod secrets;
 pub mod store;
+pub mod vault;
 pub mod world;

@@ -1,0 +1,162 @@
+//! Projects: the gate. Nothing provisions or spends without an active one.
+
+use super::tier::{DataClass, Tier};
+use crate::{
+    error::{Code, Error, Result},
+    kernel::{ActorRef, DisplayName, Email, ProjectId, Slug, Timestamp, Usd},
+    ports::{kinds::Kind, records::Entity},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+mod lifecycle;
+mod registration;
+
+pub use lifecycle::{decommission, kill, unkill};
+pub use registration::{Changes, Group, MOST_EVIDENCE, Registration, Rules, missing_evidence, register, update};
+
+/// A registered project.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Project {
+    /// Its id.
+    pub id: ProjectId,
+    /// What people call it.
+    pub name: DisplayName,
+    /// Who answers for what it does.
+    pub owner: Email,
+    /// Who answers for the owner, and approves.
+    pub manager: Email,
+    /// The group it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Slug>,
+    /// Where its cost goes; follows from the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_center: Option<String>,
+    /// How much depends on it.
+    pub classification: Tier,
+    /// How sensitive its data is.
+    pub data_class: DataClass,
+    /// Monthly budget in micro-dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Usd>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Evidence for its tier, by field.
+    #[serde(default)]
+    pub evidence: BTreeMap<String, String>,
+    /// Where it is in its life.
+    pub status: Status,
+    /// When it was registered.
+    pub created_at: Timestamp,
+    /// Who registered it.
+    pub created_by: ActorRef,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Where a project is in its life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Status {
+    /// It works.
+    Active,
+    /// Stopped at once: its keys are refused and nothing new starts until somebody lifts it.
+    Killed {
+        /// Who stopped it.
+        by: ActorRef,
+        /// An admin's kill is lifted only by an admin.
+        by_admin: bool,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: String,
+    },
+    /// Over for good.
+    Decommissioned {
+        /// Who ended it.
+        by: ActorRef,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl Status {
+    /// The state's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Killed { .. } => "killed",
+            Self::Decommissioned { .. } => "decommissioned",
+        }
+    }
+}
+
+impl Project {
+    /// Fails unless the project is active.
+    pub fn require_active(&self) -> Result<()> {
+        match &self.status {
+            Status::Active => Ok(()),
+            Status::Killed { reason, by_admin, .. } => Err(Error::new(
+                Code::ProjectInactive,
+                format!(
+                    "{} has been killed ({reason}). {} can lift that.",
+                    self.id,
+                    if *by_admin { "An admin" } else { "Its owner, its manager or an admin" }
+                ),
+            )),
+            Status::Decommissioned { .. } => {
+                Err(Error::new(Code::ProjectInactive, format!("{} has been decommissioned. Register a new project.", self.id)))
+            }
+        }
+    }
+
+    /// The counter of monthly micro-dollars that are committed or in flight.
+    pub fn committed_counter(id: &ProjectId) -> String {
+        format!("committed/{id}")
+    }
+
+    /// The counter of resources that are not destroyed.
+    pub fn resources_counter(id: &ProjectId) -> String {
+        format!("resources/{id}")
+    }
+}
+
+impl Entity for Project {
+    const KIND: Kind = Kind::Project;
+    const NOUN: &'static str = "project";
+    fn record_id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::ActorKind;
+
+    pub(super) fn evidence() -> BTreeMap<Tier, Vec<String>> {
+        BTreeMap::from([(Tier::LightOperational, vec!["runbook_url".into()])])
+    }
+
+    pub(super) fn wanted() -> Registration {
+        Registration {
+            name: "Pilot".parse().unwrap(),
+            owner: "owner@corp.example".parse().unwrap(),
+            manager: "mgr@corp.example".parse().ok(),
+            group: "platform".parse().ok(),
+            classification: Tier::Poc,
+            data_class: DataClass::Internal,
+            budget: None,
+            description: None,
+            evidence: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn project() -> Project {
+        let required = evidence();
+        let rules = Rules { require_manager: true, require_group: true, require_cost_center: false, groups: vec![], evidence: &required };
+        let by = ActorRef { kind: ActorKind::Human, id: "usr_x".into(), person: None };
+        register(wanted(), &rules, by, false, ProjectId::new(2026, 1), Timestamp::from_millis(0)).unwrap()
+    }
+}

@@ -1,0 +1,254 @@
+//! Requests: typed commands that are admitted, planned, approved and carried out.
+
+use super::run::PlanSummary;
+use crate::{
+    error::{Code, Error, Result},
+    kernel::{ActorRef, DisplayName, ProjectId, RequestId, ResourceId, ResourceName, RunId, Slug, Timestamp, Usd},
+    ports::{kinds::Kind, records::Entity},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+mod admission;
+mod outcome;
+
+pub use admission::{Admission, Allowed, Headroom, admit, price_change, verdict};
+pub use outcome::{Carried, NextRun, Planned, Produced, applied, approved, cancelled, failed, interrupted, planned, rejected};
+
+/// Where something is to be created.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Target {
+    /// The cloud, for example `aws` or `local`.
+    pub cloud: Slug,
+    /// The account or tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
+/// What a request does when it is carried out. There is no other way to reach provisioning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Command {
+    /// Create the resource, or change it in place to this spec.
+    Provision {
+        /// The inputs, validated against the service's manifest.
+        spec: Map<String, Value>,
+    },
+    /// Make new secret values, leaving everything else as it is.
+    RotateSecrets,
+    /// Destroy the resource.
+    Deprovision,
+}
+
+impl Command {
+    /// The command's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Provision { .. } => "provision",
+            Self::RotateSecrets => "rotate_secrets",
+            Self::Deprovision => "deprovision",
+        }
+    }
+}
+
+/// Where a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Terraform works out what would change.
+    Planning,
+    /// A person has to decide.
+    Pending,
+    /// Decided; waiting to be carried out.
+    Approved,
+    /// Being carried out.
+    Running,
+    /// Done.
+    Fulfilled,
+    /// A person said no.
+    Rejected,
+    /// Taken back.
+    Cancelled,
+    /// It did not work; nothing is left running.
+    Failed,
+    /// It was interrupted and cannot safely be tried again without somebody looking.
+    NeedsAttention,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 9] = [
+        Self::Planning,
+        Self::Pending,
+        Self::Approved,
+        Self::Running,
+        Self::Fulfilled,
+        Self::Rejected,
+        Self::Cancelled,
+        Self::Failed,
+        Self::NeedsAttention,
+    ];
+
+    /// The one table of where a request may go next.
+    pub const fn next(self) -> &'static [Self] {
+        match self {
+            Self::Planning => &[Self::Pending, Self::Approved, Self::Fulfilled, Self::Failed, Self::Cancelled, Self::NeedsAttention],
+            Self::Pending => &[Self::Approved, Self::Rejected, Self::Cancelled],
+            Self::Approved => &[Self::Planning, Self::Running, Self::Failed, Self::Cancelled, Self::NeedsAttention],
+            Self::Running => &[Self::Planning, Self::Fulfilled, Self::Failed, Self::Cancelled, Self::NeedsAttention],
+            Self::Fulfilled | Self::Rejected | Self::Cancelled | Self::Failed | Self::NeedsAttention => &[],
+        }
+    }
+
+    /// Whether the request is over.
+    pub const fn is_over(self) -> bool {
+        self.next().is_empty()
+    }
+
+    /// The status's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Planning => "planning",
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Running => "running",
+            Self::Fulfilled => "fulfilled",
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+            Self::NeedsAttention => "needs_attention",
+        }
+    }
+}
+
+/// Why a request needs a person, or does not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// Policy let it pass.
+    Auto {
+        /// The rule that did.
+        reason: String,
+    },
+    /// A person has to approve.
+    Human {
+        /// The rule that asks for one.
+        reason: String,
+    },
+}
+
+/// What a person decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Decision {
+    /// Who.
+    pub by: ActorRef,
+    /// When.
+    pub at: Timestamp,
+    /// Their remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Whether they approved their own request, as an admin alone may.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub self_approval: bool,
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its id.
+    pub id: RequestId,
+    /// The project it is for.
+    pub project: ProjectId,
+    /// The project's name when it was asked, for the inbox.
+    pub project_name: DisplayName,
+    /// The resource it is about.
+    pub resource: ResourceId,
+    /// The resource's service.
+    pub service: Slug,
+    /// The resource's name.
+    pub name: ResourceName,
+    /// Where.
+    pub target: Target,
+    /// What.
+    pub command: Command,
+    /// Where it is.
+    pub status: Status,
+    /// Who asked.
+    pub requested_by: ActorRef,
+    /// What it will cost a month, as estimated from the manifest.
+    pub monthly: Usd,
+    /// What it adds to what the resource costs now; held against the project's headroom while in flight.
+    pub reserved: Usd,
+    /// Whether policy or a person decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// What a person decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+    /// What Terraform would do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanSummary>,
+    /// The run whose plan is to be applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_run: Option<RunId>,
+    /// The run that is open now, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_run: Option<RunId>,
+    /// How often it was started again after an interruption.
+    #[serde(default)]
+    pub resumed: u32,
+    /// Whether applying began: from then on something may exist.
+    #[serde(default)]
+    pub began: bool,
+    /// Whether somebody asked to cancel it while it ran.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_requested: bool,
+    /// What went wrong, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Present only while it is pending: the approvals inbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbox: Option<String>,
+    /// When it was asked.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The partition of the approvals inbox.
+pub const INBOX: &str = "pending";
+
+impl Request {
+    /// The claim that lets a resource have one open request.
+    pub fn open_claim(project: &ProjectId, service: &Slug, name: &ResourceName) -> String {
+        format!("open/{project}/{service}/{name}")
+    }
+
+    /// This request's own claim.
+    pub fn claim(&self) -> String {
+        Self::open_claim(&self.project, &self.service, &self.name)
+    }
+
+    /// Moves to `status` if the table allows it.
+    pub(crate) fn go(&self, status: Status, now: Timestamp) -> Result<Self> {
+        if !self.status.next().contains(&status) {
+            return Err(Error::new(
+                Code::WrongState,
+                format!("Request {} is {} and cannot become {}.", self.id, self.status.name(), status.name()),
+            ));
+        }
+        let inbox = (status == Status::Pending).then(|| INBOX.to_owned());
+        Ok(Self { status, inbox, updated_at: now, ..self.clone() })
+    }
+}
+
+impl Entity for Request {
+    const KIND: Kind = Kind::Request;
+    const NOUN: &'static str = "request";
+    fn record_id(&self) -> String {
+        self.id.to_string()
+    }
+}

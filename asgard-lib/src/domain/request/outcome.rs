@@ -1,0 +1,283 @@
+//! What becomes of a request, its resource and the project's money at each turn. Every function takes what is and returns
+//! what shall be; the caller commits all of it or nothing.
+
+use super::{Command, Decision, Headroom, Request, Status, Verdict, admission};
+use crate::{
+    domain::{
+        resource::{Resource, SecretRef, Status as Life},
+        run::{PlanSummary, Run, RunOp},
+        service::Manifest,
+    },
+    error::{Error, Result},
+    kernel::{RunId, Timestamp, Usd},
+};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// How often an interrupted request is started again before somebody has to look.
+const MOST_RESUMES: u32 = 5;
+
+/// What a turn leads to, all of it for one commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Carried {
+    /// The request as it shall be.
+    pub request: Request,
+    /// The resource as it shall be.
+    pub resource: Resource,
+    /// The run that shall follow.
+    pub next_run: Option<NextRun>,
+    /// What to add to the project's committed money.
+    pub money: i64,
+    /// The ceiling that the sum must keep.
+    pub ceiling: Option<Usd>,
+    /// A plan that is not needed any more.
+    pub drop_plan: Option<RunId>,
+}
+
+/// A run that shall be queued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextRun {
+    /// What it does.
+    pub op: RunOp,
+    /// The run whose plan it applies.
+    pub plan_of: Option<RunId>,
+    /// Whether it goes on after an interruption.
+    pub resume: bool,
+}
+
+impl Carried {
+    fn new(request: Request, resource: Resource) -> Self {
+        Self { request, resource, next_run: None, money: 0, ceiling: None, drop_plan: None }
+    }
+
+    /// Whether the resource's name is free again.
+    pub fn frees_name(&self) -> bool {
+        self.resource.status == Life::Destroyed
+    }
+}
+
+/// What a plan run found.
+#[derive(Clone, Debug)]
+pub struct Planned<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// Its findings.
+    pub summary: PlanSummary,
+    /// The service.
+    pub manifest: &'a Manifest,
+    /// What may pass without a person.
+    pub room: Headroom,
+}
+
+fn plan_op(command: &Command) -> RunOp {
+    match command {
+        Command::Provision { .. } | Command::RotateSecrets => RunOp::Plan,
+        Command::Deprovision => RunOp::PlanDestroy,
+    }
+}
+
+fn carry_op(command: &Command) -> RunOp {
+    match command {
+        Command::Provision { .. } | Command::RotateSecrets => RunOp::Apply,
+        Command::Deprovision => RunOp::Destroy,
+    }
+}
+
+/// The spec that a request would leave the resource with.
+fn spec_of<'a>(request: &'a Request, resource: &'a Resource) -> &'a Map<String, Value> {
+    match &request.command {
+        Command::Provision { spec } => spec,
+        Command::RotateSecrets | Command::Deprovision => &resource.spec,
+    }
+}
+
+/// A plan is there: nothing to do, ask a person, or go on.
+pub fn planned(request: &Request, resource: &Resource, found: Planned<'_>, now: Timestamp) -> Result<Carried> {
+    let Planned { run, summary, manifest, room } = found;
+    let empty = summary.is_empty();
+    let rest = request.plan.as_ref().is_some_and(|approved| summary.is_rest_of(approved));
+    let resumed = run.resume && request.began;
+
+    if empty && !request.began && resource.provisioned_at.is_some() && !resource.dry_run && request.command != Command::Deprovision {
+        let mut next = Carried::new(request.go(Status::Fulfilled, now)?, resource.go(Life::Provisioned, now)?);
+        next.resource.spec = spec_of(request, resource).clone();
+        settle_money(&mut next, request, resource);
+        next.drop_plan = Some(run.id.clone());
+        next.request.plan = Some(summary);
+        next.request.current_run = None;
+        return Ok(next);
+    }
+    if resumed && rest {
+        let mut next = Carried::new(request.go(Status::Approved, now)?, resource.clone());
+        next.request.plan_run = Some(run.id.clone());
+        next.next_run = Some(NextRun { op: carry_op(&request.command), plan_of: Some(run.id.clone()), resume: false });
+        return Ok(next);
+    }
+
+    let adds = if request.reserved > Usd::ZERO { Usd::ZERO } else { admission::price_change(request.monthly, resource.committed) };
+    let verdict = if resumed {
+        Verdict::Human { reason: "After an interruption the plan does more than what was approved.".into() }
+    } else {
+        admission::verdict(manifest, &request.command, spec_of(request, resource), adds, room, &summary)
+    };
+    let status = match &verdict {
+        Verdict::Auto { .. } => Status::Approved,
+        Verdict::Human { .. } => Status::Pending,
+    };
+    let mut next = Carried::new(request.go(status, now)?, resource.clone());
+    next.request.plan = Some(summary);
+    next.request.plan_run = Some(run.id.clone());
+    next.request.verdict = Some(verdict);
+    next.request.current_run = None;
+    if status == Status::Approved {
+        reserve(&mut next, adds);
+        next.ceiling = room.ceiling.filter(|_| adds > Usd::ZERO);
+        next.next_run = Some(NextRun { op: carry_op(&request.command), plan_of: Some(run.id.clone()), resume: false });
+    }
+    Ok(next)
+}
+
+fn reserve(next: &mut Carried, adds: Usd) {
+    next.request.reserved = next.request.reserved + adds;
+    next.money = adds.micros();
+}
+
+/// The resource now costs what was asked; what was held for it is spent or given back.
+fn settle_money(next: &mut Carried, request: &Request, resource: &Resource) {
+    let target = if request.command == Command::Deprovision { Usd::ZERO } else { request.monthly };
+    let held = resource.committed + request.reserved;
+    next.money = target.saturating_sub(held).micros();
+    next.resource.committed = target;
+    next.request.reserved = Usd::ZERO;
+}
+
+/// Nothing was applied, so what was held is given back. Once applying began it is kept on the resource: it may be running.
+fn give_back(next: &mut Carried, request: &Request, resource: &Resource) {
+    if request.began {
+        next.resource.committed = resource.committed + request.reserved;
+    } else {
+        next.money = -request.reserved.micros();
+    }
+    next.request.reserved = Usd::ZERO;
+}
+
+/// A person said yes.
+pub fn approved(request: &Request, resource: &Resource, decision: Decision, now: Timestamp) -> Result<Carried> {
+    let adds = if request.reserved > Usd::ZERO { Usd::ZERO } else { admission::price_change(request.monthly, resource.committed) };
+    let plan_run = request.plan_run.clone().ok_or_else(|| Error::bug(format!("{} is pending without a plan", request.id)))?;
+    let mut next = Carried::new(request.go(Status::Approved, now)?, resource.clone());
+    next.request.decision = Some(decision);
+    next.next_run = Some(NextRun { op: carry_op(&request.command), plan_of: Some(plan_run), resume: false });
+    reserve(&mut next, adds);
+    Ok(next)
+}
+
+/// The resource after a request that came to nothing.
+fn unchanged(request: &Request, resource: &Resource, gave_up: bool, now: Timestamp) -> Result<Resource> {
+    if request.began {
+        resource.go(Life::Failed, now)
+    } else if resource.provisioned_at.is_some() {
+        // A resource whose last change failed half-way stays failed; only a clean one is as it was.
+        resource.go(if resource.attention.is_some() { Life::Failed } else { Life::Provisioned }, now)
+    } else if gave_up && resource.status == Life::Provisioning {
+        resource.go(Life::Destroyed, now)
+    } else {
+        resource.go(Life::Failed, now)
+    }
+}
+
+fn ended(request: &Request, resource: &Resource, status: Status, now: Timestamp) -> Result<Carried> {
+    let gave_up = matches!(status, Status::Rejected | Status::Cancelled);
+    let mut next = Carried::new(request.go(status, now)?, unchanged(request, resource, gave_up, now)?);
+    give_back(&mut next, request, resource);
+    next.drop_plan.clone_from(&request.plan_run);
+    next.request.current_run = None;
+    Ok(next)
+}
+
+/// A person said no.
+pub fn rejected(request: &Request, resource: &Resource, decision: Decision, now: Timestamp) -> Result<Carried> {
+    let mut next = ended(request, resource, Status::Rejected, now)?;
+    next.request.decision = Some(decision);
+    Ok(next)
+}
+
+/// It was taken back, before or while it was carried out.
+pub fn cancelled(request: &Request, resource: &Resource, now: Timestamp) -> Result<Carried> {
+    ended(request, resource, Status::Cancelled, now)
+}
+
+/// It did not work.
+pub fn failed(request: &Request, resource: &Resource, error: &str, now: Timestamp) -> Result<Carried> {
+    let mut next = ended(request, resource, Status::Failed, now)?;
+    next.request.error = Some(error.to_owned());
+    if request.began {
+        next.resource.attention = Some(format!("The last change failed half-way: {error}"));
+    }
+    Ok(next)
+}
+
+/// Its run was interrupted. `may_exist` lists what may exist without being in the state.
+pub fn interrupted(request: &Request, resource: &Resource, run: &Run, may_exist: &[String], safe: bool, now: Timestamp) -> Result<Carried> {
+    let harmless = !run.op.changes_things() || safe || may_exist.is_empty();
+    if harmless && request.resumed < MOST_RESUMES {
+        let status = if request.status == Status::Planning { Ok(request.clone()) } else { request.go(Status::Planning, now) };
+        let mut next = Carried::new(status?, resource.clone());
+        next.request.resumed += 1;
+        next.request.current_run = None;
+        next.drop_plan.clone_from(&run.plan_of);
+        next.next_run = Some(NextRun { op: plan_op(&request.command), plan_of: None, resume: request.began });
+        return Ok(next);
+    }
+    let mut next = ended(request, resource, Status::NeedsAttention, now)?;
+    let what = if may_exist.is_empty() { String::new() } else { format!(" These may exist without being recorded: {}.", may_exist.join(", ")) };
+    let message = format!("The {} was interrupted.{what} Look at the target, remove or import what is there, then retry the resource.", run.op.name());
+    next.request.error = Some(message.clone());
+    next.resource.attention = Some(message);
+    if resource.status != Life::Destroyed && request.began {
+        next.resource.status = Life::Failed;
+    }
+    Ok(next)
+}
+
+/// What an apply or destroy produced.
+#[derive(Clone, Debug, Default)]
+pub struct Produced {
+    /// Plain outputs.
+    pub outputs: Map<String, Value>,
+    /// Secret outputs.
+    pub secret_refs: BTreeMap<String, SecretRef>,
+    /// Whether they are made up.
+    pub dry_run: bool,
+}
+
+/// It worked.
+pub fn applied(request: &Request, resource: &Resource, produced: Produced, now: Timestamp) -> Result<Carried> {
+    let life = match &request.command {
+        Command::Provision { .. } | Command::RotateSecrets => Life::Provisioned,
+        Command::Deprovision => Life::Destroyed,
+    };
+    let mut next = Carried::new(request.go(Status::Fulfilled, now)?, resource.go(life, now)?);
+    settle_money(&mut next, request, resource);
+    next.request.current_run = None;
+    next.resource.attention = None;
+    next.resource.drift.clear();
+    next.drop_plan.clone_from(&request.plan_run);
+    match &request.command {
+        Command::Provision { spec } => {
+            next.resource.spec = spec.clone();
+            next.resource.provisioned_at = resource.provisioned_at.or(Some(now));
+        }
+        Command::RotateSecrets => next.resource.rotation += 1,
+        Command::Deprovision => {}
+    }
+    if request.command != Command::Deprovision {
+        next.resource.outputs = produced.outputs;
+        next.resource.secret_refs = produced.secret_refs;
+        next.resource.dry_run = produced.dry_run;
+    } else {
+        next.resource.outputs.clear();
+        next.resource.secret_refs.clear();
+    }
+    Ok(next)
+}

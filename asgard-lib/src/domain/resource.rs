@@ -1,0 +1,212 @@
+//! Resources: what a project has. `(project, service, name)` names one while it lives.
+
+use super::request::Target;
+use crate::{
+    error::{Code, Error, Result},
+    kernel::{ActorRef, ProjectId, RequestId, ResourceId, ResourceName, SecretId, Slug, Timestamp, Usd},
+    ports::{kinds::Kind, records::Entity},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Where a resource is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Being made for the first time.
+    Provisioning,
+    /// It exists as asked.
+    Provisioned,
+    /// It exists and is being changed.
+    Updating,
+    /// The last change failed; something may exist.
+    Failed,
+    /// It exists and is switched off.
+    Suspended,
+    /// Being removed.
+    Destroying,
+    /// Gone.
+    Destroyed,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 7] =
+        [Self::Provisioning, Self::Provisioned, Self::Updating, Self::Failed, Self::Suspended, Self::Destroying, Self::Destroyed];
+
+    /// The one table of where a resource may go next.
+    pub const fn next(self) -> &'static [Self] {
+        match self {
+            Self::Provisioning => &[Self::Provisioned, Self::Failed, Self::Destroyed],
+            Self::Provisioned => &[Self::Updating, Self::Destroying, Self::Suspended],
+            Self::Updating => &[Self::Provisioned, Self::Failed],
+            Self::Failed => &[Self::Provisioning, Self::Updating, Self::Destroying],
+            Self::Suspended => &[Self::Provisioned, Self::Destroying],
+            Self::Destroying => &[Self::Destroyed, Self::Provisioned, Self::Failed],
+            Self::Destroyed => &[],
+        }
+    }
+
+    /// The status's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Provisioning => "provisioning",
+            Self::Provisioned => "provisioned",
+            Self::Updating => "updating",
+            Self::Failed => "failed",
+            Self::Suspended => "suspended",
+            Self::Destroying => "destroying",
+            Self::Destroyed => "destroyed",
+        }
+    }
+}
+
+/// A secret that a resource has: where its value is, never the value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SecretRef {
+    /// The secret.
+    pub secret_id: SecretId,
+    /// Its name in the project; pass it to `get_secret`.
+    pub name: String,
+}
+
+/// A resource.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resource {
+    /// Its id.
+    pub id: ResourceId,
+    /// The project it belongs to.
+    pub project: ProjectId,
+    /// The service it is an instance of.
+    pub service: Slug,
+    /// Its name.
+    pub name: ResourceName,
+    /// Where it is.
+    pub target: Target,
+    /// Where it is in its life.
+    pub status: Status,
+    /// The spec that was last applied, or is being applied first.
+    pub spec: Map<String, Value>,
+    /// Plain outputs of the last apply.
+    #[serde(default)]
+    pub outputs: Map<String, Value>,
+    /// Secret outputs, by output.
+    #[serde(default)]
+    pub secret_refs: BTreeMap<String, SecretRef>,
+    /// What it costs a month, as counted against the project.
+    #[serde(default)]
+    pub committed: Usd,
+    /// How often its secrets were rotated.
+    #[serde(default)]
+    pub rotation: u32,
+    /// Whether the outputs were made up by the dry run.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// The last request about it.
+    pub request: RequestId,
+    /// What has to be looked at, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention: Option<String>,
+    /// Addresses that drifted at the last refresh.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<String>,
+    /// When it was last refreshed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refreshed_at: Option<Timestamp>,
+    /// When it was first asked for.
+    pub created_at: Timestamp,
+    /// Who asked first.
+    pub created_by: ActorRef,
+    /// When it first existed as asked; once set, an apply has worked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioned_at: Option<Timestamp>,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Resource {
+    /// The claim that makes a name unique, and finds the resource by it.
+    pub fn name_claim(project: &ProjectId, service: &Slug, name: &ResourceName) -> String {
+        format!("resource/{project}/{service}/{name}")
+    }
+
+    /// This resource's own claim.
+    pub fn claim(&self) -> String {
+        Self::name_claim(&self.project, &self.service, &self.name)
+    }
+
+    /// The name that a secret output of this resource has in its project.
+    pub fn secret_name(&self, output: &str) -> String {
+        format!("{}.{}.{output}", self.service, self.name)
+    }
+
+    /// Moves to `status` if the table allows it; staying is always allowed.
+    pub(crate) fn go(&self, status: Status, now: Timestamp) -> Result<Self> {
+        if self.status != status && !self.status.next().contains(&status) {
+            return Err(Error::new(
+                Code::WrongState,
+                format!("Resource {} is {} and cannot become {}.", self.id, self.status.name(), status.name()),
+            ));
+        }
+        Ok(Self { status, updated_at: now, ..self.clone() })
+    }
+}
+
+impl Entity for Resource {
+    const KIND: Kind = Kind::Resource;
+    const NOUN: &'static str = "resource";
+    fn record_id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+/// What is current of a resource's Terraform state: a pointer to sealed bytes, swapped by fenced commits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatePointer {
+    /// The resource.
+    pub resource: ResourceId,
+    /// Terraform's serial; only grows.
+    pub serial: u64,
+    /// Terraform's lineage; never changes.
+    pub lineage: String,
+    /// The id of the sealed bytes.
+    pub sealed: String,
+    /// Older sealed bytes that are kept, oldest first.
+    #[serde(default)]
+    pub history: Vec<String>,
+    /// The run that stored it.
+    pub run: crate::kernel::RunId,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl StatePointer {
+    /// How many older states are kept.
+    pub const HISTORY: usize = 5;
+
+    /// Whether a newer state may take this one's place.
+    pub fn accepts(&self, lineage: &str, serial: u64) -> bool {
+        self.lineage == lineage && serial > self.serial
+    }
+}
+
+impl Entity for StatePointer {
+    const KIND: Kind = Kind::State;
+    const NOUN: &'static str = "state";
+    fn record_id(&self) -> String {
+        self.resource.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destroyed_is_the_only_end() {
+        for status in Status::ALL {
+            assert_eq!(status.next().is_empty(), status == Status::Destroyed, "{status:?}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What the application needs of encryption: sealed bytes that are kept, tokens that travel, and marks that prove.
+
+use super::store::Draft;
+use crate::{error::Result, kernel::DataKeyId};
+use async_trait::async_trait;
+use zeroize::Zeroizing;
+
+/// Encrypted bytes of any size, kept under an id and bound to a context.
+#[async_trait]
+pub trait Vault: Send + Sync + 'static {
+    /// Encrypts `plaintext` and returns the record to write; large bytes are in the blob store by then, and are collected
+    /// if the record never is.
+    async fn prepare(&self, id: &str, context: &str, plaintext: &[u8]) -> Result<Draft>;
+
+    /// The bytes under `id`, if they are there.
+    async fn read(&self, id: &str, context: &str) -> Result<Option<Zeroizing<Vec<u8>>>>;
+
+    /// Forgets what is under `id`; forgetting what is not there is fine.
+    async fn forget(&self, id: &str) -> Result<()>;
+}
+
+/// A message authentication code and the data key it was made with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The data key.
+    pub key: DataKeyId,
+    /// HMAC-SHA-256.
+    pub tag: [u8; 32],
+}
+
+/// Tokens that clients carry but cannot read, and marks that nobody else can make.
+#[async_trait]
+pub trait Seals: Send + Sync + 'static {
+    /// Text that only [`Seals::open_token`] with the same purpose can read.
+    fn seal_token(&self, purpose: &str, plaintext: &[u8]) -> Result<String>;
+
+    /// What was sealed; `None` for a text that was not sealed here for this purpose.
+    async fn open_token(&self, purpose: &str, token: &str) -> Result<Option<Zeroizing<Vec<u8>>>>;
+
+    /// Marks `bytes` for a purpose.
+    fn mark(&self, purpose: &str, bytes: &[u8]) -> Result<Mark>;
+
+    /// Whether a mark is genuine.
+    async fn verify(&self, purpose: &str, bytes: &[u8], mark: &Mark) -> Result<bool>;
+}
