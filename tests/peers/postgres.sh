@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# A private PostgreSQL on a free loopback port, gone when the run ends. Tests create their own databases in it.
+#
+# Exports ASGARD_TEST_POSTGRES_URL.
+
+postgres_pid=
+
+# The folder of the server's programs: Debian keeps them off PATH, one folder per version.
+postgres_bindir() {
+  local dir
+  for dir in $(compgen -G '/usr/lib/postgresql/*/bin' | sort -rV) $(pg_config --bindir 2>/dev/null || true); do
+    if [ -x "$dir/postgres" ] && [ -x "$dir/initdb" ]; then
+      echo "$dir"
+      return
+    fi
+  done
+}
+
+postgres_start() {
+  local bin owner port password dir=$run_dir/postgres as_owner=()
+  bin=$(postgres_bindir)
+  [ -n "$bin" ] || die "no PostgreSQL server found"
+  owner=$(id -un)
+  if [ "$(id -u)" = 0 ]; then # PostgreSQL refuses to run as root
+    owner=$(id -un postgres 2>/dev/null || echo nobody)
+    as_owner=(setpriv --reuid="$owner" --regid="$(id -g "$owner")" --clear-groups --)
+  fi
+  password=$(tr -d - </proc/sys/kernel/random/uuid)
+
+  mkdir -p "$dir"
+  printf '%s\n' "$password" >"$dir/password"
+  chmod 600 "$dir/password"
+  chown -R "$owner" "$dir"
+  cd "$dir"
+  quietly "initdb" "${as_owner[@]}" "$bin/initdb" --pgdata="$dir/data" --username=asgard --pwfile="$dir/password" \
+    --auth=scram-sha-256 --encoding=UTF8 --locale=C --no-sync
+  # Nothing here outlives the run, so nothing has to reach the disk.
+  printf '%s\n' "listen_addresses = '127.0.0.1'" "unix_socket_directories = ''" 'max_connections = 200' \
+    'fsync = off' 'full_page_writes = off' >>"$dir/data/postgresql.conf"
+
+  # Ports below the range that clients are given; another one when somebody else was faster.
+  local attempt
+  for attempt in 1 2 3 4 5; do
+    port=$((20000 + RANDOM % 12000))
+    # It is told to stop when this script dies, however that happens.
+    "${as_owner[@]}" setpriv --pdeathsig QUIT -- "$bin/postgres" -D "$dir/data" -p "$port" >"$run_dir/postgres.log" 2>&1 &
+    postgres_pid=$!
+    while postgres_alive; do
+      # Its own word, not an answer on the port: that could be another server's.
+      if grep -q '^ready' "$dir/data/postmaster.pid" 2>/dev/null; then
+        cd "$repo"
+        export ASGARD_TEST_POSTGRES_URL="postgres://asgard:$password@127.0.0.1:$port/postgres"
+        return
+      fi
+      sleep 0.1
+    done
+    say "PostgreSQL did not start on port $port (attempt $attempt)"
+  done
+  cat "$run_dir/postgres.log" >&2
+  die "PostgreSQL did not start"
+}
+
+postgres_alive() { [ -n "$postgres_pid" ] && kill -0 "$postgres_pid" 2>/dev/null; }
+
+postgres_stop() {
+  postgres_alive || return 0
+  kill -QUIT "$postgres_pid" 2>/dev/null || true # at once: its data is thrown away
+  wait "$postgres_pid" 2>/dev/null || true
+  postgres_pid=
+}
