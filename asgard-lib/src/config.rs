@@ -1,1 +1,163 @@
 //! Every setting, declared once.
+//!
+//! A setting is a field of a section ([`Server`], [`Review`], ...), with its meaning, type, default, unit and where it is
+//! set. From that declaration come its reading and checking ([`load`]), what [`show`] prints and the page
+//! `docs/configuration.md` ([`reference`]). Reading happens in two steps: every setting is read by itself, then the settings
+//! are judged together and become a [`Config`]. Whoever holds a `Config` holds one that can be run.
+
+mod database;
+mod environment;
+mod governance;
+mod known;
+mod people;
+mod problems;
+mod provisioning;
+mod reader;
+mod reference;
+mod section;
+mod server;
+mod spec;
+mod validate;
+mod value;
+mod yaml;
+
+pub use database::{Database, DatabaseLocation, KeySource, Keys};
+pub use environment::Environment;
+pub use governance::{Governance, Group, Registration, Review, Runs};
+pub use people::{People, Throttle};
+pub use problems::{ConfigProblems, Problem};
+pub use provisioning::{AllowedTarget, Provisioning, Terraform};
+pub use reader::{Origin, Setting};
+pub use reference::{reference, show};
+pub use server::{Log, LogFormat, Metrics, Server};
+pub use spec::Spec;
+pub use value::{EvidenceRules, MasterKey, PublicUrl, RoleArn, SystemName};
+
+use reader::Reader;
+use std::{fs::File, io::Read, path::PathBuf};
+use yaml::Node;
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The listener.
+    pub server: Server,
+    /// Who may read `/metrics`.
+    pub metrics: Metrics,
+    /// The operator's log.
+    pub log: Log,
+    /// The database.
+    pub database: Database,
+    /// The master keys.
+    pub keys: Keys,
+    /// The first admin, sessions and tokens.
+    pub people: People,
+    /// How guessing passwords is slowed down.
+    pub throttle: Throttle,
+    /// What a registration must say, and the groups.
+    pub registration: Registration,
+    /// What promotion asks for.
+    pub governance: Governance,
+    /// When projects are looked at again.
+    pub review: Review,
+    /// Leases of runs and loops.
+    pub runs: Runs,
+    /// Targets, automatic approval and Terraform.
+    pub provisioning: Provisioning,
+}
+
+/// All defaults: SQLite in the current folder, nothing armed.
+impl Default for Config {
+    #[allow(clippy::expect_used, reason = "nothing is set, so nothing can be wrong; a test loads the same")]
+    fn default() -> Self {
+        load(&LoadOptions::default()).expect("the defaults are valid").config
+    }
+}
+
+/// What to load from.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The file, from `--config`. Without one, `ASGARD_CONFIG` names it; without that, there is none.
+    pub file: Option<PathBuf>,
+    /// The environment; it wins over the file.
+    pub env: Environment,
+    /// `--bind`; it wins over both.
+    pub bind: Option<String>,
+    /// Variables that start with `ASGARD_` and belong to somebody else, for example to the command line client.
+    pub also_known: Vec<&'static str>,
+}
+
+/// A configuration that may be run, and what there is to say about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The file that was read, if there was one.
+    pub file: Option<PathBuf>,
+    /// What is probably a mistake but harmless. To be logged as warnings.
+    pub warnings: Vec<String>,
+    /// What was asked for and is not done, for safety. To be logged as errors.
+    pub errors: Vec<String>,
+    /// Every setting with its value and origin.
+    pub settings: Vec<Setting>,
+}
+
+/// Loads and checks a configuration.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, at once.
+pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigProblems> {
+    let mut early = problems::Finder::new("");
+    let named = environment::resolve(&options.env, known::FILE_VARIABLE, &mut early);
+    if !early.is_clean() {
+        return Err(early.finish());
+    }
+    let file = options.file.clone().or_else(|| named.map(|found| PathBuf::from(found.text.reveal())));
+    let name = file.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let name = name.strip_prefix("./").unwrap_or(&name);
+    let root = match &file {
+        Some(path) => read_file(path, name)?,
+        None => None,
+    };
+    let mut reader = Reader {
+        root: root.as_ref(),
+        file: name,
+        environment: &options.env,
+        bind_flag: options.bind.as_deref(),
+        problems: problems::Finder::new(name),
+        settings: Vec::new(),
+    };
+    let raw = validate::RawConfig::read(&mut reader);
+    let mut notes = validate::Notes::default();
+    known::check_file(&mut reader);
+    known::check_environment(&mut reader, &options.also_known, &mut notes);
+    let config = validate::validate(raw, &mut reader, &mut notes);
+    match config.filter(|_| reader.problems.is_clean()) {
+        Some(config) => {
+            let settings = reader.settings;
+            Ok(Loaded { config, file, warnings: notes.warnings, errors: notes.errors, settings })
+        }
+        None => Err(reader.problems.finish()),
+    }
+}
+
+fn read_file(path: &PathBuf, name: &str) -> Result<Option<Node>, ConfigProblems> {
+    let fail = |line: Option<u64>, reason: String| {
+        let mut problems = problems::Finder::new(name);
+        problems.in_file(line, reason);
+        problems.finish()
+    };
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(yaml::MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| fail(None, format!("cannot be read: {error}")))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > yaml::MAX_FILE_BYTES {
+        return Err(fail(None, format!("larger than {} bytes", yaml::MAX_FILE_BYTES)));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| fail(None, "not UTF-8 text".to_owned()))?;
+    yaml::parse(&text).map_err(|broken| fail(broken.line, broken.reason))
+}
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,18 @@ text!(
 );
 
 text!(
+    /// An account of a cloud: an AWS account id, an Auth0 tenant.
+    AccountName, "account", "1 to 128 of letters, digits and . _ -, starting with a letter or digit",
+    "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
+    |text| {
+        let ok = (1..=128).contains(&text.len())
+            && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        ok.then(|| text.to_owned())
+    }
+);
+
+text!(
     /// An e-mail address, lower-cased: people are matched by it.
     Email, "e-mail address", "an address such as name@example.com, at most 254 characters",
     "^[^@\\s]+@[^@\\s]+$",

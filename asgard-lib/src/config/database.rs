@@ -1,0 +1,81 @@
+//! Where records live, and the key that protects secrets at rest.
+
+use super::{section::section, spec::at, value::MasterKey};
+use crate::kernel::SecretText;
+use std::{fmt, path::PathBuf};
+
+section! {
+    /// The database.
+    pub struct Database {
+        /// `sqlite://asgard.db`, `sqlite:///data/asgard.db` or `postgres://user:password@host:5432/asgard?sslmode=require`.
+        location: DatabaseLocation = DatabaseLocation::Sqlite { path: PathBuf::from("asgard.db") },
+            at("database.url").env("ASGARD_DATABASE_URL").secret();
+        /// How many connections are kept to PostgreSQL, or readers to SQLite.
+        max_connections: u32 = 10, at("database.max_connections").unit("connections").range(1, 1000);
+        /// How long the server waits for its database at start; `/readyz` answers 503 until then.
+        startup_wait_secs: u64 = 60, at("database.startup_wait_secs").unit("seconds").range(0, 3600);
+    }
+}
+
+/// Which database, and where.
+#[derive(Clone)]
+pub enum DatabaseLocation {
+    /// A file on this machine's disk.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A PostgreSQL server.
+    Postgres {
+        /// The connection URL; it may hold a password.
+        url: SecretText,
+    },
+}
+
+/// Never shows the URL of a server: its password could be anywhere in it.
+impl fmt::Debug for DatabaseLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { path } => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres { url: _ } => f.write_str("postgres://(secret)"),
+        }
+    }
+}
+
+section! {
+    /// The keys as they are set, before it is known whether they suit the database.
+    pub(super) struct RawKeys {
+        /// The master key: 64 hex digits. It protects every secret and every Terraform state; keep it as carefully as
+        /// the database. Make one with `openssl rand -hex 32`.
+        current: Option<MasterKey> = None, at("provisioning.secrets.master_key_hex")
+            .env("ASGARD_SECRET_KEY")
+            .secret()
+            .default_note("SQLite: a key is generated into a file beside the database; PostgreSQL: none, and the server refuses to start");
+        /// Master keys that were in use before, while the master key is being changed: 64 hex digits each, separated by
+        /// commas in the variable.
+        previous: Vec<MasterKey> = Vec::new(), at("provisioning.secrets.previous_master_keys_hex")
+            .env("ASGARD_SECRET_KEY_PREVIOUS")
+            .secret();
+    }
+}
+
+/// The master key, and those before it.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// Where the present master key comes from.
+    pub source: KeySource,
+    /// Master keys that still open what they sealed.
+    pub previous: Vec<MasterKey>,
+}
+
+/// Where the master key comes from.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// It was configured.
+    Given(MasterKey),
+    /// It is in this file, which is made (readable by its owner only) when it is not there.
+    GeneratedFile {
+        /// The file, beside the SQLite database.
+        path: PathBuf,
+    },
+}

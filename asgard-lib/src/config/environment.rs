@@ -1,0 +1,132 @@
+//! The environment as a value, so that tests pass a map and only one place reads the process's own.
+
+use super::problems::Finder;
+use crate::kernel::SecretText;
+use std::{collections::BTreeMap, ffi::OsString, fs::File, io::Read};
+
+/// The largest file that `X_FILE` may name.
+const MAX_SECRET_FILE: u64 = 64 * 1024;
+
+/// Environment variables. Empty ones are not set. Shows names only.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, Text>);
+
+#[derive(Clone)]
+enum Text {
+    Utf8(SecretText),
+    NotUtf8,
+}
+
+impl Environment {
+    /// The process's environment. Nothing else may read it.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment; everybody else is given it"
+    )]
+    pub fn from_process() -> Self {
+        std::env::vars_os().collect()
+    }
+
+    /// The names of the variables that are set.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// The value of a variable, unless it is not set or not text.
+    pub fn get(&self, name: &str) -> Option<&SecretText> {
+        match self.0.get(name)? {
+            Text::Utf8(text) => Some(text),
+            Text::NotUtf8 => None,
+        }
+    }
+
+    /// Whether a variable is set.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl FromIterator<(OsString, OsString)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
+        let entry = |(name, value): (OsString, OsString)| {
+            let text = value.into_string().map_or(Text::NotUtf8, |text| Text::Utf8(SecretText::new(text)));
+            name.into_string().ok().map(|name| (name, text))
+        };
+        let set = |(_, text): &(String, Text)| match text {
+            Text::Utf8(text) => !text.reveal().is_empty(),
+            Text::NotUtf8 => true,
+        };
+        Self(variables.into_iter().filter_map(entry).filter(set).collect())
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Environment {
+    fn from(variables: [(&str, &str); N]) -> Self {
+        variables.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
+    }
+}
+
+/// A value from the environment and the variable that gave it: `X` itself or `X_FILE`.
+pub(super) struct FromEnvironment {
+    pub(super) text: SecretText,
+    pub(super) variable: String,
+}
+
+/// The value of `name`, given as itself, as `name_FILE` or as `name_SECRET_ARN`.
+pub(super) fn resolve(environment: &Environment, name: &str, problems: &mut Finder<'_>) -> Option<FromEnvironment> {
+    let file = format!("{name}_FILE");
+    let arn = format!("{name}_SECRET_ARN");
+    let given: Vec<&str> = [name, &file, &arn].into_iter().filter(|variable| environment.has(variable)).collect();
+    match given.as_slice() {
+        [] => None,
+        [variable] if **variable == arn => {
+            let reason = format!(
+                "AWS Secrets Manager needs the `aws` feature, which is not part of this build; set {name} or {file}"
+            );
+            problems.outside(arn, reason);
+            None
+        }
+        [variable] => {
+            let Some(text) = environment.get(variable) else {
+                problems.outside(*variable, "the value is not UTF-8 text");
+                return None;
+            };
+            if **variable == file {
+                return match read_file(text.reveal()) {
+                    Ok(text) => Some(FromEnvironment { text, variable: file }),
+                    Err(reason) => {
+                        problems.outside(file, reason);
+                        None
+                    }
+                };
+            }
+            Some(FromEnvironment { text: text.clone(), variable: name.to_owned() })
+        }
+        several => {
+            problems.outside(name, format!("{} are both set; set one of them", several.join(" and ")));
+            None
+        }
+    }
+}
+
+/// The content of a file without one newline at its end.
+fn read_file(path: &str) -> Result<SecretText, String> {
+    let cannot = |error: std::io::Error| format!("cannot read {path}: {error}");
+    let mut text = String::new();
+    let file = File::open(path).map_err(cannot)?;
+    file.take(MAX_SECRET_FILE + 1).read_to_string(&mut text).map_err(cannot)?;
+    let text = SecretText::new(text);
+    let length = u64::try_from(text.reveal().len()).unwrap_or(u64::MAX);
+    if length > MAX_SECRET_FILE {
+        return Err(format!("{path} is larger than {MAX_SECRET_FILE} bytes"));
+    }
+    let value = text.reveal();
+    let value = value.strip_suffix('\n').map_or(value, |value| value.strip_suffix('\r').unwrap_or(value));
+    if value.is_empty() { Err(format!("{path} is empty")) } else { Ok(SecretText::new(value)) }
+}

@@ -1,0 +1,58 @@
+//! People: the first admin, how long sign-ins last, and how guessing is slowed down.
+
+use super::{
+    section::section,
+    spec::{at, env},
+};
+use crate::kernel::{Email, SecretText, Username};
+
+section! {
+    /// People's settings as they are set.
+    pub(super) struct RawPeople {
+        /// The first admin's username.
+        admin_user: Option<Username> = None, at("people.admin_user").env("ASGARD_ADMIN_USER").default_note("admin");
+        /// The first admin's e-mail address.
+        admin_email: Option<Email> = None, at("people.admin_email")
+            .default_note("the username when it is an address, else `<username>@localhost`");
+        /// The first admin's password. When it differs at a later start, that admin's password is reset and their sessions end.
+        admin_password: Option<SecretText> = None, env("ASGARD_ADMIN_PASSWORD").secret()
+            .default_note("generated at the first start and printed once");
+        /// Turns password sign-in off for everybody. Ignored, and logged as an error, unless single sign-on is configured.
+        disable_local_login: bool = false, at("people.disable_local_login").env("ASGARD_DISABLE_LOCAL_LOGIN");
+        /// How long a session lasts at most.
+        session_hours: u64 = 8, at("people.session_hours").unit("hours").range(1, 24 * 30);
+        /// How long a session lasts without being used.
+        session_idle_minutes: u64 = 60, at("people.session_idle_minutes").unit("minutes").range(1, 60 * 24 * 30);
+        /// How long a person's token lasts when nothing else is asked for.
+        token_days: u64 = 90, at("people.token_days").unit("days").range(1, 3650);
+    }
+}
+
+/// People's settings.
+#[derive(Clone, Debug)]
+pub struct People {
+    /// The first admin's username.
+    pub admin_user: Username,
+    /// The first admin's e-mail address.
+    pub admin_email: Email,
+    /// The first admin's password; generated when it is not set.
+    pub admin_password: Option<SecretText>,
+    /// How long a session lasts at most, in hours.
+    pub session_hours: u64,
+    /// How long a session lasts without being used, in minutes.
+    pub session_idle_minutes: u64,
+    /// How long a person's token lasts by default, in days.
+    pub token_days: u64,
+}
+
+section! {
+    /// How guessing passwords is slowed down. Counts are kept in the database, so replicas share them.
+    pub struct Throttle {
+        /// How many failed sign-ins one account may have in a window.
+        account_failures: u32 = 10, at("people.throttle.account_failures").unit("failures").range(1, 10_000);
+        /// How many failed sign-ins one address may have in a window.
+        source_failures: u32 = 30, at("people.throttle.source_failures").unit("failures").range(1, 100_000);
+        /// How long a window is, and so how long a lock-out lasts at most.
+        window_secs: u64 = 300, at("people.throttle.window_secs").unit("seconds").range(10, 86_400);
+    }
+}

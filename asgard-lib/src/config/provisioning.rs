@@ -1,0 +1,152 @@
+//! Provisioning: which targets are allowed, what is approved automatically, and Terraform.
+
+use super::{
+    section::{entry, section},
+    spec::at,
+    value::{Refusal, RoleArn},
+};
+use crate::{
+    domain::tier::Tier,
+    kernel::{SecretText, Slug, Usd, text::AccountName},
+};
+use std::{collections::BTreeMap, path::PathBuf};
+
+entry! {
+    /// A target that may be provisioned into.
+    pub struct AllowedTarget {
+        /// The cloud: `aws`, `auth0`.
+        cloud: Slug, at("cloud");
+        /// The account: an AWS account id, an Auth0 tenant.
+        account: AccountName, at("account");
+        /// The region, where the cloud has regions.
+        region: Option<Slug>, at("region");
+        /// The role that runs for this target assume, for `aws`.
+        credentials: Option<RoleArn>, at("credentials");
+    }, "cloud:account, or a map of cloud, account, region, credentials", cloud_and_account
+}
+
+fn cloud_and_account(text: &str) -> Result<AllowedTarget, Refusal> {
+    let (cloud, account) = text.split_once(':').ok_or(Refusal::NotAllowed)?;
+    let cloud = cloud.trim().parse().map_err(|_| Refusal::NotAllowed)?;
+    let account = account.trim().parse().map_err(|_| Refusal::NotAllowed)?;
+    Ok(AllowedTarget { cloud, account, region: None, credentials: None })
+}
+
+section! {
+    /// Provisioning as it is set.
+    pub(super) struct RawProvisioning {
+        /// The cloud of the target used when a request names none.
+        default_cloud: Option<Slug> = None, at("provisioning.default_cloud").default_note("that of the first allowed target");
+        /// The account of the target used when a request names none.
+        default_account: Option<AccountName> = None, at("provisioning.default_account").default_note("that of the first allowed target");
+        /// The targets that may be provisioned into; every other is refused. The variable takes `cloud:account,...`.
+        allowed: Vec<AllowedTarget> = Vec::new(), at("provisioning.allowed").env("ASGARD_TF_ALLOWED");
+        /// Up to how many dollars a month a project of a tier may have without a person's approval, for services that
+        /// allow it. A tier that is not listed always needs a person; 0 means free things only.
+        auto_approve: BTreeMap<Tier, Usd> = shipped_ceilings(), at("provisioning.auto_approve").unit("dollars a month");
+        /// A folder of services that are added to the shipped ones, or replace them.
+        services_dir: Option<PathBuf> = None, at("provisioning.services_dir");
+        /// The Terraform program.
+        bin: PathBuf = PathBuf::from("terraform"), at("provisioning.terraform.bin").env("ASGARD_TF_BIN");
+        /// A folder of Terraform modules. Setting it arms provisioning; so does a `terraform` block.
+        modules_dir: Option<PathBuf> = None, at("provisioning.terraform.modules_dir")
+            .env("ASGARD_TF_MODULES_DIR")
+            .default_note("the shipped modules");
+        /// Scratch space for runs. Nothing in it is needed after a run.
+        work_dir: Option<PathBuf> = None, at("provisioning.terraform.work_dir")
+            .env("ASGARD_TF_WORK_DIR")
+            .default_note("`asgard-tf` in the system's temporary folder");
+        /// How long one run may take when its service does not say.
+        timeout_secs: u64 = 3600, at("provisioning.terraform.timeout_secs").unit("seconds").range(60, 86_400);
+        /// How many runs this process supervises at once.
+        concurrency: u32 = 4, at("provisioning.terraform.concurrency").unit("runs").range(1, 256);
+    }
+}
+
+/// Provisioning.
+#[derive(Clone, Debug)]
+pub struct Provisioning {
+    /// The targets that may be provisioned into.
+    pub allowed: Vec<AllowedTarget>,
+    /// The target used when a request names none, of the allowed ones.
+    pub default_target: Option<AllowedTarget>,
+    /// Dollars a month without a person's approval, by tier. A tier that is missing needs a person.
+    pub auto_approve: BTreeMap<Tier, Usd>,
+    /// A folder of services that are added to the shipped ones, or replace them.
+    pub services_dir: Option<PathBuf>,
+    /// Terraform, when provisioning is armed.
+    pub terraform: Option<Terraform>,
+    /// Variables for the children of runs; take those of a target with [`Provisioning::child_env`].
+    pub provider_env: BTreeMap<String, SecretText>,
+}
+
+/// How Terraform is run.
+#[derive(Clone, Debug)]
+pub struct Terraform {
+    /// The program; looked for on PATH when it is a bare name.
+    pub bin: PathBuf,
+    /// A folder of modules that wins over the shipped ones.
+    pub modules_dir: Option<PathBuf>,
+    /// Scratch space. May be in a folder that others can write to: make it private, refuse what is not ours.
+    pub work_dir: PathBuf,
+    /// How long one run may take when its service does not say, in seconds.
+    pub timeout_secs: u64,
+    /// How many runs this process supervises at once.
+    pub concurrency: u32,
+}
+
+/// Variables that every child may have, whatever its target.
+const COMMON: &[&str] = &[
+    "PATH",
+    "LANG",
+    "TZ",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// Variables that a cloud's provider reads.
+const BY_CLOUD: &[(&str, &str)] = &[("aws", "AWS_"), ("auth0", "AUTH0_")];
+
+impl Provisioning {
+    /// Whether real things are created; otherwise runs are dry.
+    pub fn is_armed(&self) -> bool {
+        self.terraform.is_some()
+    }
+
+    /// The allowed target of that cloud and account. Cloud `local` is always allowed and needs no entry; it has none here.
+    pub fn target(&self, cloud: &Slug, account: &AccountName) -> Option<&AllowedTarget> {
+        self.allowed.iter().find(|target| target.cloud == *cloud && target.account == *account)
+    }
+
+    /// The target used when a request for a service of `cloud` names no account.
+    pub fn default_for(&self, cloud: &Slug) -> Option<&AllowedTarget> {
+        let preferred = self.default_target.as_ref().filter(|target| target.cloud == *cloud);
+        preferred.or_else(|| self.allowed.iter().find(|target| target.cloud == *cloud))
+    }
+
+    /// What a child that works for `cloud` may find in its environment: an allow-list, never the whole.
+    pub fn child_env(&self, cloud: &str) -> impl Iterator<Item = (&str, &SecretText)> {
+        self.provider_env.iter().filter_map(move |(name, value)| {
+            let wanted = COMMON.contains(&name.as_str())
+                || BY_CLOUD.iter().any(|(of, prefix)| *of == cloud && name.starts_with(prefix));
+            wanted.then_some((name.as_str(), value))
+        })
+    }
+
+    /// Whether a variable of this name is kept for children.
+    pub(super) fn keeps(name: &str) -> bool {
+        COMMON.contains(&name) || BY_CLOUD.iter().any(|(_, prefix)| name.starts_with(prefix))
+    }
+}
+
+fn shipped_ceilings() -> BTreeMap<Tier, Usd> {
+    let dollars =
+        [(Tier::Poc, 50), (Tier::LightOperational, 200), (Tier::WideOperational, 500), (Tier::CriticalPath, 0)];
+    dollars.into_iter().map(|(tier, amount)| (tier, Usd::from_dollars(amount))).collect()
+}

@@ -1,0 +1,142 @@
+//! Reads settings one by one: the file, then the environment, then flags; the last that has it wins. Whatever was read is
+//! remembered, and that memory is what `show`, the reference and the check for unknown keys are made from.
+
+use super::{
+    environment::{Environment, resolve},
+    problems::Finder,
+    spec::Spec,
+    value::{Refusal, Value},
+    yaml::{Content, Node},
+};
+use std::fmt;
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// A line of the file.
+    File {
+        /// The file.
+        name: String,
+        /// The line, from 1.
+        line: u64,
+    },
+    /// A variable: `ASGARD_BIND`, or `ASGARD_BIND_FILE` when it named a file.
+    Variable(String),
+    /// A flag of the command line.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { name, line } => write!(f, "{name}:{line}"),
+            Self::Variable(name) => f.write_str(name),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// One setting as it was read: its declaration, its value and where that came from.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// Its declaration.
+    pub spec: Spec,
+    /// What is allowed.
+    pub allowed: String,
+    /// The value when nobody sets it.
+    pub default: String,
+    /// The value now; `(secret)` when it must not be shown.
+    pub value: String,
+    /// Where the value came from.
+    pub origin: Origin,
+    /// For a list of maps: what the keys of an entry mean.
+    pub parts: Vec<Self>,
+}
+
+impl Setting {
+    /// A key of an entry of a list.
+    pub(crate) fn part<T: Value>(spec: Spec) -> Self {
+        let default = if T::absent().is_some() { "(not set)" } else { "needed" };
+        Self {
+            spec,
+            allowed: T::allowed(&spec),
+            default: default.to_owned(),
+            value: String::new(),
+            origin: Origin::Default,
+            parts: T::parts(),
+        }
+    }
+}
+
+/// What settings are read from.
+pub(crate) struct Reader<'a> {
+    pub(super) root: Option<&'a Node>,
+    pub(super) file: &'a str,
+    pub(super) environment: &'a Environment,
+    pub(super) bind_flag: Option<&'a str>,
+    pub(super) problems: Finder<'a>,
+    pub(super) settings: Vec<Setting>,
+}
+
+impl<'a> Reader<'a> {
+    /// The value of one setting. A bad value is a problem, and the default stands in while the others are read.
+    pub(crate) fn setting<T: Value>(&mut self, spec: Spec, default: T) -> T {
+        let mut setting = Setting {
+            spec,
+            allowed: T::allowed(&spec),
+            default: default.show(),
+            value: String::new(),
+            origin: Origin::Default,
+            parts: T::parts(),
+        };
+        let mut value = default;
+        if let Some((node, read)) = self.from_file(&spec) {
+            setting.origin = Origin::File { name: self.file.to_owned(), line: node.line };
+            value = read.unwrap_or(value);
+        }
+        if let Some(found) = spec.env.and_then(|name| resolve(self.environment, name, &mut self.problems)) {
+            value = self.parse(found.text.reveal(), &spec, &found.variable).unwrap_or(value);
+            setting.origin = Origin::Variable(found.variable);
+        }
+        if let Some(text) = self.bind_flag.filter(|_| spec.env == Some("ASGARD_BIND")) {
+            value = self.parse(text, &spec, "--bind").unwrap_or(value);
+            setting.origin = Origin::Flag("--bind");
+        }
+        setting.value = value.show();
+        self.settings.push(setting);
+        value
+    }
+
+    /// The node of the file that sets `spec`, and its value unless it is bad. A key without a value sets nothing.
+    fn from_file<T: Value>(&mut self, spec: &Spec) -> Option<(&'a Node, Option<T>)> {
+        let path = spec.yaml?;
+        let node = self.root?.at(path)?;
+        match node.content {
+            Content::Null => None,
+            Content::Scalar(_) | Content::List(_) | Content::Map(_) => {
+                let value = T::from_node(node, path, spec, &mut self.problems);
+                Some((node, value))
+            }
+        }
+    }
+
+    fn parse<T: Value>(&mut self, text: &str, spec: &Spec, about: &str) -> Option<T> {
+        let explain = |refusal: Refusal| refusal.explain::<T>(text, spec);
+        T::parse(text, spec).map_err(|refusal| self.problems.outside(about, explain(refusal))).ok()
+    }
+
+    /// Whether anybody set the setting of that name.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.settings.iter().any(|setting| setting.spec.name() == name && setting.origin != Origin::Default)
+    }
+
+    /// Shows another value than the one that was set, because what was set does not count.
+    pub(super) fn show_instead(&mut self, name: &str, value: &str) {
+        for setting in self.settings.iter_mut().filter(|setting| setting.spec.name() == name) {
+            value.clone_into(&mut setting.value);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! From settings that are each right to a configuration that is right as a whole.
+
+use super::{
+    Config, Database, DatabaseLocation, Governance, KeySource, Keys, Log, Metrics, People, Provisioning, Registration,
+    Review, Runs, Server, Terraform, Throttle,
+    database::RawKeys,
+    known::distance,
+    people::RawPeople,
+    provisioning::{AllowedTarget, RawProvisioning},
+    reader::Reader,
+    section::Section,
+    value::EvidenceRules,
+    yaml::Content,
+};
+use crate::kernel::Email;
+use std::{collections::BTreeSet, path::PathBuf};
+
+/// Every setting by itself.
+pub(super) struct RawConfig {
+    server: Server,
+    metrics: Metrics,
+    log: Log,
+    database: Database,
+    keys: RawKeys,
+    people: RawPeople,
+    throttle: Throttle,
+    registration: Registration,
+    governance: Governance,
+    review: Review,
+    runs: Runs,
+    provisioning: RawProvisioning,
+}
+
+impl RawConfig {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            server: Server::read(reader),
+            metrics: Metrics::read(reader),
+            log: Log::read(reader),
+            database: Database::read(reader),
+            keys: RawKeys::read(reader),
+            people: RawPeople::read(reader),
+            throttle: Throttle::read(reader),
+            registration: Registration::read(reader),
+            governance: Governance::read(reader),
+            review: Review::read(reader),
+            runs: Runs::read(reader),
+            provisioning: RawProvisioning::read(reader),
+        }
+    }
+}
+
+/// What there is to say about a configuration that may be run.
+#[derive(Default)]
+pub(super) struct Notes {
+    pub(super) warnings: Vec<String>,
+    pub(super) errors: Vec<String>,
+}
+
+/// Judges the settings together. Every rule is looked at even when another failed.
+pub(super) fn validate(raw: RawConfig, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<Config> {
+    let server = server(raw.server, reader, notes);
+    let keys = keys(raw.keys, &raw.database.location, reader);
+    let people = people(raw.people, reader, notes);
+    registration(&raw.registration, reader);
+    evidence(&raw.governance, notes);
+    let provisioning = provisioning(raw.provisioning, reader, notes);
+    Some(Config {
+        server,
+        metrics: raw.metrics,
+        log: raw.log,
+        database: raw.database,
+        keys: keys?,
+        people: people?,
+        throttle: raw.throttle,
+        registration: raw.registration,
+        governance: raw.governance,
+        review: raw.review,
+        runs: raw.runs,
+        provisioning,
+    })
+}
+
+fn server(mut server: Server, reader: &mut Reader<'_>, notes: &mut Notes) -> Server {
+    if server.dev_insecure && !server.is_loopback() {
+        server.dev_insecure = false;
+        reader.show_instead("ASGARD_DEV_INSECURE", "false (honoured only on a loopback address)");
+        let bind = server.bind;
+        notes.warnings.push(format!(
+            "ASGARD_DEV_INSECURE is ignored: it is honoured only when listening on a loopback address, and {bind} is not one"
+        ));
+    }
+    server
+}
+
+fn keys(raw: RawKeys, database: &DatabaseLocation, reader: &mut Reader<'_>) -> Option<Keys> {
+    let given = reader.is_set("provisioning.secrets.master_key_hex");
+    let source = match (raw.current, database) {
+        (Some(key), DatabaseLocation::Sqlite { .. } | DatabaseLocation::Postgres { .. }) => KeySource::Given(key),
+        // It was set and it was bad, which has been said. Nothing else may stand in for it.
+        (None, _) if given => return None,
+        (None, DatabaseLocation::Sqlite { path }) => {
+            let mut file = path.clone().into_os_string();
+            file.push(".key");
+            KeySource::GeneratedFile { path: PathBuf::from(file) }
+        }
+        (None, DatabaseLocation::Postgres { .. }) => {
+            let reason = "needed with PostgreSQL: 64 hex digits, the same for every replica. Make them with \
+                          `openssl rand -hex 32` and keep them as carefully as the database";
+            reader.problems.outside("ASGARD_SECRET_KEY", reason);
+            return None;
+        }
+    };
+    if let (KeySource::GeneratedFile { .. }, false) = (&source, raw.previous.is_empty()) {
+        let reason = "set without ASGARD_SECRET_KEY; previous keys only make sense beside the present one";
+        reader.problems.outside("ASGARD_SECRET_KEY_PREVIOUS", reason);
+    }
+    Some(Keys { source, previous: raw.previous })
+}
+
+fn people(raw: RawPeople, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<People> {
+    if raw.disable_local_login {
+        reader.show_instead("people.disable_local_login", "false (ignored without single sign-on)");
+        notes.errors.push(
+            "ASGARD_DISABLE_LOCAL_LOGIN is ignored, because single sign-on is not configured and nobody could sign in"
+                .to_owned(),
+        );
+    }
+    let admin_user = raw.admin_user.or_else(|| "admin".parse().ok())?;
+    let guess = || -> Option<Email> {
+        admin_user.as_str().parse().ok().or_else(|| format!("{admin_user}@localhost").parse().ok())
+    };
+    let Some(admin_email) = raw.admin_email.or_else(guess) else {
+        let reason = format!("needed, because no address can be made from the username {admin_user}");
+        reader.problems.outside("people.admin_email", reason);
+        return None;
+    };
+    Some(People {
+        admin_user,
+        admin_email,
+        admin_password: raw.admin_password,
+        session_hours: raw.session_hours,
+        session_idle_minutes: raw.session_idle_minutes,
+        token_days: raw.token_days,
+    })
+}
+
+fn registration(registration: &Registration, reader: &mut Reader<'_>) {
+    let mut seen = BTreeSet::new();
+    for group in &registration.groups {
+        if !seen.insert(&group.key) {
+            reader.problems.outside("groups", format!("the key {} is given twice", group.key));
+        }
+        if registration.require_cost_center && group.cost_center.is_none() {
+            let reason = format!("{} needs a cost_center, because registration.require_cost_center is true", group.key);
+            reader.problems.outside("groups", reason);
+        }
+    }
+    if registration.require_cost_center && registration.is_open_mode() {
+        let reason = "needs groups: a project's cost centre is that of its group, and no group is configured";
+        reader.problems.outside("registration.require_cost_center", reason);
+    }
+}
+
+fn evidence(governance: &Governance, notes: &mut Notes) {
+    for field in governance.classification_requirements.fields() {
+        if EvidenceRules::known_fields().any(|known| known == field) {
+            continue;
+        }
+        if let Some(near) = EvidenceRules::known_fields().find(|known| distance(known, field) <= 2) {
+            notes.warnings.push(format!("classification_requirements asks for `{field}`; did you mean `{near}`?"));
+        }
+    }
+}
+
+fn provisioning(raw: RawProvisioning, reader: &mut Reader<'_>, notes: &mut Notes) -> Provisioning {
+    let mut seen = BTreeSet::new();
+    for target in &raw.allowed {
+        if !seen.insert((&target.cloud, &target.account, &target.region)) {
+            let reason = format!("{}:{} is given twice", target.cloud, target.account);
+            reader.problems.outside("provisioning.allowed", reason);
+        }
+        if target.credentials.is_some() && target.cloud.as_str() != "aws" {
+            let reason = format!("credentials are only for the cloud aws, not for {}", target.cloud);
+            reader.problems.outside("provisioning.allowed", reason);
+        }
+    }
+    let default_target = default_target(&raw, reader);
+    let terraform = terraform(&raw, reader, notes);
+    let kept = |name: &&str| Provisioning::keeps(name);
+    let variables = reader.environment.names().filter(kept);
+    let provider_env =
+        variables.filter_map(|name| Some((name.to_owned(), reader.environment.get(name)?.clone()))).collect();
+    Provisioning {
+        allowed: raw.allowed,
+        default_target,
+        auto_approve: raw.auto_approve,
+        services_dir: raw.services_dir,
+        terraform,
+        provider_env,
+    }
+}
+
+fn default_target(raw: &RawProvisioning, reader: &mut Reader<'_>) -> Option<AllowedTarget> {
+    match (&raw.default_cloud, &raw.default_account) {
+        (None, None) => raw.allowed.first().cloned(),
+        (Some(cloud), Some(account)) => {
+            let target = raw.allowed.iter().find(|target| target.cloud == *cloud && target.account == *account);
+            if target.is_none() {
+                let reason = format!("{cloud}:{account} is not one of provisioning.allowed");
+                reader.problems.outside("provisioning.default_cloud", reason);
+            }
+            target.cloned()
+        }
+        (Some(_), None) | (None, Some(_)) => {
+            let reason = "default_cloud and default_account are set together or not at all";
+            reader.problems.outside("provisioning", reason);
+            None
+        }
+    }
+}
+
+/// Armed by a `terraform` block or by ASGARD_TF_MODULES_DIR.
+fn terraform(raw: &RawProvisioning, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<Terraform> {
+    const BLOCK: &str = "provisioning.terraform";
+    let block = reader.root.and_then(|root| root.at(BLOCK));
+    if let Some(node) = block.filter(|node| matches!(node.content, Content::Null)) {
+        let reason = "empty; write `terraform: {}` to arm provisioning with the defaults, or remove it";
+        reader.problems.at_line(node.line, BLOCK, reason);
+    }
+    if block.is_none() && raw.modules_dir.is_none() {
+        for name in ["ASGARD_TF_ALLOWED", "ASGARD_TF_WORK_DIR", "ASGARD_TF_BIN"] {
+            if reader.settings.iter().any(|s| s.spec.env == Some(name) && s.origin.to_string().starts_with(name)) {
+                let hint = "provisioning is armed by ASGARD_TF_MODULES_DIR or a provisioning.terraform block";
+                notes.warnings.push(format!("{name} is set, but provisioning is not armed: {hint}"));
+            }
+        }
+        return None;
+    }
+    let scratch = || {
+        let folder = reader.environment.get("TMPDIR").map_or("/tmp", |folder| folder.reveal());
+        PathBuf::from(folder).join("asgard-tf")
+    };
+    Some(Terraform {
+        bin: raw.bin.clone(),
+        modules_dir: raw.modules_dir.clone(),
+        work_dir: raw.work_dir.clone().unwrap_or_else(scratch),
+        timeout_secs: raw.timeout_secs,
+        concurrency: raw.concurrency,
+    })
+}
