@@ -11,6 +11,7 @@ mod governance;
 mod known;
 mod people;
 mod problems;
+mod providers;
 mod provisioning;
 mod reader;
 mod reference;

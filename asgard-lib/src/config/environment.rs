@@ -3,6 +3,7 @@
 use super::problems::Finder;
 use crate::kernel::SecretText;
 use std::{collections::BTreeMap, ffi::OsString, fs::File, io::Read};
+use zeroize::Zeroizing;
 
 /// The largest file that `X_FILE` may name.
 const MAX_SECRET_FILE: u64 = 64 * 1024;
@@ -115,18 +116,17 @@ pub(super) fn resolve(environment: &Environment, name: &str, problems: &mut Find
     }
 }
 
-/// The content of a file without one newline at its end.
+/// The content of a file without one newline at its end. The path is not repeated: it may be the secret itself, given under
+/// the wrong name.
 fn read_file(path: &str) -> Result<SecretText, String> {
-    let cannot = |error: std::io::Error| format!("cannot read {path}: {error}");
-    let mut text = String::new();
+    let cannot = |error: std::io::Error| format!("the file that it names cannot be read: {error}");
+    let mut bytes = Zeroizing::new(Vec::new());
     let file = File::open(path).map_err(cannot)?;
-    file.take(MAX_SECRET_FILE + 1).read_to_string(&mut text).map_err(cannot)?;
-    let text = SecretText::new(text);
-    let length = u64::try_from(text.reveal().len()).unwrap_or(u64::MAX);
-    if length > MAX_SECRET_FILE {
-        return Err(format!("{path} is larger than {MAX_SECRET_FILE} bytes"));
+    file.take(MAX_SECRET_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_SECRET_FILE {
+        return Err(format!("the file that it names is larger than {MAX_SECRET_FILE} bytes"));
     }
-    let value = text.reveal();
-    let value = value.strip_suffix('\n').map_or(value, |value| value.strip_suffix('\r').unwrap_or(value));
-    if value.is_empty() { Err(format!("{path} is empty")) } else { Ok(SecretText::new(value)) }
+    let text = std::str::from_utf8(&bytes).map_err(|_| "the file that it names is not UTF-8 text".to_owned())?;
+    let value = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    if value.is_empty() { Err("the file that it names is empty".to_owned()) } else { Ok(SecretText::new(value)) }
 }

@@ -15,7 +15,7 @@ pub(super) const FILE_VARIABLE: &str = "ASGARD_CONFIG";
 const BLOCKS: &[(&str, &str)] = &[
     ("sources", "the catalogue of source repositories"),
     ("gateway", "the model gateway"),
-    ("rate_limits", "rate limits of the model gateway"),
+    ("rate_limits", "rate limiting of the model gateway"),
     ("provisioning.aws", "reading costs from AWS"),
 ];
 

@@ -1,6 +1,7 @@
 //! Provisioning: which targets are allowed, what is approved automatically, and Terraform.
 
 use super::{
+    providers,
     section::{entry, section},
     spec::at,
     value::{Refusal, RoleArn},
@@ -36,9 +37,11 @@ section! {
     /// Provisioning as it is set.
     pub(super) struct RawProvisioning {
         /// The cloud of the target used when a request names none.
-        default_cloud: Option<Slug> = None, at("provisioning.default_cloud").default_note("that of the first allowed target");
+        default_cloud: Option<Slug> = None, at("provisioning.default_cloud")
+            .default_note("that of the first allowed target");
         /// The account of the target used when a request names none.
-        default_account: Option<AccountName> = None, at("provisioning.default_account").default_note("that of the first allowed target");
+        default_account: Option<AccountName> = None, at("provisioning.default_account")
+            .default_note("that of the first allowed target");
         /// The targets that may be provisioned into; every other is refused. The variable takes `cloud:account,...`.
         allowed: Vec<AllowedTarget> = Vec::new(), at("provisioning.allowed").env("ASGARD_TF_ALLOWED");
         /// Up to how many dollars a month a project of a tier may have without a person's approval, for services that
@@ -95,31 +98,13 @@ pub struct Terraform {
     pub concurrency: u32,
 }
 
-/// Variables that every child may have, whatever its target.
-const COMMON: &[&str] = &[
-    "PATH",
-    "LANG",
-    "TZ",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-];
-
-/// Variables that a cloud's provider reads.
-const BY_CLOUD: &[(&str, &str)] = &[("aws", "AWS_"), ("auth0", "AUTH0_")];
-
 impl Provisioning {
     /// Whether real things are created; otherwise runs are dry.
     pub fn is_armed(&self) -> bool {
         self.terraform.is_some()
     }
 
-    /// The allowed target of that cloud and account. Cloud `local` is always allowed and needs no entry; it has none here.
+    /// The allowed target of that cloud and account. Cloud `local` is always allowed; it needs no entry.
     pub fn target(&self, cloud: &Slug, account: &AccountName) -> Option<&AllowedTarget> {
         self.allowed.iter().find(|target| target.cloud == *cloud && target.account == *account)
     }
@@ -131,17 +116,9 @@ impl Provisioning {
     }
 
     /// What a child that works for `cloud` may find in its environment: an allow-list, never the whole.
-    pub fn child_env(&self, cloud: &str) -> impl Iterator<Item = (&str, &SecretText)> {
-        self.provider_env.iter().filter_map(move |(name, value)| {
-            let wanted = COMMON.contains(&name.as_str())
-                || BY_CLOUD.iter().any(|(of, prefix)| *of == cloud && name.starts_with(prefix));
-            wanted.then_some((name.as_str(), value))
-        })
-    }
-
-    /// Whether a variable of this name is kept for children.
-    pub(super) fn keeps(name: &str) -> bool {
-        COMMON.contains(&name) || BY_CLOUD.iter().any(|(_, prefix)| name.starts_with(prefix))
+    pub fn child_env<'a>(&'a self, cloud: &'a str) -> impl Iterator<Item = (&'a str, &'a SecretText)> {
+        let wanted = move |(name, _): &(&String, &SecretText)| providers::may_have(cloud, name);
+        self.provider_env.iter().filter(wanted).map(|(name, value)| (name.as_str(), value))
     }
 }
 

@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
             parts: T::parts(),
         };
         let mut value = default;
-        if let Some((node, read)) = self.from_file(&spec) {
+        if let Some((node, read)) = self.in_the_file(&spec) {
             setting.origin = Origin::File { name: self.file.to_owned(), line: node.line };
             value = read.unwrap_or(value);
         }
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The node of the file that sets `spec`, and its value unless it is bad. A key without a value sets nothing.
-    fn from_file<T: Value>(&mut self, spec: &Spec) -> Option<(&'a Node, Option<T>)> {
+    fn in_the_file<T: Value>(&mut self, spec: &Spec) -> Option<(&'a Node, Option<T>)> {
         let path = spec.yaml?;
         let node = self.root?.at(path)?;
         match node.content {

@@ -4,6 +4,7 @@ use super::{
     Environment, Loaded,
     known::not_built,
     problems::Finder,
+    providers,
     reader::{Origin, Reader, Setting},
     validate::RawConfig,
 };
@@ -50,6 +51,8 @@ pub fn reference() -> String {
         describe(&mut page, setting);
     }
     page.push_str(VARIABLES);
+    page.push_str(&providers::described());
+    page.push_str(LATER);
     for (name, text) in not_built() {
         let _ = writeln!(page, "| `{name}` | {text} |");
     }
@@ -141,10 +144,11 @@ is wrong at once, with the line; `asgard config show` prints every value in forc
 const VARIABLES: &str = "
 ## Variables for Terraform's providers
 
-Runs do not inherit the server's environment. A run for the cloud `aws` gets the `AWS_` variables, one for `auth0` the
-`AUTH0_` variables, and every run gets `PATH`, `LANG`, `TZ`, the proxy variables and `SSL_CERT_FILE`, `SSL_CERT_DIR`. No run
-gets an `ASGARD_` variable.
+Runs do not inherit the server's environment, and never get an `ASGARD_` variable. What a run gets:
 
+";
+
+const LATER: &str = "
 ## Known, but not part of this build
 
 | name | what happens |

@@ -6,6 +6,7 @@ use super::{
     database::RawKeys,
     known::distance,
     people::RawPeople,
+    providers,
     provisioning::{AllowedTarget, RawProvisioning},
     reader::Reader,
     section::Section,
@@ -122,7 +123,7 @@ fn people(raw: RawPeople, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<
     if raw.disable_local_login {
         reader.show_instead("people.disable_local_login", "false (ignored without single sign-on)");
         notes.errors.push(
-            "ASGARD_DISABLE_LOCAL_LOGIN is ignored, because single sign-on is not configured and nobody could sign in"
+            "ASGARD_DISABLE_LOCAL_LOGIN is ignored: single sign-on is not configured, so nobody could sign in"
                 .to_owned(),
         );
     }
@@ -187,10 +188,7 @@ fn provisioning(raw: RawProvisioning, reader: &mut Reader<'_>, notes: &mut Notes
     }
     let default_target = default_target(&raw, reader);
     let terraform = terraform(&raw, reader, notes);
-    let kept = |name: &&str| Provisioning::keeps(name);
-    let variables = reader.environment.names().filter(kept);
-    let provider_env =
-        variables.filter_map(|name| Some((name.to_owned(), reader.environment.get(name)?.clone()))).collect();
+    let provider_env = providers::gather(reader, notes);
     Provisioning {
         allowed: raw.allowed,
         default_target,
