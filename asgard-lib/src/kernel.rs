@@ -13,7 +13,7 @@ pub use id::*;
 pub use money::{Dollars, Usd};
 pub use page::{Cursor, Limit, Page};
 pub use secret::SecretText;
-pub use text::{DisplayName, Email, ResourceName, Slug, Username};
+pub use text::{AccountName, DisplayName, Email, ResourceName, Slug, Username};
 pub use time::Timestamp;
 
 /// A value that did not parse: what it was for, and what is allowed. Never carries the value itself when that could be

@@ -54,7 +54,8 @@ section! {
     pub struct Governance {
         /// The evidence that promotion into a tier needs: all of it, for each tier that is listed. Tiers that are not
         /// listed keep their shipped lists.
-        classification_requirements: EvidenceRules = EvidenceRules::shipped(), at("classification_requirements");
+        classification_requirements: EvidenceRules = EvidenceRules::shipped(),
+            at("classification_requirements").default_note("the shipped lists; each holds that of the tier below");
         /// How many maintainers a system above light-operational should have; fewer are reported as understaffed.
         maintainer_min: u32 = 2, at("governance.maintainer_min").unit("people").range(1, 100);
     }

@@ -1,7 +1,7 @@
 //! The variables that Terraform's providers read. Children of runs get them by an allow-list and never the whole environment:
 //! it holds the master key and the database's password.
 
-use super::{environment::resolve, reader::Reader, validate::Notes};
+use super::{environment::resolve, reader::Reader, reference::code, validate::Notes};
 use crate::kernel::SecretText;
 use std::{collections::BTreeMap, path::Path};
 
@@ -78,7 +78,6 @@ pub(super) fn gather(reader: &mut Reader<'_>, notes: &mut Notes) -> BTreeMap<Str
 
 /// For the reference: what children get.
 pub(super) fn described() -> String {
-    let code = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let clouds = CLOUDS.iter().map(|(cloud, prefix, by_file)| {
         format!("- Cloud `{cloud}`: every variable that starts with `{prefix}`. As `X_FILE`, too: {}.\n", code(by_file))
     });

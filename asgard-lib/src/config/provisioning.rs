@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::tier::Tier,
-    kernel::{SecretText, Slug, Usd, text::AccountName},
+    kernel::{AccountName, SecretText, Slug, Usd},
 };
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -21,7 +21,7 @@ entry! {
         account: AccountName, at("account");
         /// The region, where the cloud has regions.
         region: Option<Slug>, at("region");
-        /// The role that runs for this target assume, for `aws`.
+        /// The role that runs assume for this target, where the cloud is `aws`.
         credentials: Option<RoleArn>, at("credentials");
     }, "cloud:account, or a map of cloud, account, region, credentials", cloud_and_account
 }

@@ -93,8 +93,8 @@ impl<'a> Reader<'a> {
             parts: T::parts(),
         };
         let mut value = default;
-        if let Some((node, read)) = self.in_the_file(&spec) {
-            setting.origin = Origin::File { name: self.file.to_owned(), line: node.line };
+        if let Some((line, read)) = self.in_the_file(&spec) {
+            setting.origin = Origin::File { name: self.file.to_owned(), line };
             value = read.unwrap_or(value);
         }
         if let Some(found) = spec.env.and_then(|name| resolve(self.environment, name, &mut self.problems)) {
@@ -110,15 +110,15 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// The node of the file that sets `spec`, and its value unless it is bad. A key without a value sets nothing.
-    fn in_the_file<T: Value>(&mut self, spec: &Spec) -> Option<(&'a Node, Option<T>)> {
+    /// The line of the file that sets `spec`, and its value unless it is bad. A key without a value sets nothing.
+    fn in_the_file<T: Value>(&mut self, spec: &Spec) -> Option<(u64, Option<T>)> {
         let path = spec.yaml?;
-        let node = self.root?.at(path)?;
+        let (line, node) = self.root?.at(path)?;
         match node.content {
             Content::Null => None,
             Content::Scalar(_) | Content::List(_) | Content::Map(_) => {
                 let value = T::from_node(node, path, spec, &mut self.problems);
-                Some((node, value))
+                Some((line, value))
             }
         }
     }
@@ -131,6 +131,17 @@ impl<'a> Reader<'a> {
     /// Whether anybody set the setting of that name.
     pub(super) fn is_set(&self, name: &str) -> bool {
         self.settings.iter().any(|setting| setting.spec.name() == name && setting.origin != Origin::Default)
+    }
+
+    /// Reports that the setting of that name does not go with another, at the place that set it.
+    pub(super) fn blame(&mut self, name: &str, message: impl Into<String>) {
+        let setting = self.settings.iter().find(|setting| setting.spec.name() == name);
+        match setting.map(|setting| &setting.origin) {
+            Some(Origin::File { line, .. }) => self.problems.at_line(*line, name, message),
+            Some(Origin::Variable(variable)) => self.problems.outside(variable, message),
+            Some(Origin::Flag(flag)) => self.problems.outside(*flag, message),
+            Some(Origin::Default) | None => self.problems.outside(name, message),
+        }
     }
 
     /// Shows another value than the one that was set, because what was set does not count.

@@ -7,6 +7,7 @@ use super::{
     providers,
     reader::{Origin, Reader, Setting},
     validate::RawConfig,
+    value::EvidenceRules,
 };
 use std::fmt::Write as _;
 
@@ -101,13 +102,18 @@ fn describe(page: &mut String, setting: &Setting) {
         "" => drop(writeln!(page, "- Default: `{}`", setting.default)),
         note => drop(writeln!(page, "- Default: {note}")),
     }
-    if !spec.unit.is_empty() {
+    if !spec.unit.is_empty() && spec.range.is_none() {
         let _ = writeln!(page, "- Unit: {}", spec.unit);
     }
     if spec.secret {
         page.push_str("- Secret: never shown\n");
     }
     let _ = writeln!(page, "- Since: {}", spec.since);
+    if spec.yaml == Some("classification_requirements") {
+        for (tier, added) in EvidenceRules::shipped_steps() {
+            let _ = writeln!(page, "- Shipped, added for {tier}: {}", code(added));
+        }
+    }
     if !setting.parts.is_empty() {
         page.push_str("\n| key of an entry | meaning | allowed | |\n|---|---|---|---|\n");
         for part in &setting.parts {
@@ -121,6 +127,11 @@ fn describe(page: &mut String, setting: &Setting) {
             );
         }
     }
+}
+
+/// Names as code, in a row.
+pub(super) fn code(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 const INTRODUCTION: &str = "\

@@ -114,7 +114,7 @@ fn keys(raw: RawKeys, database: &DatabaseLocation, reader: &mut Reader<'_>) -> O
     };
     if let (KeySource::GeneratedFile { .. }, false) = (&source, raw.previous.is_empty()) {
         let reason = "set without ASGARD_SECRET_KEY; previous keys only make sense beside the present one";
-        reader.problems.outside("ASGARD_SECRET_KEY_PREVIOUS", reason);
+        reader.blame("provisioning.secrets.previous_master_keys_hex", reason);
     }
     Some(Keys { source, previous: raw.previous })
 }
@@ -150,16 +150,16 @@ fn registration(registration: &Registration, reader: &mut Reader<'_>) {
     let mut seen = BTreeSet::new();
     for group in &registration.groups {
         if !seen.insert(&group.key) {
-            reader.problems.outside("groups", format!("the key {} is given twice", group.key));
+            reader.blame("groups", format!("the key {} is given twice", group.key));
         }
         if registration.require_cost_center && group.cost_center.is_none() {
             let reason = format!("{} needs a cost_center, because registration.require_cost_center is true", group.key);
-            reader.problems.outside("groups", reason);
+            reader.blame("groups", reason);
         }
     }
     if registration.require_cost_center && registration.is_open_mode() {
         let reason = "needs groups: a project's cost centre is that of its group, and no group is configured";
-        reader.problems.outside("registration.require_cost_center", reason);
+        reader.blame("registration.require_cost_center", reason);
     }
 }
 
@@ -179,11 +179,11 @@ fn provisioning(raw: RawProvisioning, reader: &mut Reader<'_>, notes: &mut Notes
     for target in &raw.allowed {
         if !seen.insert((&target.cloud, &target.account, &target.region)) {
             let reason = format!("{}:{} is given twice", target.cloud, target.account);
-            reader.problems.outside("provisioning.allowed", reason);
+            reader.blame("provisioning.allowed", reason);
         }
         if target.credentials.is_some() && target.cloud.as_str() != "aws" {
             let reason = format!("credentials are only for the cloud aws, not for {}", target.cloud);
-            reader.problems.outside("provisioning.allowed", reason);
+            reader.blame("provisioning.allowed", reason);
         }
     }
     let default_target = default_target(&raw, reader);
@@ -206,13 +206,16 @@ fn default_target(raw: &RawProvisioning, reader: &mut Reader<'_>) -> Option<Allo
             let target = raw.allowed.iter().find(|target| target.cloud == *cloud && target.account == *account);
             if target.is_none() {
                 let reason = format!("{cloud}:{account} is not one of provisioning.allowed");
-                reader.problems.outside("provisioning.default_cloud", reason);
+                reader.blame("provisioning.default_cloud", reason);
             }
             target.cloned()
         }
-        (Some(_), None) | (None, Some(_)) => {
-            let reason = "default_cloud and default_account are set together or not at all";
-            reader.problems.outside("provisioning", reason);
+        (Some(_), None) => {
+            reader.blame("provisioning.default_cloud", "set without default_account; set both or neither");
+            None
+        }
+        (None, Some(_)) => {
+            reader.blame("provisioning.default_account", "set without default_cloud; set both or neither");
             None
         }
     }
@@ -222,9 +225,9 @@ fn default_target(raw: &RawProvisioning, reader: &mut Reader<'_>) -> Option<Allo
 fn terraform(raw: &RawProvisioning, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<Terraform> {
     const BLOCK: &str = "provisioning.terraform";
     let block = reader.root.and_then(|root| root.at(BLOCK));
-    if let Some(node) = block.filter(|node| matches!(node.content, Content::Null)) {
+    if let Some((line, _)) = block.filter(|(_, node)| matches!(node.content, Content::Null)) {
         let reason = "empty; write `terraform: {}` to arm provisioning with the defaults, or remove it";
-        reader.problems.at_line(node.line, BLOCK, reason);
+        reader.problems.at_line(line, BLOCK, reason);
     }
     if block.is_none() && raw.modules_dir.is_none() {
         for name in ["ASGARD_TF_ALLOWED", "ASGARD_TF_WORK_DIR", "ASGARD_TF_BIN"] {

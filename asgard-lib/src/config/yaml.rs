@@ -33,17 +33,17 @@ pub(super) struct Broken {
 }
 
 impl Node {
-    /// The value of `key`, if this is a map that has it.
-    pub(super) fn child(&self, key: &str) -> Option<&Self> {
+    /// The line of `key` and its value, if this is a map that has it.
+    pub(super) fn child(&self, key: &str) -> Option<(u64, &Self)> {
         match &self.content {
-            Content::Map(entries) => entries.iter().find(|(name, ..)| name == key).map(|(.., node)| node),
+            Content::Map(entries) => entries.iter().find(|(name, ..)| name == key).map(|(_, line, node)| (*line, node)),
             Content::Null | Content::Scalar(_) | Content::List(_) => None,
         }
     }
 
-    /// The value at a dotted path below this one.
-    pub(super) fn at(&self, path: &str) -> Option<&Self> {
-        path.split('.').try_fold(self, |node, key| node.child(key))
+    /// The line of the key at a dotted path below this node, and its value.
+    pub(super) fn at(&self, path: &str) -> Option<(u64, &Self)> {
+        path.split('.').try_fold((self.line, self), |(_, node), key| node.child(key))
     }
 }
 

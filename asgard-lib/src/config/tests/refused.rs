@@ -44,7 +44,7 @@ fn files_that_are_refused() {
         ),
         (
             "groups:\n  - { key: a, display_name: A }\n  - { key: a, display_name: B }\n",
-            "groups: the key a is given twice",
+            "asgard.yaml:1: groups: the key a is given twice",
         ),
         (
             "groups: platform\n",
@@ -52,11 +52,11 @@ fn files_that_are_refused() {
         ),
         (
             "registration: { require_cost_center: true }\ngroups:\n  - { key: a, display_name: A }\n",
-            "groups: a needs a cost_center, because registration.require_cost_center is true",
+            "asgard.yaml:2: groups: a needs a cost_center, because registration.require_cost_center is true",
         ),
         (
             "registration: { require_cost_center: true }\n",
-            "registration.require_cost_center: needs groups: a project's cost centre is that of its group, and no group is configured",
+            "asgard.yaml:1: registration.require_cost_center: needs groups: a project's cost centre is that of its group, and no group is configured",
         ),
         (
             "classification_requirements:\n  poc: [a]\n  wide-operational: [Bad]\n",
@@ -83,13 +83,13 @@ fn files_that_are_refused() {
         ),
         (
             "provisioning:\n  allowed:\n    - { cloud: auth0, account: t, credentials: 'arn:aws:iam::123456789012:role/x' }\n    - auth0:u\n    - auth0:u\n  default_cloud: aws\n  default_account: '1'\n",
-            "provisioning.allowed: auth0:u is given twice\n\
-             provisioning.allowed: credentials are only for the cloud aws, not for auth0\n\
-             provisioning.default_cloud: aws:1 is not one of provisioning.allowed",
+            "asgard.yaml:2: provisioning.allowed: auth0:u is given twice\n\
+             asgard.yaml:2: provisioning.allowed: credentials are only for the cloud aws, not for auth0\n\
+             asgard.yaml:6: provisioning.default_cloud: aws:1 is not one of provisioning.allowed",
         ),
         (
             "provisioning: { default_cloud: aws }\n",
-            "provisioning: default_cloud and default_account are set together or not at all",
+            "asgard.yaml:1: provisioning.default_cloud: set without default_account; set both or neither",
         ),
         (
             "provisioning:\n  terraform:\n",

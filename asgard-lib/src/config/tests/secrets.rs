@@ -21,7 +21,7 @@ proptest! {
         let url = format!("postgres://asgard:{password}@db:5432/asgard?password={token}");
         let mut env = vec![
             ("AUTH0_CLIENT_SECRET".to_owned(), provider.clone()),
-            ("ASGARD_DATABASE_URL".to_owned(), url.clone()),
+            ("ASGARD_DATABASE_URL".to_owned(), url),
             ("ASGARD_ADMIN_PASSWORD".to_owned(), password.clone()),
         ];
         let token_file = folder.path().join("token");
@@ -35,7 +35,7 @@ proptest! {
                 "provisioning:\n  secrets:\n    master_key_hex: \"{given}\"\n    previous_master_keys_hex: [\"{previous}\"]\n"
             );
         } else {
-            env.push(("ASGARD_SECRET_KEY".to_owned(), given.clone()));
+            env.push(("ASGARD_SECRET_KEY".to_owned(), given));
             env.push(("ASGARD_SECRET_KEY_PREVIOUS".to_owned(), previous.clone()));
         }
         let all = [&password, &token, &provider, &key, &previous];

@@ -150,7 +150,7 @@ impl<'a> Entries<'a> {
     /// The value of `key`; a problem when it is needed and not there.
     pub(crate) fn field<T: Value>(&self, key: &'static str, spec: &Spec, problems: &mut Finder<'_>) -> Option<T> {
         match self.node.child(key) {
-            Some(node) => T::from_node(node, &format!("{}.{key}", self.name), spec, problems),
+            Some((_, node)) => T::from_node(node, &format!("{}.{key}", self.name), spec, problems),
             None => T::absent().or_else(|| {
                 problems.at_line(self.node.line, self.name, format!("`{key}` is missing: {}", T::allowed(spec)));
                 None

@@ -4,7 +4,7 @@ use super::{Refusal, Value};
 use crate::{
     config::{database::DatabaseLocation, server::LogFormat, spec::Spec},
     domain::tier::Tier,
-    kernel::{DisplayName, Email, SecretText, Slug, Usd, Username, text::AccountName},
+    kernel::{AccountName, DisplayName, Email, SecretText, Slug, Usd, Username},
 };
 use ipnet::IpNet;
 use std::{

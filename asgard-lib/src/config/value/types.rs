@@ -239,12 +239,17 @@ const PROMOTED: [Tier; 3] = [Tier::LightOperational, Tier::WideOperational, Tier
 impl EvidenceRules {
     /// The shipped lists; each holds that of the tier below.
     pub fn shipped() -> Self {
-        let list = |parts: &[&[&str]]| parts.iter().copied().flatten().map(|&name| name.to_owned()).collect();
-        Self(BTreeMap::from([
-            (Tier::LightOperational, list(&[&LIGHT])),
-            (Tier::WideOperational, list(&[&LIGHT, &WIDE])),
-            (Tier::CriticalPath, list(&[&LIGHT, &WIDE, &CRITICAL])),
-        ]))
+        let mut list = Vec::new();
+        let steps = Self::shipped_steps().into_iter().map(|(tier, added)| {
+            list.extend(added.iter().map(|&name| name.to_owned()));
+            (tier, list.clone())
+        });
+        Self(steps.collect())
+    }
+
+    /// What each tier adds to the shipped list of the tier below.
+    pub fn shipped_steps() -> [(Tier, &'static [&'static str]); 3] {
+        [(Tier::LightOperational, &LIGHT), (Tier::WideOperational, &WIDE), (Tier::CriticalPath, &CRITICAL)]
     }
 
     /// All the evidence that promotion into `tier` needs; nothing for poc.
@@ -260,7 +265,7 @@ impl EvidenceRules {
 
     /// The fields that the shipped lists know.
     pub fn known_fields() -> impl Iterator<Item = &'static str> {
-        LIGHT.into_iter().chain(WIDE).chain(CRITICAL)
+        Self::shipped_steps().into_iter().flat_map(|(_, added)| added.iter().copied())
     }
 }
 
