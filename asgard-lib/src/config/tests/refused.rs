@@ -155,6 +155,11 @@ fn environments_that_are_refused() {
             "ASGARD_SECRET_KEY: the value is not allowed; allowed here: 64 hex digits (make them with `openssl rand -hex 32`)",
         ),
         (
+            // A bad key is not a missing key: it is said once, and nothing stands in for it.
+            &[("ASGARD_DATABASE_URL", "postgres://db/asgard"), ("ASGARD_SECRET_KEY", "hunter2")],
+            "ASGARD_SECRET_KEY: the value is not allowed; allowed here: 64 hex digits (make them with `openssl rand -hex 32`)",
+        ),
+        (
             &[("ASGARD_SECRET_KEY_PREVIOUS", KEY)],
             "ASGARD_SECRET_KEY_PREVIOUS: set without ASGARD_SECRET_KEY; previous keys only make sense beside the present one",
         ),
