@@ -2,11 +2,15 @@
 //! is the same everywhere (see [`crate::app`]).
 
 use crate::{
+    domain::run::{LogLine, PlanSummary},
     error::Result,
     kernel::{RunId, Timestamp},
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use zeroize::Zeroizing;
 
 /// Where a supervisor runs, precisely enough to prove it dead later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,4 +62,138 @@ pub trait Runner: Send + Sync + 'static {
     /// Whether the supervisor at `place` lives. `Dead` is a promise that nothing it started lives either; the runner may
     /// have to end left-over processes to keep it.
     async fn probe(&self, place: &Whereabouts, now: Timestamp) -> Liveness;
+    /// What a supervisor that is proven dead left behind. Asked only after [`Runner::probe`] said `Dead`, or once the lease
+    /// has run out; changes nothing but ends processes that the run left over, so it may be asked again.
+    async fn salvage(&self, _run: &RunId, _place: Option<&Whereabouts>) -> Result<Salvage> {
+        Ok(Salvage::default())
+    }
+
+    /// Removes what a run left behind, once [`Runner::salvage`] was committed or the run is over. Removing nothing is fine.
+    async fn clean(&self, _run: &RunId) -> Result<()> {
+        Ok(())
+    }
+
+    /// The runs that left something behind here. Asked at boot and now and then: those that are over get cleaned.
+    async fn left_over(&self) -> Result<Vec<RunId>> {
+        Ok(Vec::new())
+    }
+}
+
+/// What a dead supervisor left behind.
+#[derive(Default)]
+pub struct Salvage {
+    /// The newest complete Terraform state in the left-over work directory.
+    pub state: Option<Zeroizing<Vec<u8>>>,
+    /// Addresses that were being created and that neither the log nor the state says are finished, at most 200.
+    pub may_exist: Vec<String>,
+    /// Lines that had not reached the store; free text is left out, because nobody can tell any more what is secret in it.
+    pub logged: Vec<LogLine>,
+}
+
+/// An output as Terraform gave it. No `Debug`: the value may be a secret.
+#[derive(Clone, PartialEq)]
+pub struct OutputValue {
+    /// The value.
+    pub value: Value,
+    /// Whether it is a secret: Terraform marks it as sensitive, or the manifest declares it secret.
+    pub sensitive: bool,
+}
+
+/// What renewing a run's lease came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// It is held, for another while.
+    Held {
+        /// Whether somebody asked to cancel the run.
+        cancel: bool,
+    },
+    /// Somebody else has it, or the run is over: stop now and commit nothing.
+    Lost,
+}
+
+/// How a run ended.
+pub enum Ending {
+    /// A plan was made.
+    Planned {
+        /// What it would do.
+        summary: PlanSummary,
+        /// What an apply needs, as opaque bytes that hold secrets.
+        plan: Zeroizing<Vec<u8>>,
+    },
+    /// The plan was applied.
+    Applied {
+        /// The outputs.
+        outputs: BTreeMap<String, OutputValue>,
+    },
+    /// Everything was destroyed.
+    Destroyed,
+    /// What exists was compared with the state.
+    Refreshed {
+        /// The addresses that drifted, at most 200.
+        drift: Vec<String>,
+    },
+    /// It did not work.
+    Failed {
+        /// Why, for people, with secrets taken out.
+        error: String,
+        /// What may exist without being in the state.
+        may_exist: Vec<String>,
+    },
+    /// The plan does not fit what is there any more. Nothing was changed; a new plan is needed.
+    Stale {
+        /// What changed since the plan was made.
+        why: String,
+    },
+    /// Somebody cancelled it.
+    Cancelled {
+        /// What may exist without being in the state.
+        may_exist: Vec<String>,
+    },
+    /// It took longer than the service allows.
+    TimedOut {
+        /// What may exist without being in the state.
+        may_exist: Vec<String>,
+    },
+    /// The supervisor was asked to stop, or Terraform was ended by something else than Asgard: another run goes on.
+    Interrupted {
+        /// What may exist without being in the state.
+        may_exist: Vec<String>,
+    },
+}
+
+impl Ending {
+    /// The name for logs.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Planned { .. } => "planned",
+            Self::Applied { .. } => "applied",
+            Self::Destroyed => "destroyed",
+            Self::Refreshed { .. } => "refreshed",
+            Self::Failed { .. } => "failed",
+            Self::Stale { .. } => "stale",
+            Self::Cancelled { .. } => "cancelled",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Interrupted { .. } => "interrupted",
+        }
+    }
+}
+
+/// What a supervisor reports to while it works. The control side implements it over the store; every call is fenced by the
+/// run's lease, so that after a `Lost` nothing is committed any more.
+#[async_trait]
+pub trait Desk: Send + Sync {
+    /// Renews the lease. An error that lasts until [`Desk::stop_by`] means the same as `Lost`.
+    async fn renew(&self) -> Result<Renewal>;
+
+    /// The moment at which nothing that the supervisor started may run any more, unless the lease is renewed before.
+    fn stop_by(&self) -> Timestamp;
+
+    /// Records the engine (name and version) and the module's digest.
+    async fn engine(&self, engine: &str, module_digest: &str) -> Result<()>;
+
+    /// Stores a Terraform state of a greater serial than the last; the same serial with the same bytes is fine.
+    async fn store_state(&self, state: &[u8]) -> Result<()>;
+
+    /// Adds lines to the run's log, already redacted.
+    async fn log(&self, lines: Vec<LogLine>) -> Result<()>;
 }
