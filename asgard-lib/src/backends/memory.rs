@@ -75,17 +75,7 @@ impl State {
     }
 
     fn counted(&self, count: &Count) -> Result<i64, Reason> {
-        let value = self.counters.get(&count.counter).map_or(0, |counter| counter.value);
-        let Some(value) = value.checked_add(count.delta) else {
-            return Err(if count.delta > 0 { Reason::Ceiling } else { Reason::Floor });
-        };
-        if count.ceiling.is_some_and(|ceiling| value > ceiling) {
-            Err(Reason::Ceiling)
-        } else if count.floor.is_some_and(|floor| value < floor) {
-            Err(Reason::Floor)
-        } else {
-            Ok(value)
-        }
+        count.step(self.counters.get(&count.counter).map_or(0, |counter| counter.value))
     }
 
     fn apply(&mut self, id: &CommitId, op: &Op) {

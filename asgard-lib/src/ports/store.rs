@@ -109,6 +109,22 @@ pub struct Count {
     pub expires_at: Option<Timestamp>,
 }
 
+impl Count {
+    /// What the counter shows after this step when it shows `value` before, or which bound stands in the way.
+    pub fn step(&self, value: i64) -> Result<i64, Reason> {
+        let Some(value) = value.checked_add(self.delta) else {
+            return Err(if self.delta > 0 { Reason::Ceiling } else { Reason::Floor });
+        };
+        if self.ceiling.is_some_and(|ceiling| value > ceiling) {
+            Err(Reason::Ceiling)
+        } else if self.floor.is_some_and(|floor| value < floor) {
+            Err(Reason::Floor)
+        } else {
+            Ok(value)
+        }
+    }
+}
+
 /// An atomic batch. Build it with [`Batch::new`] and [`Batch::push`], which keep the limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {

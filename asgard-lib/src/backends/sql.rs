@@ -1,0 +1,271 @@
+//! What the SQL backends share: every statement that reads like the same sentence in both dialects, and how rows become
+//! records. A dialect brings its connections, its commit and four ways to run a statement.
+
+pub mod migrations;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+use crate::{
+    kernel::{BlobId, Timestamp},
+    ports::{
+        blobs::Blobs,
+        kinds::Kind,
+        store::{Batch, Found, Key, MARKERS_KEPT, Order, Outcome, Position, Query, Record, Store, StoreError},
+    },
+};
+use async_trait::async_trait;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// A value bound to a statement.
+#[derive(Clone, Debug)]
+pub enum Arg {
+    /// Text.
+    Text(String),
+    /// A set of texts, for [`Engine::ONE_OF`].
+    Texts(Vec<String>),
+    /// A number.
+    Number(i64),
+    /// Bytes.
+    Bytes(Vec<u8>),
+}
+
+/// A record's row: position of its kind in the statement, id, version, schema, body, expiry, last note.
+pub type Row = (i32, String, String, i32, String, Option<String>, Option<String>);
+
+/// A dialect: connections and the few things that are said differently.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// What follows `id` to ask for one of the texts of the parameter `{}`.
+    const ONE_OF: &'static str;
+    /// Ends a select whose rows are about to be deleted, so that two sweepers do not wait for each other.
+    const SKIP_LOCKED: &'static str;
+
+    /// Runs a statement that reads records.
+    async fn records(&self, sql: String, args: Vec<Arg>) -> Result<Vec<Row>, StoreError>;
+    /// Runs a statement that reads one column of texts.
+    async fn texts(&self, sql: String, args: Vec<Arg>) -> Result<Vec<String>, StoreError>;
+    /// Runs a statement that reads one column of bytes.
+    async fn bytes(&self, sql: String, args: Vec<Arg>) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Runs a statement that writes, in a transaction of its own, and returns what it returns: one column of texts.
+    async fn change(&self, sql: String, args: Vec<Arg>) -> Result<Vec<String>, StoreError>;
+    /// Commits a batch.
+    async fn commit(&self, batch: &Batch) -> Result<Outcome, StoreError>;
+}
+
+/// A store and blobs in a SQL database. Clones share the connections.
+pub struct SqlStore<E>(Arc<E>);
+
+impl<E> Clone for SqlStore<E> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<E> std::fmt::Debug for SqlStore<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SqlStore")
+    }
+}
+
+const COLUMNS: &str = "id, version, schema, body, expires_at, noted_at";
+
+fn corrupt(what: &str, why: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("{what}: {why}"))
+}
+
+fn record(kind: Kind, row: Row) -> Result<Record, StoreError> {
+    let (_, id, version, schema, body, expires_at, noted_at) = row;
+    let key = Key::new(kind, id);
+    let time = |text: Option<String>| text.map(|text| text.parse::<Timestamp>()).transpose();
+    let bad = |e| corrupt(&key.to_string(), e);
+    Ok(Record {
+        version: version.parse().map_err(bad)?,
+        schema: u16::try_from(schema).map_err(|e| corrupt(&key.to_string(), e))?,
+        expires_at: time(expires_at).map_err(bad)?,
+        noted_at: time(noted_at).map_err(bad)?,
+        body,
+        key,
+    })
+}
+
+/// One statement for keys of any kinds: a branch per kind, so that it is one round trip and one snapshot.
+fn select_keys(keys: &[Key], one_of: &str) -> (Vec<Kind>, String, Vec<Arg>) {
+    let mut wanted: BTreeMap<Kind, Vec<String>> = BTreeMap::new();
+    for key in keys {
+        wanted.entry(key.kind).or_default().push(key.id.clone());
+    }
+    let (mut kinds, mut branches, mut args) = (Vec::new(), Vec::new(), Vec::new());
+    for (kind, mut ids) in wanted {
+        let parameter = format!("${}", args.len() + 1);
+        let matches = if ids.len() == 1 { format!("= {parameter}") } else { one_of.replace("{}", &parameter) };
+        branches.push(format!("SELECT {}, {COLUMNS} FROM {} WHERE id {matches}", kinds.len(), kind.name()));
+        args.push(match ids.pop() {
+            Some(id) if ids.is_empty() => Arg::Text(id),
+            last => Arg::Texts(ids.into_iter().chain(last).collect()),
+        });
+        kinds.push(kind);
+    }
+    (kinds, branches.join(" UNION ALL "), args)
+}
+
+fn select_page(query: &Query) -> (String, Vec<Arg>) {
+    let mut args: Vec<Arg> = Vec::new();
+    let mut bind = |arg: Arg| {
+        args.push(arg);
+        format!("${}", args.len())
+    };
+    let text = |text: &String| Arg::Text(text.clone());
+    let mut wheres = Vec::new();
+    if let Some(field) = query.index.partition {
+        wheres.push(format!("f_{field} = {}", bind(text(&query.partition))));
+    }
+    let sort = query.index.sort.map(|field| format!("f_{field}"));
+    if let Some(column) = &sort {
+        wheres.push(format!("{column} IS NOT NULL"));
+    }
+    let ordered_by = sort.as_deref().unwrap_or("id");
+    if let Some(from) = &query.from {
+        wheres.push(format!("{ordered_by} >= {}", bind(text(from))));
+    }
+    if let Some(below) = &query.below {
+        wheres.push(format!("{ordered_by} < {}", bind(text(below))));
+    }
+    let (past, direction) = match query.order {
+        Order::Ascending => (">", "ASC"),
+        Order::Descending => ("<", "DESC"),
+    };
+    if let Some(after) = &query.after {
+        wheres.push(match &sort {
+            Some(column) => format!("({column}, id) {past} ({}, {})", bind(text(&after.sort)), bind(text(&after.id))),
+            None => format!("id {past} {}", bind(text(&after.id))),
+        });
+    }
+    let filter = if wheres.is_empty() { String::new() } else { format!(" WHERE {}", wheres.join(" AND ")) };
+    let order = sort.map(|column| format!("{column} {direction}, ")).unwrap_or_default();
+    // One more than asked for says whether there is a next page.
+    let limit = bind(Arg::Number(i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1)));
+    let table = query.index.kind.name();
+    (format!("SELECT 0, {COLUMNS} FROM {table}{filter} ORDER BY {order}id {direction} LIMIT {limit}"), args)
+}
+
+/// Where `record` stands in the index of `query`.
+fn position(query: &Query, record: &Record) -> Result<Position, StoreError> {
+    let body = serde_json::from_str(&record.body).map_err(|e| corrupt(&record.key.to_string(), e))?;
+    let sort = query.index.entry(&body).and_then(|(_, sort)| sort).unwrap_or_default();
+    Ok(Position { sort, id: record.key.id.clone() })
+}
+
+#[async_trait]
+impl<E: Engine> Store for SqlStore<E> {
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        Batch::check_reads(keys)?;
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (kinds, sql, args) = select_keys(keys, E::ONE_OF);
+        let mut found = BTreeMap::new();
+        for row in self.0.records(sql, args).await? {
+            let kind = usize::try_from(row.0).ok().and_then(|at| kinds.get(at).copied());
+            let record = record(kind.ok_or_else(|| corrupt("a row", "of no kind that was asked for"))?, row)?;
+            found.insert(record.key.clone(), record);
+        }
+        Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
+    }
+
+    async fn query(&self, query: &Query) -> Result<Found, StoreError> {
+        query.check()?;
+        let (sql, args) = select_page(query);
+        let mut rows = self.0.records(sql, args).await?;
+        let more = rows.len() > query.limit;
+        rows.truncate(query.limit);
+        let records = rows.into_iter().map(|row| record(query.index.kind, row)).collect::<Result<Vec<_>, _>>()?;
+        let next = records.last().filter(|_| more).map(|last| position(query, last)).transpose()?;
+        Ok(Found { records, next })
+    }
+
+    async fn commit(&self, batch: &Batch) -> Result<Outcome, StoreError> {
+        self.0.commit(batch).await
+    }
+
+    async fn holder(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT owner FROM claims WHERE name = $1".to_owned();
+        Ok(self.0.texts(sql, vec![Arg::Text(name.to_owned())]).await?.pop())
+    }
+
+    async fn counter(&self, name: &str) -> Result<i64, StoreError> {
+        let sql = "SELECT CAST(value AS text) FROM counters WHERE name = $1".to_owned();
+        number(self.0.texts(sql, vec![Arg::Text(name.to_owned())]).await?.pop().as_deref().unwrap_or("0"))
+    }
+
+    async fn increment(&self, counter: &str) -> Result<i64, StoreError> {
+        let sql = "INSERT INTO counters AS c (name, value) VALUES ($1, 1) \
+                   ON CONFLICT (name) DO UPDATE SET value = c.value + 1 RETURNING CAST(value AS text)";
+        let returned = self.0.change(sql.to_owned(), vec![Arg::Text(counter.to_owned())]).await?.pop();
+        number(returned.as_deref().unwrap_or_default())
+    }
+
+    async fn note(&self, key: &Key, at: Timestamp) -> Result<(), StoreError> {
+        let sql = format!("UPDATE {} SET noted_at = $2 WHERE id = $1 RETURNING id", key.kind.name());
+        self.0.change(sql, vec![Arg::Text(key.id.clone()), Arg::Text(at.to_string())]).await.map(|_| ())
+    }
+
+    async fn expire(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let record_tables = Kind::ALL.iter().map(|kind| (kind.name(), "id", "expires_at", now));
+        let others = [("counters", "name", "expires_at", now), ("commits", "id", "at", now.minus(MARKERS_KEPT))];
+        let mut left = limit;
+        for (table, key, column, before) in record_tables.chain(others) {
+            if left == 0 {
+                break;
+            }
+            let past = format!("SELECT {key} FROM {table} WHERE {column} < $1 ORDER BY {column} LIMIT $2{}", E::SKIP_LOCKED);
+            let sql = format!("DELETE FROM {table} WHERE {key} IN ({past}) AND {column} < $1 RETURNING {key}");
+            let args = vec![Arg::Text(before.to_string()), Arg::Number(i64::try_from(left).unwrap_or(i64::MAX))];
+            left -= left.min(self.0.change(sql, args).await?.len());
+        }
+        Ok(limit - left)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.0.texts("SELECT CAST(1 AS text)".to_owned(), Vec::new()).await.map(|_| ())
+    }
+}
+
+fn number(text: &str) -> Result<i64, StoreError> {
+    text.parse().map_err(|e| corrupt("a counter", e))
+}
+
+#[async_trait]
+impl<E: Engine> Blobs for SqlStore<E> {
+    async fn put(&self, id: &BlobId, bytes: &[u8], at: Timestamp) -> Result<(), StoreError> {
+        let sql = "INSERT INTO blobs (id, at, bytes) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING RETURNING id";
+        let args = vec![Arg::Text(id.to_string()), Arg::Text(at.to_string()), Arg::Bytes(bytes.to_vec())];
+        if !self.0.change(sql.to_owned(), args).await?.is_empty() {
+            return Ok(());
+        }
+        match self.get(id).await? {
+            Some(stored) if stored == bytes => Ok(()),
+            Some(_) => Err(StoreError::Corrupt(format!("blob {id} holds other bytes already"))),
+            None => Err(StoreError::Unavailable(format!("blob {id} was deleted while it was written again").into())),
+        }
+    }
+
+    async fn get(&self, id: &BlobId) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT bytes FROM blobs WHERE id = $1".to_owned();
+        self.0.bytes(sql, vec![Arg::Text(id.to_string())]).await
+    }
+
+    async fn delete(&self, id: &BlobId) -> Result<(), StoreError> {
+        let sql = "DELETE FROM blobs WHERE id = $1 RETURNING id".to_owned();
+        self.0.change(sql, vec![Arg::Text(id.to_string())]).await.map(|_| ())
+    }
+
+    async fn list(&self, before: Timestamp, after: Option<&BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError> {
+        let sql = "SELECT id FROM blobs WHERE at < $1 AND id > $2 ORDER BY id LIMIT $3".to_owned();
+        let after = after.map(ToString::to_string).unwrap_or_default();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let ids = self.0.texts(sql, vec![Arg::Text(before.to_string()), Arg::Text(after), Arg::Number(limit)]).await?;
+        ids.iter().map(|id| id.parse().map_err(|e| corrupt(id, e))).collect()
+    }
+}
