@@ -1,1 +1,36 @@
 //! The public test suite for the ports, and decorators that inject faults.
+//!
+//! A team that brings its own [`Store`](crate::ports::store::Store) or [`Blobs`](crate::ports::blobs::Blobs) runs the same
+//! scenarios as the backends in this crate. Each becomes a test of its own and gets a fresh, empty store:
+//!
+//! ```ignore
+//! // tests/contract.rs, with the features `contract` of asgard-lib and `macros`, `rt-multi-thread` of tokio
+//! async fn fresh() -> (MyStore, tempfile::TempDir) {
+//!     let folder = tempfile::tempdir().unwrap();
+//!     (MyStore::open(folder.path()).await.unwrap(), folder) // the second part is dropped after the test
+//! }
+//! asgard_lib::store_contract!(fresh);
+//! asgard_lib::blobs_contract!(fresh);
+//!
+//! #[test]
+//! fn random_batches_have_the_same_outcomes_as_in_the_model() {
+//!     asgard_lib::contract::property::agrees_with_the_model(fresh, 200);
+//! }
+//! ```
+//!
+//! Scenarios ask indexes until they have caught up, so an index that lags by less than [`lab::PATIENCE`] passes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test suite fails by panicking"
+)]
+
+pub mod blobs;
+pub mod faults;
+pub mod lab;
+pub mod load;
+pub mod property;
+pub mod store;

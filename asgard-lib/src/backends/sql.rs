@@ -219,7 +219,8 @@ impl<E: Engine> Store for SqlStore<E> {
             if left == 0 {
                 break;
             }
-            let past = format!("SELECT {key} FROM {table} WHERE {column} < $1 ORDER BY {column} LIMIT $2{}", E::SKIP_LOCKED);
+            let past =
+                format!("SELECT {key} FROM {table} WHERE {column} < $1 ORDER BY {column} LIMIT $2{}", E::SKIP_LOCKED);
             let sql = format!("DELETE FROM {table} WHERE {key} IN ({past}) AND {column} < $1 RETURNING {key}");
             let args = vec![Arg::Text(before.to_string()), Arg::Number(i64::try_from(left).unwrap_or(i64::MAX))];
             left -= left.min(self.0.change(sql, args).await?.len());

@@ -51,7 +51,10 @@ pub fn next<'a>(known: &'a [Migration], views: &'a Migration, applied: &[Applied
     let has = |migration: &Migration| applied.iter().any(|(number, _)| *number == migration.number);
     if let Some(missing) = known.iter().find(|migration| !has(migration)) {
         if let Some((later, _)) = applied.iter().find(|(number, _)| *number > missing.number) {
-            return refuse(format!("The database has migration {later} but not {}: it was not migrated by Asgard.", missing.number));
+            return refuse(format!(
+                "The database has migration {later} but not {}: it was not migrated by Asgard.",
+                missing.number
+            ));
         }
         return Ok(Some(missing));
     }
@@ -61,10 +64,7 @@ pub fn next<'a>(known: &'a [Migration], views: &'a Migration, applied: &[Applied
 
 /// The refusal of a database that still needs `migration`.
 pub fn pending(migration: &Migration) -> Error {
-    Error::new(
-        Code::Config,
-        format!("The database lacks migration {}. Run `asgard migrate` first.", migration.name),
-    )
+    Error::new(Code::Config, format!("The database lacks migration {}. Run `asgard migrate` first.", migration.name))
 }
 
 macro_rules! embedded {

@@ -81,7 +81,9 @@ fn failed(error: sqlx::Error) -> StoreError {
         return StoreError::Unavailable(Box::new(error));
     }
     match error {
-        error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_)) => StoreError::Corrupt(error.to_string()),
+        error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_)) => {
+            StoreError::Corrupt(error.to_string())
+        }
         error => StoreError::Unavailable(Box::new(error)),
     }
 }
@@ -114,4 +116,3 @@ impl Engine for SqliteEngine {
         self.writer.commit(batch.clone()).await
     }
 }
-

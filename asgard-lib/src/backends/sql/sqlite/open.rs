@@ -9,12 +9,7 @@ use sqlx::{
     Connection, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use std::{
-    fs::OpenOptions,
-    io::ErrorKind,
-    path::Path,
-    time::Duration,
-};
+use std::{fs::OpenOptions, io::ErrorKind, path::Path, time::Duration};
 
 /// Marks a file as Asgard's, so that it never writes into another program's database ("Asgd").
 const APPLICATION_ID: i64 = 0x4173_6764;
@@ -95,8 +90,12 @@ pub(super) async fn open(path: &Path, wanted: SqliteOptions) -> Result<SqliteEng
 /// Refuses a file that is damaged or belongs to another program. Reading the list of tables touches the header and the
 /// first pages, and SQLite compares the header's size with the file's.
 async fn check_owner(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
-    let owner: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(|e| refused(path, e))?;
-    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *connection).await.map_err(|e| refused(path, e))?;
+    let owner: i64 =
+        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(|e| refused(path, e))?;
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(|e| refused(path, e))?;
     if owner != APPLICATION_ID && tables > 0 {
         return Err(unusable(path, "it is the database of another program"));
     }
@@ -116,7 +115,8 @@ async fn migrate_on(connection: &mut SqliteConnection, apply: bool) -> Result<Re
     loop {
         let mut transaction = connection.begin_with("BEGIN EXCLUSIVE").await?;
         sqlx::query(migrations::TABLE).execute(&mut *transaction).await?;
-        let applied: Vec<Applied> = sqlx::query_as("SELECT number, checksum FROM migrations").fetch_all(&mut *transaction).await?;
+        let applied: Vec<Applied> =
+            sqlx::query_as("SELECT number, checksum FROM migrations").fetch_all(&mut *transaction).await?;
         let migration = match migrations::next(MIGRATIONS, &VIEWS, &applied) {
             Ok(Some(migration)) if apply => migration,
             Ok(Some(migration)) => return Ok(Err(migrations::pending(migration))),

@@ -103,7 +103,11 @@ async fn run(options: SqliteConnectOptions, connection: SqliteConnection, mut qu
 }
 
 /// Runs a group in one transaction and answers everybody. Returns the connection if it can be used again.
-async fn write(options: &SqliteConnectOptions, connection: Option<SqliteConnection>, group: Vec<(Work, Answer)>) -> Option<SqliteConnection> {
+async fn write(
+    options: &SqliteConnectOptions,
+    connection: Option<SqliteConnection>,
+    group: Vec<(Work, Answer)>,
+) -> Option<SqliteConnection> {
     if group.is_empty() {
         return connection;
     }
@@ -188,7 +192,8 @@ async fn attempt(connection: &mut SqliteConnection, works: impl Iterator<Item = 
 }
 
 async fn change(connection: &mut SqliteConnection, sql: &str, args: &[Arg]) -> Result<Vec<String>, sqlx::Error> {
-    let rows = statement(sql.to_owned(), args.to_vec()).try_map(|row| <(String,) as sqlx::FromRow<'_, _>>::from_row(&row));
+    let rows =
+        statement(sql.to_owned(), args.to_vec()).try_map(|row| <(String,) as sqlx::FromRow<'_, _>>::from_row(&row));
     Ok(rows.fetch_all(connection).await?.into_iter().map(|(text,)| text).collect())
 }
 
@@ -197,7 +202,8 @@ async fn change(connection: &mut SqliteConnection, sql: &str, args: &[Arg]) -> R
 async fn commit(connection: &mut SqliteConnection, batch: &Batch) -> Result<Outcome, sqlx::Error> {
     let marker = sqlx::query("INSERT INTO commits (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING");
     sqlx::query("SAVEPOINT batch").execute(&mut *connection).await?;
-    let marked = marker.bind(batch.id().as_str()).bind(batch.at().to_string()).execute(&mut *connection).await?.rows_affected();
+    let marked =
+        marker.bind(batch.id().as_str()).bind(batch.at().to_string()).execute(&mut *connection).await?.rows_affected();
     let mut outcome = Outcome::Committed;
     if marked > 0 {
         for (step, op) in batch.ops().iter().enumerate() {
@@ -216,18 +222,26 @@ async fn apply(connection: &mut SqliteConnection, commit: &str, op: &Op) -> Resu
     let (statement, reason) = match op {
         Op::Insert(draft) => (insert(draft, commit), Reason::Exists),
         Op::Replace(draft, seen) => (replace(draft, commit).bind(seen.as_str()), Reason::Changed),
-        Op::Remove(key, seen) => (on(key, "DELETE FROM {} WHERE id = $1 AND version = $2").bind(seen.as_str()), Reason::Changed),
+        Op::Remove(key, seen) => {
+            (on(key, "DELETE FROM {} WHERE id = $1 AND version = $2").bind(seen.as_str()), Reason::Changed)
+        }
         Op::Require(key, Some(seen)) => {
-            let there = on(key, "SELECT 1 FROM {} WHERE id = $1 AND version = $2").bind(seen.as_str()).fetch_optional(connection).await?;
+            let there = on(key, "SELECT 1 FROM {} WHERE id = $1 AND version = $2")
+                .bind(seen.as_str())
+                .fetch_optional(connection)
+                .await?;
             return Ok(there.map(|_| ()).ok_or(Reason::Changed));
         }
         Op::Require(key, None) => {
             let there = on(key, "SELECT 1 FROM {} WHERE id = $1").fetch_optional(connection).await?;
             return Ok(if there.is_none() { Ok(()) } else { Err(Reason::Exists) });
         }
-        Op::Claim { name, owner } => {
-            (sqlx::query("INSERT INTO claims (name, owner) VALUES ($1, $2) ON CONFLICT DO NOTHING").bind(name).bind(owner), Reason::Taken)
-        }
+        Op::Claim { name, owner } => (
+            sqlx::query("INSERT INTO claims (name, owner) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                .bind(name)
+                .bind(owner),
+            Reason::Taken,
+        ),
         Op::Release { name, owner } => {
             (sqlx::query("DELETE FROM claims WHERE name = $1 AND owner = $2").bind(name).bind(owner), Reason::NotHeld)
         }
@@ -243,18 +257,29 @@ fn on<'q>(key: &'q Key, sql: &str) -> Statement<'q> {
 }
 
 fn insert<'q>(draft: &'q Draft, commit: &'q str) -> Statement<'q> {
-    let sql = "INSERT INTO {} (id, version, schema, body, expires_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
-    on(&draft.key, sql).bind(commit).bind(draft.schema).bind(&draft.body).bind(draft.expires_at.map(|at| at.to_string()))
+    let sql =
+        "INSERT INTO {} (id, version, schema, body, expires_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    on(&draft.key, sql)
+        .bind(commit)
+        .bind(draft.schema)
+        .bind(&draft.body)
+        .bind(draft.expires_at.map(|at| at.to_string()))
 }
 
 fn replace<'q>(draft: &'q Draft, commit: &'q str) -> Statement<'q> {
     let sql = "UPDATE {} SET version = $2, schema = $3, body = $4, expires_at = $5 WHERE id = $1 AND version = $6";
-    on(&draft.key, sql).bind(commit).bind(draft.schema).bind(&draft.body).bind(draft.expires_at.map(|at| at.to_string()))
+    on(&draft.key, sql)
+        .bind(commit)
+        .bind(draft.schema)
+        .bind(&draft.body)
+        .bind(draft.expires_at.map(|at| at.to_string()))
 }
 
 async fn apply_count(connection: &mut SqliteConnection, count: &Count) -> Result<Result<(), Reason>, sqlx::Error> {
-    let shown: Option<i64> =
-        sqlx::query_scalar("SELECT value FROM counters WHERE name = $1").bind(&count.counter).fetch_optional(&mut *connection).await?;
+    let shown: Option<i64> = sqlx::query_scalar("SELECT value FROM counters WHERE name = $1")
+        .bind(&count.counter)
+        .fetch_optional(&mut *connection)
+        .await?;
     let value = match count.step(shown.unwrap_or(0)) {
         Ok(value) => value,
         Err(reason) => return Ok(Err(reason)),

@@ -1,0 +1,149 @@
+//! Decorators that make a store misbehave in the ways that real ones do. What is right on a plain store must stay right
+//! on these.
+//!
+//! ```ignore
+//! let store = Faulty::new(MemoryStore::new(), LostReply::default());
+//! store.fault.next(1); // the next commit happens, and its reply is lost
+//! ```
+
+mod conflict;
+mod lag;
+mod lost_reply;
+mod unplug;
+
+pub use conflict::Conflict;
+pub use lag::Lag;
+pub use lost_reply::LostReply;
+pub use unplug::Unplug;
+
+use crate::{
+    kernel::{BlobId, Timestamp},
+    ports::{
+        blobs::Blobs,
+        store::{Batch, Found, Key, Outcome, Query, Record, Store, StoreError},
+    },
+};
+use async_trait::async_trait;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What goes wrong. Every method does the right thing unless a fault says otherwise.
+#[async_trait]
+pub trait Fault: Send + Sync + 'static {
+    /// Asked before every call; an error is the call's answer.
+    fn reach(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    /// A commit.
+    async fn commit(&self, store: &dyn Store, batch: &Batch) -> Result<Outcome, StoreError> {
+        store.commit(batch).await
+    }
+    /// A query.
+    async fn query(&self, store: &dyn Store, query: &Query) -> Result<Found, StoreError> {
+        store.query(query).await
+    }
+    /// An expiry.
+    async fn expire(&self, store: &dyn Store, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        store.expire(now, limit).await
+    }
+}
+
+/// A store or blobs with a fault.
+#[derive(Debug)]
+pub struct Faulty<S, F> {
+    /// The real one.
+    pub inner: S,
+    /// What goes wrong with it.
+    pub fault: F,
+}
+
+impl<S, F: Fault> Faulty<S, F> {
+    /// `inner` with this fault.
+    pub fn new(inner: S, fault: F) -> Self {
+        Self { inner, fault }
+    }
+}
+
+#[async_trait]
+impl<S: Store, F: Fault> Store for Faulty<S, F> {
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.fault.reach()?;
+        self.inner.get_many(keys).await
+    }
+    async fn query(&self, query: &Query) -> Result<Found, StoreError> {
+        self.fault.reach()?;
+        self.fault.query(&self.inner, query).await
+    }
+    async fn commit(&self, batch: &Batch) -> Result<Outcome, StoreError> {
+        self.fault.reach()?;
+        self.fault.commit(&self.inner, batch).await
+    }
+    async fn holder(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.fault.reach()?;
+        self.inner.holder(name).await
+    }
+    async fn counter(&self, name: &str) -> Result<i64, StoreError> {
+        self.fault.reach()?;
+        self.inner.counter(name).await
+    }
+    async fn increment(&self, counter: &str) -> Result<i64, StoreError> {
+        self.fault.reach()?;
+        self.inner.increment(counter).await
+    }
+    async fn note(&self, key: &Key, at: Timestamp) -> Result<(), StoreError> {
+        self.fault.reach()?;
+        self.inner.note(key, at).await
+    }
+    async fn expire(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.fault.reach()?;
+        self.fault.expire(&self.inner, now, limit).await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.fault.reach()?;
+        self.inner.ping().await
+    }
+}
+
+#[async_trait]
+impl<S: Blobs, F: Fault> Blobs for Faulty<S, F> {
+    async fn put(&self, id: &BlobId, bytes: &[u8], at: Timestamp) -> Result<(), StoreError> {
+        self.fault.reach()?;
+        self.inner.put(id, bytes, at).await
+    }
+    async fn get(&self, id: &BlobId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.fault.reach()?;
+        self.inner.get(id).await
+    }
+    async fn delete(&self, id: &BlobId) -> Result<(), StoreError> {
+        self.fault.reach()?;
+        self.inner.delete(id).await
+    }
+    async fn list(&self, before: Timestamp, after: Option<&BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError> {
+        self.fault.reach()?;
+        self.inner.list(before, after, limit).await
+    }
+}
+
+/// When something goes wrong: the next few times, or every so many times.
+#[derive(Debug, Default)]
+struct Misfortune {
+    next: AtomicU32,
+    every: AtomicU32,
+    calls: AtomicU32,
+}
+
+impl Misfortune {
+    fn next(&self, times: u32) {
+        self.next.store(times, Ordering::SeqCst);
+    }
+
+    fn every(nth: u32) -> Self {
+        Self { every: AtomicU32::new(nth), ..Self::default() }
+    }
+
+    fn strikes(&self) -> bool {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        let every = self.every.load(Ordering::SeqCst);
+        (every > 0 && call.is_multiple_of(every))
+            || self.next.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+}
