@@ -1,1 +1,190 @@
-//! Operations: each loads, authorises, decides and commits.
+//! Operations: each loads, authorises, decides and commits. [`Asgard`] is what surfaces, workers and embedders hold.
+
+pub mod bootstrap;
+pub mod call;
+pub mod catalog;
+pub mod keys;
+pub mod operation;
+pub mod people;
+pub mod projects;
+pub mod scope;
+pub mod services;
+pub mod transact;
+
+use crate::{
+    config::Config,
+    error::{Code, Error, Result},
+    kernel::{Cursor, HolderId, TraceId},
+    ports::{
+        records::Listed,
+        runner::Runner,
+        secrets::SecretStore,
+        store::{Position, Store},
+        vault::{Seals, Vault},
+        world::World,
+    },
+};
+pub use call::{Call, Source};
+pub use catalog::Catalog;
+pub use operation::{Hints, Meta, Operation, Route};
+use std::sync::Arc;
+pub use transact::{Deciding, Tx};
+
+/// The parts that an [`Asgard`] is built from.
+pub struct Parts {
+    /// Where records are.
+    pub store: Arc<dyn Store>,
+    /// Where encrypted bytes are.
+    pub vault: Arc<dyn Vault>,
+    /// Sealed tokens and marks.
+    pub seals: Arc<dyn Seals>,
+    /// Where secret values are.
+    pub secrets: Arc<dyn SecretStore>,
+    /// What starts supervisors.
+    pub runner: Arc<dyn Runner>,
+    /// What can be asked for.
+    pub catalog: Catalog,
+    /// Time and randomness.
+    pub world: World,
+    /// The settings.
+    pub config: Config,
+}
+
+/// The control plane. Cheap to share: hold it in one `Arc`.
+pub struct Asgard {
+    store: Arc<dyn Store>,
+    vault: Arc<dyn Vault>,
+    seals: Arc<dyn Seals>,
+    secrets: Arc<dyn SecretStore>,
+    runner: Arc<dyn Runner>,
+    catalog: Catalog,
+    world: World,
+    config: Config,
+    holder: HolderId,
+    kick: tokio::sync::Notify,
+    passwords: people::Passwords,
+}
+
+impl Asgard {
+    /// Puts the parts together. Nothing runs until somebody calls an operation or spawns the workers.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let holder = parts.world.id();
+        Arc::new(Self {
+            store: parts.store,
+            vault: parts.vault,
+            seals: parts.seals,
+            secrets: parts.secrets,
+            runner: parts.runner,
+            catalog: parts.catalog,
+            world: parts.world,
+            config: parts.config,
+            holder,
+            kick: tokio::sync::Notify::new(),
+            passwords: people::Passwords::default(),
+        })
+    }
+
+    /// Runs an operation with its typed command.
+    pub async fn run<O: Operation>(&self, call: &Call, operation: &O) -> Result<O::Output> {
+        operation::drive(self, call, operation, None).await.map(|done| done.output)
+    }
+
+    /// The store. Reading from it decides nothing; operations decide inside a transaction.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// Where encrypted bytes are.
+    pub fn vault(&self) -> &dyn Vault {
+        &*self.vault
+    }
+
+    /// Sealed tokens and marks.
+    pub fn seals(&self) -> &dyn Seals {
+        &*self.seals
+    }
+
+    /// Where secret values are.
+    pub fn secrets(&self) -> &dyn SecretStore {
+        &*self.secrets
+    }
+
+    /// What starts supervisors.
+    pub fn runner(&self) -> &dyn Runner {
+        &*self.runner
+    }
+
+    /// What can be asked for.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Time and randomness.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// This process, as leases and claims know it.
+    pub fn holder(&self) -> &HolderId {
+        &self.holder
+    }
+
+    /// A new trace id.
+    pub fn new_trace(&self) -> TraceId {
+        self.world.id()
+    }
+
+    pub(crate) fn passwords(&self) -> &people::Passwords {
+        &self.passwords
+    }
+
+    /// Wakes the workers: there is a job.
+    pub fn kick(&self) {
+        self.kick.notify_waiters();
+    }
+
+    /// Resolves at the next [`Asgard::kick`].
+    pub(crate) fn kicked(&self) -> tokio::sync::futures::Notified<'_> {
+        self.kick.notified()
+    }
+
+    /// Reads a cursor that [`Asgard::cursor`] made for the same list.
+    pub async fn position(&self, list: &str, cursor: Option<&Cursor>) -> Result<Option<Position>> {
+        let Some(cursor) = cursor else { return Ok(None) };
+        let invalid = || {
+            Error::new(Code::InvalidCursor, "Start the list again without a cursor; this one is not of this list.")
+                .at("cursor")
+        };
+        if cursor.0.len() > 1000 {
+            return Err(invalid());
+        }
+        let plain = self.seals.open_token(&format!("cursor/{list}"), &cursor.0).await?.ok_or_else(invalid)?;
+        serde_json::from_slice(&plain).map(Some).map_err(|_| invalid())
+    }
+
+    /// Seals a position of a list.
+    pub fn cursor(&self, list: &str, position: Option<&Position>) -> Result<Option<Cursor>> {
+        position
+            .map(|position| {
+                let plain = serde_json::to_vec(position).map_err(Error::bug)?;
+                self.seals.seal_token(&format!("cursor/{list}"), &plain).map(Cursor)
+            })
+            .transpose()
+    }
+
+    /// A page for clients from what an index gave.
+    pub fn page<T, U>(
+        &self,
+        list: &str,
+        listed: Listed<T>,
+        view: impl FnMut(crate::ports::records::Stored<T>) -> U,
+    ) -> Result<crate::kernel::Page<U>> {
+        let next_cursor = self.cursor(list, listed.next.as_ref())?;
+        Ok(crate::kernel::Page { items: listed.items.into_iter().map(view).collect(), next_cursor })
+    }
+}

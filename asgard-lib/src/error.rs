@@ -241,8 +241,17 @@ mod tests {
             assert!(seen.insert(code.slug()), "{} is used twice", code.slug());
             let page = format!("{}/../docs/errors/{}.md", env!("CARGO_MANIFEST_DIR"), code.slug());
             let text = std::fs::read_to_string(&page).unwrap_or_default();
-            assert!(text.starts_with(&format!("# {}\n", code.slug())), "docs/errors/{}.md is missing or has another heading", code.slug());
-            assert!(text.contains(&code.status().to_string()), "docs/errors/{}.md does not name its status {}", code.slug(), code.status());
+            assert!(
+                text.starts_with(&format!("# {}\n", code.slug())),
+                "docs/errors/{}.md is missing or has another heading",
+                code.slug()
+            );
+            assert!(
+                text.contains(&code.status().to_string()),
+                "docs/errors/{}.md does not name its status {}",
+                code.slug(),
+                code.status()
+            );
         }
         let pages = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors")).unwrap();
         for page in pages {

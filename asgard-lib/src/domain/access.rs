@@ -166,15 +166,17 @@ pub fn decide(action: Action, actor: &Actor, object: &Object<'_>) -> Result<()> 
         },
         Action::ManageUsers => admin(actor),
         Action::RegisterProject => match actor {
-            Actor::ProjectKey { .. } => {
-                Err(denied("A project key acts on its own project and cannot register another. Use a user token (asg_pat_...) instead."))
-            }
+            Actor::ProjectKey { .. } => Err(denied(
+                "A project key acts on its own project and cannot register another. Use a user token (asg_pat_...) instead.",
+            )),
             Actor::Human { .. } | Actor::UserToken { .. } | Actor::System { .. } => worker(actor),
         },
         Action::ListProjects | Action::ListInbox | Action::ReadCatalog => worker(actor),
         Action::ReadAudit => match actor.role() {
             Some(Role::Admin | Role::Finance) => Ok(()),
-            Some(Role::Member) | None => Err(denied("Only admins and finance read the whole audit log. Name a project that you own or manage.")),
+            Some(Role::Member) | None => {
+                Err(denied("Only admins and finance read the whole audit log. Name a project that you own or manage."))
+            }
         },
         Action::ReadProjectAudit => match actor.role() {
             Some(Role::Finance) => Ok(()),
@@ -237,27 +239,36 @@ fn on_project(action: Action, actor: &Actor, object: &Object<'_>) -> Result<()> 
     let standing = Standing::of(actor, subject);
     if !standing.related() {
         return Err(match actor {
-            Actor::ProjectKey { project, .. } => {
-                Error::new(Code::Denied, format!("This key acts on {project} only. Leave project_id out, or use that project's key."))
-            }
+            Actor::ProjectKey { project, .. } => Error::new(
+                Code::Denied,
+                format!("This key acts on {project} only. Leave project_id out, or use that project's key."),
+            ),
             Actor::Human { .. } | Actor::UserToken { .. } | Actor::System { .. } => Error::not_found("project"),
         });
     }
     let people = standing.owner || standing.manager || standing.admin;
     let (allowed, who) = match action {
         Action::ReadProject | Action::Ask | Action::Cancel | Action::DescribeProject => (true, ""),
-        Action::SteerProject => (standing.manager || standing.admin, "Only the project's manager or an admin may change that."),
+        Action::SteerProject => {
+            (standing.manager || standing.admin, "Only the project's manager or an admin may change that.")
+        }
         Action::ReassignProject => (standing.admin, "Only an admin may change a project's owner or manager."),
         Action::StopProject | Action::EndProject | Action::ReadProjectAudit => {
             (people, "Only the project's owner, its manager or an admin may do this; a key may not.")
         }
-        Action::MintKey | Action::RevokeKey => (people, "Keys are minted and revoked by the project's owner, its manager or an admin; a key may only revoke itself."),
+        Action::MintKey | Action::RevokeKey => (
+            people,
+            "Keys are minted and revoked by the project's owner, its manager or an admin; a key may only revoke itself.",
+        ),
         Action::Decide => (standing.manager || standing.admin, "The project's manager or an admin approves."),
         Action::RevealSecret => (
             standing.key || (standing.token && (standing.owner || standing.manager)),
             "Secret values are revealed to the project's key, or to the owner's or manager's token, through get_secret; nobody else.",
         ),
-        Action::RotateSecret => (standing.key || standing.owner || standing.manager, "Secrets are rotated by the project's key, its owner or its manager."),
+        Action::RotateSecret => (
+            standing.key || standing.owner || standing.manager,
+            "Secrets are rotated by the project's key, its owner or its manager.",
+        ),
         Action::Open
         | Action::Self_
         | Action::SelfGuarded
@@ -287,9 +298,10 @@ pub fn may_approve(actor: &Actor, subject: &Subject, request: &Request, require_
     let alone = !require_manager && subject.owner == subject.manager;
     match (alone, actor.role()) {
         (true, Some(Role::Admin)) => Ok(true),
-        (true, Some(Role::Member | Role::Finance) | None) => {
-            Err(Error::new(Code::SeparationOfDuties, "Owner and manager are one person here, so an admin has to approve this."))
-        }
+        (true, Some(Role::Member | Role::Finance) | None) => Err(Error::new(
+            Code::SeparationOfDuties,
+            "Owner and manager are one person here, so an admin has to approve this.",
+        )),
         (false, _) if owner => Err(Error::new(
             Code::SeparationOfDuties,
             format!("The owner never approves for their own project; {} or another admin can.", subject.manager),

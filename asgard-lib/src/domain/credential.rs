@@ -193,5 +193,8 @@ impl Entity for Session {
 
 /// The answer to a credential that nobody knows.
 pub fn unknown() -> Error {
-    Error::new(Code::BadCredential, "The credential is not known. Check that it was copied whole and is meant for this Asgard.")
+    Error::new(
+        Code::BadCredential,
+        "The credential is not known. Check that it was copied whole and is meant for this Asgard.",
+    )
 }

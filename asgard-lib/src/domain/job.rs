@@ -75,7 +75,19 @@ impl Job {
     /// A new job that is due at `due`.
     pub fn new(id: JobId, work: Work, trace: TraceId, actor: ActorRef, now: Timestamp, due: Timestamp) -> Self {
         let shard = id.as_str().bytes().last().map_or(0, |b| b % SHARDS).to_string();
-        Self { id, work, shard, due_at: Some(due), attempts: 0, claimed_by: None, last_error: None, dead: None, trace, actor, created_at: now }
+        Self {
+            id,
+            work,
+            shard,
+            due_at: Some(due),
+            attempts: 0,
+            claimed_by: None,
+            last_error: None,
+            dead: None,
+            trace,
+            actor,
+            created_at: now,
+        }
     }
 
     /// The job as `holder` has it until the claim runs out.

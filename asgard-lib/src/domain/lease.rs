@@ -37,7 +37,13 @@ impl Lease {
     }
 
     /// The lease in the hands of `holder`, under the next fence.
-    pub fn taken(previous: Option<&Self>, name: &str, holder: HolderId, whereabouts: Option<Whereabouts>, until: Timestamp) -> Self {
+    pub fn taken(
+        previous: Option<&Self>,
+        name: &str,
+        holder: HolderId,
+        whereabouts: Option<Whereabouts>,
+        until: Timestamp,
+    ) -> Self {
         let fence = previous.map_or(1, |lease| lease.fence + 1);
         Self { name: name.to_owned(), holder: Some(holder), fence, expires_at: until, whereabouts }
     }

@@ -31,7 +31,11 @@ pub struct User {
 /// Leaves the password hash out.
 impl std::fmt::Debug for User {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("User").field("id", &self.id).field("role", &self.role).field("active", &self.active).finish_non_exhaustive()
+        f.debug_struct("User")
+            .field("id", &self.id)
+            .field("role", &self.role)
+            .field("active", &self.active)
+            .finish_non_exhaustive()
     }
 }
 
@@ -44,7 +48,10 @@ impl User {
     /// The claim that makes an e-mail address unique and finds its account.
     pub fn email_claim(email: &Email) -> String {
         // Addresses may hold any letter; a claim's name is printable ASCII.
-        format!("email/{}", data_encoding::BASE32_NOPAD.encode(email.as_str().as_bytes()).chars().take(190).collect::<String>())
+        format!(
+            "email/{}",
+            data_encoding::BASE32_NOPAD.encode(email.as_str().as_bytes()).chars().take(190).collect::<String>()
+        )
     }
 
     /// The counter of active admins, which may not fall to zero.

@@ -105,9 +105,10 @@ impl Project {
                     if *by_admin { "An admin" } else { "Its owner, its manager or an admin" }
                 ),
             )),
-            Status::Decommissioned { .. } => {
-                Err(Error::new(Code::ProjectInactive, format!("{} has been decommissioned. Register a new project.", self.id)))
-            }
+            Status::Decommissioned { .. } => Err(Error::new(
+                Code::ProjectInactive,
+                format!("{} has been decommissioned. Register a new project.", self.id),
+            )),
         }
     }
 
@@ -155,7 +156,13 @@ mod tests {
 
     pub(super) fn project() -> Project {
         let required = evidence();
-        let rules = Rules { require_manager: true, require_group: true, require_cost_center: false, groups: vec![], evidence: &required };
+        let rules = Rules {
+            require_manager: true,
+            require_group: true,
+            require_cost_center: false,
+            groups: vec![],
+            evidence: &required,
+        };
         let by = ActorRef { kind: ActorKind::Human, id: "usr_x".into(), person: None };
         register(wanted(), &rules, by, false, ProjectId::new(2026, 1), Timestamp::from_millis(0)).unwrap()
     }

@@ -13,7 +13,9 @@ mod admission;
 mod outcome;
 
 pub use admission::{Admission, Allowed, Headroom, admit, price_change, verdict};
-pub use outcome::{Carried, NextRun, Planned, Produced, applied, approved, cancelled, failed, interrupted, planned, rejected};
+pub use outcome::{
+    Carried, NextRun, Planned, Produced, applied, approved, cancelled, failed, interrupted, planned, rejected,
+};
 
 /// Where something is to be created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -95,7 +97,9 @@ impl Status {
     /// The one table of where a request may go next.
     pub const fn next(self) -> &'static [Self] {
         match self {
-            Self::Planning => &[Self::Pending, Self::Approved, Self::Fulfilled, Self::Failed, Self::Cancelled, Self::NeedsAttention],
+            Self::Planning => {
+                &[Self::Pending, Self::Approved, Self::Fulfilled, Self::Failed, Self::Cancelled, Self::NeedsAttention]
+            }
             Self::Pending => &[Self::Approved, Self::Rejected, Self::Cancelled],
             Self::Approved => &[Self::Planning, Self::Running, Self::Failed, Self::Cancelled, Self::NeedsAttention],
             Self::Running => &[Self::Planning, Self::Fulfilled, Self::Failed, Self::Cancelled, Self::NeedsAttention],

@@ -32,8 +32,15 @@ pub enum Status {
 
 impl Status {
     /// Every status.
-    pub const ALL: [Self; 7] =
-        [Self::Provisioning, Self::Provisioned, Self::Updating, Self::Failed, Self::Suspended, Self::Destroying, Self::Destroyed];
+    pub const ALL: [Self; 7] = [
+        Self::Provisioning,
+        Self::Provisioned,
+        Self::Updating,
+        Self::Failed,
+        Self::Suspended,
+        Self::Destroying,
+        Self::Destroyed,
+    ];
 
     /// The one table of where a resource may go next.
     pub const fn next(self) -> &'static [Self] {

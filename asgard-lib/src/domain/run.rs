@@ -87,10 +87,21 @@ impl Status {
         match self {
             Self::Queued => &[Self::Starting, Self::Running, Self::Failed, Self::Cancelled],
             Self::Starting => &[Self::Starting, Self::Running, Self::Failed, Self::Cancelled],
-            Self::Running => {
-                &[Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled, Self::TimedOut, Self::Interrupted, Self::NeedsAttention]
-            }
-            Self::Succeeded | Self::Failed | Self::Cancelled | Self::TimedOut | Self::Interrupted | Self::NeedsAttention => &[],
+            Self::Running => &[
+                Self::Running,
+                Self::Succeeded,
+                Self::Failed,
+                Self::Cancelled,
+                Self::TimedOut,
+                Self::Interrupted,
+                Self::NeedsAttention,
+            ],
+            Self::Succeeded
+            | Self::Failed
+            | Self::Cancelled
+            | Self::TimedOut
+            | Self::Interrupted
+            | Self::NeedsAttention => &[],
         }
     }
 
@@ -170,7 +181,9 @@ impl PlanSummary {
     /// apply. A half-made thing may have to be replaced; that is not growth.
     pub fn is_rest_of(&self, approved: &Self) -> bool {
         let complete = |summary: &Self| {
-            summary.changes.len() == usize::try_from(summary.create + summary.update + summary.replace + summary.delete).unwrap_or(usize::MAX)
+            summary.changes.len()
+                == usize::try_from(summary.create + summary.update + summary.replace + summary.delete)
+                    .unwrap_or(usize::MAX)
         };
         complete(self)
             && complete(approved)
@@ -180,7 +193,9 @@ impl PlanSummary {
                         && match (theirs.change, mine.change) {
                             (Change::Delete, mine) => mine == Change::Delete,
                             (Change::Create | Change::Update | Change::Replace, Change::Delete) => false,
-                            (Change::Create | Change::Replace, Change::Create | Change::Update | Change::Replace) => true,
+                            (Change::Create | Change::Replace, Change::Create | Change::Update | Change::Replace) => {
+                                true
+                            }
                             (Change::Update, mine) => mine == Change::Update,
                         }
                 })
@@ -271,7 +286,10 @@ impl Run {
     /// Moves to `status` if the table allows it.
     pub fn go(&self, status: Status, now: Timestamp) -> Result<Self> {
         if !self.status.next().contains(&status) {
-            return Err(Error::new(Code::WrongState, format!("Run {} is {} and cannot become {}.", self.id, self.status.name(), status.name())));
+            return Err(Error::new(
+                Code::WrongState,
+                format!("Run {} is {} and cannot become {}.", self.id, self.status.name(), status.name()),
+            ));
         }
         let over = status.is_over();
         let mut next = Self { status, ..self.clone() };

@@ -37,8 +37,13 @@ impl Secret {
 
 /// Checks a secret's name as callers give it.
 pub fn check_name(name: &str) -> Result<()> {
-    let fine = !name.is_empty() && name.len() <= 130 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
-    if fine { Ok(()) } else { Err(Error::invalid("name", "A secret is named <service>.<resource>.<output>; list_secrets shows the names.")) }
+    let fine =
+        !name.is_empty() && name.len() <= 130 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
+    if fine {
+        Ok(())
+    } else {
+        Err(Error::invalid("name", "A secret is named <service>.<resource>.<output>; list_secrets shows the names."))
+    }
 }
 
 impl Entity for Secret {

@@ -139,7 +139,8 @@ impl Manifest {
         };
         let field = self.cost.monthly_usd_from_input.as_deref().unwrap_or("cost");
         Usd::from_number(dollars).ok_or_else(|| {
-            Error::new(Code::InvalidSpec, "Expected dollars from 0 to 1000000000 with at most six decimals.").at(format!("spec.{field}"))
+            Error::new(Code::InvalidSpec, "Expected dollars from 0 to 1000000000 with at most six decimals.")
+                .at(format!("spec.{field}"))
         })
     }
 
@@ -150,7 +151,11 @@ impl Manifest {
 
     /// The names of the inputs, for messages.
     pub fn input_names(&self) -> Vec<&str> {
-        self.inputs.get("properties").and_then(Value::as_object).map(|p| p.keys().map(String::as_str).collect()).unwrap_or_default()
+        self.inputs
+            .get("properties")
+            .and_then(Value::as_object)
+            .map(|p| p.keys().map(String::as_str).collect())
+            .unwrap_or_default()
     }
 
     /// The outputs that are secrets.
@@ -165,20 +170,29 @@ impl Manifest {
             return bad("connector", format!("There is no connector `{}`; allowed: {TERRAFORM}.", self.connector));
         }
         let relative = std::path::Path::new(&self.module);
-        if relative.components().any(|part| !matches!(part, std::path::Component::CurDir | std::path::Component::Normal(_))) {
+        if relative
+            .components()
+            .any(|part| !matches!(part, std::path::Component::CurDir | std::path::Component::Normal(_)))
+        {
             return bad("module", "Expected a folder inside the service's own folder.".into());
         }
         if self.inputs.get("type").and_then(Value::as_str) != Some("object") {
             return bad("inputs", "Expected a JSON Schema with `type: object`.".into());
         }
         let known = self.input_names();
-        let named = [self.cost.monthly_usd_from_input.as_deref()].into_iter().flatten().chain(self.sensitive_inputs.iter().map(String::as_str));
+        let named = [self.cost.monthly_usd_from_input.as_deref()]
+            .into_iter()
+            .flatten()
+            .chain(self.sensitive_inputs.iter().map(String::as_str));
         let by_input = match &self.approval {
             Approval::ByInput(rule) => Some(rule.input.as_str()),
             Approval::Auto | Approval::Human => None,
         };
         if let Some(unknown) = named.chain(by_input).find(|name| !known.contains(name)) {
-            return bad("inputs", format!("`{unknown}` is named by the manifest but is not one of its inputs ({}).", known.join(", ")));
+            return bad(
+                "inputs",
+                format!("`{unknown}` is named by the manifest but is not one of its inputs ({}).", known.join(", ")),
+            );
         }
         if let Some(reserved) = known.iter().find(|name| ["name", "project_id", "rotation"].contains(name)) {
             return bad("inputs", format!("`{reserved}` is given by Asgard and cannot be an input."));
@@ -225,7 +239,10 @@ pub(crate) mod tests {
         assert_eq!(broken(&|m| m.module = "/etc".into()), "module");
         assert_eq!(broken(&|m| m.inputs = json!(true)), "inputs");
         assert_eq!(broken(&|m| m.sensitive_inputs = vec!["nope".into()]), "inputs");
-        assert_eq!(broken(&|m| m.inputs = json!({"type": "object", "properties": {"rotation": {}, "monthly_usd": {}}})), "inputs");
+        assert_eq!(
+            broken(&|m| m.inputs = json!({"type": "object", "properties": {"rotation": {}, "monthly_usd": {}}})),
+            "inputs"
+        );
         assert_eq!(broken(&|m| m.cost.monthly_usd = Some(1.0)), "cost");
         assert_eq!(broken(&|m| m.timeout_secs = 0), "timeout_secs");
     }

@@ -65,7 +65,9 @@ impl Actor {
     /// The actor as records and audit events keep it.
     pub fn reference(&self) -> ActorRef {
         match self {
-            Self::Human { user, email, .. } => ActorRef { kind: ActorKind::Human, id: user.to_string(), person: Some(email.clone()) },
+            Self::Human { user, email, .. } => {
+                ActorRef { kind: ActorKind::Human, id: user.to_string(), person: Some(email.clone()) }
+            }
             Self::UserToken { token, email, .. } => {
                 ActorRef { kind: ActorKind::UserToken, id: token.to_string(), person: Some(email.clone()) }
             }

@@ -162,11 +162,14 @@ impl FromStr for ProjectId {
     type Err = Malformed;
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-        let valid = text
-            .strip_prefix("proj-")
-            .and_then(|rest| rest.split_once('-'))
-            .is_some_and(|(year, number)| year.len() == 4 && digits(year) && (4..=9).contains(&number.len()) && digits(number));
-        if valid { Ok(Self(text.to_owned())) } else { Err(Malformed { what: "project id", allowed: "`proj-YYYY-NNNN`" }) }
+        let valid = text.strip_prefix("proj-").and_then(|rest| rest.split_once('-')).is_some_and(|(year, number)| {
+            year.len() == 4 && digits(year) && (4..=9).contains(&number.len()) && digits(number)
+        });
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Malformed { what: "project id", allowed: "`proj-YYYY-NNNN`" })
+        }
     }
 }
 

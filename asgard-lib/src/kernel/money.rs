@@ -68,7 +68,11 @@ impl fmt::Display for Usd {
         let sign = if self.0 < 0 && whole == 0 { "-" } else { "" };
         let decimals = format!("{rest:06}");
         let trimmed = decimals.trim_end_matches('0');
-        if trimmed.len() <= 2 { write!(f, "{sign}${whole}.{:02}", rest / 10_000) } else { write!(f, "{sign}${whole}.{trimmed}") }
+        if trimmed.len() <= 2 {
+            write!(f, "{sign}${whole}.{:02}", rest / 10_000)
+        } else {
+            write!(f, "{sign}${whole}.{trimmed}")
+        }
     }
 }
 
@@ -84,7 +88,11 @@ pub struct Dollars(pub Usd);
 
 impl serde::Serialize for Dollars {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if self.0.micros() % MICROS == 0 { s.serialize_i64(self.0.micros() / MICROS) } else { s.serialize_f64(self.0.dollars()) }
+        if self.0.micros() % MICROS == 0 {
+            s.serialize_i64(self.0.micros() / MICROS)
+        } else {
+            s.serialize_f64(self.0.dollars())
+        }
     }
 }
 

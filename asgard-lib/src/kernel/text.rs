@@ -122,7 +122,9 @@ mod tests {
         for good in ["a1", "my-bucket", "a0123456789012345678901234567890123456b9"] {
             assert!(good.parse::<ResourceName>().is_ok(), "{good}");
         }
-        for bad in ["", "a", "-a", "a-", "A1", "a/b", "..", "a\0b", "a b", "ä1", "a01234567890123456789012345678901234567890"] {
+        for bad in
+            ["", "a", "-a", "a-", "A1", "a/b", "..", "a\0b", "a b", "ä1", "a01234567890123456789012345678901234567890"]
+        {
             assert!(bad.parse::<ResourceName>().is_err(), "{bad:?}");
         }
     }

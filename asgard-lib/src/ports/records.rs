@@ -72,7 +72,8 @@ pub fn decode<T: Entity>(record: Record) -> Result<Stored<T>> {
         serde_json::from_str(&record.body).map_err(|e| corrupt::<T>(&record, e))?
     } else {
         let body = object(&record.body).map_err(|e| corrupt::<T>(&record, e))?;
-        let body = T::upcast(record.schema, body).ok_or_else(|| corrupt::<T>(&record, "this build does not know that layout"))?;
+        let body = T::upcast(record.schema, body)
+            .ok_or_else(|| corrupt::<T>(&record, "this build does not know that layout"))?;
         serde_json::from_value(Value::Object(body)).map_err(|e| corrupt::<T>(&record, e))?
     };
     Ok(Stored { value, version: record.version, noted_at: record.noted_at, body: record.body })
@@ -118,14 +119,19 @@ pub struct Listed<T> {
 pub fn store_error(error: StoreError) -> Error {
     match error {
         StoreError::Unavailable(_) | StoreError::Unknown(_) => {
-            Error::new(Code::StoreUnavailable, "The database cannot be reached just now. Try again in a moment.").retry_after(2).caused_by(error)
+            Error::new(Code::StoreUnavailable, "The database cannot be reached just now. Try again in a moment.")
+                .retry_after(2)
+                .caused_by(error)
         }
         StoreError::Corrupt(_) => Error::bug(error),
     }
 }
 
 /// Typed reads over any store. Reads here are for looking; an operation that decides reads through its transaction.
-#[allow(async_fn_in_trait, reason = "used on concrete types inside this crate and by embedders; the futures are Send for Send stores")]
+#[allow(
+    async_fn_in_trait,
+    reason = "used on concrete types inside this crate and by embedders; the futures are Send for Send stores"
+)]
 pub trait Records {
     /// The record, if it is there.
     fn read<T: Entity>(&self, id: &str) -> impl Future<Output = Result<Option<Stored<T>>>> + Send;
@@ -199,7 +205,10 @@ mod tests {
     fn unknown_fields_survive_a_rewrite_and_cleared_ones_do_not_return() {
         let read = decode::<Thing>(record(2, r#"{"id":"x","note":"old","later":{"a":1}}"#)).unwrap();
         let draft = redraft(&read, &Thing { id: "x".into(), note: None }).unwrap();
-        assert_eq!(serde_json::from_str::<Value>(&draft.body).unwrap(), serde_json::json!({"id": "x", "later": {"a": 1}}));
+        assert_eq!(
+            serde_json::from_str::<Value>(&draft.body).unwrap(),
+            serde_json::json!({"id": "x", "later": {"a": 1}})
+        );
     }
 
     #[test]

@@ -149,7 +149,11 @@ impl Batch {
     /// Refuses a read of too many keys. Every backend calls it.
     pub fn check_reads(keys: &[Key]) -> Result<(), StoreError> {
         if keys.len() > Self::MAX_READS {
-            return Err(StoreError::Corrupt(format!("{} keys asked for at once; at most {} are allowed", keys.len(), Self::MAX_READS)));
+            return Err(StoreError::Corrupt(format!(
+                "{} keys asked for at once; at most {} are allowed",
+                keys.len(),
+                Self::MAX_READS
+            )));
         }
         Ok(())
     }
@@ -233,7 +237,9 @@ impl Op {
     fn same_item(&self, other: &Self) -> bool {
         match (self.key(), other.key()) {
             (Some(mine), Some(theirs)) => mine == theirs,
-            (None, None) => matches!(self, Self::Count(_)) == matches!(other, Self::Count(_)) && self.target() == other.target(),
+            (None, None) => {
+                matches!(self, Self::Count(_)) == matches!(other, Self::Count(_)) && self.target() == other.target()
+            }
             (Some(_), None) | (None, Some(_)) => false,
         }
     }
@@ -334,7 +340,15 @@ pub struct Query {
 impl Query {
     /// The first 50 records of a partition, ascending.
     pub fn new(index: &'static Index, partition: impl Into<String>) -> Self {
-        Self { index, partition: partition.into(), from: None, below: None, order: Order::Ascending, after: None, limit: 50 }
+        Self {
+            index,
+            partition: partition.into(),
+            from: None,
+            below: None,
+            order: Order::Ascending,
+            after: None,
+            limit: 50,
+        }
     }
 
     /// The most records on a page.
@@ -343,7 +357,11 @@ impl Query {
     /// Refuses a page size out of bounds, and a partition where the index has none. Every backend calls it.
     pub fn check(&self) -> Result<(), StoreError> {
         if !(1..=Self::MAX_LIMIT).contains(&self.limit) {
-            return Err(StoreError::Corrupt(format!("a page of {} records; 1 to {} are allowed", self.limit, Self::MAX_LIMIT)));
+            return Err(StoreError::Corrupt(format!(
+                "a page of {} records; 1 to {} are allowed",
+                self.limit,
+                Self::MAX_LIMIT
+            )));
         }
         if self.index.partition.is_none() && !self.partition.is_empty() {
             return Err(StoreError::Corrupt(format!("index {} has no partitions", self.index.name)));

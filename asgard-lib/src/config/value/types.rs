@@ -237,6 +237,11 @@ const CRITICAL: [&str; 5] = [
 const PROMOTED: [Tier; 3] = [Tier::LightOperational, Tier::WideOperational, Tier::CriticalPath];
 
 impl EvidenceRules {
+    /// Every list by tier.
+    pub fn by_tier(&self) -> &BTreeMap<Tier, Vec<String>> {
+        &self.0
+    }
+
     /// The shipped lists; each holds that of the tier below.
     pub fn shipped() -> Self {
         let mut list = Vec::new();

@@ -91,7 +91,9 @@ mod tests {
 
     #[test]
     fn other_text_is_no_credential() {
-        for text in ["", "asg_", "asg_pat_", "Bearer x", "asg_0000000000000000000000000000000000000000ÄÄÄ", &"a".repeat(10_000)] {
+        for text in
+            ["", "asg_", "asg_pat_", "Bearer x", "asg_0000000000000000000000000000000000000000ÄÄÄ", &"a".repeat(10_000)]
+        {
             assert_eq!(parse(text), None);
         }
     }

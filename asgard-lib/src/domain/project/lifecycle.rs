@@ -44,9 +44,10 @@ pub fn decommission(project: &Project, by: ActorRef, now: Timestamp) -> Result<P
         Status::Active | Status::Killed { by_admin: false, .. } => {
             Ok(Project { status: Status::Decommissioned { by, at: now }, updated_at: now, ..project.clone() })
         }
-        Status::Killed { by_admin: true, .. } => {
-            Err(Error::new(Code::WrongState, "An admin killed this project; it can be decommissioned once an admin has lifted that."))
-        }
+        Status::Killed { by_admin: true, .. } => Err(Error::new(
+            Code::WrongState,
+            "An admin killed this project; it can be decommissioned once an admin has lifted that.",
+        )),
         Status::Decommissioned { .. } => Err(wrong(project, "decommissioned")),
     }
 }

@@ -81,14 +81,20 @@ pub struct Changes {
 }
 
 /// The evidence that a tier asks for and a project lacks.
-pub fn missing_evidence(tier: Tier, evidence: &BTreeMap<String, String>, required: &BTreeMap<Tier, Vec<String>>) -> Vec<String> {
+pub fn missing_evidence(
+    tier: Tier,
+    evidence: &BTreeMap<String, String>,
+    required: &BTreeMap<Tier, Vec<String>>,
+) -> Vec<String> {
     let fields = required.get(&tier).map(Vec::as_slice).unwrap_or_default();
     fields.iter().filter(|field| evidence.get(*field).is_none_or(|value| value.trim().is_empty())).cloned().collect()
 }
 
 fn check_manager(owner: &Email, manager: Option<Email>, rules: &Rules<'_>) -> Result<Email> {
     match manager {
-        None if rules.require_manager => Err(Error::invalid("manager_email", "A manager is required: somebody other than the owner.")),
+        None if rules.require_manager => {
+            Err(Error::invalid("manager_email", "A manager is required: somebody other than the owner."))
+        }
         None => Ok(owner.clone()),
         Some(manager) if manager == *owner && rules.require_manager => {
             Err(Error::invalid("manager_email", "Owner and manager must be different people."))
@@ -99,7 +105,11 @@ fn check_manager(owner: &Email, manager: Option<Email>, rules: &Rules<'_>) -> Re
 
 fn check_group(group: Option<&Slug>, rules: &Rules<'_>) -> Result<Option<String>> {
     let Some(key) = group else {
-        return if rules.require_group { Err(Error::invalid("group", format!("A group is required{}.", one_of(rules)))) } else { Ok(None) };
+        return if rules.require_group {
+            Err(Error::invalid("group", format!("A group is required{}.", one_of(rules))))
+        } else {
+            Ok(None)
+        };
     };
     let known = rules.groups.iter().find(|g| g.key == key);
     if known.is_none() && !rules.groups.is_empty() {
@@ -132,9 +142,14 @@ fn check_evidence(evidence: &BTreeMap<String, String>) -> Result<()> {
         return Err(Error::invalid("evidence", "At most 64 fields of evidence."));
     }
     for (field, value) in evidence {
-        let named = !field.is_empty() && field.len() <= 64 && field.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        let named = !field.is_empty()
+            && field.len() <= 64
+            && field.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         if !named {
-            return Err(Error::invalid("evidence", format!("`{}` is not a field name: 1 to 64 of a-z, 0-9 and _.", field.escape_debug())));
+            return Err(Error::invalid(
+                "evidence",
+                format!("`{}` is not a field name: 1 to 64 of a-z, 0-9 and _.", field.escape_debug()),
+            ));
         }
         check_text("evidence", value)?;
     }
@@ -142,7 +157,14 @@ fn check_evidence(evidence: &BTreeMap<String, String>) -> Result<()> {
 }
 
 /// Registers a project. `by_admin` may register above poc before the evidence is there; the project then says what is missing.
-pub fn register(wanted: Registration, rules: &Rules<'_>, by: ActorRef, by_admin: bool, id: ProjectId, now: Timestamp) -> Result<Project> {
+pub fn register(
+    wanted: Registration,
+    rules: &Rules<'_>,
+    by: ActorRef,
+    by_admin: bool,
+    id: ProjectId,
+    now: Timestamp,
+) -> Result<Project> {
     let manager = check_manager(&wanted.owner, wanted.manager, rules)?;
     let cost_center = check_group(wanted.group.as_ref(), rules)?;
     check_evidence(&wanted.evidence)?;
@@ -153,7 +175,11 @@ pub fn register(wanted: Registration, rules: &Rules<'_>, by: ActorRef, by_admin:
     if !missing.is_empty() && !by_admin {
         return Err(Error::new(
             Code::InvalidInput,
-            format!("Registering as {} needs evidence; missing: {}. Register as poc and promote later, or ask an admin.", wanted.classification, missing.join(", ")),
+            format!(
+                "Registering as {} needs evidence; missing: {}. Register as poc and promote later, or ask an admin.",
+                wanted.classification,
+                missing.join(", ")
+            ),
         )
         .at("evidence"));
     }
@@ -179,7 +205,10 @@ pub fn register(wanted: Registration, rules: &Rules<'_>, by: ActorRef, by_admin:
 /// Applies changes. Who may change which field is decided in [`crate::domain::access`].
 pub fn update(project: &Project, changes: Changes, rules: &Rules<'_>, now: Timestamp) -> Result<Project> {
     if let Status::Decommissioned { .. } = project.status {
-        return Err(Error::new(Code::ProjectInactive, format!("{} has been decommissioned and does not change any more.", project.id)));
+        return Err(Error::new(
+            Code::ProjectInactive,
+            format!("{} has been decommissioned and does not change any more.", project.id),
+        ));
     }
     let mut next = project.clone();
     if changes.owner.is_some() || changes.manager.is_some() {
@@ -235,14 +264,25 @@ mod tests {
             evidence: &required,
         };
         let solo = Rules { require_manager: false, require_group: false, groups: vec![], ..strict.clone() };
-        let field = |w: Registration, rules: &Rules<'_>, admin| try_register(w, rules, admin).err().and_then(|e| e.field().map(str::to_owned));
+        let field = |w: Registration, rules: &Rules<'_>, admin| {
+            try_register(w, rules, admin).err().and_then(|e| e.field().map(str::to_owned))
+        };
 
         assert_eq!(try_register(wanted(), &strict, false).unwrap().cost_center.as_deref(), Some("CC-100"));
         assert_eq!(field(Registration { manager: None, ..wanted() }, &strict, false).as_deref(), Some("manager_email"));
-        assert_eq!(field(Registration { manager: Some(wanted().owner), ..wanted() }, &strict, true).as_deref(), Some("manager_email"));
+        assert_eq!(
+            field(Registration { manager: Some(wanted().owner), ..wanted() }, &strict, true).as_deref(),
+            Some("manager_email")
+        );
         assert_eq!(field(Registration { group: None, ..wanted() }, &strict, false).as_deref(), Some("group"));
-        assert_eq!(field(Registration { group: "other".parse().ok(), ..wanted() }, &strict, false).as_deref(), Some("group"));
-        assert_eq!(try_register(Registration { manager: None, group: None, ..wanted() }, &solo, false).unwrap().manager, wanted().owner);
+        assert_eq!(
+            field(Registration { group: "other".parse().ok(), ..wanted() }, &strict, false).as_deref(),
+            Some("group")
+        );
+        assert_eq!(
+            try_register(Registration { manager: None, group: None, ..wanted() }, &solo, false).unwrap().manager,
+            wanted().owner
+        );
 
         let light = Registration { classification: Tier::LightOperational, ..wanted() };
         assert_eq!(field(light.clone(), &strict, false).as_deref(), Some("evidence"));
@@ -257,15 +297,28 @@ mod tests {
     #[test]
     fn updates_keep_the_rules() {
         let required = evidence();
-        let rules = Rules { require_manager: true, require_group: true, require_cost_center: false, groups: vec![], evidence: &required };
+        let rules = Rules {
+            require_manager: true,
+            require_group: true,
+            require_cost_center: false,
+            groups: vec![],
+            evidence: &required,
+        };
         let now = Timestamp::from_millis(9);
         let before = project();
         let same_person = Changes { manager: Some(before.owner.clone()), ..Changes::default() };
         assert!(update(&before, same_person, &rules, now).is_err());
-        let swap = Changes { owner: Some(before.manager.clone()), manager: Some(before.owner.clone()), ..Changes::default() };
+        let swap =
+            Changes { owner: Some(before.manager.clone()), manager: Some(before.owner.clone()), ..Changes::default() };
         assert_eq!(update(&before, swap, &rules, now).unwrap().owner, before.manager);
-        let clear = Changes { evidence: BTreeMap::from([("a".into(), String::new())]), description: Some(" ".into()), ..Changes::default() };
-        let after = update(&Project { evidence: BTreeMap::from([("a".into(), "1".into())]), ..before }, clear, &rules, now).unwrap();
+        let clear = Changes {
+            evidence: BTreeMap::from([("a".into(), String::new())]),
+            description: Some(" ".into()),
+            ..Changes::default()
+        };
+        let after =
+            update(&Project { evidence: BTreeMap::from([("a".into(), "1".into())]), ..before }, clear, &rules, now)
+                .unwrap();
         assert!(after.evidence.is_empty() && after.description.is_none());
         assert_eq!(after.updated_at, now);
     }

@@ -29,9 +29,17 @@ pub struct Admission<'a> {
 }
 
 /// Picks the target and refuses what the allow-list does not name.
-pub fn admit(manifest: &Manifest, cloud: Option<&Slug>, account: Option<&str>, rules: &Admission<'_>) -> Result<Target> {
+pub fn admit(
+    manifest: &Manifest,
+    cloud: Option<&Slug>,
+    account: Option<&str>,
+    rules: &Admission<'_>,
+) -> Result<Target> {
     if let Some(cloud) = cloud.filter(|cloud| **cloud != manifest.cloud) {
-        return Err(Error::invalid("cloud", format!("Service {} belongs to cloud {}, not {cloud}.", manifest.id, manifest.cloud)));
+        return Err(Error::invalid(
+            "cloud",
+            format!("Service {} belongs to cloud {}, not {cloud}.", manifest.id, manifest.cloud),
+        ));
     }
     if manifest.cloud.as_str() == rules.local {
         return match account {
@@ -45,17 +53,25 @@ pub fn admit(manifest: &Manifest, cloud: Option<&Slug>, account: Option<&str>, r
         Some(account) => own.find(|entry| entry.account == account),
     };
     match (found, account) {
-        (Some(entry), _) => {
-            Ok(Target { cloud: entry.cloud.clone(), account: Some(entry.account.clone()), region: entry.region.clone() })
-        }
+        (Some(entry), _) => Ok(Target {
+            cloud: entry.cloud.clone(),
+            account: Some(entry.account.clone()),
+            region: entry.region.clone(),
+        }),
         (None, Some(_)) => Err(Error::new(
             Code::TargetNotAllowed,
-            format!("That account is not on the allow-list for cloud {}. An operator adds it under provisioning.allowed.", manifest.cloud),
+            format!(
+                "That account is not on the allow-list for cloud {}. An operator adds it under provisioning.allowed.",
+                manifest.cloud
+            ),
         )
         .at("account")),
         (None, None) => Err(Error::new(
             Code::TargetNotAllowed,
-            format!("No account of cloud {} is on the allow-list. An operator adds one under provisioning.allowed.", manifest.cloud),
+            format!(
+                "No account of cloud {} is on the allow-list. An operator adds one under provisioning.allowed.",
+                manifest.cloud
+            ),
         )),
     }
 }
@@ -75,14 +91,25 @@ pub fn price_change(monthly: Usd, present: Usd) -> Usd {
 }
 
 /// Whether policy lets a planned request pass.
-pub fn verdict(manifest: &Manifest, command: &Command, spec: &Map<String, Value>, adds: Usd, room: Headroom, plan: &PlanSummary) -> Verdict {
+pub fn verdict(
+    manifest: &Manifest,
+    command: &Command,
+    spec: &Map<String, Value>,
+    adds: Usd,
+    room: Headroom,
+    plan: &PlanSummary,
+) -> Verdict {
     let human = |reason: String| Verdict::Human { reason };
     if manifest.asks_human(spec) {
         return human(format!("Service {} is approved by a person.", manifest.id));
     }
     match command {
-        Command::Deprovision => return Verdict::Auto { reason: format!("Removing a {} needs no approval.", manifest.id) },
-        Command::RotateSecrets => return Verdict::Auto { reason: format!("Rotating secrets of a {} needs no approval.", manifest.id) },
+        Command::Deprovision => {
+            return Verdict::Auto { reason: format!("Removing a {} needs no approval.", manifest.id) };
+        }
+        Command::RotateSecrets => {
+            return Verdict::Auto { reason: format!("Rotating secrets of a {} needs no approval.", manifest.id) };
+        }
         Command::Provision { .. } => {}
     }
     let lost = plan.delete + plan.replace;
@@ -98,7 +125,12 @@ pub fn verdict(manifest: &Manifest, command: &Command, spec: &Map<String, Value>
             "It adds {adds} a month to {} committed or in flight, above the {ceiling} that passes by itself.",
             room.committed
         )),
-        Some(ceiling) => Verdict::Auto { reason: format!("{} a month in all stays within the {ceiling} that passes by itself.", room.committed + adds) },
+        Some(ceiling) => Verdict::Auto {
+            reason: format!(
+                "{} a month in all stays within the {ceiling} that passes by itself.",
+                room.committed + adds
+            ),
+        },
     }
 }
 
@@ -121,7 +153,11 @@ mod tests {
 
         assert_eq!(admit(&local, None, None, &rules).unwrap().account, None);
         assert_eq!(code(admit(&local, None, Some("1"), &rules)), Some(Code::InvalidInput));
-        assert_eq!(admit(&aws, None, None, &rules).unwrap().account.as_deref(), Some("1"), "the first of its own cloud");
+        assert_eq!(
+            admit(&aws, None, None, &rules).unwrap().account.as_deref(),
+            Some("1"),
+            "the first of its own cloud"
+        );
         assert_eq!(admit(&aws, None, Some("2"), &rules).unwrap().account.as_deref(), Some("2"));
         assert_eq!(code(admit(&aws, None, Some("3"), &rules)), Some(Code::TargetNotAllowed));
         assert_eq!(code(admit(&aws, Some(&other), None, &rules)), Some(Code::InvalidInput));
@@ -133,7 +169,10 @@ mod tests {
     fn policy_passes_only_what_fits() {
         let (auto, human) = (manifest("local", "auto"), manifest("local", "human"));
         let provision = Command::Provision { spec: Map::new() };
-        let room = |ceiling: Option<i64>, committed| Headroom { ceiling: ceiling.map(Usd::from_dollars), committed: Usd::from_dollars(committed) };
+        let room = |ceiling: Option<i64>, committed| Headroom {
+            ceiling: ceiling.map(Usd::from_dollars),
+            committed: Usd::from_dollars(committed),
+        };
         let plan = |delete| PlanSummary { delete, ..PlanSummary::default() };
         let passes = |m: &Manifest, c: &Command, adds, room, plan: &PlanSummary| {
             matches!(verdict(m, c, &Map::new(), Usd::from_dollars(adds), room, plan), Verdict::Auto { .. })

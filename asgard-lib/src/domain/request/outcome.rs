@@ -98,7 +98,12 @@ pub fn planned(request: &Request, resource: &Resource, found: Planned<'_>, now: 
     let rest = request.plan.as_ref().is_some_and(|approved| summary.is_rest_of(approved));
     let resumed = run.resume && request.began;
 
-    if empty && !request.began && resource.provisioned_at.is_some() && !resource.dry_run && request.command != Command::Deprovision {
+    if empty
+        && !request.began
+        && resource.provisioned_at.is_some()
+        && !resource.dry_run
+        && request.command != Command::Deprovision
+    {
         let mut next = Carried::new(request.go(Status::Fulfilled, now)?, resource.go(Life::Provisioned, now)?);
         next.resource.spec = spec_of(request, resource).clone();
         settle_money(&mut next, request, resource);
@@ -114,7 +119,11 @@ pub fn planned(request: &Request, resource: &Resource, found: Planned<'_>, now: 
         return Ok(next);
     }
 
-    let adds = if request.reserved > Usd::ZERO { Usd::ZERO } else { admission::price_change(request.monthly, resource.committed) };
+    let adds = if request.reserved > Usd::ZERO {
+        Usd::ZERO
+    } else {
+        admission::price_change(request.monthly, resource.committed)
+    };
     let verdict = if resumed {
         Verdict::Human { reason: "After an interruption the plan does more than what was approved.".into() }
     } else {
@@ -163,8 +172,13 @@ fn give_back(next: &mut Carried, request: &Request, resource: &Resource) {
 
 /// A person said yes.
 pub fn approved(request: &Request, resource: &Resource, decision: Decision, now: Timestamp) -> Result<Carried> {
-    let adds = if request.reserved > Usd::ZERO { Usd::ZERO } else { admission::price_change(request.monthly, resource.committed) };
-    let plan_run = request.plan_run.clone().ok_or_else(|| Error::bug(format!("{} is pending without a plan", request.id)))?;
+    let adds = if request.reserved > Usd::ZERO {
+        Usd::ZERO
+    } else {
+        admission::price_change(request.monthly, resource.committed)
+    };
+    let plan_run =
+        request.plan_run.clone().ok_or_else(|| Error::bug(format!("{} is pending without a plan", request.id)))?;
     let mut next = Carried::new(request.go(Status::Approved, now)?, resource.clone());
     next.request.decision = Some(decision);
     next.next_run = Some(NextRun { op: carry_op(&request.command), plan_of: Some(plan_run), resume: false });
@@ -218,10 +232,18 @@ pub fn failed(request: &Request, resource: &Resource, error: &str, now: Timestam
 }
 
 /// Its run was interrupted. `may_exist` lists what may exist without being in the state.
-pub fn interrupted(request: &Request, resource: &Resource, run: &Run, may_exist: &[String], safe: bool, now: Timestamp) -> Result<Carried> {
+pub fn interrupted(
+    request: &Request,
+    resource: &Resource,
+    run: &Run,
+    may_exist: &[String],
+    safe: bool,
+    now: Timestamp,
+) -> Result<Carried> {
     let harmless = !run.op.changes_things() || safe || may_exist.is_empty();
     if harmless && request.resumed < MOST_RESUMES {
-        let status = if request.status == Status::Planning { Ok(request.clone()) } else { request.go(Status::Planning, now) };
+        let status =
+            if request.status == Status::Planning { Ok(request.clone()) } else { request.go(Status::Planning, now) };
         let mut next = Carried::new(status?, resource.clone());
         next.request.resumed += 1;
         next.request.current_run = None;
@@ -230,8 +252,15 @@ pub fn interrupted(request: &Request, resource: &Resource, run: &Run, may_exist:
         return Ok(next);
     }
     let mut next = ended(request, resource, Status::NeedsAttention, now)?;
-    let what = if may_exist.is_empty() { String::new() } else { format!(" These may exist without being recorded: {}.", may_exist.join(", ")) };
-    let message = format!("The {} was interrupted.{what} Look at the target, remove or import what is there, then retry the resource.", run.op.name());
+    let what = if may_exist.is_empty() {
+        String::new()
+    } else {
+        format!(" These may exist without being recorded: {}.", may_exist.join(", "))
+    };
+    let message = format!(
+        "The {} was interrupted.{what} Look at the target, remove or import what is there, then retry the resource.",
+        run.op.name()
+    );
     next.request.error = Some(message.clone());
     next.resource.attention = Some(message);
     if resource.status != Life::Destroyed && request.began {

@@ -1,0 +1,265 @@
+//! Project keys: minting, listing, revoking.
+
+use super::{
+    Hints, Meta, Operation, Route, Tx,
+    operation::Method::{Delete, Get, Post},
+    people::Nothing,
+    scope::Reading,
+};
+use crate::{
+    domain::{
+        access::{Action, Object},
+        credential::{self, ProjectKey, Shape},
+    },
+    error::{Error, Result},
+    kernel::{Actor, Cursor, DisplayName, KeyId, Limit, Page, ProjectId, Timestamp},
+    ports::{
+        kinds,
+        records::{Records, Stored},
+        store::{Count, Query},
+    },
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+
+/// The most keys that a project may have working at once.
+const MOST_KEYS: i64 = 100;
+
+fn keys_counter(project: &ProjectId) -> String {
+    format!("keys/{project}")
+}
+
+/// Mints a key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MintKey {
+    /// The project it acts on.
+    pub project_id: ProjectId,
+    /// What it is for.
+    pub name: DisplayName,
+    /// How many days it works: 1 to 3650. Without, it works until it is revoked.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 3650))]
+    pub expires_in_days: Option<u64>,
+}
+
+/// A new key. The key itself is shown this once.
+#[derive(Serialize, JsonSchema)]
+pub struct KeyMinted {
+    /// The key; keep it, it is never shown again. Absent in a replayed answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Its id.
+    pub id: KeyId,
+    /// Its last four characters.
+    pub suffix: String,
+    /// The project it acts on.
+    pub project_id: ProjectId,
+    /// What it is for.
+    pub name: DisplayName,
+    /// When it stops working by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Operation for MintKey {
+    type Output = KeyMinted;
+    const META: Meta = Meta {
+        name: "keys.mint",
+        title: "Mint a project key",
+        description: "Mints a key that lets an agent act on one project over /mcp. It is shown once. Whoever mints it answers for it and cannot approve what it asks for.",
+        action: Action::MintKey,
+        routes: &[Route { method: Post, path: "/projects/{project_id}/keys", status: 201 }],
+        tools: &[],
+        hints: Hints::CREATE,
+        creates: true,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<KeyMinted> {
+        let (project, _) = tx.project(Some(&self.project_id), Action::MintKey, Reading::Rely).await?;
+        project.require_active()?;
+        if self.expires_in_days.is_some_and(|days| !(1..=3650).contains(&days)) {
+            return Err(Error::invalid("expires_in_days", "A key works for 1 to 3650 days, or until it is revoked."));
+        }
+        let secret = credential::mint(Shape::ProjectKey, &tx.app().world().random());
+        let print = credential::fingerprint(secret.reveal());
+        let key = ProjectKey {
+            id: KeyId::from_digest(&print),
+            project: project.id.clone(),
+            name: self.name.clone(),
+            hash: credential::fingerprint_text(&print),
+            suffix: credential::suffix(&secret),
+            minted_by: tx.actor()?.person().cloned().ok_or_else(|| Error::bug("a key minted by nobody"))?,
+            created_at: tx.now(),
+            valid_until: self.expires_in_days.map(|days| tx.now().plus(Duration::from_secs(days * 86_400))),
+            revoked_at: None,
+        };
+        let count = Count {
+            counter: keys_counter(&project.id),
+            delta: 1,
+            floor: None,
+            ceiling: Some(MOST_KEYS),
+            expires_at: None,
+        };
+        tx.count_or(
+            count,
+            Error::new(
+                crate::Code::QuotaReached,
+                "A project has at most 100 keys that are not revoked. Revoke one first.",
+            ),
+        )?;
+        tx.insert(&key)?;
+        tx.audit(
+            Some(&project.id),
+            "key.minted",
+            &key.id,
+            &[("name", key.name.to_string()), ("suffix", key.suffix.clone())],
+        )?;
+        Ok(KeyMinted {
+            key: Some(secret.reveal().to_owned()),
+            id: key.id,
+            suffix: key.suffix,
+            project_id: key.project,
+            name: key.name,
+            expires_at: key.valid_until,
+        })
+    }
+
+    fn replay(output: &KeyMinted) -> Result<Value> {
+        let mut value = serde_json::to_value(output).map_err(Error::bug)?;
+        if let Some(map) = value.as_object_mut() {
+            map.remove("key");
+        }
+        Ok(value)
+    }
+}
+
+/// A key as lists show it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct KeyView {
+    /// Its id.
+    pub id: KeyId,
+    /// The project it acts on.
+    pub project_id: ProjectId,
+    /// What it is for.
+    pub name: DisplayName,
+    /// Its last four characters.
+    pub suffix: String,
+    /// Who answers for it.
+    pub minted_by: crate::kernel::Email,
+    /// When it was minted.
+    pub created_at: Timestamp,
+    /// When it stops working by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, to within five minutes.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl KeyView {
+    fn of(key: &Stored<ProjectKey>) -> Self {
+        Self {
+            id: key.id.clone(),
+            project_id: key.project.clone(),
+            name: key.name.clone(),
+            suffix: key.suffix.clone(),
+            minted_by: key.minted_by.clone(),
+            created_at: key.created_at,
+            expires_at: key.valid_until,
+            last_used_at: key.noted_at,
+            revoked_at: key.revoked_at,
+        }
+    }
+}
+
+/// Lists a project's keys, newest first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListKeys {
+    /// Which project; a project key may leave it out.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// Where to go on.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+    /// How many.
+    #[serde(default)]
+    pub limit: Limit,
+}
+
+impl Operation for ListKeys {
+    type Output = Page<KeyView>;
+    const META: Meta = Meta {
+        name: "keys.list",
+        title: "List project keys",
+        description: "A project's keys, newest first, with their last four characters and when they were last used; never the keys themselves.",
+        action: Action::ReadProject,
+        routes: &[Route { method: Get, path: "/projects/{project_id}/keys", status: 200 }],
+        tools: &["list_keys"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<KeyView>> {
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+        let app = tx.app();
+        let list = format!("keys/{}", project.id);
+        let after = app.position(&list, self.cursor.as_ref()).await?;
+        let query =
+            Query::new(&kinds::KEYS_BY_PROJECT, project.id.as_str()).newest_first().after(after).take(self.limit.get());
+        let found = app.store().list::<ProjectKey>(&query).await?;
+        app.page(&list, found, |key| KeyView::of(&key))
+    }
+}
+
+/// Revokes a key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeKey {
+    /// Which project; a project key may leave it out.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// Which key.
+    pub key_id: KeyId,
+}
+
+impl Operation for RevokeKey {
+    type Output = Nothing;
+    const META: Meta = Meta {
+        name: "keys.revoke",
+        title: "Revoke a project key",
+        description: "Revokes a key at once. A project key may revoke itself, nothing else.",
+        action: Action::RevokeKey,
+        routes: &[Route { method: Delete, path: "/projects/{project_id}/keys/{key_id}", status: 200 }],
+        tools: &["revoke_key"],
+        hints: Hints::REMOVE,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Nothing> {
+        let itself = matches!(tx.actor()?, Actor::ProjectKey { key, .. } if *key == self.key_id);
+        let (project, subject) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+        if !itself {
+            tx.allow(Action::RevokeKey, &Object::Project(&subject))?;
+        }
+        let key = tx.need::<ProjectKey>(self.key_id.as_str()).await?;
+        if key.project != project.id {
+            return Err(Error::not_found("project key"));
+        }
+        if key.revoked_at.is_none() {
+            tx.replace(&key, &ProjectKey { revoked_at: Some(tx.now()), ..key.value.clone() })?;
+            tx.count(Count {
+                counter: keys_counter(&project.id),
+                delta: -1,
+                floor: None,
+                ceiling: None,
+                expires_at: None,
+            })?;
+            tx.audit(Some(&project.id), "key.revoked", &key.id, &[("name", key.name.to_string())])?;
+        }
+        Ok(Nothing {})
+    }
+}

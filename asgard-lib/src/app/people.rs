@@ -1,0 +1,16 @@
+//! People: signing in, sessions, tokens, passwords and accounts.
+
+mod authenticate;
+mod login;
+mod passwords;
+mod sessions;
+mod throttle;
+mod tokens;
+mod users;
+
+pub use authenticate::{Accepts, authenticate, version};
+pub use login::{AuthConfig, AuthConfigView, ChangePassword, Login, LoginView, Logout, Me, MeView, Nothing, role_name};
+pub use passwords::Passwords;
+pub use sessions::{ListSessions, RevokeSession, SessionView};
+pub use tokens::{CreateToken, ListTokens, RevokeToken, TokenCreated, TokenView};
+pub use users::{CreateUser, ListUsers, SetActive, SetRole, UserView, new_user};

@@ -1,0 +1,268 @@
+//! Signing in and out, and one's own password.
+
+use super::{throttle, users::UserView};
+use crate::{
+    app::{
+        Hints, Meta, Operation, Route, Tx,
+        operation::Method::{Get, Post},
+    },
+    domain::{
+        access::{Action, Object},
+        credential::{self, Session, Shape},
+        person::{User, check_password},
+    },
+    error::{Code, Error, Result},
+    kernel::{Actor, Role, SecretText, Timestamp, Username},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What the sign-in screen needs to know.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AuthConfig {}
+
+/// How people sign in here.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AuthConfigView {
+    /// The name that the dashboard shows.
+    pub system_name: String,
+    /// Whether people sign in with a password.
+    pub local: bool,
+    /// Whether people sign in through an identity provider.
+    pub oidc: bool,
+    /// Whether sign-in is switched off (loopback only).
+    pub dev_insecure: bool,
+}
+
+impl Operation for AuthConfig {
+    type Output = AuthConfigView;
+    const META: Meta = Meta {
+        name: "auth.config",
+        title: "Sign-in configuration",
+        description: "How people sign in here, and what the dashboard is called.",
+        action: Action::Open,
+        routes: &[Route { method: Get, path: "/auth/config", status: 200 }],
+        tools: &[],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<AuthConfigView> {
+        tx.allow(Action::Open, &Object::Nothing)?;
+        let server = &tx.app().config().server;
+        Ok(AuthConfigView {
+            system_name: server.system_name.as_str().to_owned(),
+            local: true,
+            oidc: false,
+            dev_insecure: server.dev_insecure,
+        })
+    }
+}
+
+/// Signs in with a password.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// The account's name.
+    pub username: String,
+    /// Its password.
+    pub password: SecretText,
+}
+
+/// A new session.
+#[derive(Serialize, JsonSchema)]
+pub struct LoginView {
+    /// The session's token, for `Authorization: Bearer`. Browsers get it as a cookie.
+    pub token: String,
+    /// Who signed in.
+    pub user: UserView,
+    /// When the session ends whatever happens.
+    pub expires_at: Timestamp,
+}
+
+fn wrong() -> Error {
+    Error::new(Code::LoginFailed, "The username or password is wrong.")
+}
+
+impl Operation for Login {
+    type Output = LoginView;
+    const META: Meta = Meta {
+        name: "auth.login",
+        title: "Sign in",
+        description: "Signs in with a username and password. Repeated failures are slowed down per account and per source.",
+        action: Action::Open,
+        routes: &[Route { method: Post, path: "/auth/login", status: 200 }],
+        tools: &[],
+        hints: Hints::CREATE,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<LoginView> {
+        tx.allow(Action::Open, &Object::Nothing)?;
+        let app = tx.app();
+        let username: Username = self.username.parse().map_err(|_| wrong())?;
+        let attempt = throttle::attempt(app, tx.call(), &username).await?;
+        let id = tx.holder(&User::username_claim(&username)).await?;
+        let user = match &id {
+            Some(id) => tx.rely::<User>(id).await?,
+            None => None,
+        };
+        let right = app
+            .passwords()
+            .verify(&self.password, user.as_ref().map(|user| user.password.as_str()), app.world())
+            .await?;
+        let user = user.filter(|user| right && user.active).ok_or_else(wrong)?;
+
+        let token = credential::mint(Shape::Session, &app.world().random());
+        let print = credential::fingerprint(token.reveal());
+        let people = &app.config().people;
+        let session = Session {
+            id: crate::kernel::SessionId::from_digest(&print),
+            user: user.id.clone(),
+            hash: credential::fingerprint_text(&print),
+            created_at: tx.now(),
+            valid_until: tx.now().plus(Duration::from_secs(people.session_hours * 3600)),
+            idle_secs: people.session_idle_minutes * 60,
+            source: tx.call().source.address.chars().take(64).collect(),
+            agent: tx.call().source.agent.chars().take(120).collect(),
+            revoked_at: None,
+        };
+        throttle::give_back(tx, &attempt)?;
+        tx.insert(&session)?;
+        let actor = Actor::Human {
+            user: user.id.clone(),
+            email: user.email.clone(),
+            role: user.role,
+            session: session.id.clone(),
+        };
+        tx.audit_as(actor.reference(), None, "session.opened", &session.id, &[])?;
+        Ok(LoginView {
+            token: token.reveal().to_owned(),
+            user: UserView::of(&user.value),
+            expires_at: session.valid_until,
+        })
+    }
+}
+
+/// Signs out: ends the session that calls.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Logout {}
+
+/// It is done; there is nothing to say.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Nothing {}
+
+impl Operation for Logout {
+    type Output = Nothing;
+    const META: Meta = Meta {
+        name: "auth.logout",
+        title: "Sign out",
+        description: "Ends the session that calls.",
+        action: Action::Self_,
+        routes: &[Route { method: Post, path: "/auth/logout", status: 200 }],
+        tools: &[],
+        hints: Hints::REMOVE,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Nothing> {
+        tx.allow(Action::Self_, &Object::Nothing)?;
+        if let Actor::Human { session, .. } = tx.actor()?
+            && let Some(open) = tx.rely::<Session>(session.as_str()).await?
+        {
+            let over = Session { revoked_at: Some(tx.now()), ..open.value.clone() };
+            tx.replace(&open, &over)?;
+            tx.audit(None, "session.closed", session, &[])?;
+        }
+        Ok(Nothing {})
+    }
+}
+
+/// Who am I?
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Me {}
+
+/// The person who calls.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MeView {
+    /// Their account.
+    pub user: UserView,
+    /// What they signed in with.
+    pub credential: crate::kernel::ActorKind,
+}
+
+impl Operation for Me {
+    type Output = MeView;
+    const META: Meta = Meta {
+        name: "auth.me",
+        title: "Who am I",
+        description: "The person behind the session or token that calls.",
+        action: Action::Self_,
+        routes: &[Route { method: Get, path: "/auth/me", status: 200 }],
+        tools: &[],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<MeView> {
+        tx.allow(Action::Self_, &Object::Nothing)?;
+        let actor = tx.actor()?;
+        let id = actor.user().map(ToString::to_string).unwrap_or_default();
+        let user = tx.peek::<User>(&id).await?.ok_or_else(|| Error::not_found("user"))?;
+        Ok(MeView { user: UserView::of(&user.value), credential: actor.reference().kind })
+    }
+}
+
+/// Changes one's own password. Every other session ends.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePassword {
+    /// The present password.
+    pub current_password: SecretText,
+    /// The new one: 12 to 200 characters.
+    pub new_password: SecretText,
+}
+
+impl Operation for ChangePassword {
+    type Output = Nothing;
+    const META: Meta = Meta {
+        name: "auth.change_password",
+        title: "Change password",
+        description: "Changes one's own password. Every session ends, this one too; sign in again.",
+        action: Action::SelfGuarded,
+        routes: &[Route { method: Post, path: "/auth/password", status: 200 }],
+        tools: &[],
+        hints: Hints::SET,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Nothing> {
+        tx.allow(Action::SelfGuarded, &Object::Nothing)?;
+        let app = tx.app();
+        let id = tx.actor()?.user().map(ToString::to_string).unwrap_or_default();
+        let user = tx.need::<User>(&id).await?;
+        check_password(&self.new_password, &user.username).map_err(|e| e.at("new_password"))?;
+        let attempt = throttle::attempt(app, tx.call(), &user.username).await?;
+        if !app.passwords().verify(&self.current_password, Some(&user.password), app.world()).await? {
+            return Err(Error::invalid("current_password", "The present password is wrong."));
+        }
+        throttle::give_back(tx, &attempt)?;
+        let password = app.passwords().hash(&self.new_password, app.world()).await?;
+        tx.replace(&user, &User { password, credentials_from: tx.now(), ..user.value.clone() })?;
+        tx.audit(None, "user.password_changed", &user.id, &[])?;
+        Ok(Nothing {})
+    }
+}
+
+/// What a role is called on pages.
+pub const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Admin => "admin",
+        Role::Finance => "finance",
+        Role::Member => "member",
+    }
+}

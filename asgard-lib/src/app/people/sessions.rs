@@ -1,0 +1,131 @@
+//! One's own sessions.
+
+use crate::{
+    app::{
+        Hints, Meta, Operation, Route, Tx,
+        operation::Method::{Delete, Get},
+    },
+    domain::{
+        access::{Action, Object},
+        credential::Session,
+    },
+    error::{Error, Result},
+    kernel::{Actor, Cursor, Limit, Page, SessionId, Timestamp},
+    ports::{
+        kinds,
+        records::{Records, Stored},
+        store::Query,
+    },
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A session as its owner sees it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SessionView {
+    /// Its id.
+    pub id: SessionId,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used, to within five minutes.
+    pub last_used_at: Timestamp,
+    /// When it ends whatever happens.
+    pub expires_at: Timestamp,
+    /// Where it came from.
+    pub source: String,
+    /// The browser or client.
+    pub agent: String,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+impl SessionView {
+    fn of(session: &Stored<Session>, current: Option<&SessionId>) -> Self {
+        Self {
+            id: session.id.clone(),
+            created_at: session.created_at,
+            last_used_at: session.noted_at.unwrap_or(session.created_at),
+            expires_at: session.valid_until,
+            source: session.source.clone(),
+            agent: session.agent.clone(),
+            current: current == Some(&session.id),
+        }
+    }
+}
+
+/// Lists one's own open sessions, newest first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListSessions {
+    /// Where to go on.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+    /// How many.
+    #[serde(default)]
+    pub limit: Limit,
+}
+
+impl Operation for ListSessions {
+    type Output = Page<SessionView>;
+    const META: Meta = Meta {
+        name: "sessions.list",
+        title: "List sessions",
+        description: "One's own open sessions, newest first.",
+        action: Action::Self_,
+        routes: &[Route { method: Get, path: "/auth/sessions", status: 200 }],
+        tools: &[],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<SessionView>> {
+        tx.allow(Action::Self_, &Object::Nothing)?;
+        let app = tx.app();
+        let (user, current) = match tx.actor()? {
+            Actor::Human { user, session, .. } => (user, Some(session)),
+            Actor::UserToken { user, .. } => (user, None),
+            Actor::ProjectKey { .. } | Actor::System { .. } => return Err(Error::not_found("session")),
+        };
+        let list = format!("sessions/{user}");
+        let after = app.position(&list, self.cursor.as_ref()).await?;
+        let query =
+            Query::new(&kinds::SESSIONS_BY_USER, user.as_str()).newest_first().after(after).take(self.limit.get());
+        let mut found = app.store().list::<Session>(&query).await?;
+        let now = tx.now();
+        found.items.retain(|session| session.revoked_at.is_none() && session.valid_until > now);
+        app.page(&list, found, |session| SessionView::of(&session, current))
+    }
+}
+
+/// Ends one of one's own sessions.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeSession {
+    /// Which one.
+    pub session_id: SessionId,
+}
+
+impl Operation for RevokeSession {
+    type Output = super::login::Nothing;
+    const META: Meta = Meta {
+        name: "sessions.revoke",
+        title: "End a session",
+        description: "Ends one of one's own sessions at once.",
+        action: Action::Self_,
+        routes: &[Route { method: Delete, path: "/auth/sessions/{session_id}", status: 200 }],
+        tools: &[],
+        hints: Hints::REMOVE,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Self::Output> {
+        tx.allow(Action::Self_, &Object::Nothing)?;
+        let session = tx.need::<Session>(self.session_id.as_str()).await?;
+        tx.allow(Action::Self_, &Object::Account(&session.user))?;
+        if session.revoked_at.is_none() {
+            tx.replace(&session, &Session { revoked_at: Some(tx.now()), ..session.value.clone() })?;
+            tx.audit(None, "session.revoked", &session.id, &[])?;
+        }
+        Ok(super::login::Nothing {})
+    }
+}

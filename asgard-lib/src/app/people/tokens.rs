@@ -1,0 +1,197 @@
+//! One's own tokens (PATs).
+
+use super::login::Nothing;
+use crate::{
+    app::{
+        Hints, Meta, Operation, Route, Tx,
+        operation::Method::{Delete, Get, Post},
+    },
+    domain::{
+        access::{Action, Object},
+        credential::{self, Shape, UserToken},
+    },
+    error::{Error, Result},
+    kernel::{Cursor, DisplayName, Limit, Page, Timestamp, TokenId},
+    ports::{
+        kinds,
+        records::{Records, Stored},
+        store::Query,
+    },
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+
+/// A token as its owner sees it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TokenView {
+    /// Its id.
+    pub id: TokenId,
+    /// What it is for.
+    pub name: DisplayName,
+    /// Its last four characters.
+    pub suffix: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// When it was last used, to within five minutes.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl TokenView {
+    fn of(token: &Stored<UserToken>) -> Self {
+        Self { last_used_at: token.noted_at, ..Self::new(&token.value) }
+    }
+
+    fn new(token: &UserToken) -> Self {
+        Self {
+            id: token.id.clone(),
+            name: token.name.clone(),
+            suffix: token.suffix.clone(),
+            created_at: token.created_at,
+            expires_at: token.valid_until,
+            last_used_at: None,
+            revoked_at: token.revoked_at,
+        }
+    }
+}
+
+/// Lists one's own tokens, newest first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListTokens {
+    /// Where to go on.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+    /// How many.
+    #[serde(default)]
+    pub limit: Limit,
+}
+
+impl Operation for ListTokens {
+    type Output = Page<TokenView>;
+    const META: Meta = Meta {
+        name: "tokens.list",
+        title: "List user tokens",
+        description: "One's own tokens (PATs), newest first, without the tokens themselves.",
+        action: Action::Self_,
+        routes: &[Route { method: Get, path: "/auth/tokens", status: 200 }],
+        tools: &[],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<TokenView>> {
+        tx.allow(Action::Self_, &Object::Nothing)?;
+        let app = tx.app();
+        let user = tx.actor()?.user().map(ToString::to_string).unwrap_or_default();
+        let list = format!("tokens/{user}");
+        let after = app.position(&list, self.cursor.as_ref()).await?;
+        let query = Query::new(&kinds::TOKENS_BY_USER, user).newest_first().after(after).take(self.limit.get());
+        let found = app.store().list::<UserToken>(&query).await?;
+        app.page(&list, found, |token| TokenView::of(&token))
+    }
+}
+
+/// Makes a token for oneself.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateToken {
+    /// What it is for.
+    pub name: DisplayName,
+    /// How many days it works: 1 to 365, 90 unless told.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 365))]
+    pub expires_in_days: Option<u64>,
+}
+
+/// A new token. The token itself is shown this once.
+#[derive(Serialize, JsonSchema)]
+pub struct TokenCreated {
+    /// The token; keep it, it is never shown again. Absent in a replayed answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// What is kept of it.
+    #[serde(flatten)]
+    pub about: TokenView,
+}
+
+impl Operation for CreateToken {
+    type Output = TokenCreated;
+    const META: Meta = Meta {
+        name: "tokens.create",
+        title: "Create a user token",
+        description: "Makes a token (PAT) with one's own authority, for the CLI and for agents that act as oneself. It is shown once.",
+        action: Action::SelfGuarded,
+        routes: &[Route { method: Post, path: "/auth/tokens", status: 201 }],
+        tools: &[],
+        hints: Hints::CREATE,
+        creates: true,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<TokenCreated> {
+        tx.allow(Action::SelfGuarded, &Object::Nothing)?;
+        let app = tx.app();
+        let days = self.expires_in_days.unwrap_or(app.config().people.token_days);
+        if !(1..=365).contains(&days) {
+            return Err(Error::invalid("expires_in_days", "A token works for 1 to 365 days."));
+        }
+        let user = tx.actor()?.user().cloned().ok_or_else(|| Error::not_found("user"))?;
+        let secret = credential::mint(Shape::UserToken, &app.world().random());
+        let print = credential::fingerprint(secret.reveal());
+        let token = UserToken {
+            id: TokenId::from_digest(&print),
+            user,
+            name: self.name.clone(),
+            hash: credential::fingerprint_text(&print),
+            suffix: credential::suffix(&secret),
+            created_at: tx.now(),
+            valid_until: tx.now().plus(Duration::from_secs(days * 86_400)),
+            revoked_at: None,
+        };
+        tx.insert(&token)?;
+        tx.audit(None, "token.created", &token.id, &[("name", token.name.to_string())])?;
+        Ok(TokenCreated { token: Some(secret.reveal().to_owned()), about: TokenView::new(&token) })
+    }
+
+    fn replay(output: &TokenCreated) -> Result<Value> {
+        serde_json::to_value(&output.about).map_err(Error::bug)
+    }
+}
+
+/// Revokes one of one's own tokens.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeToken {
+    /// Which one.
+    pub token_id: TokenId,
+}
+
+impl Operation for RevokeToken {
+    type Output = Nothing;
+    const META: Meta = Meta {
+        name: "tokens.revoke",
+        title: "Revoke a user token",
+        description: "Revokes one of one's own tokens at once.",
+        action: Action::Self_,
+        routes: &[Route { method: Delete, path: "/auth/tokens/{token_id}", status: 200 }],
+        tools: &[],
+        hints: Hints::REMOVE,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Nothing> {
+        tx.allow(Action::Self_, &Object::Nothing)?;
+        let token = tx.need::<UserToken>(self.token_id.as_str()).await?;
+        tx.allow(Action::Self_, &Object::Account(&token.user))?;
+        if token.revoked_at.is_none() {
+            tx.replace(&token, &UserToken { revoked_at: Some(tx.now()), ..token.value.clone() })?;
+            tx.audit(None, "token.revoked", &token.id, &[])?;
+        }
+        Ok(Nothing {})
+    }
+}

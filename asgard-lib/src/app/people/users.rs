@@ -1,0 +1,247 @@
+//! Accounts, for admins.
+
+use crate::{
+    app::{
+        Asgard, Hints, Meta, Operation, Route, Tx,
+        operation::Method::{Get, Post},
+    },
+    domain::{
+        access::{Action, Object},
+        person::{User, check_password},
+    },
+    error::{Code, Error, Result},
+    kernel::{Cursor, Email, Limit, Page, Role, SecretText, Timestamp, UserId, Username},
+    ports::{
+        kinds,
+        records::Records,
+        store::{Count, Query},
+    },
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// An account.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct UserView {
+    /// Its id.
+    pub id: UserId,
+    /// What they sign in with.
+    pub username: Username,
+    /// What projects know them by.
+    pub email: Email,
+    /// What they may do.
+    pub role: Role,
+    /// Whether they may sign in.
+    pub active: bool,
+    /// When the account was made.
+    pub created_at: Timestamp,
+}
+
+impl UserView {
+    /// The account without its password.
+    pub fn of(user: &User) -> Self {
+        Self {
+            id: user.id.clone(),
+            username: user.username.clone(),
+            email: user.email.clone(),
+            role: user.role,
+            active: user.active,
+            created_at: user.created_at,
+        }
+    }
+}
+
+/// Lists the accounts.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListUsers {
+    /// Where to go on.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+    /// How many.
+    #[serde(default)]
+    pub limit: Limit,
+}
+
+impl Operation for ListUsers {
+    type Output = Page<UserView>;
+    const META: Meta = Meta {
+        name: "users.list",
+        title: "List users",
+        description: "Every account, oldest first. Admins only.",
+        action: Action::ManageUsers,
+        routes: &[Route { method: Get, path: "/users", status: 200 }],
+        tools: &[],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<UserView>> {
+        tx.allow(Action::ManageUsers, &Object::Nothing)?;
+        let app = tx.app();
+        let after = app.position("users", self.cursor.as_ref()).await?;
+        let found =
+            app.store().list::<User>(&Query::new(&kinds::USERS, "").after(after).take(self.limit.get())).await?;
+        app.page("users", found, |user| UserView::of(&user.value))
+    }
+}
+
+/// Makes an account.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateUser {
+    /// What they sign in with; unique.
+    pub username: Username,
+    /// Their first password: 12 to 200 characters.
+    pub password: SecretText,
+    /// What projects know them by; unique.
+    pub email: Email,
+    /// What they may do; `member` unless told.
+    #[serde(default)]
+    pub role: Option<Role>,
+}
+
+/// Writes a new account with its claims, and counts it if it is an admin. The password is hashed before the transaction.
+pub fn new_user(tx: &mut Tx<'_>, username: &Username, email: &Email, role: Role, password: String) -> Result<User> {
+    let user = User {
+        id: tx.id(),
+        username: username.clone(),
+        email: email.clone(),
+        role,
+        active: true,
+        password,
+        credentials_from: tx.now(),
+        created_at: tx.now(),
+    };
+    let taken = |field: &'static str| {
+        Error::new(Code::AlreadyExists, format!("Another account has this {field} already.")).at(field)
+    };
+    tx.claim_or(User::username_claim(username), &user.id, taken("username"))?;
+    tx.claim_or(User::email_claim(email), &user.id, taken("email"))?;
+    if user.is_active_admin() {
+        count_admins(tx, 1)?;
+    }
+    tx.insert(&user)?;
+    Ok(user)
+}
+
+fn count_admins(tx: &mut Tx<'_>, delta: i64) -> Result<()> {
+    let floor = (delta < 0).then_some(1);
+    let count = Count { counter: User::ACTIVE_ADMINS.into(), delta, floor, ceiling: None, expires_at: None };
+    tx.count_or(count, Error::new(Code::LastAdmin, "This is the last active admin. Make somebody else an admin first."))
+}
+
+async fn hashed(app: &Asgard, password: &SecretText, username: &Username) -> Result<String> {
+    check_password(password, username)?;
+    app.passwords().hash(password, app.world()).await
+}
+
+impl Operation for CreateUser {
+    type Output = UserView;
+    const META: Meta = Meta {
+        name: "users.create",
+        title: "Create a user",
+        description: "Makes an account that can sign in with a password. Admins only.",
+        action: Action::ManageUsers,
+        routes: &[Route { method: Post, path: "/users", status: 201 }],
+        tools: &[],
+        hints: Hints::CREATE,
+        creates: true,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<UserView> {
+        tx.allow(Action::ManageUsers, &Object::Nothing)?;
+        let password = hashed(tx.app(), &self.password, &self.username).await?;
+        let user = new_user(tx, &self.username, &self.email, self.role.unwrap_or(Role::Member), password)?;
+        tx.audit(
+            None,
+            "user.created",
+            &user.id,
+            &[("username", user.username.to_string()), ("role", super::role_name(user.role).into())],
+        )?;
+        Ok(UserView::of(&user))
+    }
+}
+
+/// Changes what somebody may do.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetRole {
+    /// Whose role.
+    pub user_id: UserId,
+    /// The new role.
+    pub role: Role,
+}
+
+impl Operation for SetRole {
+    type Output = UserView;
+    const META: Meta = Meta {
+        name: "users.set_role",
+        title: "Change a user's role",
+        description: "Makes an account admin, finance or member. The last active admin cannot be changed. Admins only.",
+        action: Action::ManageUsers,
+        routes: &[Route { method: Post, path: "/users/{user_id}/role", status: 200 }],
+        tools: &[],
+        hints: Hints::SET,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<UserView> {
+        tx.allow(Action::ManageUsers, &Object::Nothing)?;
+        let role = self.role;
+        change(tx, &self.user_id, "user.role_changed", ("role", super::role_name(role)), |user| user.role = role).await
+    }
+}
+
+/// Switches an account on or off.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetActive {
+    /// Whose account.
+    pub user_id: UserId,
+    /// Whether they may sign in. Off ends their sessions and tokens at once.
+    pub active: bool,
+}
+
+impl Operation for SetActive {
+    type Output = UserView;
+    const META: Meta = Meta {
+        name: "users.set_active",
+        title: "Switch a user on or off",
+        description: "Lets an account sign in, or ends its sessions and tokens at once. The last active admin cannot be switched off. Admins only.",
+        action: Action::ManageUsers,
+        routes: &[Route { method: Post, path: "/users/{user_id}/active", status: 200 }],
+        tools: &[],
+        hints: Hints::SET,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<UserView> {
+        tx.allow(Action::ManageUsers, &Object::Nothing)?;
+        let active = self.active;
+        let shown = if active { "true" } else { "false" };
+        change(tx, &self.user_id, "user.active_changed", ("active", shown), |user| user.active = active).await
+    }
+}
+
+async fn change(
+    tx: &mut Tx<'_>,
+    id: &UserId,
+    action: &str,
+    detail: (&str, &str),
+    apply: impl FnOnce(&mut User),
+) -> Result<UserView> {
+    let before = tx.need::<User>(id.as_str()).await?;
+    let mut after = before.value.clone();
+    apply(&mut after);
+    match (before.is_active_admin(), after.is_active_admin()) {
+        (true, false) => count_admins(tx, -1)?,
+        (false, true) => count_admins(tx, 1)?,
+        (true, true) | (false, false) => {}
+    }
+    if (before.role, before.active) != (after.role, after.active) {
+        tx.replace(&before, &after)?;
+        tx.audit(None, action, id, &[(detail.0, detail.1.to_owned())])?;
+    }
+    Ok(UserView::of(&after))
+}

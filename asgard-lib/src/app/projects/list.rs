@@ -1,0 +1,133 @@
+//! Listing projects and groups.
+
+use super::ProjectView;
+use crate::{
+    app::{Asgard, Hints, Meta, Operation, Route, Tx, operation::Method::Get},
+    domain::{
+        access::{Action, Object},
+        project::Project,
+    },
+    error::{Error, Result},
+    kernel::{Actor, Cursor, DisplayName, Email, Limit, Page, Role, Slug},
+    ports::{
+        kinds,
+        records::{Listed, Records, Stored},
+        store::{Position, Query},
+    },
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Lists the projects that the caller may see, newest first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListProjects {
+    /// Where to go on.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+    /// How many.
+    #[serde(default)]
+    pub limit: Limit,
+}
+
+impl Operation for ListProjects {
+    type Output = Page<ProjectView>;
+    const META: Meta = Meta {
+        name: "projects.list",
+        title: "List projects",
+        description: "The projects that you own or manage, newest first; every project for admins; its own for a project key.",
+        action: Action::ListProjects,
+        routes: &[Route { method: Get, path: "/projects", status: 200 }],
+        tools: &["list_projects"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<ProjectView>> {
+        tx.allow(Action::ListProjects, &Object::Nothing)?;
+        let app = tx.app();
+        let list = |who: &str| format!("projects/{who}");
+        match tx.actor()? {
+            Actor::ProjectKey { project, .. } => {
+                let own = tx.peek::<Project>(project.as_str()).await?.ok_or_else(|| Error::not_found("project"))?;
+                Ok(Page { items: vec![ProjectView::stored(app, &own)], next_cursor: None })
+            }
+            Actor::Human { role: Role::Admin, .. } | Actor::UserToken { role: Role::Admin, .. } => {
+                let list = list("all");
+                let after = app.position(&list, self.cursor.as_ref()).await?;
+                let found = app
+                    .store()
+                    .list(&Query::new(&kinds::PROJECTS, "").newest_first().after(after).take(self.limit.get()))
+                    .await?;
+                app.page(&list, found, |project| ProjectView::stored(app, &project))
+            }
+            Actor::Human { email, .. } | Actor::UserToken { email, .. } => {
+                let list = list(email.as_str());
+                let after = app.position(&list, self.cursor.as_ref()).await?;
+                let found = own(app, email, after, self.limit.get()).await?;
+                app.page(&list, found, |project| ProjectView::stored(app, &project))
+            }
+            Actor::System { .. } => Err(Error::bug("Asgard's own parts list no projects")),
+        }
+    }
+}
+
+/// Projects that somebody owns or manages: two indexes in the same order, merged.
+async fn own(app: &Asgard, email: &Email, after: Option<Position>, limit: usize) -> Result<Listed<Project>> {
+    let query = |index| Query::new(index, email.as_str()).newest_first().after(after.clone()).take(limit);
+    let owned: Listed<Project> = app.store().list(&query(&kinds::PROJECTS_BY_OWNER)).await?;
+    let managed: Listed<Project> = app.store().list(&query(&kinds::PROJECTS_BY_MANAGER)).await?;
+    let more = owned.next.is_some() || managed.next.is_some();
+    let mut items: Vec<Stored<Project>> = owned.items.into_iter().chain(managed.items).collect();
+    items.sort_by(|a, b| b.id.cmp(&a.id));
+    items.dedup_by(|a, b| a.id == b.id);
+    let more = more || items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(|last| Position { sort: String::new(), id: last.id.to_string() });
+    Ok(Listed { items, next })
+}
+
+/// A group that projects belong to.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct GroupView {
+    /// Its key; registrations name it.
+    pub key: Slug,
+    /// Its name for people.
+    pub display_name: DisplayName,
+    /// Where its cost goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_center: Option<String>,
+}
+
+pub(super) fn groups(app: &Asgard) -> Vec<GroupView> {
+    let view = |group: &crate::config::Group| GroupView {
+        key: group.key.clone(),
+        display_name: group.display_name.clone(),
+        cost_center: group.cost_center.as_ref().map(ToString::to_string),
+    };
+    app.config().registration.groups.iter().map(view).collect()
+}
+
+/// Lists the groups.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListGroups {}
+
+impl Operation for ListGroups {
+    type Output = Page<GroupView>;
+    const META: Meta = Meta {
+        name: "groups.list",
+        title: "List groups",
+        description: "The groups that projects register against, with their cost centers. An empty list means that any group is accepted.",
+        action: Action::ReadCatalog,
+        routes: &[Route { method: Get, path: "/groups", status: 200 }],
+        tools: &["list_groups"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<GroupView>> {
+        tx.allow(Action::ReadCatalog, &Object::Nothing)?;
+        Ok(Page { items: groups(tx.app()), next_cursor: None })
+    }
+}

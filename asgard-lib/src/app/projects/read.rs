@@ -1,0 +1,152 @@
+//! Reading a project, its state, and what a registration needs.
+
+use super::{GroupView, ProjectView, list::groups};
+use crate::{
+    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Get, scope::Reading},
+    domain::{
+        access::{Action, Object},
+        project::Project,
+        tier::{DataClass, Tier},
+    },
+    error::Result,
+    kernel::{Dollars, ProjectId, Usd},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Reads a project.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetProject {
+    /// Which one; a project key may leave it out.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+}
+
+impl Operation for GetProject {
+    type Output = ProjectView;
+    const META: Meta = Meta {
+        name: "projects.get",
+        title: "Get a project",
+        description: "A project with its owner, manager, tier, evidence and status.",
+        action: Action::ReadProject,
+        routes: &[Route { method: Get, path: "/projects/{project_id}", status: 200 }],
+        tools: &["project_get"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectView> {
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+        Ok(ProjectView::stored(tx.app(), &project))
+    }
+}
+
+/// Where a project stands.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectState {
+    /// Which one; a project key may leave it out.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+}
+
+/// Where a project stands.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ProjectStateView {
+    /// The project.
+    pub project: ProjectView,
+    /// How many resources it has that are not destroyed.
+    pub resources: i64,
+    /// What its resources cost a month, committed or in flight, in dollars.
+    pub committed_monthly_usd: Dollars,
+    /// What its tier lets pass without a person, in monthly dollars in all; absent when everything that costs is approved by a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_approve_monthly_usd: Option<Dollars>,
+}
+
+impl Operation for ProjectState {
+    type Output = ProjectStateView;
+    const META: Meta = Meta {
+        name: "projects.state",
+        title: "Project state",
+        description: "Where a project stands: status, missing evidence, how many resources it has, what they cost a month, and how much passes without approval.",
+        action: Action::ReadProject,
+        routes: &[Route { method: Get, path: "/projects/{project_id}/state", status: 200 }],
+        tools: &["project_state"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectStateView> {
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+        let resources = tx.counter(&Project::resources_counter(&project.id)).await?;
+        let committed = tx.counter(&Project::committed_counter(&project.id)).await?;
+        Ok(ProjectStateView {
+            resources,
+            committed_monthly_usd: Dollars(Usd::from_micros(committed)),
+            auto_approve_monthly_usd: tx
+                .app()
+                .config()
+                .provisioning
+                .auto_approve
+                .get(&project.classification)
+                .copied()
+                .map(Dollars),
+            project: ProjectView::stored(tx.app(), &project),
+        })
+    }
+}
+
+/// What a registration needs here.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegistrationRequirements {}
+
+/// What a registration needs here.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RequirementsView {
+    /// Whether a manager other than the owner must be named.
+    pub require_manager: bool,
+    /// Whether a group must be named.
+    pub require_group: bool,
+    /// Whether the group must have a cost center.
+    pub require_cost_center: bool,
+    /// The groups; empty means that any group is accepted.
+    pub groups: Vec<GroupView>,
+    /// The tiers, lowest first.
+    pub tiers: Vec<Tier>,
+    /// The data classes, least sensitive first.
+    pub data_classes: Vec<DataClass>,
+    /// The evidence that each tier asks for.
+    pub evidence: BTreeMap<Tier, Vec<String>>,
+}
+
+impl Operation for RegistrationRequirements {
+    type Output = RequirementsView;
+    const META: Meta = Meta {
+        name: "projects.requirements",
+        title: "Registration requirements",
+        description: "What register_project needs here: groups, tiers, data classes and the evidence that each tier asks for.",
+        action: Action::ReadCatalog,
+        routes: &[Route { method: Get, path: "/registration/requirements", status: 200 }],
+        tools: &["registration_requirements"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<RequirementsView> {
+        tx.allow(Action::ReadCatalog, &Object::Nothing)?;
+        let config = tx.app().config();
+        Ok(RequirementsView {
+            require_manager: config.registration.require_manager,
+            require_group: config.registration.require_group,
+            require_cost_center: config.registration.require_cost_center,
+            groups: groups(tx.app()),
+            tiers: Tier::ALL.to_vec(),
+            data_classes: DataClass::ALL.to_vec(),
+            evidence: config.governance.classification_requirements.by_tier().clone(),
+        })
+    }
+}

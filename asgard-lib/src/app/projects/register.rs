@@ -1,0 +1,100 @@
+//! Registering a project.
+
+use super::{ProjectView, rules};
+use crate::{
+    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Post},
+    domain::{
+        access::{Action, Object},
+        project::{self, Registration},
+        tier::{DataClass, Tier},
+    },
+    error::{Code, Error, Result},
+    kernel::{DisplayName, Dollars, Email, ProjectId, Role, Slug},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Registers a project.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterProject {
+    /// What people call it.
+    pub name: DisplayName,
+    /// Who answers for what it does. Members register projects they own; admins anybody's.
+    pub owner_email: Email,
+    /// Who answers for the owner, and approves. Somebody else than the owner, unless this Asgard is configured otherwise.
+    #[serde(default)]
+    pub manager_email: Option<Email>,
+    /// The group it belongs to; `registration_requirements` lists them.
+    #[serde(default)]
+    pub group: Option<Slug>,
+    /// How much depends on it; `poc` unless told.
+    #[serde(default)]
+    pub classification: Option<Tier>,
+    /// How sensitive its data is; `internal` unless told.
+    #[serde(default)]
+    pub data_class: Option<DataClass>,
+    /// Monthly budget in dollars.
+    #[serde(default)]
+    pub budget_usd: Option<Dollars>,
+    /// What it is for.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Evidence for a tier above poc, by field.
+    #[serde(default)]
+    pub evidence: BTreeMap<String, String>,
+}
+
+impl Operation for RegisterProject {
+    type Output = ProjectView;
+    const META: Meta = Meta {
+        name: "projects.register",
+        title: "Register a project",
+        description: "Registers a project: the gate, since nothing provisions or spends without one. Needs a session or a user token, \
+                      not a project key. Returns the project with its project_id.",
+        action: Action::RegisterProject,
+        routes: &[Route { method: Post, path: "/projects", status: 201 }],
+        tools: &["register_project"],
+        hints: Hints::CREATE,
+        creates: true,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectView> {
+        tx.allow(Action::RegisterProject, &Object::Nothing)?;
+        let actor = tx.actor()?;
+        let admin = actor.role() == Some(Role::Admin);
+        if !admin && actor.person() != Some(&self.owner_email) {
+            return Err(Error::new(
+                Code::Denied,
+                "Members register projects that they own themselves; an admin registers for others.",
+            )
+            .at("owner_email"));
+        }
+        let wanted = Registration {
+            name: self.name.clone(),
+            owner: self.owner_email.clone(),
+            manager: self.manager_email.clone(),
+            group: self.group.clone(),
+            classification: self.classification.unwrap_or_default(),
+            data_class: self.data_class.unwrap_or_default(),
+            budget: self.budget_usd.map(|dollars| dollars.0),
+            description: self.description.clone(),
+            evidence: self.evidence.clone(),
+        };
+        // Judged before a number is taken, so that a refused registration leaves no gap.
+        let (app, now) = (tx.app(), tx.now());
+        let judge = |id| project::register(wanted.clone(), &rules(app), actor.reference(), admin, id, now);
+        judge(ProjectId::new(now.year(), 0))?;
+        let number = tx.number(&format!("projects/{}", now.year())).await?;
+        let project = judge(ProjectId::new(now.year(), number))?;
+        tx.insert(&project)?;
+        tx.audit(
+            Some(&project.id),
+            "project.registered",
+            &project.id,
+            &[("name", project.name.to_string()), ("owner", project.owner.to_string())],
+        )?;
+        Ok(ProjectView::of(app, &project).at(tx.version()))
+    }
+}

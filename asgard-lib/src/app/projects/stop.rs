@@ -1,0 +1,152 @@
+//! Kill, unkill, decommission.
+
+use super::ProjectView;
+use crate::{
+    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Post, scope::Reading},
+    domain::{
+        access::Action,
+        project::{self, Project},
+    },
+    error::{Code, Error, Result},
+    kernel::{ProjectId, Role},
+    ports::{
+        records::Stored,
+        store::{Count, Version},
+    },
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Stops a project at once.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kill {
+    /// Which one.
+    pub project_id: ProjectId,
+    /// Why; everybody who works on it reads this.
+    pub reason: String,
+    /// The version you have read.
+    #[serde(default)]
+    pub version: Option<Version>,
+}
+
+impl Operation for Kill {
+    type Output = ProjectView;
+    const META: Meta = Meta {
+        name: "projects.kill",
+        title: "Kill a project",
+        description: "Stops a project at once: its keys are refused and nothing new starts. What exists stays. An admin's kill is lifted only by an admin.",
+        action: Action::StopProject,
+        routes: &[Route { method: Post, path: "/projects/{project_id}/kill", status: 200 }],
+        tools: &[],
+        hints: Hints::REMOVE,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectView> {
+        let (before, admin) = stoppable(tx, &self.project_id, Action::StopProject, self.version.as_ref()).await?;
+        let after = project::kill(&before.value, tx.actor()?.reference(), admin, &self.reason, tx.now())?;
+        finish(tx, &before, &after, "project.killed", Some(self.reason.trim()))
+    }
+}
+
+/// Lifts a kill.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unkill {
+    /// Which one.
+    pub project_id: ProjectId,
+    /// The version you have read.
+    #[serde(default)]
+    pub version: Option<Version>,
+}
+
+impl Operation for Unkill {
+    type Output = ProjectView;
+    const META: Meta = Meta {
+        name: "projects.unkill",
+        title: "Lift a kill",
+        description: "Lets a killed project work again. An admin's kill is lifted only by an admin.",
+        action: Action::StopProject,
+        routes: &[Route { method: Post, path: "/projects/{project_id}/unkill", status: 200 }],
+        tools: &[],
+        hints: Hints::SET,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectView> {
+        let (before, admin) = stoppable(tx, &self.project_id, Action::StopProject, self.version.as_ref()).await?;
+        let after = project::unkill(&before.value, admin, tx.now())?;
+        finish(tx, &before, &after, "project.unkilled", None)
+    }
+}
+
+/// Ends a project for good.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Decommission {
+    /// Which one.
+    pub project_id: ProjectId,
+    /// The version you have read.
+    #[serde(default)]
+    pub version: Option<Version>,
+}
+
+impl Operation for Decommission {
+    type Output = ProjectView;
+    const META: Meta = Meta {
+        name: "projects.decommission",
+        title: "Decommission a project",
+        description: "Ends a project for good, once every resource of it has been deprovisioned. Its id is never used again.",
+        action: Action::EndProject,
+        routes: &[Route { method: Post, path: "/projects/{project_id}/decommission", status: 200 }],
+        tools: &[],
+        hints: Hints::REMOVE,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectView> {
+        let (before, _) = stoppable(tx, &self.project_id, Action::EndProject, self.version.as_ref()).await?;
+        let after = project::decommission(&before.value, tx.actor()?.reference(), tx.now())?;
+        let none = Count {
+            counter: Project::resources_counter(&after.id),
+            delta: 0,
+            floor: None,
+            ceiling: Some(0),
+            expires_at: None,
+        };
+        tx.count_or(
+            none,
+            Error::new(
+                Code::DependentsExist,
+                "The project still has resources. Deprovision them first; list_resources shows them.",
+            ),
+        )?;
+        finish(tx, &before, &after, "project.decommissioned", None)
+    }
+}
+
+async fn stoppable(
+    tx: &mut Tx<'_>,
+    id: &ProjectId,
+    action: Action,
+    version: Option<&Version>,
+) -> Result<(Stored<Project>, bool)> {
+    let (project, _) = tx.project(Some(id), action, Reading::Rely).await?;
+    tx.expect_version(&project.version, version)?;
+    let admin = tx.actor()?.role() == Some(Role::Admin);
+    Ok((project, admin))
+}
+
+fn finish(
+    tx: &mut Tx<'_>,
+    before: &Stored<Project>,
+    after: &Project,
+    action: &str,
+    reason: Option<&str>,
+) -> Result<ProjectView> {
+    tx.replace(before, after)?;
+    let details: Vec<(&str, String)> = reason.map(|reason| ("reason", reason.to_owned())).into_iter().collect();
+    tx.audit(Some(&after.id), action, &after.id, &details)?;
+    Ok(ProjectView::of(tx.app(), after).at(tx.version()))
+}

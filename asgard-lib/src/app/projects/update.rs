@@ -1,0 +1,118 @@
+//! Changing a project.
+
+use super::{ProjectView, rules};
+use crate::{
+    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Patch, scope::Reading},
+    domain::{
+        access::{Action, Object},
+        project::{self, Changes},
+        tier::DataClass,
+    },
+    error::{Error, Result},
+    kernel::{DisplayName, Dollars, Email, ProjectId, Slug},
+    ports::store::Version,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Changes a project. What is left out stays as it is.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateProject {
+    /// Which one; a project key may leave it out.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// New name.
+    #[serde(default)]
+    pub name: Option<DisplayName>,
+    /// New owner. Admins only.
+    #[serde(default)]
+    pub owner_email: Option<Email>,
+    /// New manager. Admins only.
+    #[serde(default)]
+    pub manager_email: Option<Email>,
+    /// New group. Managers and admins.
+    #[serde(default)]
+    pub group: Option<Slug>,
+    /// New data class. Managers and admins.
+    #[serde(default)]
+    pub data_class: Option<DataClass>,
+    /// New monthly budget in dollars. Managers and admins.
+    #[serde(default)]
+    pub budget_usd: Option<Dollars>,
+    /// New description; empty clears it.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Evidence to set, by field; empty text removes a field.
+    #[serde(default)]
+    pub evidence: BTreeMap<String, String>,
+    /// The version you have read; the change is refused when the project has changed since.
+    #[serde(default)]
+    pub version: Option<Version>,
+}
+
+impl Operation for UpdateProject {
+    type Output = ProjectView;
+    const META: Meta = Meta {
+        name: "projects.update",
+        title: "Update a project",
+        description: "Changes a project's name, description or evidence; its manager or an admin also group, budget and data class; \
+                      an admin also owner and manager. The tier changes by promotion, not here.",
+        action: Action::DescribeProject,
+        routes: &[Route { method: Patch, path: "/projects/{project_id}", status: 200 }],
+        tools: &["update_project"],
+        hints: Hints::SET,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectView> {
+        let (before, subject) = tx.project(self.project_id.as_ref(), Action::DescribeProject, Reading::Rely).await?;
+        if self.group.is_some() || self.data_class.is_some() || self.budget_usd.is_some() {
+            tx.allow(Action::SteerProject, &Object::Project(&subject))?;
+        }
+        if self.owner_email.is_some() || self.manager_email.is_some() {
+            tx.allow(Action::ReassignProject, &Object::Project(&subject))?;
+        }
+        tx.expect_version(&before.version, self.version.as_ref())?;
+        let changes = Changes {
+            name: self.name.clone(),
+            owner: self.owner_email.clone(),
+            manager: self.manager_email.clone(),
+            group: self.group.clone(),
+            data_class: self.data_class,
+            budget: self.budget_usd.map(|dollars| dollars.0),
+            description: self.description.clone(),
+            evidence: self.evidence.clone(),
+        };
+        let named = self.changed_fields();
+        if named.is_empty() {
+            return Err(Error::invalid(
+                "name",
+                "Say what to change: name, description, evidence, group, data_class, budget_usd, owner_email, manager_email.",
+            ));
+        }
+        let after = project::update(&before.value, changes, &rules(tx.app()), tx.now())?;
+        tx.replace(&before, &after)?;
+        tx.audit(Some(&after.id), "project.updated", &after.id, &[("fields", named.join(", "))])?;
+        Ok(ProjectView::of(tx.app(), &after).at(tx.version()))
+    }
+}
+
+impl UpdateProject {
+    fn changed_fields(&self) -> Vec<&'static str> {
+        [
+            ("name", self.name.is_some()),
+            ("owner_email", self.owner_email.is_some()),
+            ("manager_email", self.manager_email.is_some()),
+            ("group", self.group.is_some()),
+            ("data_class", self.data_class.is_some()),
+            ("budget_usd", self.budget_usd.is_some()),
+            ("description", self.description.is_some()),
+            ("evidence", !self.evidence.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(name, given)| given.then_some(name))
+        .collect()
+    }
+}

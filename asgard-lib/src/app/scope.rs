@@ -1,0 +1,61 @@
+//! Which project a call is about, and whether the caller may.
+
+use super::Tx;
+use crate::{
+    domain::{
+        access::{Action, Object, Subject},
+        project::Project,
+    },
+    error::{Error, Result},
+    kernel::{Actor, ProjectId},
+    ports::records::Stored,
+};
+
+/// How a project is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// To look.
+    Peek,
+    /// To decide: the commit is refused if the project changes meanwhile.
+    Rely,
+}
+
+impl Tx<'_> {
+    /// The id of the project that the call is about: the given one, or the key's own.
+    pub fn project_id(&self, given: Option<&ProjectId>) -> Result<ProjectId> {
+        match (given, self.actor()?.bound_project()) {
+            (Some(given), _) => Ok(given.clone()),
+            (None, Some(own)) => Ok(own.clone()),
+            (None, None) => Err(Error::invalid(
+                "project_id",
+                "Say which project, as `proj-YYYY-NNNN`; only a project key may leave it out.",
+            )),
+        }
+    }
+
+    /// The project that the call is about, once the caller may do `action` to it.
+    pub async fn project(
+        &mut self,
+        given: Option<&ProjectId>,
+        action: Action,
+        reading: Reading,
+    ) -> Result<(Stored<Project>, Subject)> {
+        let id = self.project_id(given)?;
+        if let Actor::ProjectKey { project, .. } = self.actor()?
+            && *project != id
+        {
+            // Answered before anything is read: a key learns nothing about other projects, not even that they exist.
+            let nobody: crate::kernel::Email = "nobody@invalid".parse()?;
+            let foreign = Subject { id, owner: nobody.clone(), manager: nobody };
+            self.allow(action, &Object::Project(&foreign))?;
+            return Err(Error::bug("a foreign key was allowed"));
+        }
+        let project = match reading {
+            Reading::Peek => self.peek::<Project>(id.as_str()).await?.ok_or_else(|| Error::not_found("project"))?,
+            Reading::Rely => self.need::<Project>(id.as_str()).await?,
+        };
+        let subject = Subject::from(&project.value);
+        self.allow(action, &Object::Project(&subject))?;
+        Ok((project, subject))
+    }
+}
