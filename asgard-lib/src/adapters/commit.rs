@@ -1,0 +1,38 @@
+//! Commits that adapters make on their own: the keyring's records, re-encryption, sealed secrets.
+
+use crate::{
+    error::{Error, Result},
+    ports::{
+        records::store_error,
+        store::{Batch, Op, Outcome, Store, StoreError},
+        world::World,
+    },
+};
+use std::time::Duration;
+
+const ATTEMPTS: u32 = 6;
+
+/// Commits `ops` as one batch. After a lost reply the same batch is sent again until the store says what became of it;
+/// an outage before anything was sent is the caller's to retry.
+pub(crate) async fn commit(store: &dyn Store, world: &World, ops: Vec<Op>) -> Result<Outcome> {
+    let mut batch = Batch::new(world.id(), world.now());
+    for op in ops {
+        batch.push(op).map_err(Error::bug)?;
+    }
+    let mut open = false;
+    let mut pause = Duration::from_millis(20);
+    let mut attempt = 1;
+    loop {
+        let error = match store.commit(&batch).await {
+            Ok(outcome) => return Ok(outcome),
+            Err(error) => error,
+        };
+        open |= matches!(error, StoreError::Unknown(_));
+        if !open || attempt == ATTEMPTS || matches!(error, StoreError::Corrupt(_)) {
+            return Err(store_error(error));
+        }
+        attempt += 1;
+        tokio::time::sleep(pause).await;
+        pause *= 3;
+    }
+}

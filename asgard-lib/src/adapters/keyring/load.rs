@@ -1,0 +1,239 @@
+//! Reading the keyring from the store: the first key, every reload, the background task.
+
+use super::{
+    Keyring, MasterKeys, TRIES, Timing, contended,
+    record::{DataKey, Head, KeyState},
+    ring::{Held, Ring, Roots, mac_root},
+};
+use crate::{
+    adapters::commit::commit,
+    error::{Code, Error, Result},
+    kernel::{DataKeyId, Timestamp},
+    ports::{
+        records::{Records, Stored, draft},
+        store::{Op, Store},
+        world::World,
+    },
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+impl Keyring {
+    /// Opens the keyring of a store, making its first key if it has none. Refuses when the master key is wrong.
+    pub async fn open(store: Arc<dyn Store>, masters: MasterKeys, world: World) -> Result<Arc<Self>> {
+        Self::open_with(store, masters, world, Timing::default()).await
+    }
+
+    /// The same with other periods.
+    pub async fn open_with(
+        store: Arc<dyn Store>,
+        masters: MasterKeys,
+        world: World,
+        timing: Timing,
+    ) -> Result<Arc<Self>> {
+        if store.read::<Head>(Head::ID).await?.is_none() {
+            Self::begin(&*store, &masters, &world).await?;
+        }
+        let ring = read(&*store, &masters, &world, None).await?;
+        let ring = RwLock::new(Arc::new(ring));
+        let keyring = Arc::new(Self { store, masters, world, timing, ring, reloading: tokio::sync::Mutex::default() });
+        keyring.wrap_under_primary().await?;
+        Ok(keyring)
+    }
+
+    /// The master keys that a store's data keys are wrapped under; empty when it has no keyring yet.
+    pub async fn masters_of(store: &dyn Store) -> Result<Vec<String>> {
+        let Some(head) = store.read::<Head>(Head::ID).await? else { return Ok(Vec::new()) };
+        let mut masters: Vec<String> = read_keys(store, &head).await?.iter().flat_map(|key| key.master_ids()).collect();
+        masters.sort();
+        masters.dedup();
+        Ok(masters)
+    }
+
+    /// Makes the first key. The head is inserted with it, so one of several racing replicas wins and the others read its key.
+    async fn begin(store: &dyn Store, masters: &MasterKeys, world: &World) -> Result<()> {
+        let key = new_key(masters, world, KeyState::Active).await?;
+        let head = Head::of(vec![key.id.clone()]);
+        let ops = vec![Op::Insert(draft(&head)?), Op::Insert(draft(&key)?)];
+        // Refused means that another replica was first; its key is read next.
+        commit(store, world, ops).await.map(|_| ())
+    }
+
+    /// Reads the keys again.
+    pub async fn reload(&self) -> Result<()> {
+        let _turn = self.reloading.lock().await;
+        self.reload_in_turn().await
+    }
+
+    async fn reload_in_turn(&self) -> Result<()> {
+        let before = self.ring();
+        let ring = read(&*self.store, &self.masters, &self.world, Some(&before)).await.map_err(while_running)?;
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        Ok(())
+    }
+
+    pub(super) fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The ring, read again first when it is too old to seal with: retiring a key relies on nobody sealing under it any more.
+    pub(super) async fn fresh(&self) -> Result<Arc<Ring>> {
+        let ring = self.ring();
+        if self.usable(&ring) {
+            return Ok(ring);
+        }
+        let _turn = self.reloading.lock().await;
+        if !self.usable(&self.ring()) {
+            self.reload_in_turn().await?;
+        }
+        Ok(self.ring())
+    }
+
+    fn usable(&self, ring: &Ring) -> bool {
+        let now = self.world.now();
+        now >= ring.read_at && now.since(ring.read_at) <= self.timing.reload * 2
+    }
+
+    /// A key by id. An unknown one is looked for in the store, unless the keys were read within `patience`.
+    pub(super) async fn held(&self, id: &DataKeyId, patience: Duration) -> Result<Option<Arc<Held>>> {
+        let seen = self.ring();
+        if let Some(held) = seen.keys.get(id) {
+            return Ok(Some(Arc::clone(held)));
+        }
+        let _turn = self.reloading.lock().await;
+        let ring = self.ring();
+        // Whoever had the turn before may have read it already.
+        let settled = ring.keys.contains_key(id) || (!patience.is_zero() && self.age(ring.read_at) < patience);
+        if !settled {
+            self.reload_in_turn().await?;
+        }
+        Ok(self.ring().keys.get(id).map(Arc::clone))
+    }
+
+    fn age(&self, at: Timestamp) -> Duration {
+        self.world.now().since(at)
+    }
+
+    /// Reads the keys again every reload period until `stop`. A failure is logged and tried again at the next turn.
+    pub fn spawn_reloader(self: Arc<Self>, stop: CancellationToken) -> tokio::task::JoinHandle<()> {
+        tokio::spawn(async move {
+            let mut failing = false;
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(self.timing.reload) => {}
+                }
+                let read = match self.reload().await {
+                    Ok(()) => self.wrap_under_primary().await,
+                    Err(error) => Err(error),
+                };
+                match read {
+                    Ok(()) => failing = false,
+                    Err(error) if !failing => {
+                        failing = true;
+                        tracing::warn!(error = error.chain(), "Could not read the keyring again; trying on.");
+                    }
+                    Err(_) => {}
+                }
+            }
+        })
+    }
+
+    /// Wraps every key under the primary master key where that is missing and possible.
+    async fn wrap_under_primary(&self) -> Result<()> {
+        let primary = self.masters.primary.master_id();
+        let head = self.head().await?;
+        for stored in read_keys(&*self.store, &head).await? {
+            if stored.wrap_under(&primary).is_none() {
+                self.add_missing_wrap(stored).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn head(&self) -> Result<Stored<Head>> {
+        self.store.read::<Head>(Head::ID).await?.ok_or_else(no_head)
+    }
+
+    pub(super) async fn records(&self) -> Result<Vec<Stored<DataKey>>> {
+        let head = self.head().await?;
+        read_keys(&*self.store, &head).await
+    }
+
+    /// Whether what is under this key waits to be sealed again.
+    pub(crate) async fn drains(&self, id: &DataKeyId) -> Result<bool> {
+        Ok(self.held(id, Duration::ZERO).await?.is_some_and(|held| held.state == KeyState::Draining))
+    }
+}
+
+/// At boot an operator reads that the master key is wrong; later it is callers who ask, and the log that should know.
+pub(super) fn while_running(error: Error) -> Error {
+    if error.code() != Code::Config {
+        return error;
+    }
+    Error::new(Code::KeyUnavailable, "An encryption key cannot be used just now. Try again in a moment.")
+        .retry_after(30)
+        .caused_by(error)
+}
+
+fn no_head() -> Error {
+    Error::bug("the store had a keyring and has none now; was the database replaced while Asgard was running?")
+}
+
+/// A new data key, wrapped under every master key given.
+pub(super) async fn new_key(masters: &MasterKeys, world: &World, state: KeyState) -> Result<DataKey> {
+    let (id, now) = (world.id::<DataKeyId>(), world.now());
+    let secret = Zeroizing::new(world.random::<32>());
+    let wraps = masters.wrap_all(&id, &secret).await?;
+    Ok(DataKey { id, state, created_at: now, state_since: now, wraps, sweep: None })
+}
+
+async fn read_keys(store: &dyn Store, head: &Head) -> Result<Vec<Stored<DataKey>>> {
+    let ids: Vec<String> = head.keys.iter().map(ToString::to_string).collect();
+    let found = store.read_many::<DataKey>(&ids).await?;
+    found
+        .into_iter()
+        .zip(ids)
+        .map(|(key, id)| {
+            key.ok_or_else(|| Error::bug(format!("data key {id} is listed by the keyring and its record is missing")))
+        })
+        .collect()
+}
+
+/// Reads all keys, unwrapping those that `before` does not hold.
+async fn read(store: &dyn Store, masters: &MasterKeys, world: &World, before: Option<&Ring>) -> Result<Ring> {
+    for _ in 0..TRIES {
+        let read_at = world.now();
+        let head = store.read::<Head>(Head::ID).await?.ok_or_else(no_head)?;
+        let records = read_keys(store, &head).await?;
+        let mut keys = BTreeMap::new();
+        for record in &records {
+            let known = before.and_then(|ring| ring.keys.get(&record.id));
+            keys.insert(record.id.clone(), hold(masters, record, known).await?);
+        }
+        let mut active = keys.values().filter(|held| held.state == KeyState::Active);
+        if let (Some(only), None) = (active.next(), active.next()) {
+            return Ok(Ring { active: Arc::clone(only), keys, read_at });
+        }
+        // Two reads on either side of an activation show no active key, or two. The next reading will not.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Err(contended())
+}
+
+async fn hold(masters: &MasterKeys, key: &DataKey, known: Option<&Arc<Held>>) -> Result<Arc<Held>> {
+    let held = |roots, mac| Arc::new(Held { id: key.id.clone(), state: key.state, roots, mac });
+    if key.state == KeyState::Retired {
+        return Ok(held(None, known.map(|known| Arc::clone(&known.mac)).unwrap_or_default()));
+    }
+    if let Some((known, roots)) = known.and_then(|known| Some((known, known.roots.as_ref()?))) {
+        return Ok(held(Some(Arc::clone(roots)), Arc::clone(&known.mac)));
+    }
+    let secret = masters.unwrap(key).await?.ok_or_else(|| masters.wrong(key))?;
+    Ok(held(Some(Arc::new(Roots::of(&secret))), Arc::new(OnceLock::from(mac_root(&secret)))))
+}

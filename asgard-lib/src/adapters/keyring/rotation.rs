@@ -1,0 +1,238 @@
+//! Replacing the active data key and sealing everything under it again, in small steps that any replica may take, twice or
+//! at the same time: every step reads strongly, writes with versions, and says in the store how far it came.
+
+use super::{
+    Keyring, TRIES, Timing, contended,
+    load::new_key,
+    record::{DataKey, Head, KeyState, Sweep},
+};
+use crate::{
+    adapters::{
+        commit::commit,
+        vault::{Resealed, SealedRecord, SealedVault},
+    },
+    error::{Code, Error, Kind, Result},
+    kernel::{DataKeyId, Timestamp},
+    ports::{
+        kinds::SEALED_BY_KEY,
+        records::{Records, Stored, draft, redraft},
+        store::{Op, Outcome, Query},
+    },
+};
+use std::sync::Arc;
+
+/// Records in a page of a sweep; the most that one step moves is four pages.
+const PAGE: usize = 25;
+const PAGES: usize = 4;
+
+/// What [`Keyring::rotate`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The key that becomes active.
+    pub key: DataKeyId,
+    /// When it becomes active, given somebody takes steps.
+    pub active_from: Timestamp,
+    /// The rotation was under way already; nothing was done.
+    pub already: bool,
+}
+
+impl Keyring {
+    /// Starts a rotation by making the next key. [`Rotation::step`] does the rest.
+    pub async fn rotate(&self) -> Result<Started> {
+        for _ in 0..TRIES {
+            let head = self.head().await?;
+            let records = self.records().await?;
+            if let Some(next) = records.iter().find(|key| key.state == KeyState::Readable) {
+                return Ok(Started { key: next.id.clone(), active_from: self.timing.active_from(next), already: true });
+            }
+            if head.keys.len() >= Head::MAX_KEYS {
+                return Err(Error::new(
+                    Code::QuotaReached,
+                    format!("A store holds at most {} data keys.", Head::MAX_KEYS),
+                ));
+            }
+            let key = new_key(&self.masters, &self.world, KeyState::Readable).await?;
+            let mut listed = head.value.clone();
+            listed.keys.push(key.id.clone());
+            let ops = vec![Op::Replace(redraft(&head, &listed)?, head.version.clone()), Op::Insert(draft(&key)?)];
+            match commit(&*self.store, &self.world, ops).await? {
+                Outcome::Committed => {
+                    tracing::info!(key.id = %key.id, "Made the next data key.");
+                    self.reload().await?;
+                    return Ok(Started { active_from: self.timing.active_from(&key), key: key.id, already: false });
+                }
+                Outcome::Refused(_) => {}
+            }
+        }
+        Err(contended())
+    }
+}
+
+impl Timing {
+    pub(super) fn active_from(&self, key: &DataKey) -> Timestamp {
+        key.state_since.plus(self.reload * 2)
+    }
+}
+
+/// What a step did, and so when the next one makes sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing is rotating.
+    Idle,
+    /// Nothing to do before this moment.
+    Waiting(Timestamp),
+    /// The key is active now, the one before it drains. Take the next step at once.
+    Activated(DataKeyId),
+    /// Sealed some ciphertexts of a draining key again. Take the next step at once.
+    Swept {
+        /// The draining key.
+        key: DataKeyId,
+        /// How many this step moved.
+        moved: u64,
+        /// How many this step could not move; see the log.
+        stuck: u64,
+    },
+    /// The key is retired and its wraps are wiped.
+    Retired(DataKeyId),
+    /// Another replica took this step. Take the next one at once.
+    Raced,
+}
+
+/// The rotation of a store's data keys.
+pub struct Rotation {
+    vault: Arc<SealedVault>,
+}
+
+impl Rotation {
+    /// Rotates the keys of this vault's keyring.
+    pub fn new(vault: Arc<SealedVault>) -> Self {
+        Self { vault }
+    }
+
+    /// Takes one bounded step: at most a hundred ciphertexts. Meant for a leased loop; safe without the lease.
+    pub async fn step(&self, now: Timestamp) -> Result<Step> {
+        let keyring = self.vault.keyring();
+        keyring.reload().await?;
+        let records = keyring.records().await?;
+        let mut wait: Option<Timestamp> = None;
+        let mut later = |at: Timestamp| wait = Some(wait.map_or(at, |soonest: Timestamp| soonest.min(at)));
+        if let Some(next) = records.iter().find(|key| key.state == KeyState::Readable) {
+            let due = keyring.timing.active_from(next);
+            if now >= due {
+                return self.activate(next, &records, now).await;
+            }
+            later(due);
+        }
+        for key in records.iter().filter(|key| key.state == KeyState::Draining) {
+            let sweep = key.sweep.clone().unwrap_or_else(|| Sweep::starting(key.state_since));
+            if !sweep.running && sweep.pass_from > now {
+                later(sweep.pass_from);
+                continue;
+            }
+            return self.sweep(key, sweep, now).await;
+        }
+        Ok(wait.map_or(Step::Idle, Step::Waiting))
+    }
+
+    async fn activate(&self, next: &Stored<DataKey>, records: &[Stored<DataKey>], now: Timestamp) -> Result<Step> {
+        let mut ops = vec![replace(next, &next.becoming(KeyState::Active, now)?)?];
+        for active in records.iter().filter(|key| key.state == KeyState::Active) {
+            ops.push(replace(active, &active.becoming(KeyState::Draining, now)?)?);
+        }
+        if !self.write(ops).await? {
+            return Ok(Step::Raced);
+        }
+        tracing::info!(key.id = %next.id, "The data key is active; the one before it drains.");
+        Ok(Step::Activated(next.id.clone()))
+    }
+
+    async fn sweep(&self, key: &Stored<DataKey>, mut sweep: Sweep, now: Timestamp) -> Result<Step> {
+        if !sweep.running {
+            sweep.begin(now);
+        }
+        let (mut moved, mut stuck) = (0, 0);
+        for _ in 0..PAGES {
+            let query = Query::new(&SEALED_BY_KEY, key.id.as_str()).after(sweep.after.take()).take(PAGE);
+            let page = self.vault.store().list::<SealedRecord>(&query).await?;
+            for sealed in &page.items {
+                match self.vault.reseal(&sealed.id).await {
+                    Ok(Resealed::Moved) => moved += 1,
+                    // The index lags: it is gone, or not under this key any more.
+                    Ok(Resealed::Gone | Resealed::Current) => {}
+                    // A writer was faster. What it wrote is looked at by the next pass.
+                    Ok(Resealed::Raced) => sweep.found += 1,
+                    Err(error) if error.kind() == Kind::Bug => {
+                        tracing::error!(
+                            sealed.id,
+                            error = error.chain(),
+                            "A ciphertext cannot be sealed again, so its data key cannot be retired."
+                        );
+                        stuck += 1;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            sweep.after = page.next;
+            if sweep.after.is_none() {
+                break;
+            }
+        }
+        sweep.found += moved + stuck;
+        sweep.moved += moved;
+        sweep.stuck += stuck;
+        if sweep.after.is_none() && sweep.finish(key.state_since, now, self.vault.keyring().timing) {
+            return self.retire(key, now).await;
+        }
+        let swept = DataKey { sweep: Some(sweep), ..key.value.clone() };
+        if !self.write(vec![replace(key, &swept)?]).await? {
+            return Ok(Step::Raced);
+        }
+        Ok(Step::Swept { key: key.id.clone(), moved, stuck })
+    }
+
+    async fn retire(&self, key: &Stored<DataKey>, now: Timestamp) -> Result<Step> {
+        if !self.write(vec![replace(key, &key.becoming(KeyState::Retired, now)?)?]).await? {
+            return Ok(Step::Raced);
+        }
+        tracing::info!(key.id = %key.id, "The data key is retired and its wraps are wiped.");
+        Ok(Step::Retired(key.id.clone()))
+    }
+
+    async fn write(&self, ops: Vec<Op>) -> Result<bool> {
+        let keyring = self.vault.keyring();
+        let committed = commit(&*keyring.store, &keyring.world, ops).await? == Outcome::Committed;
+        keyring.reload().await?;
+        Ok(committed)
+    }
+}
+
+fn replace(stored: &Stored<DataKey>, key: &DataKey) -> Result<Op> {
+    Ok(Op::Replace(redraft(stored, key)?, stored.version.clone()))
+}
+
+impl Sweep {
+    /// Before the first pass, which may begin at once: the more is moved early, the less is left when passes count.
+    pub(super) fn starting(from: Timestamp) -> Self {
+        Self { pass_from: from, after: None, running: false, found: 0, stuck: 0, moved: 0, clean: false }
+    }
+
+    pub(super) fn begin(&mut self, now: Timestamp) {
+        *self = Self { pass_from: now, after: None, running: true, found: 0, stuck: 0, ..self.clone() };
+    }
+
+    /// Ends a pass and says whether the key can be retired: this pass and the one before it found nothing, both began after
+    /// the key had settled, and this one began a reload period after the other ended.
+    pub(super) fn finish(&mut self, draining_since: Timestamp, now: Timestamp, timing: Timing) -> bool {
+        let settled = draining_since.plus(timing.settle);
+        let counts = self.found == 0 && self.pass_from >= settled;
+        if counts && self.clean {
+            return true;
+        }
+        self.running = false;
+        self.clean = counts;
+        // An early pass that found nothing need not be repeated before one can count. Otherwise replicas that still seal
+        // under the key are given the time to learn better, instead of being chased.
+        self.pass_from = if self.found == 0 && !counts { settled.max(now) } else { now.plus(timing.reload) };
+        false
+    }
+}

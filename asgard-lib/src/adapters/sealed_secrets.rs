@@ -1,0 +1,129 @@
+//! Secret values encrypted in Asgard's own store.
+
+use super::{SealedVault, commit::commit, vault::SealedRecord};
+use crate::{
+    error::{Code, Error, Result},
+    kernel::{SecretId, SecretText},
+    ports::{
+        records::{Records, Stored},
+        secrets::SecretStore,
+        store::{Op, Outcome},
+        vault::Vault,
+        world::World,
+    },
+};
+use async_trait::async_trait;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// A [`SecretStore`] over the vault.
+pub struct SealedSecrets {
+    vault: Arc<SealedVault>,
+    world: World,
+}
+
+/// Versions count up from 1; this bounds how many [`SecretStore::forget`] may have to look for.
+const MAX_VERSION: u32 = 1_000_000;
+/// Versions looked at, and removed, at a time.
+const CHUNK: usize = 50;
+const TRIES: usize = 8;
+
+fn record_id(id: &SecretId, version: u32) -> String {
+    format!("secret/{id}/{version}")
+}
+
+fn context(id: &SecretId, version: u32) -> String {
+    format!("secret|{id}|{version}")
+}
+
+impl SealedSecrets {
+    /// Secrets in this vault.
+    pub fn new(vault: Arc<SealedVault>, world: World) -> Self {
+        Self { vault, world }
+    }
+
+    /// Seals a value for a caller that commits it together with the secret's metadata: put [`SealedVault::write`] of the record in the batch.
+    pub async fn seal(&self, id: &SecretId, version: u32, value: &SecretText) -> Result<SealedRecord> {
+        if !(1..=MAX_VERSION).contains(&version) {
+            return Err(Error::bug(format!("secret {id} cannot have version {version}")));
+        }
+        self.vault.seal(&record_id(id, version), &context(id, version), value.reveal().as_bytes()).await
+    }
+
+    async fn remove(&self, found: Vec<Stored<SealedRecord>>) -> Result<bool> {
+        let removals: Vec<_> = found.iter().map(SealedVault::removal_of).collect();
+        let ops: Vec<Op> = removals.iter().map(|removal| removal.op.clone()).collect();
+        if ops.is_empty() {
+            return Ok(true);
+        }
+        match commit(self.vault.store(), &self.world, ops).await? {
+            Outcome::Committed => {
+                for removal in &removals {
+                    self.vault.discard(removal.blob.as_ref()).await;
+                }
+                Ok(true)
+            }
+            // Re-encryption moved one of them; read them again.
+            Outcome::Refused(_) => Ok(false),
+        }
+    }
+}
+
+#[async_trait]
+impl SecretStore for SealedSecrets {
+    async fn put(&self, id: &SecretId, version: u32, value: &SecretText) -> Result<()> {
+        let sealed = self.seal(id, version, value).await?;
+        let outcome = commit(self.vault.store(), &self.world, vec![SealedVault::write(&sealed, None)?]).await?;
+        if outcome == Outcome::Committed {
+            return Ok(());
+        }
+        self.vault.discard(sealed.blob.as_ref()).await;
+        match self.get(id, version).await? {
+            Some(stored) if stored.same(value.reveal()) => Ok(()),
+            Some(_) => Err(Error::new(
+                Code::AlreadyExists,
+                format!("Version {version} of the secret {id} exists with another value."),
+            )),
+            None => {
+                Err(Error::new(Code::Busy, "The secret is being changed by others. Try again in a moment.")
+                    .retry_after(1))
+            }
+        }
+    }
+
+    async fn get(&self, id: &SecretId, version: u32) -> Result<Option<SecretText>> {
+        let Some(mut value) = self.vault.read(&record_id(id, version), &context(id, version)).await? else {
+            return Ok(None);
+        };
+        match String::from_utf8(std::mem::take(&mut *value)) {
+            Ok(text) => Ok(Some(SecretText::new(text))),
+            Err(error) => {
+                drop(Zeroizing::new(error.into_bytes()));
+                Err(Error::bug(format!("version {version} of secret {id} is not text")))
+            }
+        }
+    }
+
+    async fn forget(&self, id: &SecretId, version: u32) -> Result<()> {
+        let versions: Vec<u32> = (1..=version.min(MAX_VERSION)).rev().collect();
+        for chunk in versions.chunks(CHUNK) {
+            let ids: Vec<String> = chunk.iter().map(|version| record_id(id, *version)).collect();
+            let mut tries = 0;
+            loop {
+                let found = self.vault.store().read_many::<SealedRecord>(&ids).await?;
+                if self.remove(found.into_iter().flatten().collect()).await? {
+                    break;
+                }
+                tries += 1;
+                if tries == TRIES {
+                    return Err(Error::new(
+                        Code::Busy,
+                        "The secret is being changed by others. Try again in a moment.",
+                    )
+                    .retry_after(1));
+                }
+            }
+        }
+        Ok(())
+    }
+}

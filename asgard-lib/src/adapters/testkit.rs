@@ -1,0 +1,259 @@
+//! What the tests of this folder share: a world whose clock they move, replicas on one store, and a store that dies, loses
+//! replies or lags on demand.
+
+use super::{Keyring, LocalKey, MasterKeys, Rotation, SealedSecrets, SealedVault, Timing, keyring::Step};
+use crate::{
+    backends::MemoryStore,
+    error::Result,
+    kernel::{BlobId, Timestamp},
+    ports::{
+        blobs::Blobs,
+        secrets::KeyWrapper,
+        store::{Batch, Found, Key, Op, Outcome, Query, Record, Store, StoreError},
+        vault::Vault,
+        world::{ManualClock, SystemEntropy, World},
+    },
+};
+use async_trait::async_trait;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+use zeroize::Zeroizing;
+
+/// A store, a clock, and the processes on them.
+pub(super) struct Kit {
+    pub memory: MemoryStore,
+    pub clock: Arc<ManualClock>,
+    pub world: World,
+}
+
+/// One process.
+pub(super) struct Replica {
+    pub keyring: Arc<Keyring>,
+    pub vault: Arc<SealedVault>,
+    pub rotation: Rotation,
+    pub secrets: SealedSecrets,
+}
+
+pub(super) const RELOAD: Duration = Duration::from_secs(60);
+/// The largest value that replicas keep inside its record.
+pub(super) const INLINE: usize = 256;
+pub(super) const SETTLE: Duration = Duration::from_secs(300);
+
+impl Kit {
+    pub fn new() -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
+        let world = World::new(Arc::clone(&clock) as _, Arc::new(SystemEntropy));
+        Self { memory: MemoryStore::new(), clock, world }
+    }
+
+    pub fn master(&self, fill: u8) -> Arc<dyn KeyWrapper> {
+        Arc::new(LocalKey::new(Zeroizing::new([fill; 32]), self.world.clone()))
+    }
+
+    pub fn masters(&self) -> MasterKeys {
+        MasterKeys::only(self.master(1))
+    }
+
+    pub fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    /// A process with the usual master key on the store itself.
+    pub async fn replica(&self) -> Replica {
+        self.replica_with(self.masters()).await.unwrap()
+    }
+
+    pub async fn replica_with(&self, masters: MasterKeys) -> Result<Replica> {
+        self.boot(Faulty::none(&self.memory), masters).await
+    }
+
+    /// A process on a store with faults.
+    pub async fn boot(&self, store: Arc<Faulty>, masters: MasterKeys) -> Result<Replica> {
+        let timing = Timing { reload: RELOAD, settle: SETTLE };
+        let world = &self.world;
+        let keyring = Keyring::open_with(Arc::clone(&store) as _, masters, world.clone(), timing).await?;
+        let vault = Arc::new(
+            SealedVault::new(Arc::clone(&store) as _, store, Arc::clone(&keyring), world.clone())
+                .keeping_inline(INLINE),
+        );
+        let secrets = SealedSecrets::new(Arc::clone(&vault), world.clone());
+        Ok(Replica { keyring, rotation: Rotation::new(Arc::clone(&vault)), vault, secrets })
+    }
+
+    /// Everything that the store holds, as text: records and blobs.
+    pub async fn dump(&self) -> String {
+        let mut all = format!("{:?}", self.memory);
+        for id in self.blobs().await {
+            all.push_str(&String::from_utf8_lossy(&self.memory.get(&id).await.unwrap().unwrap()));
+        }
+        all
+    }
+
+    pub async fn blobs(&self) -> Vec<BlobId> {
+        self.memory.list(Timestamp::from_millis(i64::MAX / 2_000_000), None, 1000).await.unwrap()
+    }
+}
+
+impl Replica {
+    /// Takes steps, letting time pass, until nothing is rotating; returns what was done.
+    pub async fn finish(&self, kit: &Kit) -> Result<Vec<Step>> {
+        let mut steps = Vec::new();
+        loop {
+            let step = self.rotation.step(kit.world.now()).await?;
+            match &step {
+                Step::Idle => return Ok(steps),
+                Step::Waiting(until) => kit.pass(until.since(kit.world.now())),
+                Step::Activated(_) | Step::Swept { .. } | Step::Retired(_) | Step::Raced => {}
+            }
+            steps.push(step);
+            assert!(steps.len() < 500, "the rotation does not end: {steps:?}");
+        }
+    }
+
+    /// Writes a value over whatever is there; false when another writer was faster.
+    pub async fn set(&self, kit: &Kit, id: &str, value: &[u8]) -> Result<bool> {
+        let old = self.vault.stored(id).await?;
+        let sealed = self.vault.seal(id, "test", value).await?;
+        let ops = vec![SealedVault::write(&sealed, old.as_ref())?];
+        let committed = super::commit::commit(&kit.memory, &kit.world, ops).await? == Outcome::Committed;
+        self.vault
+            .discard(if committed { old.as_ref().and_then(|old| old.blob.as_ref()) } else { sealed.blob.as_ref() })
+            .await;
+        Ok(committed)
+    }
+
+    pub async fn get(&self, id: &str) -> Option<Vec<u8>> {
+        self.vault.read(id, "test").await.unwrap().map(|value| value.to_vec())
+    }
+}
+
+/// A store and blobs that yield before every call, so that tasks interleave, and fail as told.
+pub(super) struct Faulty {
+    inner: MemoryStore,
+    /// Calls before the process dies.
+    left: AtomicI64,
+    /// Whether the last call is still carried out, its answer lost.
+    last_breath: bool,
+    /// How many of the next commits lose their reply.
+    pub lost_replies: AtomicU32,
+    pub calls: AtomicI64,
+    /// The ids of records that queries do not show yet.
+    pub hidden: Mutex<BTreeSet<String>>,
+    /// The ops of every commit that was asked for.
+    pub seen: Mutex<Vec<Batch>>,
+}
+
+impl Faulty {
+    pub fn none(inner: &MemoryStore) -> Arc<Self> {
+        Self::dying(inner, i64::MAX, false)
+    }
+
+    pub fn dying(inner: &MemoryStore, after: i64, last_breath: bool) -> Arc<Self> {
+        Arc::new(Self {
+            inner: inner.clone(),
+            left: AtomicI64::new(after),
+            last_breath,
+            lost_replies: AtomicU32::new(0),
+            calls: AtomicI64::new(0),
+            hidden: Mutex::default(),
+            seen: Mutex::default(),
+        })
+    }
+
+    pub fn unplug(&self) {
+        self.left.store(0, SeqCst);
+    }
+
+    pub fn plug_in(&self) {
+        self.left.store(i64::MAX, SeqCst);
+    }
+
+    async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        tokio::task::yield_now().await;
+        self.calls.fetch_add(1, SeqCst);
+        let dead = || Err(StoreError::Unavailable("unplugged".into()));
+        match self.left.fetch_sub(1, SeqCst) {
+            2.. => call.await,
+            1 if self.last_breath => {
+                call.await?;
+                dead()
+            }
+            _ => dead(),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.call(self.inner.get_many(keys)).await
+    }
+    async fn query(&self, query: &Query) -> Result<Found, StoreError> {
+        let mut found = self.call(self.inner.query(query)).await?;
+        let hidden = self.hidden.lock().unwrap();
+        found.records.retain(|record| !hidden.contains(&record.key.id));
+        Ok(found)
+    }
+    async fn commit(&self, batch: &Batch) -> Result<Outcome, StoreError> {
+        self.seen.lock().unwrap().push(batch.clone());
+        let outcome = self.call(self.inner.commit(batch)).await?;
+        if self.lost_replies.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Err(StoreError::Unknown("the reply was lost".into()));
+        }
+        Ok(outcome)
+    }
+    async fn holder(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.call(self.inner.holder(name)).await
+    }
+    async fn counter(&self, name: &str) -> Result<i64, StoreError> {
+        self.call(self.inner.counter(name)).await
+    }
+    async fn increment(&self, counter: &str) -> Result<i64, StoreError> {
+        self.call(self.inner.increment(counter)).await
+    }
+    async fn note(&self, key: &Key, at: Timestamp) -> Result<(), StoreError> {
+        self.call(self.inner.note(key, at)).await
+    }
+    async fn expire(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.call(self.inner.expire(now, limit)).await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.call(self.inner.ping()).await
+    }
+}
+
+#[async_trait]
+impl Blobs for Faulty {
+    async fn put(&self, id: &BlobId, bytes: &[u8], at: Timestamp) -> Result<(), StoreError> {
+        self.call(self.inner.put(id, bytes, at)).await
+    }
+    async fn get(&self, id: &BlobId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.call(self.inner.get(id)).await
+    }
+    async fn delete(&self, id: &BlobId) -> Result<(), StoreError> {
+        self.call(self.inner.delete(id)).await
+    }
+    async fn list(&self, before: Timestamp, after: Option<&BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError> {
+        self.call(self.inner.list(before, after, limit)).await
+    }
+}
+
+/// Changes the body of a record behind everybody's back.
+pub(super) async fn tamper(kit: &Kit, key: &Key, change: impl FnOnce(&str) -> String) {
+    let record = kit.memory.get_many(std::slice::from_ref(key)).await.unwrap().remove(0).unwrap();
+    let draft = crate::ports::store::Draft {
+        key: key.clone(),
+        schema: record.schema,
+        body: change(&record.body),
+        expires_at: None,
+    };
+    let outcome =
+        super::commit::commit(&kit.memory, &kit.world, vec![Op::Replace(draft, record.version)]).await.unwrap();
+    assert_eq!(outcome, Outcome::Committed);
+}
