@@ -98,7 +98,7 @@ mod tests {
         let unknown = error(json!({"size": "s", "colour": "hunter2"}));
         assert_eq!(unknown.field(), Some("spec.colour"));
         assert!(
-            unknown.message().contains("its inputs are: count, monthly_usd, nested, size"),
+            unknown.message().contains("its inputs are: size, count, monthly_usd, nested"),
             "{}",
             unknown.message()
         );

@@ -1,0 +1,7 @@
+//! Reading and verifying the audit log.
+
+mod operations;
+mod verify;
+
+pub use operations::{AuditView, ListAudit, VerifyAudit};
+pub use verify::{Break, VerifyReport, verify};

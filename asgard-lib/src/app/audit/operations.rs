@@ -1,0 +1,247 @@
+//! Reading and verifying the audit log.
+
+use super::verify::{VerifyReport, verify};
+use crate::{
+    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Get, scope::Reading},
+    domain::{
+        access::{Action, Object},
+        audit::AuditEvent,
+    },
+    error::{Error, Result},
+    kernel::{ActorRef, Cursor, EventId, Limit, Page, ProjectId, Timestamp, TraceId},
+    ports::{
+        kinds,
+        records::{Listed, Records, Stored},
+        store::{Position, Query},
+    },
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, time::Duration};
+
+/// How many events one page looks through at most, when it filters.
+const MOST_LOOKED_THROUGH: usize = 2000;
+/// How many days back a page of the whole log reaches at most.
+const MOST_DAYS: u32 = 400;
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// An audit event.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AuditView {
+    /// Its id.
+    pub event_id: EventId,
+    /// When.
+    pub at: Timestamp,
+    /// The project it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<ProjectId>,
+    /// Who.
+    pub actor: ActorRef,
+    /// What.
+    pub action: String,
+    /// To what.
+    pub object: String,
+    /// The request through a surface that caused it.
+    pub trace: TraceId,
+    /// Facts; never a secret.
+    pub details: BTreeMap<String, String>,
+    /// The sealed block that holds it; absent until the sealer has been.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block: Option<u64>,
+}
+
+impl AuditView {
+    fn of(event: &AuditEvent) -> Self {
+        Self {
+            event_id: event.id.clone(),
+            at: event.at,
+            project_id: event.project.clone(),
+            actor: event.actor.clone(),
+            action: event.action.clone(),
+            object: event.object.clone(),
+            trace: event.trace.clone(),
+            details: event.details.clone(),
+            block: event.block,
+        }
+    }
+}
+
+/// Reads the audit log.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListAudit {
+    /// Only this project. Owners and managers name theirs; admins and finance may leave it out.
+    #[serde(default, alias = "project")]
+    pub project_id: Option<ProjectId>,
+    /// Only what this actor did: an account's, token's or key's id, or a person's e-mail address.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// Only this action, for example `request.approved`; a prefix that ends with `.` takes all below it.
+    #[serde(default)]
+    pub action: Option<String>,
+    /// Only what this trace caused.
+    #[serde(default)]
+    pub trace: Option<TraceId>,
+    /// Only from this moment on.
+    #[serde(default)]
+    pub from: Option<Timestamp>,
+    /// Only before this moment.
+    #[serde(default)]
+    pub to: Option<Timestamp>,
+    /// Where to go on.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+    /// How many.
+    #[serde(default)]
+    pub limit: Limit,
+}
+
+impl Operation for ListAudit {
+    type Output = Page<AuditView>;
+    const META: Meta = Meta {
+        name: "audit.list",
+        title: "Read the audit log",
+        description: "What happened, newest first: a project's events for its owner and manager, everything for admins and finance. A page may hold fewer \
+                      items than asked for, or none, and still have a next_cursor: go on until there is none.",
+        action: Action::ReadProjectAudit,
+        routes: &[Route { method: Get, path: "/audit", status: 200 }],
+        tools: &[],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<AuditView>> {
+        if self.from.zip(self.to).is_some_and(|(from, to)| from >= to) {
+            return Err(Error::invalid("to", "`to` is after `from`."));
+        }
+        let app = tx.app();
+        match &self.project_id {
+            Some(project) => {
+                tx.project(Some(project), Action::ReadProjectAudit, Reading::Peek).await?;
+                let list = format!("audit/{project}");
+                let after = app.position(&list, self.cursor.as_ref()).await?;
+                let found = self.of_project(tx, project, after).await?;
+                app.page(&list, found, |event| AuditView::of(&event.value))
+            }
+            None => {
+                tx.allow(Action::ReadAudit, &Object::Nothing)?;
+                let after = app.position("audit/all", self.cursor.as_ref()).await?;
+                let found = self.of_all(tx, after).await?;
+                app.page("audit/all", found, |event| AuditView::of(&event.value))
+            }
+        }
+    }
+}
+
+impl ListAudit {
+    fn matches(&self, event: &AuditEvent) -> bool {
+        let actor = self.actor.as_deref().is_none_or(|wanted| {
+            event.actor.id == wanted || event.actor.person.as_ref().is_some_and(|person| person.as_str().eq_ignore_ascii_case(wanted))
+        });
+        let action = self.action.as_deref().is_none_or(|wanted| event.action == wanted || (wanted.ends_with('.') && event.action.starts_with(wanted)));
+        let trace = self.trace.as_ref().is_none_or(|wanted| event.trace == *wanted);
+        actor && action && trace
+    }
+
+    fn bounds(&self, mut query: Query) -> Query {
+        if let Some(from) = self.from {
+            query = query.from(from.to_string());
+        }
+        if let Some(to) = self.to {
+            query = query.below(to.to_string());
+        }
+        query.newest_first()
+    }
+
+    async fn of_project(&self, tx: &Tx<'_>, project: &ProjectId, mut after: Option<Position>) -> Result<Listed<AuditEvent>> {
+        let mut kept = Vec::new();
+        let mut looked = 0;
+        loop {
+            let query = self.bounds(Query::new(&kinds::AUDIT_BY_PROJECT, project.as_str())).after(after.take()).take(self.limit.get());
+            let found = tx.app().store().list::<AuditEvent>(&query).await?;
+            if let Some(full) = self.sift(found.items, &mut kept, &mut looked) {
+                return Ok(Listed { items: kept, next: Some(full) });
+            }
+            match found.next {
+                Some(next) => after = Some(next),
+                None => return Ok(Listed { items: kept, next: None }),
+            }
+        }
+    }
+
+    /// Keeps what matches; says where to go on once the page is full or has looked far enough.
+    fn sift(&self, events: Vec<Stored<AuditEvent>>, kept: &mut Vec<Stored<AuditEvent>>, looked: &mut usize) -> Option<Position> {
+        for event in events {
+            *looked += 1;
+            let position = Position { sort: event.at.to_string(), id: event.id.to_string() };
+            if self.matches(&event) {
+                kept.push(event);
+            }
+            if kept.len() >= self.limit.get() || *looked >= MOST_LOOKED_THROUGH {
+                return Some(position);
+            }
+        }
+        None
+    }
+
+    /// Walks the days backwards. A position's sort text names the day as well, so it also says where to go on.
+    async fn of_all(&self, tx: &Tx<'_>, after: Option<Position>) -> Result<Listed<AuditEvent>> {
+        let day_of = |text: &str| text.chars().take(10).collect::<String>();
+        let newest = self.to.unwrap_or_else(|| tx.now().plus(DAY));
+        let mut at: Timestamp = match &after {
+            Some(position) => format!("{}T00:00:00Z", day_of(&position.sort)).parse()?,
+            None => newest,
+        };
+        let oldest = self.from.map(|from| day_of(&from.to_string()));
+        let mut after = after;
+        let mut kept = Vec::new();
+        let mut looked = 0;
+        for _ in 0..MOST_DAYS {
+            let day = day_of(&at.to_string());
+            if oldest.as_ref().is_some_and(|oldest| day < *oldest) {
+                break;
+            }
+            loop {
+                let query = self.bounds(Query::new(&kinds::AUDIT_BY_DAY, day.as_str())).after(after.take()).take(self.limit.get());
+                let found = tx.app().store().list::<AuditEvent>(&query).await?;
+                if let Some(full) = self.sift(found.items, &mut kept, &mut looked) {
+                    return Ok(Listed { items: kept, next: Some(full) });
+                }
+                match found.next {
+                    Some(next) => after = Some(next),
+                    None => break,
+                }
+            }
+            at = at.minus(DAY);
+        }
+        Ok(Listed { items: kept, next: None })
+    }
+}
+
+/// Verifies the sealed audit log.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyAudit {
+    /// Only this project's chain.
+    #[serde(default, alias = "project")]
+    pub project_id: Option<ProjectId>,
+}
+
+impl Operation for VerifyAudit {
+    type Output = VerifyReport;
+    const META: Meta = Meta {
+        name: "audit.verify",
+        title: "Verify the audit log",
+        description: "Recomputes the hashes and marks of the sealed blocks and reports every break, and how many events are not sealed yet.",
+        action: Action::ReadAudit,
+        routes: &[Route { method: Get, path: "/audit/verify", status: 200 }],
+        tools: &[],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<VerifyReport> {
+        tx.allow(Action::ReadAudit, &Object::Nothing)?;
+        verify(tx.app(), self.project_id.as_ref().map(ProjectId::as_str)).await
+    }
+}

@@ -1,0 +1,240 @@
+//! The one table of operations. Surfaces iterate it, so authorisation, validation, audit and metrics cannot differ between
+//! them.
+
+use super::{
+    Asgard, Call, Meta, Operation, audit, keys,
+    operation::{Remember, drive},
+    people, projects, requests, resources, secrets, services,
+};
+use crate::error::{Code, Error, Result};
+use schemars::{Schema, SchemaGenerator};
+use serde_json::Value;
+use std::{pin::Pin, sync::LazyLock};
+
+/// What an operation answered, ready for a surface.
+#[derive(Debug)]
+pub struct Answer {
+    /// The output.
+    pub value: Value,
+    /// Whether it is the answer of an earlier call under the same idempotency key.
+    pub replayed: bool,
+}
+
+type Invoke = for<'a> fn(&'a Asgard, &'a Call, Value) -> Pin<Box<dyn Future<Output = Result<Answer>> + Send + 'a>>;
+
+/// An operation with its types erased.
+pub struct Entry {
+    /// What surfaces need to know.
+    pub meta: Meta,
+    /// JSON Schema of the command.
+    pub input: fn(&mut SchemaGenerator) -> Schema,
+    /// JSON Schema of the output.
+    pub output: fn(&mut SchemaGenerator) -> Schema,
+    invoke: Invoke,
+}
+
+impl Entry {
+    fn of<O: Operation>() -> Self {
+        Self {
+            meta: O::META,
+            input: |generator| generator.subschema_for::<O>(),
+            output: |generator| generator.subschema_for::<O::Output>(),
+            invoke: |app, call, input| Box::pin(invoke::<O>(app, call, input)),
+        }
+    }
+
+    /// Runs the operation with a command in JSON.
+    pub async fn call(&self, app: &Asgard, call: &Call, input: Value) -> Result<Answer> {
+        (self.invoke)(app, call, input).await
+    }
+
+    /// JSON Schema of the command, self-contained.
+    pub fn input_schema(&self) -> Value {
+        root(self.input, schemars::generate::SchemaSettings::draft2020_12())
+    }
+
+    /// JSON Schema of the output as it is serialised, self-contained.
+    pub fn output_schema(&self) -> Value {
+        root(self.output, schemars::generate::SchemaSettings::draft2020_12().for_serialize())
+    }
+}
+
+fn root(schema: fn(&mut SchemaGenerator) -> Schema, settings: schemars::generate::SchemaSettings) -> Value {
+    let mut generator = settings.with(|settings| settings.inline_subschemas = true).into_generator();
+    let mut schema = schema(&mut generator).to_value();
+    if let Some(map) = schema.as_object_mut() {
+        map.remove("title");
+        map.remove("$schema");
+        let definitions = generator.take_definitions(true);
+        if !definitions.is_empty() {
+            map.insert("$defs".into(), Value::Object(definitions.into_iter().collect()));
+        }
+    }
+    schema
+}
+
+/// Reads a command and says which field is wrong when it cannot.
+fn parse<O: Operation>(input: Value) -> Result<O> {
+    let input = match input {
+        Value::Null => Value::Object(serde_json::Map::new()),
+        Value::Object(_) => input,
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            return Err(Error::new(Code::InvalidInput, "Expected a JSON object."));
+        }
+    };
+    serde_path_to_error::deserialize(input).map_err(|error| {
+        let path = error.path().to_string();
+        let message = error.into_inner().to_string();
+        // Serde's sentence for an unknown or missing field names it; the path then only names what it is in.
+        let named = message.split('`').nth(1).filter(|_| message.starts_with("unknown field") || message.starts_with("missing field"));
+        let field = match (path.as_str(), named) {
+            ("." | "?", Some(name)) => name.to_owned(),
+            (path, Some(name)) if !path.ends_with(name) => format!("{path}.{name}"),
+            (path, _) => path.to_owned(),
+        };
+        let message: String = message.chars().take(400).collect();
+        Error::new(Code::InvalidInput, format!("{}.", sentence(&message))).at(field)
+    })
+}
+
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+async fn invoke<O: Operation>(app: &Asgard, call: &Call, input: Value) -> Result<Answer> {
+    let remember = Remember::of(call, &O::META, &input)?;
+    if let Some(remember) = &remember
+        && let Some(value) = remember.recall(app).await?
+    {
+        return Ok(Answer { value, replayed: true });
+    }
+    let command = parse::<O>(input)?;
+    match drive(app, call, &command, remember.as_ref()).await {
+        Ok(done) => Ok(Answer { value: serde_json::to_value(&done.output).map_err(Error::bug)?, replayed: false }),
+        Err(error) => {
+            // Another call under the same key may have been faster, and then this one's failure means nothing.
+            if let Some(remember) = &remember
+                && let Some(value) = remember.recall(app).await?
+            {
+                return Ok(Answer { value, replayed: true });
+            }
+            Err(error)
+        }
+    }
+}
+
+macro_rules! table {
+    ($($operation:ty,)*) => {
+        /// Every operation.
+        pub static OPERATIONS: LazyLock<Vec<Entry>> = LazyLock::new(|| vec![$(Entry::of::<$operation>(),)*]);
+    };
+}
+
+table! {
+    people::AuthConfig,
+    people::Login,
+    people::Logout,
+    people::Me,
+    people::ChangePassword,
+    people::ListSessions,
+    people::RevokeSession,
+    people::ListTokens,
+    people::CreateToken,
+    people::RevokeToken,
+    people::ListUsers,
+    people::CreateUser,
+    people::SetRole,
+    people::SetActive,
+    projects::ListProjects,
+    projects::RegisterProject,
+    projects::GetProject,
+    projects::UpdateProject,
+    projects::ProjectState,
+    projects::Kill,
+    projects::Unkill,
+    projects::Decommission,
+    projects::RegistrationRequirements,
+    projects::ListGroups,
+    keys::MintKey,
+    keys::ListKeys,
+    keys::RevokeKey,
+    services::ListServices,
+    services::GetService,
+    requests::RequestResource,
+    requests::ListRequests,
+    requests::GetRequest,
+    requests::ListPending,
+    requests::Approve,
+    requests::Reject,
+    requests::Cancel,
+    resources::ListResources,
+    resources::GetResource,
+    resources::DeprovisionResource,
+    resources::RetryResource,
+    resources::RefreshResource,
+    resources::ResourceRuns,
+    resources::GetRun,
+    resources::RunLog,
+    secrets::ListSecrets,
+    secrets::GetSecret,
+    secrets::RotateSecret,
+    audit::ListAudit,
+    audit::VerifyAudit,
+}
+
+/// The operation of that name.
+pub fn named(name: &str) -> Option<&'static Entry> {
+    OPERATIONS.iter().find(|entry| entry.meta.name == name)
+}
+
+/// The operation of that MCP tool.
+pub fn tool(name: &str) -> Option<&'static Entry> {
+    OPERATIONS.iter().find(|entry| entry.meta.tools.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_routes_and_tools_are_unique_and_routes_fill_fields() {
+        let mut seen = BTreeSet::new();
+        for entry in OPERATIONS.iter() {
+            let meta = &entry.meta;
+            assert!(seen.insert(meta.name.to_owned()), "{} twice", meta.name);
+            assert!(!meta.routes.is_empty() || !meta.tools.is_empty(), "{} is on no surface", meta.name);
+            let input = entry.input_schema();
+            for route in meta.routes {
+                assert!(seen.insert(format!("{} {}", route.method.name(), route.path)), "{} twice", route.path);
+                for field in route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+                    assert!(input["properties"].get(field).is_some(), "{} has no field {field} for {}", meta.name, route.path);
+                }
+            }
+            for tool in meta.tools {
+                assert!(seen.insert((*tool).to_owned()), "tool {tool} twice");
+            }
+            assert_eq!(input["additionalProperties"], false, "{} takes unknown fields", meta.name);
+            assert!(meta.hints.read_only || !meta.creates || meta.routes.iter().all(|r| r.status != 200), "{} creates with 200", meta.name);
+        }
+    }
+
+    #[test]
+    fn a_wrong_field_is_named() {
+        let error = |input: Value| parse::<projects::RegisterProject>(input).map(|_| ()).unwrap_err();
+        let base = serde_json::json!({"name": "x", "owner_email": "a@b.c"});
+        let with = |name: &str, value: Value| {
+            let mut input = base.clone();
+            input[name] = value;
+            error(input)
+        };
+        assert_eq!(error(serde_json::json!({"name": "x"})).field(), Some("owner_email"));
+        assert_eq!(with("ownr", Value::Null).field(), Some("ownr"));
+        assert!(with("ownr", Value::Null).message().contains("expected one of `name`"));
+        assert_eq!(with("owner_email", "nobody".into()).field(), Some("owner_email"));
+        assert_eq!(with("budget_usd", (-1).into()).field(), Some("budget_usd"));
+        assert_eq!(with("evidence", serde_json::json!({"a": 1})).field(), Some("evidence.a"));
+        assert_eq!(error(serde_json::json!([1])).code(), Code::InvalidInput);
+    }
+}

@@ -1,0 +1,129 @@
+//! Asking for a resource.
+
+use super::{
+    RequestView,
+    open::{Asked, Wanted, open},
+};
+use crate::{
+    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Post, resources::ResourceView, scope::Reading, secrets},
+    domain::{
+        access::Action,
+        request::{Command, Request, Status, admit},
+        resource::Resource,
+    },
+    error::{Code, Error, Result},
+    kernel::{ProjectId, ResourceId, ResourceName, Slug},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Asks for a resource, or for a change of one.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestResource {
+    /// Which project; a project key may leave it out.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// The service; `list_services` shows them. `resource_type` means the same.
+    #[serde(alias = "resource_type")]
+    pub service: Slug,
+    /// The resource's name: 2 to 40 of a-z, 0-9 and -. The same service and name again updates it in place.
+    pub name: ResourceName,
+    /// The inputs; `get_service` shows them.
+    #[serde(default)]
+    pub spec: Map<String, Value>,
+    /// The cloud; must be the service's own.
+    #[serde(default)]
+    pub cloud: Option<Slug>,
+    /// The account or tenant; the first allowed one unless told.
+    #[serde(default)]
+    pub account: Option<String>,
+}
+
+/// What asking led to.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Requested {
+    /// The request: poll it with `get_request` until its status is fulfilled, rejected, cancelled, failed or needs_attention.
+    pub request: RequestView,
+    /// The resource with its outputs, once they are there.
+    pub resource: ResourceView,
+    /// Whether asking changed anything: `false` when it is so already, or the same request is open.
+    pub changed: bool,
+}
+
+impl Requested {
+    /// What an opened or open request looks like.
+    pub fn of(tx: &Tx<'_>, asked: Asked) -> Result<Self> {
+        match asked {
+            Asked::Opened(request, resource) => Ok(Self {
+                request: RequestView::of(&request, tx.version()),
+                resource: ResourceView::of(&resource, Some(&request), tx.version()),
+                changed: true,
+            }),
+            Asked::Underway(request, resource) => Ok(Self {
+                resource: ResourceView::of(&resource.value, Some(&request.value), &resource.version),
+                request: RequestView::stored(&request),
+                changed: false,
+            }),
+            Asked::Unchanged(_) => Err(Error::new(Code::WrongState, "The resource is as asked already; there is nothing to do.")),
+        }
+    }
+}
+
+impl Operation for RequestResource {
+    type Output = Requested;
+    const META: Meta = Meta {
+        name: "requests.create",
+        title: "Request a resource",
+        description: "Asks for a resource of a service, or for a change of one: the same service and name again updates it in place, and the same spec \
+                      again changes nothing. Answers at once with the request; it is planned, approved by policy or a person, and carried out. \
+                      Poll get_request (wait_s up to 20) until it is fulfilled; then the outputs are in the resource and secret values come from get_secret.",
+        action: Action::Ask,
+        routes: &[
+            Route { method: Post, path: "/requests", status: 202 },
+            Route { method: Post, path: "/projects/{project_id}/resources", status: 202 },
+        ],
+        tools: &["request_resource"],
+        hints: Hints::SET,
+        creates: true,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Requested> {
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::Ask, Reading::Rely).await?;
+        let app = tx.app();
+        let service = app.catalog().need(&self.service)?;
+        let spec = self.own_spec(service.manifest.input_names().contains(&"name"))?;
+        service.check_spec(&spec)?;
+        let target = admit(&service.manifest, self.cloud.as_ref(), self.account.as_deref(), &app.catalog().admission())?;
+        project.require_active()?;
+        let fresh: ResourceId = tx.id();
+        let existing = tx.holder(&Resource::name_claim(&project.id, &self.service, &self.name)).await?;
+        let resource = existing.and_then(|id| id.parse().ok()).unwrap_or_else(|| fresh.clone());
+        let spec = secrets::take_inputs(tx, &project.id, &resource, service, &self.name, spec).await?;
+        let wanted = Wanted { project: &project, service, name: &self.name, target, command: Command::Provision { spec }, fresh };
+        match open(tx, wanted).await? {
+            asked @ (Asked::Opened(..) | Asked::Underway(..)) => Requested::of(tx, asked),
+            Asked::Unchanged(resource) => {
+                let last = tx.peek::<Request>(resource.request.as_str()).await?.ok_or_else(|| Error::not_found("request"))?;
+                let mut request = RequestView::stored(&last);
+                // The resource is as asked whatever its last request was about, a failed plan for instance.
+                request.status = Status::Fulfilled;
+                Ok(Requested { request, resource: ResourceView::of(&resource.value, Some(&last.value), &resource.version), changed: false })
+            }
+        }
+    }
+}
+
+impl RequestResource {
+    /// The spec without a repeated `name`, which the runbooks give inside it.
+    fn own_spec(&self, is_an_input: bool) -> Result<Map<String, Value>> {
+        let mut spec = self.spec.clone();
+        if !is_an_input && let Some(repeated) = spec.remove("name") {
+            if repeated.as_str() != Some(self.name.as_str()) {
+                return Err(Error::invalid("spec.name", format!("`name` may be repeated inside the spec, but then it must be `{}` too.", self.name)));
+            }
+        }
+        Ok(spec)
+    }
+}

@@ -1,0 +1,184 @@
+//! Approving, rejecting, cancelling.
+
+use super::RequestView;
+use crate::{
+    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Post, runs, scope::Reading},
+    domain::{
+        access::{self, Action, Object},
+        project::Project,
+        request::{self, Carried, Decision, Request, Status},
+        resource::Resource,
+        run::Run,
+    },
+    error::{Code, Error, Result},
+    kernel::RequestId,
+    ports::{records::Stored, store::Version},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+const LONGEST_NOTE: usize = 500;
+
+struct Loaded {
+    request: Stored<Request>,
+    resource: Stored<Resource>,
+    project: Stored<Project>,
+    subject: access::Subject,
+}
+
+async fn load(tx: &mut Tx<'_>, id: &RequestId, action: Action, version: Option<&Version>) -> Result<Loaded> {
+    // Asked before anything is read, so that an unknown request and a foreign one look the same.
+    let found = tx.rely::<Request>(id.as_str()).await?;
+    let Some(request) = found else {
+        tx.allow(Action::ListInbox, &Object::Nothing)?;
+        return Err(Error::not_found("request"));
+    };
+    let (project, subject) = tx.project(Some(&request.project), action, Reading::Rely).await?;
+    tx.expect_version(&request.version, version)?;
+    let resource = tx.need::<Resource>(request.resource.as_str()).await?;
+    Ok(Loaded { request, resource, project, subject })
+}
+
+fn note(text: Option<&str>) -> Result<Option<String>> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
+    if text.chars().count() > LONGEST_NOTE || text.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(Error::invalid("note", "A remark has at most 500 characters."));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+fn finish(tx: &mut Tx<'_>, loaded: &Loaded, carried: Carried, action: &str, details: &[(&str, String)]) -> Result<RequestView> {
+    let after = runs::carry(tx, &loaded.request, &loaded.resource, carried)?;
+    tx.audit(Some(&loaded.project.id), action, &loaded.request.id, details)?;
+    Ok(RequestView::of(&after, tx.version()))
+}
+
+/// Approves a request.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approve {
+    /// Which one.
+    pub request_id: RequestId,
+    /// A remark, for the record.
+    #[serde(default)]
+    pub note: Option<String>,
+    /// The version you have read; the approval is refused when the request has changed since.
+    #[serde(default)]
+    pub version: Option<Version>,
+}
+
+impl Operation for Approve {
+    type Output = RequestView;
+    const META: Meta = Meta {
+        name: "requests.approve",
+        title: "Approve a request",
+        description: "Approves a pending request; exactly the plan that it shows is then carried out. The project's manager or an admin approves, never its owner, \
+                      whoever asked, or whoever minted the key that asked.",
+        action: Action::Decide,
+        routes: &[Route { method: Post, path: "/requests/{request_id}/approve", status: 200 }],
+        tools: &["approve_request"],
+        hints: Hints { read_only: false, destructive: true, idempotent: false },
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<RequestView> {
+        let loaded = load(tx, &self.request_id, Action::ReadProject, self.version.as_ref()).await?;
+        let self_approval = access::may_approve(tx.actor()?, &loaded.subject, &loaded.request, tx.app().config().registration.require_manager)?;
+        loaded.project.require_active()?;
+        let decision = Decision { by: tx.actor()?.reference(), at: tx.now(), note: note(self.note.as_deref())?, self_approval };
+        let carried = request::approved(&loaded.request, &loaded.resource, decision, tx.now())?;
+        let details = if self_approval { vec![("self_approval", "true".to_owned())] } else { vec![] };
+        finish(tx, &loaded, carried, "request.approved", &details)
+    }
+}
+
+/// Rejects a request.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reject {
+    /// Which one.
+    pub request_id: RequestId,
+    /// Why, for whoever asked.
+    #[serde(default, alias = "reason")]
+    pub note: Option<String>,
+    /// The version you have read.
+    #[serde(default)]
+    pub version: Option<Version>,
+}
+
+impl Operation for Reject {
+    type Output = RequestView;
+    const META: Meta = Meta {
+        name: "requests.reject",
+        title: "Reject a request",
+        description: "Rejects a pending request; nothing of it is carried out. The project's manager or an admin rejects.",
+        action: Action::Decide,
+        routes: &[Route { method: Post, path: "/requests/{request_id}/reject", status: 200 }],
+        tools: &["deny_request"],
+        hints: Hints { read_only: false, destructive: true, idempotent: false },
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<RequestView> {
+        let loaded = load(tx, &self.request_id, Action::Decide, self.version.as_ref()).await?;
+        let decision = Decision { by: tx.actor()?.reference(), at: tx.now(), note: note(self.note.as_deref())?, self_approval: false };
+        let carried = request::rejected(&loaded.request, &loaded.resource, decision, tx.now())?;
+        finish(tx, &loaded, carried, "request.rejected", &[])
+    }
+}
+
+/// Takes a request back.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cancel {
+    /// Which one.
+    pub request_id: RequestId,
+    /// The version you have read.
+    #[serde(default)]
+    pub version: Option<Version>,
+}
+
+impl Operation for Cancel {
+    type Output = RequestView;
+    const META: Meta = Meta {
+        name: "requests.cancel",
+        title: "Cancel a request",
+        description: "Takes a request back. Before anything is applied it is cancelled at once; while it is being applied Terraform is asked to stop, \
+                      and what it had created by then stays recorded.",
+        action: Action::Cancel,
+        routes: &[Route { method: Post, path: "/requests/{request_id}/cancel", status: 200 }],
+        tools: &["cancel_request"],
+        hints: Hints { read_only: false, destructive: true, idempotent: true },
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<RequestView> {
+        let loaded = load(tx, &self.request_id, Action::Cancel, self.version.as_ref()).await?;
+        let now = tx.now();
+        if loaded.request.cancel_requested && !loaded.request.status.is_over() {
+            return Ok(RequestView::stored(&loaded.request));
+        }
+        if let Some(run) = &loaded.request.current_run {
+            let run = tx.need::<Run>(run.as_str()).await?;
+            if !run.status.is_over() {
+                tx.replace(&run, &Run { cancel: true, ..run.value.clone() })?;
+            }
+        }
+        match loaded.request.status {
+            Status::Planning | Status::Pending | Status::Approved => {
+                let carried = request::cancelled(&loaded.request, &loaded.resource, now)?;
+                finish(tx, &loaded, carried, "request.cancelled", &[])
+            }
+            Status::Running => {
+                let asked = Request { cancel_requested: true, updated_at: now, ..loaded.request.value.clone() };
+                tx.replace(&loaded.request, &asked)?;
+                tx.audit(Some(&loaded.project.id), "request.cancel_requested", &asked.id, &[])?;
+                Ok(RequestView::of(&asked, tx.version()))
+            }
+            Status::Fulfilled | Status::Rejected | Status::Cancelled | Status::Failed | Status::NeedsAttention => Err(Error::new(
+                Code::WrongState,
+                format!("Request {} is {} already.", loaded.request.id, loaded.request.status.name()),
+            )),
+        }
+    }
+}

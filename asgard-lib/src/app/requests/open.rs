@@ -1,0 +1,187 @@
+//! Opening a request: the one door to provisioning. Whatever asks (a tool, a route, a retry, a rotation) comes through here.
+
+use crate::{
+    app::{Tx, catalog::Service, runs},
+    domain::{
+        project::Project,
+        request::{Command, NextRun, Request, Status, Target},
+        resource::{Resource, Status as Life},
+        run::RunOp,
+    },
+    error::{Code, Error, Result},
+    kernel::{RequestId, ResourceId, ResourceName, Usd},
+    ports::{records::Stored, store::Count},
+};
+use serde_json::{Map, Value};
+
+/// The most resources that a project may have at once.
+const MOST_RESOURCES: i64 = 500;
+
+/// What is wanted, admitted already.
+pub struct Wanted<'a> {
+    /// The project.
+    pub project: &'a Stored<Project>,
+    /// The service.
+    pub service: &'a Service,
+    /// The resource's name.
+    pub name: &'a ResourceName,
+    /// Where.
+    pub target: Target,
+    /// What.
+    pub command: Command,
+    /// The id that the resource gets if there is none of that name.
+    pub fresh: ResourceId,
+}
+
+/// What asking led to.
+pub enum Asked {
+    /// A new request.
+    Opened(Box<Request>, Box<Resource>),
+    /// The same thing is being done already.
+    Underway(Box<Stored<Request>>, Box<Stored<Resource>>),
+    /// It is so already.
+    Unchanged(Box<Stored<Resource>>),
+}
+
+fn same_spec(service: &Service, a: &Map<String, Value>, b: &Map<String, Value>) -> bool {
+    service.effective(a) == service.effective(b)
+}
+
+fn same_command(service: &Service, a: &Command, b: &Command) -> bool {
+    match (a, b) {
+        (Command::Provision { spec: a }, Command::Provision { spec: b }) => same_spec(service, a, b),
+        (Command::RotateSecrets, Command::RotateSecrets) | (Command::Deprovision, Command::Deprovision) => true,
+        (Command::Provision { .. } | Command::RotateSecrets | Command::Deprovision, _) => false,
+    }
+}
+
+/// Opens a request, or finds that there is nothing to open. The claims make two callers at once agree.
+pub async fn open(tx: &mut Tx<'_>, wanted: Wanted<'_>) -> Result<Asked> {
+    let Wanted { project, service, name, target, command, fresh } = wanted;
+    project.require_active()?;
+    let id = &service.manifest.id;
+    let name_claim = Resource::name_claim(&project.id, id, name);
+    let existing = match tx.holder(&name_claim).await? {
+        Some(resource) => tx.rely::<Resource>(&resource).await?,
+        None => None,
+    };
+    if let Some(open) = tx.holder(&Request::open_claim(&project.id, id, name)).await?
+        && let Some(resource) = &existing
+    {
+        let request = tx.need::<Request>(&open).await?;
+        if same_command(service, &request.command, &command) {
+            return Ok(Asked::Underway(Box::new(request), Box::new(resource.clone())));
+        }
+        return Err(Error::new(
+            Code::OpenRequest,
+            format!("Request {} about {id} `{name}` is {}. Wait for it, or cancel it first.", request.id, request.status.name()),
+        ));
+    }
+    if let (Some(resource), Command::Provision { spec }) = (&existing, &command) {
+        if resource.target != target {
+            let message = format!("{id} `{name}` exists in another target. Deprovision it first, or use another name.");
+            return Err(Error::new(Code::WrongState, message).at("account"));
+        }
+        let real = !resource.dry_run || tx.app().runner().is_dry();
+        if resource.status == Life::Provisioned && real && same_spec(service, &resource.spec, spec) {
+            return Ok(Asked::Unchanged(Box::new(resource.clone())));
+        }
+    }
+    let wanted = Wanted { project, service, name, target, command, fresh };
+    begin(tx, wanted, existing)
+}
+
+fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Resource>>) -> Result<Asked> {
+    let Wanted { project, service, name, target, command, fresh } = wanted;
+    let (now, actor) = (tx.now(), tx.actor()?.reference());
+    let monthly = match (&command, &existing) {
+        (Command::Provision { spec }, _) => service.manifest.monthly(spec)?,
+        (Command::RotateSecrets, Some(resource)) => resource.committed,
+        (Command::RotateSecrets | Command::Deprovision, _) => Usd::ZERO,
+    };
+    let request_id: RequestId = tx.id();
+    let life = match (&command, existing.as_ref().map(|r| (r.status, r.provisioned_at))) {
+        (Command::Provision { .. }, None) => Life::Provisioning,
+        (Command::Provision { .. }, Some((Life::Failed, None))) => Life::Provisioning,
+        (Command::Provision { .. } | Command::RotateSecrets, Some(_)) => Life::Updating,
+        (Command::Deprovision, Some(_)) => Life::Destroying,
+        (Command::RotateSecrets | Command::Deprovision, None) => return Err(Error::not_found("resource")),
+    };
+    let resource = match &existing {
+        Some(resource) => Resource { request: request_id.clone(), ..resource.go(life, now)? },
+        None => Resource {
+            id: fresh,
+            project: project.id.clone(),
+            service: service.manifest.id.clone(),
+            name: name.clone(),
+            target: target.clone(),
+            status: life,
+            spec: match &command {
+                Command::Provision { spec } => spec.clone(),
+                Command::RotateSecrets | Command::Deprovision => Map::new(),
+            },
+            outputs: Map::new(),
+            secret_refs: std::collections::BTreeMap::new(),
+            committed: Usd::ZERO,
+            rotation: 0,
+            dry_run: false,
+            request: request_id.clone(),
+            attention: None,
+            drift: Vec::new(),
+            refreshed_at: None,
+            created_at: now,
+            created_by: actor.clone(),
+            provisioned_at: None,
+            updated_at: now,
+        },
+    };
+    let mut request = Request {
+        id: request_id,
+        project: project.id.clone(),
+        project_name: project.name.clone(),
+        resource: resource.id.clone(),
+        service: service.manifest.id.clone(),
+        name: name.clone(),
+        target,
+        command,
+        status: Status::Planning,
+        requested_by: actor,
+        monthly,
+        reserved: Usd::ZERO,
+        verdict: None,
+        decision: None,
+        plan: None,
+        plan_run: None,
+        current_run: None,
+        resumed: 0,
+        began: false,
+        cancel_requested: false,
+        error: None,
+        inbox: None,
+        created_at: now,
+        updated_at: now,
+    };
+    tx.claim(request.claim(), &request.id)?;
+    match &existing {
+        Some(read) => tx.replace(read, &resource)?,
+        None => {
+            tx.claim(resource.claim(), &resource.id)?;
+            let count = Count { counter: Project::resources_counter(&project.id), delta: 1, floor: None, ceiling: Some(MOST_RESOURCES), expires_at: None };
+            tx.count_or(count, Error::new(Code::QuotaReached, "A project has at most 500 resources. Deprovision one first."))?;
+            tx.insert(&resource)?;
+        }
+    }
+    let op = match &request.command {
+        Command::Provision { .. } | Command::RotateSecrets => RunOp::Plan,
+        Command::Deprovision => RunOp::PlanDestroy,
+    };
+    runs::queue(tx, &mut request, &resource, &NextRun { op, plan_of: None, resume: false })?;
+    tx.insert(&request)?;
+    tx.audit(
+        Some(&project.id),
+        "request.opened",
+        &request.id,
+        &[("command", request.command.name().into()), ("service", request.service.to_string()), ("name", request.name.to_string())],
+    )?;
+    Ok(Asked::Opened(Box::new(request), Box::new(resource)))
+}

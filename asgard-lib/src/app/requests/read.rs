@@ -1,0 +1,209 @@
+//! Reading requests, and the approvals inbox.
+
+use super::RequestView;
+use crate::{
+    app::{Asgard, Hints, Meta, Operation, Route, Tx, operation::Method::Get, scope::Reading},
+    domain::{
+        access::{Action, Object, Subject, decide},
+        project::Project,
+        request::{INBOX, Request, Status},
+    },
+    error::{Error, Result},
+    kernel::{Actor, Cursor, Limit, Page, ProjectId, RequestId, Role},
+    ports::{
+        kinds,
+        records::{Listed, Records, Stored},
+        store::{Position, Query},
+    },
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::{collections::HashMap, time::Duration};
+
+/// The longest that a read waits for a change.
+const LONGEST_WAIT: u64 = 20;
+/// How many pending requests one page of somebody's inbox looks through at most.
+const MOST_LOOKED_THROUGH: usize = 1000;
+
+/// Reads a request.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetRequest {
+    /// Which one.
+    pub request_id: RequestId,
+    /// Wait up to this many seconds (at most 20) for the request to be over or to need a person.
+    #[serde(default)]
+    #[schemars(range(max = 20))]
+    pub wait_s: u64,
+}
+
+impl Operation for GetRequest {
+    type Output = RequestView;
+    const META: Meta = Meta {
+        name: "requests.get",
+        title: "Get a request",
+        description: "A request with its plan, cost, verdict and status. With wait_s it answers when the request is over or waits for a person, \
+                      at the latest after that many seconds.",
+        action: Action::ReadProject,
+        routes: &[Route { method: Get, path: "/requests/{request_id}", status: 200 }],
+        tools: &["get_request"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<RequestView> {
+        if self.wait_s > LONGEST_WAIT {
+            return Err(Error::invalid("wait_s", "Wait 0 to 20 seconds, and ask again."));
+        }
+        let mut request = tx.peek::<Request>(self.request_id.as_str()).await?;
+        let Some(first) = &request else {
+            tx.allow(Action::ListInbox, &Object::Nothing)?;
+            return Err(Error::not_found("request"));
+        };
+        tx.project(Some(&first.project), Action::ReadProject, Reading::Peek).await.map_err(hide)?;
+        let until = tx.now().plus(Duration::from_secs(self.wait_s));
+        loop {
+            let present = request.ok_or_else(|| Error::not_found("request"))?;
+            if present.status.is_over() || present.status == Status::Pending || tx.app().world().now() >= until {
+                return Ok(RequestView::stored(&present));
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            request = tx.peek::<Request>(self.request_id.as_str()).await?;
+        }
+    }
+}
+
+/// A request of a project that the caller may not see looks like one that does not exist.
+fn hide(error: Error) -> Error {
+    match error.kind() {
+        crate::Kind::NotFound => Error::not_found("request"),
+        _ => error,
+    }
+}
+
+/// Lists requests.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListRequests {
+    /// Which project; a project key may leave it out, and so may an admin who wants all.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// Where to go on.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+    /// How many.
+    #[serde(default)]
+    pub limit: Limit,
+}
+
+impl Operation for ListRequests {
+    type Output = Page<RequestView>;
+    const META: Meta = Meta {
+        name: "requests.list",
+        title: "List requests",
+        description: "A project's requests, newest first; an admin may leave the project out and gets all.",
+        action: Action::ReadProject,
+        routes: &[Route { method: Get, path: "/requests", status: 200 }],
+        tools: &["list_requests"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<RequestView>> {
+        let app = tx.app();
+        let (query, list) = if self.project_id.is_none() && tx.actor()?.role() == Some(Role::Admin) {
+            tx.allow(Action::ListInbox, &Object::Nothing)?;
+            (Query::new(&kinds::REQUESTS, ""), "requests/all".to_owned())
+        } else {
+            let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+            (Query::new(&kinds::REQUESTS_BY_PROJECT, project.id.as_str()), format!("requests/{}", project.id))
+        };
+        let after = app.position(&list, self.cursor.as_ref()).await?;
+        let found = app.store().list::<Request>(&query.newest_first().after(after).take(self.limit.get())).await?;
+        app.page(&list, found, |request| RequestView::stored(&request))
+    }
+}
+
+/// Lists what waits for a person.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListPending {
+    /// Only this project; a project key sees its own anyway.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// Where to go on.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+    /// How many.
+    #[serde(default)]
+    pub limit: Limit,
+}
+
+impl Operation for ListPending {
+    type Output = Page<RequestView>;
+    const META: Meta = Meta {
+        name: "requests.pending",
+        title: "List pending approvals",
+        description: "Requests that wait for a person, oldest first: all for admins, those of projects they own or manage for members, its own for a project key.",
+        action: Action::ListInbox,
+        routes: &[Route { method: Get, path: "/approvals", status: 200 }],
+        tools: &["list_pending_approvals"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<RequestView>> {
+        tx.allow(Action::ListInbox, &Object::Nothing)?;
+        let app = tx.app();
+        let actor = tx.actor()?;
+        let only = match (&self.project_id, actor.bound_project()) {
+            (Some(_), _) | (None, Some(_)) => {
+                let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+                Some(project.id.clone())
+            }
+            (None, None) => None,
+        };
+        let list = format!("pending/{}/{}", actor.reference().id, only.as_ref().map_or("all", ProjectId::as_str));
+        let after = app.position(&list, self.cursor.as_ref()).await?;
+        let found = inbox(app, actor, only.as_ref(), after, self.limit.get()).await?;
+        app.page(&list, found, |request| RequestView::stored(&request))
+    }
+}
+
+/// Walks the inbox and keeps what concerns the actor, through a bounded number of entries a page.
+async fn inbox(app: &Asgard, actor: &Actor, only: Option<&ProjectId>, mut after: Option<Position>, limit: usize) -> Result<Listed<Request>> {
+    let mut kept: Vec<Stored<Request>> = Vec::new();
+    let mut looked = 0;
+    let mut projects: HashMap<String, bool> = HashMap::new();
+    loop {
+        let page = app.store().list::<Request>(&Query::new(&kinds::REQUESTS_PENDING, INBOX).after(after.clone()).take(100)).await?;
+        learn(app, actor, &page.items, &mut projects).await?;
+        let end = page.next.is_none();
+        for request in page.items {
+            looked += 1;
+            after = Some(Position { sort: String::new(), id: request.id.to_string() });
+            let concerns = only.is_none_or(|only| *only == request.project) && projects.get(request.project.as_str()).copied().unwrap_or(false);
+            if concerns {
+                kept.push(request);
+            }
+            if kept.len() == limit || looked >= MOST_LOOKED_THROUGH {
+                return Ok(Listed { items: kept, next: after });
+            }
+        }
+        if end {
+            return Ok(Listed { items: kept, next: None });
+        }
+        after = page.next;
+    }
+}
+
+async fn learn(app: &Asgard, actor: &Actor, requests: &[Stored<Request>], known: &mut HashMap<String, bool>) -> Result<()> {
+    let mut ids: Vec<String> = requests.iter().map(|request| request.project.to_string()).filter(|id| !known.contains_key(id)).collect();
+    ids.sort();
+    ids.dedup();
+    for (id, project) in ids.iter().zip(app.store().read_many::<Project>(&ids).await?) {
+        let may = project.is_some_and(|project| decide(Action::ReadProject, actor, &Object::Project(&Subject::from(&project.value))).is_ok());
+        known.insert(id.clone(), may);
+    }
+    Ok(())
+}

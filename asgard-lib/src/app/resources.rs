@@ -1,0 +1,54 @@
+//! Resources: reading them, their runs and logs; retrying, refreshing and removing them.
+
+mod change;
+mod log;
+mod read;
+mod view;
+
+pub use change::{DeprovisionResource, RefreshResource, RefreshStarted, RetryResource};
+pub use log::{LogView, RunLog};
+pub use read::{GetResource, GetRun, ListResources, ResourceRuns};
+pub use view::{ResourceView, RunView};
+
+use super::{Tx, scope::Reading};
+use crate::{
+    domain::{
+        access::{Action, Subject},
+        project::Project,
+        resource::Resource,
+    },
+    error::{Error, Result},
+    kernel::{ProjectId, ResourceId},
+    ports::records::Stored,
+};
+
+/// A resource of a project, once the caller may do `action` to that project. A resource of another project is not found.
+async fn load(
+    tx: &mut Tx<'_>,
+    project: Option<&ProjectId>,
+    id: &ResourceId,
+    action: Action,
+    reading: Reading,
+) -> Result<(Stored<Resource>, Stored<Project>, Subject)> {
+    let (project, subject) = match (project, tx.actor()?.bound_project()) {
+        (Some(_), _) | (None, Some(_)) => tx.project(project, action, reading).await?,
+        (None, None) => {
+            // A person may name the resource alone; its project then decides.
+            let found = tx.peek::<Resource>(id.as_str()).await?;
+            let Some(resource) = found else {
+                tx.allow(Action::ListProjects, &crate::domain::access::Object::Nothing)?;
+                return Err(Error::not_found("resource"));
+            };
+            tx.project(Some(&resource.project), action, reading).await.map_err(|error| match error.kind() {
+                crate::Kind::NotFound => Error::not_found("resource"),
+                _ => error,
+            })?
+        }
+    };
+    let resource = match reading {
+        Reading::Peek => tx.peek::<Resource>(id.as_str()).await?,
+        Reading::Rely => tx.rely::<Resource>(id.as_str()).await?,
+    };
+    let resource = resource.filter(|resource| resource.project == project.id).ok_or_else(|| Error::not_found("resource"))?;
+    Ok((resource, project, subject))
+}

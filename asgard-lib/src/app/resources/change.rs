@@ -1,0 +1,155 @@
+//! Removing, retrying and refreshing a resource.
+
+use super::load;
+use crate::{
+    app::{
+        Hints, Meta, Operation, Route, Tx,
+        operation::Method::{Delete, Post},
+        requests::{Requested, Wanted, open},
+        runs,
+        scope::Reading,
+    },
+    domain::{
+        access::Action,
+        project::Project,
+        request::{Command, Request, Status as RequestStatus},
+        resource::{Resource, Status},
+    },
+    error::{Code, Error, Result},
+    kernel::{ProjectId, ResourceId, RunId},
+    ports::{records::Stored, store::Version},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Removes a resource.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeprovisionResource {
+    /// Its project; may be left out.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// Which one.
+    pub resource_id: ResourceId,
+    /// The version you have read.
+    #[serde(default)]
+    pub version: Option<Version>,
+}
+
+async fn ask(tx: &mut Tx<'_>, resource: &Stored<Resource>, project: &Stored<Project>, command: Command) -> Result<Requested> {
+    let service = tx.app().catalog().need(&resource.service)?;
+    let wanted = Wanted { project, service, name: &resource.name, target: resource.target.clone(), command, fresh: tx.id() };
+    let asked = open(tx, wanted).await?;
+    Requested::of(tx, asked)
+}
+
+impl Operation for DeprovisionResource {
+    type Output = Requested;
+    const META: Meta = Meta {
+        name: "resources.deprovision",
+        title: "Deprovision a resource",
+        description: "Asks to destroy a resource and forget its secrets. Answers at once with a request; a resource of a service that people approve needs approval to go as well.",
+        action: Action::Ask,
+        routes: &[Route { method: Delete, path: "/projects/{project_id}/resources/{resource_id}", status: 202 }],
+        tools: &["deprovision_resource"],
+        hints: Hints::REMOVE,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Requested> {
+        let (resource, project, _) = load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, Reading::Rely).await?;
+        tx.expect_version(&resource.version, self.version.as_ref())?;
+        if resource.status == Status::Destroyed {
+            return Err(Error::new(Code::WrongState, "The resource is destroyed already."));
+        }
+        ask(tx, &resource, &project, Command::Deprovision).await
+    }
+}
+
+/// Tries the last change of a failed resource again.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetryResource {
+    /// Its project; may be left out.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// Which one.
+    pub resource_id: ResourceId,
+}
+
+impl Operation for RetryResource {
+    type Output = Requested;
+    const META: Meta = Meta {
+        name: "resources.retry",
+        title: "Retry a resource",
+        description: "Asks again for what the last failed request about a resource wanted. It is planned and approved anew.",
+        action: Action::Ask,
+        routes: &[Route { method: Post, path: "/projects/{project_id}/resources/{resource_id}/retry", status: 202 }],
+        tools: &["retry_resource"],
+        hints: Hints { read_only: false, destructive: false, idempotent: true },
+        creates: true,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Requested> {
+        let (resource, project, _) = load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, Reading::Rely).await?;
+        let last = tx.peek::<Request>(resource.request.as_str()).await?.ok_or_else(|| Error::not_found("request"))?;
+        match last.status {
+            RequestStatus::Failed | RequestStatus::NeedsAttention | RequestStatus::Cancelled | RequestStatus::Rejected => {}
+            RequestStatus::Planning | RequestStatus::Pending | RequestStatus::Approved | RequestStatus::Running => {
+                return Err(Error::new(Code::OpenRequest, format!("Request {} is {}; there is nothing to retry yet.", last.id, last.status.name())));
+            }
+            RequestStatus::Fulfilled => {
+                return Err(Error::new(Code::WrongState, "The last request about this resource worked; ask for a change with request_resource."));
+            }
+        }
+        if resource.status == Status::Destroyed {
+            return Err(Error::new(Code::WrongState, "The resource is destroyed; ask for it anew with request_resource."));
+        }
+        ask(tx, &resource, &project, last.command.clone()).await
+    }
+}
+
+/// Compares what exists with what is recorded.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshResource {
+    /// Its project; may be left out.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// Which one.
+    pub resource_id: ResourceId,
+}
+
+/// A refresh that has begun.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RefreshStarted {
+    /// The resource.
+    pub resource_id: ResourceId,
+    /// The run; `resource_runs` shows how it goes.
+    pub run_id: RunId,
+}
+
+impl Operation for RefreshResource {
+    type Output = RefreshStarted;
+    const META: Meta = Meta {
+        name: "resources.refresh",
+        title: "Refresh a resource",
+        description: "Starts a run that compares what exists with what is recorded, changing nothing. What drifted is then shown on the resource.",
+        action: Action::Ask,
+        routes: &[Route { method: Post, path: "/projects/{project_id}/resources/{resource_id}/refresh", status: 202 }],
+        tools: &["refresh_resource"],
+        hints: Hints { read_only: false, destructive: false, idempotent: true },
+        creates: true,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<RefreshStarted> {
+        let (resource, project, _) = load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, Reading::Rely).await?;
+        project.require_active()?;
+        if resource.status != Status::Provisioned {
+            return Err(Error::new(Code::WrongState, format!("Only a provisioned resource is refreshed; this one is {}.", resource.status.name())));
+        }
+        let run_id = runs::queue_refresh(tx, &resource.value)?;
+        tx.audit(Some(&project.id), "resource.refresh_started", &resource.id, &[("run", run_id.to_string())])?;
+        Ok(RefreshStarted { resource_id: resource.id.clone(), run_id })
+    }
+}

@@ -1,0 +1,69 @@
+//! A run's log, in pages that can be polled while it grows.
+
+use super::read::run_of;
+use crate::{
+    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Get},
+    domain::{
+        access::Action,
+        run::{LogLine, LogSegment, Status},
+    },
+    error::{Error, Result},
+    kernel::RunId,
+    ports::{kinds, records::Records, store::Query},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Reads a run's log.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunLog {
+    /// Which run.
+    pub run_id: RunId,
+    /// The `next` of an earlier answer: only what came after it.
+    #[serde(default)]
+    pub after: Option<u32>,
+}
+
+/// A piece of a run's log.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LogView {
+    /// The lines, oldest first.
+    pub lines: Vec<LogLine>,
+    /// Pass it as `after` to get what comes next.
+    pub next: u32,
+    /// Where the run is.
+    pub status: Status,
+    /// Whether there is nothing more to come.
+    pub complete: bool,
+}
+
+const SEGMENTS: usize = 8;
+
+impl Operation for RunLog {
+    type Output = LogView;
+    const META: Meta = Meta {
+        name: "runs.log",
+        title: "Read a run's log",
+        description: "What Terraform said, with secrets taken out, in order. Poll with `after` set to the `next` of the last answer until `complete`.",
+        action: Action::ReadProject,
+        routes: &[Route { method: Get, path: "/runs/{run_id}/log", status: 200 }],
+        tools: &["run_log"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<LogView> {
+        let run = run_of(tx, &self.run_id).await?;
+        let from = self.after.unwrap_or(0);
+        if from > 99_999_999 {
+            return Err(Error::invalid("after", "Expected the `next` of an earlier answer."));
+        }
+        let query = Query::new(&kinds::LOG_BY_RUN, self.run_id.as_str()).from(LogSegment::position(from)).take(SEGMENTS);
+        let found = tx.app().store().list::<LogSegment>(&query).await?;
+        let next = found.items.last().and_then(|last| last.position.parse::<u32>().ok()).map_or(from, |last| last + 1);
+        let complete = run.status.is_over() && found.next.is_none();
+        let lines = found.items.into_iter().flat_map(|segment| segment.value.lines).collect();
+        Ok(LogView { lines, next, status: run.status, complete })
+    }
+}

@@ -1,0 +1,167 @@
+//! Reading resources and their runs.
+
+use super::{ResourceView, RunView, load};
+use crate::{
+    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Get, scope::Reading},
+    domain::{access::Action, request::Request, resource::{Resource, Status}, run::Run},
+    error::{Error, Result},
+    kernel::{Cursor, Limit, Page, ProjectId, ResourceId, RunId},
+    ports::{kinds, records::Records, store::Query},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Reads a resource.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetResource {
+    /// Its project; may be left out.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// Which one.
+    pub resource_id: ResourceId,
+}
+
+impl Operation for GetResource {
+    type Output = ResourceView;
+    const META: Meta = Meta {
+        name: "resources.get",
+        title: "Get a resource",
+        description: "A resource with its outputs and the state of its last request. Secret values are not in it; secret_refs name them for get_secret.",
+        action: Action::ReadProject,
+        routes: &[Route { method: Get, path: "/projects/{project_id}/resources/{resource_id}", status: 200 }],
+        tools: &["get_resource"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<ResourceView> {
+        let (resource, ..) = load(tx, self.project_id.as_ref(), &self.resource_id, Action::ReadProject, Reading::Peek).await?;
+        let request = tx.peek::<Request>(resource.request.as_str()).await?;
+        Ok(ResourceView::of(&resource.value, request.as_ref().map(|r| &r.value), &resource.version))
+    }
+}
+
+/// Lists a project's resources.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListResources {
+    /// Which project; a project key may leave it out.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// Whether destroyed ones are listed too.
+    #[serde(default)]
+    pub include_destroyed: bool,
+    /// Where to go on.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+    /// How many.
+    #[serde(default)]
+    pub limit: Limit,
+}
+
+impl Operation for ListResources {
+    type Output = Page<ResourceView>;
+    const META: Meta = Meta {
+        name: "resources.list",
+        title: "List resources",
+        description: "A project's resources, newest first, without destroyed ones unless asked for.",
+        action: Action::ReadProject,
+        routes: &[Route { method: Get, path: "/projects/{project_id}/resources", status: 200 }],
+        tools: &["list_resources"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<ResourceView>> {
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+        let app = tx.app();
+        let list = format!("resources/{}", project.id);
+        let after = app.position(&list, self.cursor.as_ref()).await?;
+        let query = Query::new(&kinds::RESOURCES_BY_PROJECT, project.id.as_str()).newest_first().after(after).take(self.limit.get());
+        let mut found = app.store().list::<Resource>(&query).await?;
+        found.items.retain(|resource| self.include_destroyed || resource.status != Status::Destroyed);
+        app.page(&list, found, |resource| ResourceView::of(&resource.value, None, &resource.version))
+    }
+}
+
+/// Lists a resource's runs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceRuns {
+    /// Its project; may be left out.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// Which resource.
+    pub resource_id: ResourceId,
+    /// Where to go on.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+    /// How many.
+    #[serde(default)]
+    pub limit: Limit,
+}
+
+impl Operation for ResourceRuns {
+    type Output = Page<RunView>;
+    const META: Meta = Meta {
+        name: "runs.list",
+        title: "List a resource's runs",
+        description: "Plans, applies, destroys and refreshes of a resource, newest first.",
+        action: Action::ReadProject,
+        routes: &[Route { method: Get, path: "/projects/{project_id}/resources/{resource_id}/runs", status: 200 }],
+        tools: &["resource_runs"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<RunView>> {
+        let (resource, ..) = load(tx, self.project_id.as_ref(), &self.resource_id, Action::ReadProject, Reading::Peek).await?;
+        let app = tx.app();
+        let list = format!("runs/{}", resource.id);
+        let after = app.position(&list, self.cursor.as_ref()).await?;
+        let query = Query::new(&kinds::RUNS_BY_RESOURCE, resource.id.as_str()).newest_first().after(after).take(self.limit.get());
+        let found = app.store().list::<Run>(&query).await?;
+        app.page(&list, found, |run| RunView::of(&run.value))
+    }
+}
+
+/// Reads a run.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetRun {
+    /// Which one.
+    pub run_id: RunId,
+}
+
+impl Operation for GetRun {
+    type Output = RunView;
+    const META: Meta = Meta {
+        name: "runs.get",
+        title: "Get a run",
+        description: "One plan, apply, destroy or refresh.",
+        action: Action::ReadProject,
+        routes: &[Route { method: Get, path: "/runs/{run_id}", status: 200 }],
+        tools: &[],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<RunView> {
+        Ok(RunView::of(&run_of(tx, &self.run_id).await?))
+    }
+}
+
+/// A run that the caller may see.
+pub(super) async fn run_of(tx: &mut Tx<'_>, id: &RunId) -> Result<Run> {
+    let Some(run) = tx.peek::<Run>(id.as_str()).await? else {
+        tx.allow(Action::ListProjects, &crate::domain::access::Object::Nothing)?;
+        return Err(Error::not_found("run"));
+    };
+    let hide = |error: Error| match error.kind() {
+        crate::Kind::NotFound => Error::not_found("run"),
+        _ => error,
+    };
+    tx.project(Some(&run.project), Action::ReadProject, Reading::Peek).await.map_err(hide)?;
+    Ok(run.value)
+}

@@ -1,0 +1,192 @@
+//! Listing, revealing and rotating secrets.
+
+use crate::{
+    app::{
+        Hints, Meta, Operation, Route, Tx,
+        operation::Method::{Get, Post},
+        requests::{Requested, Wanted, open},
+        scope::Reading,
+    },
+    domain::{
+        access::Action,
+        request::Command,
+        resource::Resource,
+        secret::{Secret, check_name},
+    },
+    error::{Code, Error, Result},
+    kernel::{Cursor, Limit, Page, ProjectId, ResourceId, SecretId, Timestamp},
+    ports::{
+        kinds,
+        records::{Records, Stored},
+        store::Query,
+    },
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A secret without its value.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SecretView {
+    /// Its id.
+    pub secret_id: SecretId,
+    /// Its name: `<service>.<resource>.<output>`.
+    pub name: String,
+    /// The project it belongs to.
+    pub project_id: ProjectId,
+    /// The resource it came from.
+    pub resource_id: ResourceId,
+    /// How many values it has had.
+    pub version: u32,
+    /// When it was first stored.
+    pub created_at: Timestamp,
+    /// When its present value was stored.
+    pub rotated_at: Timestamp,
+}
+
+impl SecretView {
+    fn of(secret: &Secret) -> Self {
+        Self {
+            secret_id: secret.id.clone(),
+            name: secret.name.clone(),
+            project_id: secret.project.clone(),
+            resource_id: secret.resource.clone(),
+            version: secret.version,
+            created_at: secret.created_at,
+            rotated_at: secret.rotated_at,
+        }
+    }
+}
+
+/// Lists a project's secrets, without values.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListSecrets {
+    /// Which project; a project key may leave it out.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// Where to go on.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+    /// How many.
+    #[serde(default)]
+    pub limit: Limit,
+}
+
+impl Operation for ListSecrets {
+    type Output = Page<SecretView>;
+    const META: Meta = Meta {
+        name: "secrets.list",
+        title: "List secrets",
+        description: "A project's secrets by name, without their values; get_secret reveals one.",
+        action: Action::ReadProject,
+        routes: &[Route { method: Get, path: "/projects/{project_id}/secrets", status: 200 }],
+        tools: &["list_secrets"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<SecretView>> {
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+        let app = tx.app();
+        let list = format!("secrets/{}", project.id);
+        let after = app.position(&list, self.cursor.as_ref()).await?;
+        let query = Query::new(&kinds::SECRETS_BY_PROJECT, project.id.as_str()).after(after).take(self.limit.get());
+        let found = app.store().list::<Secret>(&query).await?;
+        app.page(&list, found, |secret| SecretView::of(&secret.value))
+    }
+}
+
+async fn by_name(tx: &mut Tx<'_>, project: &ProjectId, name: &str) -> Result<Stored<Secret>> {
+    check_name(name)?;
+    let id = tx.holder(&Secret::claim(project, name)).await?;
+    let found = match id {
+        Some(id) => tx.rely::<Secret>(&id).await?,
+        None => None,
+    };
+    found.ok_or_else(|| Error::new(Code::NotFound, "There is no secret of that name; list_secrets shows the names.").at("name"))
+}
+
+/// Reveals a secret's value.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetSecret {
+    /// Which project; a project key may leave it out.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// The secret's name: `<service>.<resource>.<output>`.
+    pub name: String,
+}
+
+/// A secret's value. The only answer in Asgard that holds one.
+#[derive(Serialize, JsonSchema)]
+pub struct Revealed {
+    /// The secret's name.
+    pub name: String,
+    /// Which value it is, counted from 1.
+    pub version: u32,
+    /// The value.
+    pub value: String,
+}
+
+impl Operation for GetSecret {
+    type Output = Revealed;
+    const META: Meta = Meta {
+        name: "secrets.reveal",
+        title: "Get a secret's value",
+        description: "Reveals a secret's present value to the project's key, or to the owner's or manager's user token. Every reveal is audited. \
+                      Pass it on only where it is used, and never write it into a file or a log.",
+        action: Action::RevealSecret,
+        routes: &[],
+        tools: &["get_secret"],
+        hints: Hints { read_only: true, destructive: false, idempotent: true },
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Revealed> {
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::RevealSecret, Reading::Rely).await?;
+        let secret = by_name(tx, &project.id, &self.name).await?;
+        let secret = secret.value;
+        let value = tx.app().secrets().get(&secret.id, secret.version).await?;
+        let value = value.ok_or_else(|| Error::bug(format!("secret {} version {} has no value", secret.id, secret.version)))?;
+        tx.audit(Some(&project.id), "secret.revealed", &secret.id, &[("name", secret.name.clone()), ("version", secret.version.to_string())])?;
+        Ok(Revealed { name: secret.name, version: secret.version, value: value.reveal().to_owned() })
+    }
+}
+
+/// Makes a new value for a secret.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateSecret {
+    /// Which project; a project key may leave it out.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// The secret's name: `<service>.<resource>.<output>`.
+    pub name: String,
+}
+
+impl Operation for RotateSecret {
+    type Output = Requested;
+    const META: Meta = Meta {
+        name: "secrets.rotate",
+        title: "Rotate a secret",
+        description: "Asks for a new value of a secret, and of the other secrets of its resource. Answers at once with a request; when it is fulfilled, get_secret gives the new value.",
+        action: Action::RotateSecret,
+        routes: &[Route { method: Post, path: "/projects/{project_id}/secrets/{name}/rotate", status: 202 }],
+        tools: &["rotate_secret"],
+        hints: Hints { read_only: false, destructive: true, idempotent: false },
+        creates: true,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Requested> {
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::RotateSecret, Reading::Rely).await?;
+        let secret = by_name(tx, &project.id, &self.name).await?;
+        let resource = tx.need::<Resource>(secret.resource.as_str()).await?;
+        let service = tx.app().catalog().need(&resource.service)?;
+        if !service.manifest.secret_outputs().any(|output| output == secret.output) {
+            return Err(Error::new(Code::WrongState, "This secret came in as an input; give a new value with request_resource.").at("name"));
+        }
+        let wanted = Wanted { project: &project, service, name: &resource.name, target: resource.target.clone(), command: Command::RotateSecrets, fresh: tx.id() };
+        let asked = open(tx, wanted).await?;
+        Requested::of(tx, asked)
+    }
+}
