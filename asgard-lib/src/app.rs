@@ -7,6 +7,7 @@ pub mod keys;
 pub mod operation;
 pub mod people;
 pub mod projects;
+pub mod runs;
 pub mod scope;
 pub mod services;
 pub mod transact;

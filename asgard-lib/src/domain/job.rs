@@ -1,7 +1,7 @@
 //! Jobs: work that a commit causes and somebody does afterwards (the outbox).
 
 use crate::{
-    kernel::{ActorRef, HolderId, JobId, RunId, Timestamp, TraceId},
+    kernel::{ActorRef, HolderId, JobId, RunId, SecretId, Timestamp, TraceId},
     ports::{kinds::Kind, records::Entity},
 };
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,22 @@ pub enum Work {
         /// Which run.
         run: RunId,
     },
+    /// Forget sealed bytes and secret values that no record names any more.
+    Forget {
+        /// Ids of sealed bytes.
+        sealed: Vec<String>,
+        /// Secret values.
+        secrets: Vec<ForgottenSecret>,
+    },
+}
+
+/// Versions of a secret whose values are not needed any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgottenSecret {
+    /// The secret.
+    pub id: SecretId,
+    /// The last version to forget.
+    pub through: u32,
 }
 
 impl Work {
@@ -36,6 +52,7 @@ impl Work {
         match self {
             Self::LaunchRun { .. } => "launch_run",
             Self::CheckRun { .. } => "check_run",
+            Self::Forget { .. } => "forget",
         }
     }
 }
@@ -93,6 +110,12 @@ impl Job {
     /// The job as `holder` has it until the claim runs out.
     pub fn claimed(&self, holder: HolderId, now: Timestamp) -> Self {
         Self { due_at: Some(now.plus(CLAIM)), attempts: self.attempts + 1, claimed_by: Some(holder), ..self.clone() }
+    }
+
+    /// The job as it waits for its next turn: nothing failed, and the attempts count only if `counted`.
+    pub fn again(&self, due: Timestamp, counted: bool) -> Self {
+        let attempts = if counted { self.attempts } else { 0 };
+        Self { due_at: Some(due), attempts, claimed_by: None, last_error: None, ..self.clone() }
     }
 
     /// The job after a failed attempt: later again, or dead. `spread` in 0..=255 keeps replicas from moving in step.

@@ -218,7 +218,12 @@ pub fn rejected(request: &Request, resource: &Resource, decision: Decision, now:
 
 /// It was taken back, before or while it was carried out.
 pub fn cancelled(request: &Request, resource: &Resource, now: Timestamp) -> Result<Carried> {
-    ended(request, resource, Status::Cancelled, now)
+    let mut next = ended(request, resource, Status::Cancelled, now)?;
+    if request.began {
+        next.resource.attention =
+            Some("The last change was cancelled half-way. Ask for it again, or remove the resource.".into());
+    }
+    Ok(next)
 }
 
 /// It did not work.

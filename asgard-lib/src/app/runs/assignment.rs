@@ -1,0 +1,148 @@
+//! What a supervisor is handed once it holds a run. Read under the lease, so that nobody changes it meanwhile.
+
+use super::{carry::plan_id, state, supervision::Assignment};
+use crate::{
+    app::{Asgard, catalog::Service},
+    domain::{
+        project::Project,
+        request::{Command, Request},
+        resource::Resource,
+        run::Run,
+        secret::Secret,
+    },
+    error::{Error, Result},
+    kernel::{RunId, SecretId, SecretText},
+    ports::records::Records,
+};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The only field of a spec's value that stands for a sensitive input.
+const SECRET: &str = "$secret";
+
+/// What a spec holds in place of a sensitive input's value.
+pub fn secret_input(id: &SecretId, version: u32) -> Value {
+    json!({ SECRET: id, "version": version })
+}
+
+fn secret_reference(value: &Value) -> Option<(SecretId, u32)> {
+    let map = value.as_object().filter(|map| map.len() == 2)?;
+    let id = map.get(SECRET)?.as_str()?.parse().ok()?;
+    let version = u32::try_from(map.get("version")?.as_u64()?).ok()?;
+    Some((id, version))
+}
+
+/// The context that binds a sealed plan.
+pub(super) fn plan_context(run: &RunId) -> String {
+    format!("plan|{run}")
+}
+
+/// What was read when the run was claimed.
+pub(super) struct Claimed {
+    pub(super) run: Run,
+    pub(super) request: Option<Request>,
+    pub(super) resource: Resource,
+    pub(super) project: Project,
+    pub(super) service: Arc<Service>,
+}
+
+/// Why there is no assignment.
+pub(super) enum Missing {
+    /// The plan is gone; planning again helps.
+    Plan,
+    /// Something else.
+    Error(Error),
+}
+
+impl From<Error> for Missing {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Reads what the run needs.
+pub(super) async fn assignment(app: &Asgard, claimed: &Claimed) -> Result<Assignment, Missing> {
+    let Claimed { run, request, resource, project, service } = claimed;
+    let mut secrets = present_secrets(app, resource).await?;
+    let variables = variables(app, claimed, &mut secrets).await?;
+    let state = state::load(app, &resource.id).await?;
+    let plan = match &run.plan_of {
+        Some(planned) => Some(plan(app, planned).await?.ok_or(Missing::Plan)?),
+        None => None,
+    };
+    let child_env: Vec<(String, SecretText)> = app
+        .config()
+        .provisioning
+        .child_env(resource.target.cloud.as_str())
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect();
+    Ok(Assignment {
+        run: run.clone(),
+        request: request.clone(),
+        resource: resource.clone(),
+        project: project.clone(),
+        service: Arc::clone(service),
+        variables,
+        secrets,
+        state,
+        plan,
+        child_env,
+    })
+}
+
+async fn plan(app: &Asgard, run: &RunId) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    app.vault().read(&plan_id(run), &plan_context(run)).await
+}
+
+/// The values that the resource has now: they are in its state, and must not show in a log.
+async fn present_secrets(app: &Asgard, resource: &Resource) -> Result<Vec<SecretText>> {
+    let ids: Vec<String> = resource.secret_refs.values().map(|reference| reference.secret_id.to_string()).collect();
+    let mut values = Vec::new();
+    for secret in app.store().read_many::<Secret>(&ids).await?.into_iter().flatten() {
+        values.extend(app.secrets().get(&secret.id, secret.value.version).await?);
+    }
+    Ok(values)
+}
+
+async fn variables(app: &Asgard, claimed: &Claimed, secrets: &mut Vec<SecretText>) -> Result<Map<String, Value>> {
+    let Claimed { request, resource, service, .. } = claimed;
+    let (spec, rotation) = match request.as_ref().map(|request| &request.command) {
+        Some(Command::Provision { spec }) => (spec, resource.rotation),
+        Some(Command::RotateSecrets) => (&resource.spec, resource.rotation + 1),
+        Some(Command::Deprovision) | None => (&resource.spec, resource.rotation),
+    };
+    let mut variables = service.effective(spec);
+    for value in variables.values_mut() {
+        if let Some((id, version)) = secret_reference(value) {
+            let found = app.secrets().get(&id, version).await?;
+            let text =
+                found.ok_or_else(|| Error::bug(format!("version {version} of the secret input {id} is gone")))?;
+            *value = Value::String(text.reveal().to_owned());
+            secrets.push(text);
+        }
+    }
+    variables.insert("name".into(), json!(resource.name));
+    variables.insert("project_id".into(), json!(resource.project));
+    variables.insert("rotation".into(), json!(rotation));
+    Ok(variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_exactly_a_reference() {
+        let id = SecretId::from_digest(&[7; 32]);
+        assert_eq!(secret_reference(&secret_input(&id, 3)), Some((id.clone(), 3)));
+        for other in [
+            json!("x"),
+            json!({"$secret": id}),
+            json!({"$secret": id, "version": 1, "more": 1}),
+            json!({"$secret": "x", "version": 1}),
+        ] {
+            assert_eq!(secret_reference(&other), None, "{other}");
+        }
+    }
+}

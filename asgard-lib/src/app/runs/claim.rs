@@ -1,0 +1,239 @@
+//! Claiming a run: the lease, the last questions, and what the supervisor is handed.
+
+use super::{
+    assignment::{Claimed, Missing, assignment},
+    carry::carry,
+    hold::Hold,
+    log::LogBudget,
+    permit,
+    supervision::{Claim, Supervision},
+};
+use crate::{
+    app::{Asgard, Call, Tx, transact::pause},
+    domain::{
+        lease::Lease,
+        project::Project,
+        request::{self, Carried, Request, Status as RequestStatus},
+        resource::Resource,
+        run::{Run, RunOp, Status},
+    },
+    error::{Error, Result},
+    kernel::{HolderId, RunId, Timestamp},
+    ports::{
+        records::{Records, Stored},
+        runner::{Ending, Whereabouts},
+    },
+};
+use std::{sync::Arc, time::Duration};
+
+/// How long a lease lasts whose holder lives inside a serving process: such runs are short, and nobody can prove them dead.
+pub(super) const IN_PROCESS: Duration = Duration::from_secs(20);
+/// How often reading the assignment is tried.
+const MOST_READS: u32 = 8;
+
+/// How long the lease of a run at `place` lasts without being renewed.
+pub(super) fn lease_lasts(app: &Asgard, place: &Whereabouts) -> Duration {
+    let set = Duration::from_secs(app.config().runs.lease_ttl_secs);
+    match place {
+        Whereabouts::Process { .. } => set,
+        Whereabouts::InProcess { .. } => set.min(IN_PROCESS),
+    }
+}
+
+enum Attempt {
+    Claimed(Box<Claimed>, Lease),
+    NotNeeded(String),
+    Held(Timestamp),
+}
+
+/// Claims a run for a supervisor at `place`.
+pub(super) async fn claim(app: &Arc<Asgard>, id: &RunId, place: Whereabouts) -> Result<Claim> {
+    let Some(seen) = app.store().read::<Run>(id.as_str()).await? else { return Err(Error::not_found("run")) };
+    let ttl = lease_lasts(app, &place);
+    let holder: HolderId = app.world().id();
+    let call = Call::system("supervisor", seen.trace.clone());
+    let (place, owner) = (&place, &holder);
+    let attempt = app
+        .transact(&call, |tx| {
+            Box::pin(async move {
+                tx.internal();
+                attempt(tx, id, place, owner, ttl).await
+            })
+        })
+        .await?;
+    let (claimed, lease) = match attempt {
+        Attempt::Claimed(claimed, lease) => (claimed, lease),
+        Attempt::NotNeeded(why) => return Ok(Claim::NotNeeded { why }),
+        Attempt::Held(until) => return Ok(Claim::Held { until }),
+    };
+    let supervision = Supervision {
+        hold: Hold::new(Arc::clone(app), seen.trace.clone(), &lease, holder, ttl),
+        run: id.clone(),
+        resource: claimed.resource.id.clone(),
+        log: tokio::sync::Mutex::new(LogBudget::default()),
+    };
+    hand_over(supervision, &claimed).await
+}
+
+/// Reads the assignment under the lease. Without one the run goes back: nothing was changed yet.
+async fn hand_over(supervision: Supervision, claimed: &Claimed) -> Result<Claim> {
+    let mut tries = 0;
+    loop {
+        match assignment(supervision.app(), claimed).await {
+            Ok(assignment) => return Ok(Claim::Claimed(Box::new(assignment), supervision)),
+            Err(Missing::Plan) => {
+                let why = "The stored plan is gone; planning again.".to_owned();
+                supervision.finish(Ending::Stale { why: why.clone() }).await?;
+                return Ok(Claim::NotNeeded { why });
+            }
+            Err(Missing::Error(error)) if error.kind().retryable() && tries < MOST_READS => {
+                tries += 1;
+                pause(supervision.app(), tries).await;
+            }
+            Err(Missing::Error(error)) => {
+                tracing::error!(run.id = %supervision.run, error = error.chain(), "What a run needs cannot be read.");
+                supervision.finish(Ending::Interrupted { may_exist: Vec::new() }).await?;
+                return Err(error);
+            }
+        }
+    }
+}
+
+async fn attempt(
+    tx: &mut Tx<'_>,
+    id: &RunId,
+    place: &Whereabouts,
+    holder: &HolderId,
+    ttl: Duration,
+) -> Result<Attempt> {
+    let run = tx.need::<Run>(id.as_str()).await?;
+    match run.status {
+        Status::Queued | Status::Starting => {}
+        Status::Running => return Ok(Attempt::NotNeeded("another supervisor has this run".to_owned())),
+        Status::Succeeded
+        | Status::Failed
+        | Status::Cancelled
+        | Status::TimedOut
+        | Status::Interrupted
+        | Status::NeedsAttention => return Ok(Attempt::NotNeeded(format!("this run is {}", run.status.name()))),
+    }
+    let name = Run::lease_name(&run.resource);
+    let lease = tx.rely::<Lease>(&name).await?;
+    if let Some(held) = lease.as_ref().filter(|lease| lease.holder.is_some()) {
+        // A holder that is dead is recovery's: it ends the run that the lease belongs to, and then this one may start.
+        return Ok(Attempt::Held(held.expires_at));
+    }
+    let resource = tx.need::<Resource>(run.resource.as_str()).await?;
+    let project = tx
+        .peek::<Project>(run.project.as_str())
+        .await?
+        .ok_or_else(|| Error::bug(format!("{} is gone", run.project)))?;
+    let request = match &run.request {
+        Some(id) => Some(tx.need::<Request>(id.as_str()).await?),
+        None => None,
+    };
+    if let Some(why) = refuse(tx, &run, request.as_ref(), &resource, &project).await? {
+        return Ok(Attempt::NotNeeded(why));
+    }
+    let Some(service) = tx.app().catalog().get(&resource.service).cloned() else {
+        let error = format!("Service {} is not in the catalogue any more.", resource.service);
+        return Ok(Attempt::NotNeeded(end_run(tx, &run, Status::Failed, error)?));
+    };
+
+    let taken = Lease::taken(lease.as_deref(), &name, holder.clone(), Some(place.clone()), tx.now().plus(ttl));
+    match &lease {
+        None => tx.insert(&taken)?,
+        Some(free) => tx.replace(free, &taken)?,
+    }
+    let running = Run {
+        fence: taken.fence,
+        attempts: run.attempts + 1,
+        whereabouts: Some(place.clone()),
+        runner: tx.app().runner().name().to_owned(),
+        started_at: run.started_at.or(Some(tx.now())),
+        ..run.go(Status::Running, tx.now())?
+    };
+    tx.replace(&run, &running)?;
+    let begun = match &request {
+        Some(request) if run.op.changes_things() => {
+            let begun = Request { began: true, ..request.go(RequestStatus::Running, tx.now())? };
+            tx.replace(request, &begun)?;
+            Some(begun)
+        }
+        Some(request) => Some(request.value.clone()),
+        None => None,
+    };
+    let details =
+        [("op", run.op.name().to_owned()), ("resource", resource.id.to_string()), ("runner", running.runner.clone())];
+    tx.audit(Some(&run.project), "run.started", &run.id, &details)?;
+    let claimed = Claimed { run: running, request: begun, resource: resource.value, project: project.value, service };
+    Ok(Attempt::Claimed(Box::new(claimed), taken))
+}
+
+fn end_run(tx: &mut Tx<'_>, run: &Stored<Run>, status: Status, why: String) -> Result<String> {
+    let over = Run { error: Some(why.clone()), ..run.go(status, tx.now())? };
+    tx.replace(run, &over)?;
+    let details = [("op", run.op.name().to_owned()), ("ended", status.name().to_owned()), ("why", why.clone())];
+    tx.audit(Some(&run.project), "run.refused", &run.id, &details)?;
+    Ok(why)
+}
+
+/// Ends a run that must not start, and says why. Nothing was applied by it.
+async fn refuse(
+    tx: &mut Tx<'_>,
+    run: &Stored<Run>,
+    request: Option<&Stored<Request>>,
+    resource: &Stored<Resource>,
+    project: &Project,
+) -> Result<Option<String>> {
+    let now = tx.now();
+    let Some(request) = request else {
+        return if run.cancel {
+            end_run(tx, run, Status::Cancelled, "it was cancelled".to_owned()).map(Some)
+        } else {
+            Ok(None)
+        };
+    };
+    if request.current_run.as_ref() != Some(&run.id) || request.status != waits_for(run.op) {
+        let why = format!("request {} is {} and does not wait for this run", request.id, request.status.name());
+        return end_run(tx, run, Status::Cancelled, why).map(Some);
+    }
+    let (status, why, carried) = if run.cancel || request.cancel_requested {
+        (Status::Cancelled, "it was cancelled".to_owned(), request::cancelled(request, resource, now)?)
+    } else if let Some(why) = permit::objection(tx, request, project, tx.app().catalog().get(&resource.service)).await?
+    {
+        (Status::Failed, why.clone(), request::failed(request, resource, &why, now)?)
+    } else if let Some(why) = foreign_plan(tx, run).await? {
+        (Status::Cancelled, why, plan_again(request, resource, run, now)?)
+    } else {
+        return Ok(None);
+    };
+    let over = Run { error: Some(why.clone()), ..run.go(status, now)? };
+    tx.replace(run, &over)?;
+    let action = format!("request.{}", carried.request.status.name());
+    carry(tx, request, resource, carried)?;
+    let details = [("run", run.id.to_string()), ("ended", status.name().to_owned()), ("why", why.clone())];
+    tx.audit(Some(&run.project), &action, &request.id, &details)?;
+    Ok(Some(why))
+}
+
+const fn waits_for(op: RunOp) -> RequestStatus {
+    match op {
+        RunOp::Plan | RunOp::PlanDestroy | RunOp::Refresh => RequestStatus::Planning,
+        RunOp::Apply | RunOp::Destroy => RequestStatus::Approved,
+    }
+}
+
+/// A plan is carried out by the kind of runner that made it: arming Asgard in between makes a dry plan worthless.
+async fn foreign_plan(tx: &Tx<'_>, run: &Run) -> Result<Option<String>> {
+    let Some(planned) = &run.plan_of else { return Ok(None) };
+    let planned = tx.peek::<Run>(planned.as_str()).await?;
+    let mine = tx.app().runner().name();
+    Ok(planned
+        .filter(|planned| planned.runner != mine)
+        .map(|planned| format!("the plan was made by {}, this is {mine}", planned.runner)))
+}
+
+fn plan_again(request: &Request, resource: &Resource, run: &Run, now: Timestamp) -> Result<Carried> {
+    request::interrupted(request, resource, run, &[], true, now)
+}

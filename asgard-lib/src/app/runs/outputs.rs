@@ -1,0 +1,178 @@
+//! Outputs of an apply: secret ones go to the secret store before the commit that names them, the rest to the record.
+
+use super::supervision::Supervision;
+use crate::{
+    app::{Asgard, Tx, catalog::Service},
+    domain::{
+        job::ForgottenSecret,
+        request::Produced,
+        resource::{Resource, SecretRef},
+        secret::Secret,
+    },
+    error::{Code, Error, Result},
+    kernel::{SecretId, SecretText},
+    ports::{records::Records, runner::OutputValue},
+};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The most secret outputs of a resource: each takes two items of a batch.
+const MOST_SECRETS: usize = 30;
+/// The most bytes of plain outputs.
+const MOST_BYTES: usize = 128 * 1024;
+/// How many versions left by attempts that were never committed are stepped over.
+const MOST_LEFTOVERS: u32 = 50;
+
+/// What an apply produced, with every secret value stored.
+#[derive(Clone)]
+pub(super) struct Prepared {
+    pub(super) produced: Produced,
+    secrets: Vec<Stored>,
+}
+
+/// A secret output whose value is in the secret store as `version`.
+#[derive(Clone)]
+struct Stored {
+    id: SecretId,
+    output: String,
+    name: String,
+    version: u32,
+}
+
+/// The id of a resource's secret output. It follows from what it is for, so that an attempt that was cut short and the next
+/// one mean the same secret.
+fn secret_id(resource: &Resource, output: &str) -> SecretId {
+    let mut hash = Sha256::new();
+    for part in [resource.project.as_str(), resource.id.as_str(), output] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    SecretId::from_digest(&hash.finalize().into())
+}
+
+fn failed(why: String) -> Error {
+    Error::new(Code::RunnerFailed, why)
+}
+
+/// Sorts the outputs and stores the secret values. Doing it twice is like doing it once.
+pub(super) async fn prepare(
+    supervision: &Supervision,
+    resource: &Resource,
+    service: Option<&Arc<Service>>,
+    outputs: &BTreeMap<String, OutputValue>,
+) -> Result<Prepared> {
+    let app = supervision.app();
+    let mut plain = Map::new();
+    let mut secrets = Vec::new();
+    for (name, output) in outputs {
+        let declared =
+            service.and_then(|service| service.manifest.outputs.get(name)).is_some_and(|output| output.secret);
+        if !(declared || output.sensitive) {
+            plain.insert(name.clone(), output.value.clone());
+        } else if let Some(text) = secret_text(&output.value)? {
+            secrets.push((name, text));
+        }
+    }
+    if secrets.len() > MOST_SECRETS {
+        return Err(failed(format!(
+            "The module has {} secret outputs; at most {MOST_SECRETS} are allowed.",
+            secrets.len()
+        )));
+    }
+    if serde_json::to_vec(&plain).map_err(Error::bug)?.len() > MOST_BYTES {
+        return Err(failed("The module's outputs are larger than 128 KiB.".to_owned()));
+    }
+    let mut produced = Produced { outputs: plain, secret_refs: BTreeMap::new(), dry_run: app.runner().is_dry() };
+    let mut stored = Vec::new();
+    for (output, value) in secrets {
+        let (id, name) = (secret_id(resource, output), resource.secret_name(output));
+        let version = put(app, &id, &value).await?;
+        produced.secret_refs.insert(output.clone(), SecretRef { secret_id: id.clone(), name: name.clone() });
+        stored.push(Stored { id, output: output.clone(), name, version });
+    }
+    Ok(Prepared { produced, secrets: stored })
+}
+
+/// A secret's text; `None` when there is no value.
+fn secret_text(value: &Value) -> Result<Option<SecretText>> {
+    Ok(match value {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(SecretText::new(text.as_str())),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Some(SecretText::new(serde_json::to_string(value).map_err(Error::bug)?))
+        }
+    })
+}
+
+/// Stores a value and returns its version: the present one when the value has not changed.
+async fn put(app: &Asgard, id: &SecretId, value: &SecretText) -> Result<u32> {
+    let present = app.store().read::<Secret>(id.as_str()).await?.map_or(0, |secret| secret.value.version);
+    if present > 0 && app.secrets().get(id, present).await?.is_some_and(|stored| stored.same(value.reveal())) {
+        return Ok(present);
+    }
+    for version in present + 1..=present + MOST_LEFTOVERS {
+        match app.secrets().put(id, version, value).await {
+            Ok(()) => return Ok(version),
+            // An attempt that was cut short left another value here; nobody was ever told of it.
+            Err(error) if error.code() == Code::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::bug(format!("the secret store refuses every version of {id} after {present}")))
+}
+
+/// Writes the secrets' metadata, and removes that of outputs which are gone. Returns what may be forgotten afterwards.
+pub(super) async fn write(tx: &mut Tx<'_>, resource: &Resource, prepared: &Prepared) -> Result<Vec<ForgottenSecret>> {
+    let now = tx.now();
+    let mut forget = Vec::new();
+    for Stored { id, output, name, version } in &prepared.secrets {
+        match tx.rely::<Secret>(id.as_str()).await? {
+            None => {
+                let secret = Secret {
+                    id: id.clone(),
+                    project: resource.project.clone(),
+                    resource: resource.id.clone(),
+                    name: name.clone(),
+                    output: output.clone(),
+                    version: *version,
+                    created_at: now,
+                    rotated_at: now,
+                };
+                tx.insert(&secret)?;
+                tx.claim(Secret::claim(&resource.project, name), id)?;
+            }
+            Some(old) if old.value.version == *version => {}
+            Some(old) => {
+                tx.replace(&old, &Secret { version: *version, rotated_at: now, ..old.value.clone() })?;
+                // Whoever has just read the metadata can still read the value that it names.
+                if let Some(through) = old.value.version.checked_sub(1).filter(|through| *through > 0) {
+                    forget.push(ForgottenSecret { id: id.clone(), through });
+                }
+            }
+        }
+    }
+    let gone = resource.secret_refs.iter().filter(|(output, _)| !prepared.produced.secret_refs.contains_key(*output));
+    for (_, reference) in gone {
+        forget.extend(remove(tx, resource, &reference.secret_id).await?);
+    }
+    Ok(forget)
+}
+
+/// Removes the metadata of all of a resource's secrets.
+pub(super) async fn remove_all(tx: &mut Tx<'_>, resource: &Resource) -> Result<Vec<ForgottenSecret>> {
+    let mut forget = Vec::new();
+    for reference in resource.secret_refs.values() {
+        forget.extend(remove(tx, resource, &reference.secret_id).await?);
+    }
+    Ok(forget)
+}
+
+async fn remove(tx: &mut Tx<'_>, resource: &Resource, id: &SecretId) -> Result<Option<ForgottenSecret>> {
+    let Some(secret) = tx.rely::<Secret>(id.as_str()).await? else { return Ok(None) };
+    tx.release(Secret::claim(&resource.project, &secret.name), id)?;
+    tx.remove(&secret)?;
+    // A version above the present one may have been stored by an attempt that was cut short.
+    Ok(Some(ForgottenSecret { id: id.clone(), through: secret.value.version + MOST_LEFTOVERS }))
+}

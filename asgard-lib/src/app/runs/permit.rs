@@ -1,0 +1,90 @@
+//! A request is authorised again when it is carried out: what could change since it was asked is looked at once more.
+
+use crate::{
+    app::{Tx, catalog::Service},
+    domain::{
+        access::{self, Action, Object, Subject},
+        credential::ProjectKey,
+        person::User,
+        project::Project,
+        request::{Command, Request, admit},
+    },
+    error::Result,
+    kernel::{Actor, ActorKind, Email, Role, TokenId, UserId},
+};
+use std::sync::Arc;
+
+/// Why a request may not be carried out, in a sentence for people; `Ok(None)` when it may.
+pub(super) async fn objection(
+    tx: &Tx<'_>,
+    request: &Request,
+    project: &Project,
+    service: Option<&Arc<Service>>,
+) -> Result<Option<String>> {
+    let refusal = match &request.command {
+        Command::Provision { .. } | Command::RotateSecrets => project.require_active().err(),
+        // Taking something away is allowed in a project that was stopped, when somebody who may asked for it.
+        Command::Deprovision => None,
+    };
+    if let Some(error) = refusal {
+        return Ok(Some(error.message().to_owned()));
+    }
+    let Some(service) = service else {
+        return Ok(Some(format!("Service {} is not in the catalogue any more.", request.service)));
+    };
+    let target = &request.target;
+    let rules = tx.app().catalog().admission();
+    if let Err(error) = admit(&service.manifest, Some(&target.cloud), target.account.as_deref(), &rules) {
+        return Ok(Some(error.message().to_owned()));
+    }
+    requester(tx, request, project).await
+}
+
+async fn requester(tx: &Tx<'_>, request: &Request, project: &Project) -> Result<Option<String>> {
+    let by = &request.requested_by;
+    let actor = match by.kind {
+        // Asgard's own parts ask only for what a rule already decided.
+        ActorKind::System => return Ok(None),
+        ActorKind::ProjectKey => {
+            let key = tx.peek::<ProjectKey>(&by.id).await?;
+            let good = key.as_ref().filter(|key| key.revoked_at.is_none() && key.project == project.id);
+            match good {
+                Some(key) => Actor::ProjectKey {
+                    key: key.id.clone(),
+                    project: project.id.clone(),
+                    minted_by: key.minted_by.clone(),
+                },
+                None => return Ok(Some("The project key that asked for this has been revoked.".to_owned())),
+            }
+        }
+        ActorKind::Human | ActorKind::UserToken => {
+            let Some(email) = &by.person else { return Ok(Some("Nobody answers for this request.".to_owned())) };
+            match person(tx, email).await? {
+                Some(actor) => actor,
+                None => {
+                    return Ok(Some(format!("The account of {email}, who asked for this, is not active any more.")));
+                }
+            }
+        }
+    };
+    let allowed = access::decide(Action::Ask, &actor, &Object::Project(&Subject::from(project)));
+    Ok(allowed.err().map(|_| match &by.person {
+        Some(person) => format!("{person}, who asked for this, may not ask for things in {} any more.", project.id),
+        None => format!("Who asked for this may not ask for things in {} any more.", project.id),
+    }))
+}
+
+/// The person as an actor, whichever credential they used; `None` when their account is not active.
+async fn person(tx: &Tx<'_>, email: &Email) -> Result<Option<Actor>> {
+    let account = match tx.holder(&User::email_claim(email)).await? {
+        Some(id) => tx.peek::<User>(&id).await?,
+        None => None,
+    };
+    let (user, role) = match &account {
+        Some(user) if !user.active => return Ok(None),
+        Some(user) => (user.id.clone(), user.role),
+        // People of an identity provider need no account here; then only what they are to the project counts.
+        None => (UserId::from_digest(&[0; 32]), Role::Member),
+    };
+    Ok(Some(Actor::UserToken { user, email: email.clone(), role, token: TokenId::from_digest(&[0; 32]) }))
+}

@@ -1,0 +1,295 @@
+//! Recovery: what becomes of a run whose supervisor is gone. It never applies first: the dead one is proven dead, the lease
+//! is taken, what it left behind is stored, and only then the rules decide whether the request goes on by itself.
+
+use super::{
+    carry::carry,
+    claim::IN_PROCESS,
+    hold::Hold,
+    log::{self, LogBudget},
+    supervision::Supervision,
+};
+use crate::{
+    app::{Asgard, Call},
+    domain::{
+        job::Work,
+        lease::{Lease, MARGIN},
+        request::{self, Request},
+        resource::Resource,
+        run::{OPEN, Run, Status},
+    },
+    error::{Code, Error, Kind, Result},
+    kernel::{HolderId, RunId},
+    ports::{
+        kinds::RUNS_OPEN,
+        records::{Records, Stored},
+        runner::{Desk, Ending, Liveness, Salvage, Whereabouts},
+        store::Query,
+    },
+};
+use std::{sync::Arc, time::Duration};
+
+/// How much longer than its lease a supervisor gets that is there and does not renew: it may be waiting for the database.
+const STUCK: Duration = Duration::from_secs(30);
+/// How often the lease is renewed while the left-overs are looked through.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// After this long without a supervisor a run is launched again even if its job got lost.
+const FORGOTTEN: Duration = Duration::from_secs(600);
+/// The most runs that one round looks after.
+const MOST_RUNS: usize = 1000;
+
+/// What looking after a run found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The run is over.
+    Over,
+    /// It goes on; look again later.
+    Open,
+}
+
+/// Looks after a run: recovers it if its supervisor is gone.
+pub async fn look_after(app: &Arc<Asgard>, id: &RunId) -> Result<Look> {
+    let Some(run) = app.store().read::<Run>(id.as_str()).await? else { return Ok(Look::Over) };
+    if run.status.is_over() {
+        return Ok(Look::Over);
+    }
+    if run.status == Status::Running && recover(app, &run).await? {
+        return Ok(Look::Over);
+    }
+    Ok(Look::Open)
+}
+
+/// Looks after every open run once, at start: launches what waits, recovers what is dead, and clears what is over.
+pub async fn recover_at_start(app: &Arc<Asgard>) -> Result<usize> {
+    let runs = open_runs(app).await?;
+    for run in &runs {
+        let done = match run.status {
+            Status::Queued | Status::Starting => launch_again(app, run).await,
+            _ => look_after(app, &run.id).await.map(|_| ()),
+        };
+        report(&run.id, done);
+    }
+    clean_up(app).await?;
+    Ok(runs.len())
+}
+
+/// Looks after every open run, now and then.
+pub(crate) async fn look_after_all(app: &Arc<Asgard>) -> Result<usize> {
+    let runs = open_runs(app).await?;
+    for run in &runs {
+        let done = match run.status {
+            Status::Queued | Status::Starting if app.world().now().since(run.created_at) > FORGOTTEN => {
+                launch_again(app, run).await
+            }
+            Status::Queued | Status::Starting => Ok(()),
+            _ => look_after(app, &run.id).await.map(|_| ()),
+        };
+        report(&run.id, done);
+    }
+    clean_up(app).await?;
+    Ok(runs.len())
+}
+
+fn report(run: &RunId, done: Result<()>) {
+    if let Err(error) = done {
+        tracing::warn!(run.id = %run, error = error.chain(), "A run could not be looked after; it will be tried again.");
+    }
+}
+
+async fn open_runs(app: &Asgard) -> Result<Vec<Stored<Run>>> {
+    let mut runs = Vec::new();
+    let mut query = Query::new(&RUNS_OPEN, OPEN).take(100);
+    loop {
+        let page = app.store().list::<Run>(&query).await?;
+        runs.extend(page.items);
+        if page.next.is_none() || runs.len() >= MOST_RUNS {
+            return Ok(runs);
+        }
+        query = query.after(page.next);
+    }
+}
+
+/// Removes what runs that are over left behind on this host.
+async fn clean_up(app: &Asgard) -> Result<()> {
+    for id in app.runner().left_over().await? {
+        if app.store().read::<Run>(id.as_str()).await?.is_none_or(|run| run.status.is_over()) {
+            app.runner().clean(&id).await?;
+        }
+    }
+    Ok(())
+}
+
+fn system(run: &Run) -> Call {
+    Call::system("recovery", run.trace.clone())
+}
+
+/// Appends a job that launches the run, unless another run has the resource: then the present job waits for that.
+async fn launch_again(app: &Asgard, run: &Run) -> Result<()> {
+    if held(app, run).await? {
+        return Ok(());
+    }
+    let (call, id) = (system(run), &run.id);
+    app.transact(&call, |tx| {
+        Box::pin(async move {
+            tx.internal();
+            tx.job(Work::LaunchRun { run: id.clone() }, Duration::ZERO)
+        })
+    })
+    .await
+}
+
+/// Whether a run has the resource that this one wants.
+pub(crate) async fn held(app: &Asgard, run: &Run) -> Result<bool> {
+    let lease = app.store().read::<Lease>(&Run::lease_name(&run.resource)).await?;
+    Ok(lease.is_some_and(|lease| lease.holder.is_some()))
+}
+
+/// Ends a run that no supervisor could be started for, and fails its request.
+pub(crate) async fn give_up(app: &Asgard, id: &RunId, why: &str) -> Result<()> {
+    let Some(seen) = app.store().read::<Run>(id.as_str()).await? else { return Ok(()) };
+    let call = system(&seen);
+    app.transact(&call, |tx| {
+        Box::pin(async move {
+            tx.internal();
+            let run = tx.need::<Run>(id.as_str()).await?;
+            if !matches!(run.status, Status::Queued | Status::Starting) {
+                return Ok(());
+            }
+            let why = format!("No supervisor could be started: {why}");
+            tx.replace(&run, &Run { error: Some(why.clone()), ..run.go(Status::Failed, tx.now())? })?;
+            if let Some(request) = &run.request {
+                let request = tx.need::<Request>(request.as_str()).await?;
+                let resource = tx.need::<Resource>(request.resource.as_str()).await?;
+                if request.current_run.as_ref() == Some(id) && !request.status.is_over() {
+                    carry(tx, &request, &resource, request::failed(&request, &resource, &why, tx.now())?)?;
+                }
+            }
+            tx.audit(Some(&run.project), "run.not_started", id, &[("why", why)])
+        })
+    })
+    .await
+}
+
+/// Recovers a running run if its supervisor is gone. `false` when it is not, as far as can be told.
+async fn recover(app: &Arc<Asgard>, run: &Run) -> Result<bool> {
+    let Some(lease) = app.store().read::<Lease>(&Run::lease_name(&run.resource)).await? else {
+        return Err(Error::bug(format!("{} is running without a lease", run.id)));
+    };
+    let now = app.world().now();
+    let liveness = match &lease.whereabouts {
+        Some(place) => app.runner().probe(place, now).await,
+        None => Liveness::Unknown,
+    };
+    let gone = match liveness {
+        Liveness::Dead => true,
+        // A supervisor that cannot renew has stopped its child by now.
+        Liveness::Unknown => now > lease.expires_at.plus(MARGIN),
+        Liveness::Alive => now > lease.expires_at.plus(MARGIN).plus(STUCK),
+    };
+    if !gone {
+        return Ok(false);
+    }
+    let Some(supervision) = take_over(app, run, &lease, liveness).await? else { return Ok(false) };
+    tracing::warn!(run.id = %run.id, op = run.op.name(), ?liveness, "The supervisor of a run is gone; recovering.");
+    let Some(Found { may_exist, complete }) = salvage(&supervision, run).await? else { return Ok(false) };
+    supervision.finish(Ending::Interrupted { may_exist }).await?;
+    if complete {
+        app.runner().clean(&run.id).await?;
+    }
+    Ok(true)
+}
+
+/// Takes the lease of a run under the next fence: from here on its old supervisor commits nothing any more.
+async fn take_over(
+    app: &Arc<Asgard>,
+    run: &Run,
+    seen: &Stored<Lease>,
+    liveness: Liveness,
+) -> Result<Option<Supervision>> {
+    let holder: HolderId = app.world().id();
+    let place = Whereabouts::InProcess { holder: app.holder().to_string() };
+    let (call, id, owner, place) = (system(run), &run.id, &holder, &place);
+    let taken = app
+        .transact(&call, |tx| {
+            Box::pin(async move {
+                tx.internal();
+                let lease = tx.need::<Lease>(&seen.name).await?;
+                let run = tx.need::<Run>(id.as_str()).await?;
+                if lease.version != seen.version || run.status != Status::Running {
+                    return Ok(None);
+                }
+                let until = tx.now().plus(IN_PROCESS);
+                let taken = Lease::taken(Some(&lease), &lease.name, owner.clone(), Some(place.clone()), until);
+                tx.replace(&lease, &taken)?;
+                // Where it ran stays on the run: that is where its left-overs are.
+                tx.replace(&run, &Run { fence: taken.fence, ..run.value.clone() })?;
+                let details =
+                    [("op", run.op.name().to_owned()), ("supervisor", format!("{liveness:?}").to_lowercase())];
+                tx.audit(Some(&run.project), "run.recovered", id, &details)?;
+                Ok(Some(taken))
+            })
+        })
+        .await?;
+    Ok(taken.map(|lease| Supervision {
+        hold: Hold::new(Arc::clone(app), run.trace.clone(), &lease, holder, IN_PROCESS),
+        run: run.id.clone(),
+        resource: run.resource.clone(),
+        log: tokio::sync::Mutex::new(LogBudget::default()),
+    }))
+}
+
+/// What a dead supervisor left behind, stored.
+struct Found {
+    may_exist: Vec<String>,
+    /// Whether everything worth keeping is stored, so that the rest can go.
+    complete: bool,
+}
+
+/// Stores what the dead supervisor left behind. `None` when the lease was lost meanwhile.
+async fn salvage(supervision: &Supervision, run: &Run) -> Result<Option<Found>> {
+    let Some(left) = look(supervision, run).await? else { return Ok(None) };
+    let nothing = left.state.is_none() && left.logged.is_empty() && left.may_exist.is_empty();
+    supervision.log(left.logged).await?;
+    let complete = match &left.state {
+        Some(state) => adopt(supervision, state).await?,
+        None => true,
+    };
+    let may_exist = if !run.op.changes_things() {
+        Vec::new()
+    } else if nothing {
+        // It ran somewhere else: all there is to go by is the log that it had sent.
+        log::unfinished(&log::read(supervision).await?).into_iter().collect()
+    } else {
+        left.may_exist
+    };
+    Ok(Some(Found { may_exist, complete }))
+}
+
+/// Looks through the left-overs, renewing the lease meanwhile.
+async fn look(supervision: &Supervision, run: &Run) -> Result<Option<Salvage>> {
+    let looking = supervision.app().runner().salvage(&run.id, run.whereabouts.as_ref());
+    tokio::pin!(looking);
+    loop {
+        tokio::select! {
+            left = &mut looking => return left.map(Some),
+            () = tokio::time::sleep(RENEW_EVERY) => {
+                if !supervision.hold.renew().await? {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+/// Makes a left-over state the current one if it is newer. `false` when it does not belong to what is stored: then it
+/// stays where it is, for somebody to look at.
+async fn adopt(supervision: &Supervision, state: &[u8]) -> Result<bool> {
+    let Err(error) = supervision.store_state(state).await else { return Ok(true) };
+    match (error.kind(), error.code()) {
+        (_, Code::StaleVersion) => Ok(true),
+        (Kind::Invalid | Kind::Conflict, _) => {
+            tracing::error!(run.id = %supervision.run, error = error.chain(), "A left-over state does not fit; it stays where it is.");
+            Ok(false)
+        }
+        _ => Err(error),
+    }
+}

@@ -1,0 +1,136 @@
+//! A resource's Terraform state: sealed bytes, and the pointer that says which are current.
+
+use super::supervision::{Supervision, lost};
+use crate::{
+    app::Asgard,
+    domain::resource::StatePointer,
+    error::{Code, Error, Result},
+    kernel::{ResourceId, RunId},
+    ports::records::{Records, Stored},
+};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+/// What Asgard needs to know of a state file; the rest is Terraform's business.
+#[derive(Deserialize)]
+struct Facts {
+    serial: u64,
+    lineage: String,
+}
+
+/// What became of a state that was to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// It is the current one now.
+    Stored,
+    /// It was the current one already.
+    Same,
+}
+
+fn context(resource: &ResourceId, lineage: &str, serial: u64) -> String {
+    format!("state|{resource}|{lineage}|{serial}")
+}
+
+fn sealed_id(resource: &ResourceId, serial: u64, run: &RunId) -> String {
+    format!("state/{resource}/{serial}-{run}")
+}
+
+/// Every sealed state that a pointer keeps.
+pub(crate) fn sealed_states(pointer: &StatePointer) -> Vec<String> {
+    pointer.history.iter().chain([&pointer.sealed]).cloned().collect()
+}
+
+/// The current state of a resource.
+pub(super) async fn load(app: &Asgard, resource: &ResourceId) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    let Some(pointer) = app.store().read::<StatePointer>(resource.as_str()).await? else { return Ok(None) };
+    read(app, &pointer).await.map(Some)
+}
+
+async fn read(app: &Asgard, pointer: &StatePointer) -> Result<Zeroizing<Vec<u8>>> {
+    let context = context(&pointer.resource, &pointer.lineage, pointer.serial);
+    let found = app.vault().read(&pointer.sealed, &context).await?;
+    found.ok_or_else(|| Error::bug(format!("the current state {} of {} is gone", pointer.sealed, pointer.resource)))
+}
+
+/// Stores a state as the current one, under the lease.
+pub(super) async fn store(supervision: &Supervision, state: &[u8]) -> Result<Kept> {
+    let Facts { serial, lineage } = serde_json::from_slice(state)
+        .map_err(|e| Error::invalid("state", "This is not a whole Terraform state.").caused_by(e))?;
+    if lineage.is_empty() || lineage.len() > 100 {
+        return Err(Error::invalid("state", "A Terraform state has a lineage of 1 to 100 characters."));
+    }
+    let (app, resource, run) = (supervision.app(), &supervision.resource, &supervision.run);
+
+    // Sealing a large state costs, so what would be refused is refused first; the commit looks again.
+    let present = app.store().read::<StatePointer>(resource.as_str()).await?;
+    if fits(app, present.as_ref(), &lineage, serial, state).await? == Kept::Same {
+        return Ok(Kept::Same);
+    }
+    // Older states are forgotten before the pointer stops naming them: a crash in between leaves names, never bytes.
+    let kept = prune(app, present.as_ref()).await?;
+    let sealed = sealed_id(resource, serial, run);
+    let draft = app.vault().prepare(&sealed, &context(resource, &lineage, serial), state).await?;
+
+    let (hold, draft, kept, lineage, sealed) = (&supervision.hold, &draft, &kept, &lineage, &sealed);
+    let work = app.transact(hold.call(), |tx| {
+        Box::pin(async move {
+            if hold.mine(tx).await?.is_none() {
+                return Ok(None);
+            }
+            let now = tx.rely::<StatePointer>(resource.as_str()).await?;
+            if fits(app, now.as_ref(), lineage, serial, state).await? == Kept::Same {
+                return Ok(Some(Kept::Same));
+            }
+            let pointer = StatePointer {
+                resource: resource.clone(),
+                serial,
+                lineage: lineage.clone(),
+                sealed: sealed.clone(),
+                history: kept.clone(),
+                run: run.clone(),
+                at: tx.now(),
+            };
+            tx.insert_draft(draft.clone())?;
+            match &now {
+                None => tx.insert(&pointer)?,
+                Some(old) => tx.replace(old, &pointer)?,
+            }
+            Ok(Some(Kept::Stored))
+        })
+    });
+    hold.commit(work).await?.ok_or_else(lost)
+}
+
+/// Whether a state may take the present one's place.
+async fn fits(
+    app: &Asgard,
+    present: Option<&Stored<StatePointer>>,
+    lineage: &str,
+    serial: u64,
+    state: &[u8],
+) -> Result<Kept> {
+    let Some(present) = present else { return Ok(Kept::Stored) };
+    if present.accepts(lineage, serial) {
+        return Ok(Kept::Stored);
+    }
+    if present.lineage != lineage {
+        let why = format!("The state has lineage {lineage}; that of {} is {}.", present.resource, present.lineage);
+        return Err(Error::new(Code::WrongState, why));
+    }
+    if present.serial == serial && *read(app, present).await? == state {
+        return Ok(Kept::Same);
+    }
+    let why = format!("The state has serial {serial}; that of {} is at {} already.", present.resource, present.serial);
+    Err(Error::new(if serial < present.serial { Code::StaleVersion } else { Code::WrongState }, why))
+}
+
+/// Forgets the oldest states beyond what is kept, and returns the history that the next pointer has.
+async fn prune(app: &Asgard, present: Option<&Stored<StatePointer>>) -> Result<Vec<String>> {
+    let Some(present) = present else { return Ok(Vec::new()) };
+    let mut history = sealed_states(present);
+    let excess = history.len().saturating_sub(StatePointer::HISTORY);
+    for old in history.drain(..excess) {
+        app.vault().forget(&old).await?;
+    }
+    Ok(history)
+}
