@@ -1,9 +1,152 @@
-//! Stores: memory, SQLite, PostgreSQL.
+//! Stores: memory, SQLite, PostgreSQL. All pass the same public suite, [`crate::contract`].
+//!
+//! [`open`] picks one by the scheme of a database URL:
+//!
+//! | URL | store |
+//! |---|---|
+//! | `sqlite://asgard.db`, `sqlite:///var/lib/asgard/asgard.db` | one file, relative or absolute; feature `sqlite` |
+//! | `postgres://user:password@host:5432/database?sslmode=require` | PostgreSQL; feature `postgres` |
 
+mod generation;
 pub mod memory;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
+mod url;
 
+pub use generation::WRITER;
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use sql::postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sql::sqlite::{SqliteOptions, SqliteStore};
+
+use crate::{
+    error::{Code, Error, Result},
+    ports::{blobs::Blobs, store::Store},
+};
+use async_trait::async_trait;
+use std::{path::Path, sync::Arc};
+use url::Location;
+
+/// How databases are used. The defaults suit a server.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// For `sqlite://`.
+    #[cfg(feature = "sqlite")]
+    pub sqlite: SqliteOptions,
+    /// For `postgres://`.
+    #[cfg(feature = "postgres")]
+    pub postgres: PostgresOptions,
+}
+
+/// What a database needs besides being read and written.
+#[async_trait]
+pub trait Upkeep: Send + Sync + 'static {
+    /// Brings the tables up to date. Safe from many processes at once.
+    async fn migrate(&self) -> Result<()>;
+    /// Changes nothing, and refuses tables that are not as this build knows them.
+    async fn check_migrated(&self) -> Result<()>;
+    /// Finishes what is queued and closes the connections.
+    async fn close(&self);
+    /// Where the data is, for people: never a password.
+    fn place(&self) -> String;
+    /// The database file, where it is one: a key file may stand beside it.
+    fn file(&self) -> Option<&Path> {
+        None
+    }
+}
+
+/// A database that was opened.
+#[derive(Clone)]
+pub struct Opened {
+    /// Records, claims and counters.
+    pub store: Arc<dyn Store>,
+    /// Write-once bytes.
+    pub blobs: Arc<dyn Blobs>,
+    upkeep: Arc<dyn Upkeep>,
+}
+
+/// Opens the database at `url` with the default options.
+pub async fn open(url: &str) -> Result<Opened> {
+    open_with(url, Options::default()).await
+}
+
+/// Opens the database at `url`. It is not looked into before [`Opened::migrate`] or [`Opened::check`].
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    allow(unused_variables, reason = "no database is compiled in")
+)]
+pub async fn open_with(url: &str, options: Options) -> Result<Opened> {
+    match url::parse(url)? {
+        #[cfg(feature = "sqlite")]
+        Location::Sqlite(path) => SqliteStore::open(&path, options.sqlite).await.map(Opened::new),
+        #[cfg(not(feature = "sqlite"))]
+        Location::Sqlite(_) => Err(not_compiled("SQLite", "sqlite")),
+        #[cfg(feature = "postgres")]
+        Location::Postgres => PostgresStore::connect(url, options.postgres).await.map(Opened::new),
+        #[cfg(not(feature = "postgres"))]
+        Location::Postgres => Err(not_compiled("PostgreSQL", "postgres")),
+        Location::DynamoDb => {
+            Err(Error::new(Code::NotSupported, "DynamoDB is not built yet: use SQLite or PostgreSQL."))
+        }
+    }
+}
+
+#[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+fn not_compiled(database: &str, feature: &str) -> Error {
+    let message = format!(
+        "This build of Asgard has no {database} (feature `{feature}`): use a build that has, or another database URL."
+    );
+    Error::new(Code::NotSupported, message)
+}
+
+impl Opened {
+    /// A store of any make, whose clones share what is stored.
+    pub fn new(store: impl Store + Blobs + Upkeep + Clone) -> Self {
+        Self { store: Arc::new(store.clone()), blobs: Arc::new(store.clone()), upkeep: Arc::new(store) }
+    }
+
+    /// Brings the tables up to date, and refuses a database whose data needs a newer Asgard. Safe from many processes at once.
+    pub async fn migrate(&self) -> Result<()> {
+        self.upkeep.migrate().await?;
+        generation::settle(&*self.store).await
+    }
+
+    /// Changes nothing, and refuses a database that this build cannot work with as it is.
+    pub async fn check(&self) -> Result<()> {
+        self.upkeep.check_migrated().await?;
+        generation::check(&*self.store).await
+    }
+
+    /// Where the data is, for people: never a password.
+    pub fn place(&self) -> String {
+        self.upkeep.place()
+    }
+
+    /// The database file, where it is one: a key file may stand beside it.
+    pub fn file(&self) -> Option<&Path> {
+        self.upkeep.file()
+    }
+
+    /// Finishes what is queued and closes the connections.
+    pub async fn close(&self) {
+        self.upkeep.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_not_there_is_refused_clearly() {
+        let refusal =
+            |url| async move { open(url).await.err().map(|error| (error.code(), error.message().to_owned())) };
+        let (code, message) = refusal("dynamodb://table?region=eu-west-1").await.unwrap();
+        assert_eq!((code, message.contains("not built yet")), (Code::NotSupported, true));
+        #[cfg(not(feature = "sqlite"))]
+        assert!(refusal("sqlite://asgard.db").await.unwrap().1.contains("feature `sqlite`"));
+        #[cfg(not(feature = "postgres"))]
+        assert!(refusal("postgres://host/db").await.unwrap().1.contains("feature `postgres`"));
+    }
+}

@@ -10,7 +10,7 @@ CREATE FUNCTION asgard_commit(
     schemas integer[], bodies text[], expiries text[], deltas bigint[], floors bigint[], ceilings bigint[],
     OUT place integer, OUT reason text
 )
-    LANGUAGE plpgsql SET enable_seqscan = off AS $$
+    LANGUAGE plpgsql AS $$
 DECLARE
     touched bigint;
     counted numeric;

@@ -2,6 +2,8 @@
 //! right over being fast, and knows no clock: nothing vanishes before [`Store::expire`] is called.
 
 use crate::{
+    backends::Upkeep,
+    error::Result,
     kernel::{BlobId, CommitId, Timestamp},
     ports::{
         blobs::Blobs,
@@ -263,5 +265,22 @@ impl Blobs for MemoryStore {
         let state = self.lock();
         let ids = state.blobs.iter().filter(|(id, (_, at))| *at < before && after.is_none_or(|after| *id > after));
         Ok(ids.map(|(id, _)| id.clone()).take(limit).collect())
+    }
+}
+
+#[async_trait]
+impl Upkeep for MemoryStore {
+    async fn migrate(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn check_migrated(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn close(&self) {}
+
+    fn place(&self) -> String {
+        "memory".to_owned()
     }
 }

@@ -150,6 +150,19 @@ fn select_page(query: &Query) -> (String, Vec<Arg>) {
     (format!("SELECT 0, {COLUMNS} FROM {table}{filter} ORDER BY {order}id {direction} LIMIT {limit}"), args)
 }
 
+/// The statement for a page of `index` with literals in place of parameters, so that tests can ask a database for its plan.
+#[cfg(feature = "contract")]
+#[doc(hidden)]
+pub fn page_with_literals(index: &'static crate::ports::kinds::Index) -> String {
+    let after = Position { sort: "x".into(), id: "x".into() };
+    let (mut sql, args) = select_page(&Query::new(index, "").after(Some(after)));
+    for (number, arg) in (1..).zip(&args).collect::<Vec<_>>().into_iter().rev() {
+        let literal = if matches!(arg, Arg::Number(_)) { "10" } else { "'x'" };
+        sql = sql.replace(&format!("${number}"), literal);
+    }
+    sql
+}
+
 /// Where `record` stands in the index of `query`.
 fn position(query: &Query, record: &Record) -> Result<Position, StoreError> {
     let body = serde_json::from_str(&record.body).map_err(|e| corrupt(&record.key.to_string(), e))?;
@@ -201,9 +214,10 @@ impl<E: Engine> Store for SqlStore<E> {
 
     async fn increment(&self, counter: &str) -> Result<i64, StoreError> {
         let sql = "INSERT INTO counters AS c (name, value) VALUES ($1, 1) \
-                   ON CONFLICT (name) DO UPDATE SET value = c.value + 1 RETURNING CAST(value AS text)";
+                   ON CONFLICT (name) DO UPDATE SET value = c.value + 1 WHERE c.value < 9223372036854775807 \
+                   RETURNING CAST(value AS text)";
         let returned = self.0.change(sql.to_owned(), vec![Arg::Text(counter.to_owned())]).await?.pop();
-        number(returned.as_deref().unwrap_or_default())
+        number(&returned.ok_or_else(|| corrupt(counter, "the counter is full"))?)
     }
 
     async fn note(&self, key: &Key, at: Timestamp) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     kernel::CommitId,
-    ports::store::{Batch, Count, Op, Outcome, Reason, Store, StoreError},
+    ports::store::{Batch, Count, Key, Op, Outcome, Reason, Record, Store, StoreError},
 };
 use std::{
     sync::{
@@ -69,7 +69,7 @@ async fn work<S: Store>(store: Arc<Faulty<S, LostReply>>, ledger: Arc<Ledger>, m
         round += 1;
         // A doctor goes off call only while the other is on call, and comes back afterwards.
         let (mine, other) = (&doctors[round % 2], &doctors[(round + 1) % 2]);
-        let seen = store.get_many(&[mine.clone(), other.clone()]).await.expect("reads are not disturbed");
+        let seen = read(&*store, &[mine.clone(), other.clone()]).await;
         let [Some(here), Some(there)] = seen.as_slice() else { panic!("a doctor is lost") };
         let (off, other_off) = (here.body.contains("off"), there.body.contains("off"));
         if off {
@@ -100,6 +100,18 @@ async fn work<S: Store>(store: Arc<Faulty<S, LostReply>>, ledger: Arc<Ledger>, m
             Outcome::Refused(refusal) => assert!(matches!(refusal.reason, Reason::Taken | Reason::Ceiling)),
         }
     }
+}
+
+/// Reads until the store answers.
+async fn read(store: &dyn Store, keys: &[Key]) -> Vec<Option<Record>> {
+    for _ in 0..100 {
+        match store.get_many(keys).await {
+            Ok(found) => return found,
+            Err(StoreError::Unavailable(_)) => tokio::time::sleep(Duration::from_millis(1)).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("the store does not come back");
 }
 
 /// Submits a batch until its outcome is known.

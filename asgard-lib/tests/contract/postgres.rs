@@ -1,1 +1,211 @@
-//! PostgreSQL.
+//! PostgreSQL: the suite, and what is its own: dead connections, isolation levels, replicas that migrate at once.
+
+use asgard_lib::{
+    Code,
+    backends::{PostgresOptions, PostgresStore, Upkeep},
+    contract::{
+        lab::{Lab, count},
+        load, property,
+    },
+    ports::{kinds::INDEXES, store::Op},
+};
+use futures_util::future::join_all;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+const VARIABLE: &str = "ASGARD_TEST_POSTGRES_URL";
+
+/// A database of its own for one test; dropped with it.
+struct Database {
+    admin: String,
+    name: String,
+}
+
+impl Database {
+    async fn create() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let admin = std::env::var(VARIABLE).unwrap_or_else(|_| {
+            panic!("{VARIABLE} is not set: these tests need a PostgreSQL server. Run them with `tests/run --peers`, which starts one.")
+        });
+        let name = format!("asgard_test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut connection = PgConnection::connect(&admin).await.expect("the test server answers");
+        // A language's collation, where the server has one: the order must be that of the bytes all the same.
+        let icu = format!("CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'");
+        if connection.execute(AssertSqlSafe(icu)).await.is_err() {
+            connection
+                .execute(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+                .await
+                .expect("the test user may create databases");
+        }
+        connection.close().await.unwrap();
+        Self { admin, name }
+    }
+
+    fn url(&self) -> String {
+        let (server, query) =
+            self.admin.split_once('?').map_or((self.admin.as_str(), String::new()), |(s, q)| (s, format!("?{q}")));
+        let (server, _) = server.rsplit_once('/').expect("the test URL names a database");
+        format!("{server}/{}{query}", self.name)
+    }
+
+    fn url_with(&self, parameter: &str) -> String {
+        let url = self.url();
+        let glue = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{glue}{parameter}")
+    }
+
+    async fn store(&self, url: &str) -> PostgresStore {
+        let store = PostgresStore::connect(url, PostgresOptions::default()).await.unwrap();
+        store.migrate().await.unwrap();
+        store
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let (admin, sql) = (self.admin.clone(), format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut connection = PgConnection::connect(&admin).await?;
+                connection.execute(AssertSqlSafe(sql)).await
+            })
+        });
+        // Left-over databases only cost room on a server that is thrown away.
+        drop(dropped.join());
+    }
+}
+
+async fn fresh() -> (PostgresStore, Database) {
+    let database = Database::create().await;
+    (database.store(&database.url()).await, database)
+}
+
+mod store {
+    asgard_lib::store_contract!(super::fresh);
+}
+
+mod blobs {
+    asgard_lib::blobs_contract!(super::fresh);
+}
+
+#[test]
+fn random_histories_agree_with_the_model() {
+    property::agrees_with_the_model(fresh, 150);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_keep_every_rule() {
+    let (store, _database) = fresh().await;
+    assert!(load::workers_keep_every_rule(store, 8, Duration::from_secs(2)).await > 100);
+}
+
+/// The rules do not lean on one isolation level: an operator may make a stricter one the default.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_keep_every_rule_where_every_transaction_is_serializable() {
+    let database = Database::create().await;
+    let store = database.store(&database.url_with("options=-c%20default_transaction_isolation%3Dserializable")).await;
+    assert!(load::workers_keep_every_rule(store, 8, Duration::from_secs(2)).await > 50);
+}
+
+/// Connections are killed all the time, some between a commit and its reply: nothing is lost, and nothing happens twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_keep_every_rule_while_connections_die() {
+    let (store, database) = fresh().await;
+    let (admin, name) = (database.admin.clone(), database.name.clone());
+    let killer = tokio::spawn(async move {
+        let mut connection = PgConnection::connect(&admin).await.unwrap();
+        let mut killed = 0;
+        loop {
+            tokio::time::sleep(Duration::from_millis(7)).await;
+            let sql = "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 \
+                       AND state = 'active' ORDER BY random() LIMIT 2) killed";
+            killed += sqlx::query_scalar::<_, i64>(sql).bind(&name).fetch_one(&mut connection).await.unwrap();
+            if killed > 40 {
+                return killed;
+            }
+        }
+    });
+    let committed = load::workers_keep_every_rule(store, 8, Duration::from_secs(3)).await;
+    assert!(committed > 100, "{committed}");
+    assert!(killer.is_finished(), "too few connections were killed to show anything");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_migrate_at_once_and_share_the_store() {
+    let database = Database::create().await;
+    let url = database.url();
+    let unmigrated = PostgresStore::connect(&url, PostgresOptions::default()).await.unwrap();
+    assert!(unmigrated.check_migrated().await.unwrap_err().message().contains("asgard migrate"));
+    let stores = join_all((0..6).map(|_| database.store(&url))).await;
+    unmigrated.check_migrated().await.unwrap();
+    let outcomes = join_all(stores.iter().map(|store| async {
+        let lab = Lab::new(store);
+        join_all((0..10).map(|_| lab.commit([Op::Count(count("n", 1))]))).await;
+    }));
+    outcomes.await;
+    assert_eq!(Lab::new(&stores[0]).shows("n").await, 60);
+}
+
+#[tokio::test]
+async fn an_edited_migration_and_a_newer_database_are_refused() {
+    let (store, database) = fresh().await;
+    let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+    connection.execute("UPDATE migrations SET checksum = 'edited' WHERE number = 1").await.unwrap();
+    let refusal = store.migrate().await.unwrap_err();
+    assert_eq!((refusal.code(), refusal.message().contains("must not be edited")), (Code::Config, true), "{refusal}");
+    connection.execute("DELETE FROM migrations WHERE number = 1").await.unwrap();
+    assert!(store.migrate().await.unwrap_err().message().contains("not migrated by Asgard"));
+    connection.execute("INSERT INTO migrations VALUES (999, 'later', 'x', 'now')").await.unwrap();
+    for refusal in [store.migrate().await.unwrap_err(), store.check_migrated().await.unwrap_err()] {
+        assert!(refusal.message().contains("newer Asgard"), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_server_is_named_and_its_password_is_not() {
+    let database = Database::create().await;
+    let refusal = async |url: &str| {
+        let options = PostgresOptions { acquire_timeout: Duration::from_secs(2), ..PostgresOptions::default() };
+        let error = PostgresStore::connect(url, options).await.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        (error.code(), error.message().to_owned())
+    };
+    let (code, message) = refusal("postgres://ann:hunter2@127.0.0.1:9/asgard").await;
+    assert_eq!(
+        (code, message.as_str()),
+        (Code::StoreUnavailable, "PostgreSQL at 127.0.0.1:9/asgard cannot be reached.")
+    );
+    let (code, message) = refusal("postgres://ann:hunter2@[bad").await;
+    assert!(code == Code::Config && message.contains("cannot be read"), "{message}");
+    let (code, message) = refusal(&database.url().replace(&database.name, "no_such_database")).await;
+    assert!(
+        code == Code::Config && message.contains("no_such_database") && message.contains("Create it first"),
+        "{message}"
+    );
+    let stranger = database.url_with("user=no_such_user&password=hunter2");
+    let (code, message) = refusal(&stranger).await;
+    assert!(code == Code::Config && message.contains("refuses the user no_such_user"), "{message}");
+}
+
+/// Each index of `ports/kinds.rs` exists, and the planner can answer its pages from it without sorting.
+#[tokio::test]
+async fn declared_indexes_serve_their_queries() {
+    let (_store, database) = fresh().await;
+    let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+    connection.execute("SET enable_seqscan = off; SET enable_sort = off").await.unwrap();
+    for index in INDEXES {
+        let explain = format!("EXPLAIN {}", asgard_lib::backends::sql::page_with_literals(index));
+        let lines: Vec<(String,)> = sqlx::query_as(AssertSqlSafe(explain)).fetch_all(&mut connection).await.unwrap();
+        let text = lines.into_iter().map(|(line,)| line).collect::<Vec<_>>().join("\n");
+        let served_by = if index.partition.is_none() && index.sort.is_none() {
+            format!("{}_pkey", index.kind.name())
+        } else {
+            index.name.into()
+        };
+        assert!(text.contains(&format!("using {served_by} ")) && !text.contains("Sort"), "{}:\n{text}", index.name);
+    }
+}

@@ -2,16 +2,24 @@
 
 use asgard_lib::{
     Code,
-    backends::{SqliteOptions, SqliteStore},
+    backends::{self, SqliteOptions, SqliteStore, Upkeep},
     contract::{
         lab::{Lab, count, insert_empty, request},
         load, property,
     },
-    ports::store::{Op, Store},
+    ports::{
+        kinds::INDEXES,
+        store::{Op, Outcome, Store, StoreError},
+    },
 };
 use futures_util::future::join_all;
-use std::{path::Path, time::Duration};
+use sqlx::{AssertSqlSafe, Connection, Executor, SqliteConnection};
+use std::{fs, path::Path, time::Duration};
 use tempfile::TempDir;
+
+async fn raw(path: &Path) -> SqliteConnection {
+    SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap()
+}
 
 async fn open(path: &Path) -> SqliteStore {
     let store = SqliteStore::open(path, SqliteOptions::default()).await.unwrap();
@@ -41,4 +49,153 @@ fn random_histories_agree_with_the_model() {
 async fn workers_keep_every_rule() {
     let (store, _folder) = fresh().await;
     assert!(load::workers_keep_every_rule(store, 8, Duration::from_secs(1)).await > 20);
+}
+
+/// Each index of `ports/kinds.rs` exists, and its pages come from it without sorting.
+#[tokio::test]
+async fn declared_indexes_serve_their_queries() {
+    let (store, _folder) = fresh().await;
+    let mut connection = raw(store.path()).await;
+    for index in INDEXES {
+        let explain = format!("EXPLAIN QUERY PLAN {}", backends::sql::page_with_literals(index));
+        let lines: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(AssertSqlSafe(explain)).fetch_all(&mut connection).await.unwrap();
+        let text = lines.into_iter().map(|line| line.3).collect::<Vec<_>>().join("\n");
+        let everything = index.partition.is_none() && index.sort.is_none();
+        let served_by =
+            if everything { format!("sqlite_autoindex_{}_1", index.kind.name()) } else { index.name.into() };
+        assert!(
+            text.contains(&format!("USING INDEX {served_by}")) && !text.contains("TEMP B-TREE"),
+            "{}:\n{text}",
+            index.name
+        );
+    }
+}
+
+/// The server and `asgard run` write one file: what one commits the other reads, and neither loses a count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_processes_share_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("asgard.db");
+    let stores = join_all((0..3).map(|_| open(&path))).await;
+    join_all(stores.iter().map(|store| async {
+        let lab = Lab::new(store);
+        join_all((0..20).map(|_| lab.commit([Op::Count(count("n", 1))]))).await;
+    }))
+    .await;
+    for store in &stores {
+        assert_eq!(Lab::new(store).shows("n").await, 60);
+    }
+}
+
+#[tokio::test]
+async fn a_closed_store_has_written_everything_and_takes_nothing_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("asgard.db");
+    let opened = backends::open(&format!("sqlite://{}", path.display())).await.unwrap();
+    opened.migrate().await.unwrap();
+    assert_eq!(opened.file(), Some(path.as_path()));
+    let store = opened.store.clone();
+    let batch = Lab::new(&*store).batch([insert_empty(&request("r"))]);
+    let (outcome, ()) = tokio::join!(store.commit(&batch), opened.close());
+    assert_eq!(outcome.unwrap(), Outcome::Committed);
+    assert!(matches!(store.commit(&batch).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+    assert!(!path.with_extension("db-wal").exists(), "the log was not folded into the file");
+    let opened = backends::open(&format!("sqlite://{}", path.display())).await.unwrap();
+    opened.check().await.unwrap();
+    assert!(Lab::new(&*opened.store).get(&request("r")).await.is_some());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_its_owner_reads_the_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let (store, folder) = fresh().await;
+    Lab::new(&store).commit([insert_empty(&request("r"))]).await;
+    let mut seen = 0;
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.file_name());
+        seen += 1;
+    }
+    assert_eq!(seen, 3, "the file, its log and its index of the log");
+}
+
+/// A file that is not what it should be is named, with what to do, and is left as it was.
+#[tokio::test]
+async fn a_file_that_cannot_be_used_is_refused_clearly() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("text.db"), "this is not a database, and long enough to be taken for one".repeat(100)).unwrap();
+    let whole = open(&at("whole.db")).await;
+    whole.close().await;
+    let bytes = fs::read(at("whole.db")).unwrap();
+    fs::write(at("truncated.db"), &bytes[..bytes.len() / 2]).unwrap();
+    fs::write(at("stump.db"), &bytes[..60]).unwrap();
+    raw_create(&at("foreign.db")).await;
+    fs::create_dir(at("folder.db")).unwrap();
+    for (name, says) in [
+        ("text.db", "file is not a database"),
+        ("truncated.db", "malformed"),
+        ("stump.db", "malformed"),
+        ("foreign.db", "another program"),
+        ("folder.db", "not a file"),
+        ("missing/asgard.db", "folder does not exist"),
+    ] {
+        let before = fs::read(at(name)).ok();
+        let error = SqliteStore::open(&at(name), SqliteOptions::default()).await.unwrap_err();
+        assert_eq!(error.code(), Code::Config);
+        assert!(error.message().contains(says) && error.message().contains(name), "{name}: {error:?}");
+        assert!(fs::read(at(name)).ok() == before, "{name} was changed");
+    }
+}
+
+async fn raw_create(path: &Path) {
+    fs::write(path, "").unwrap();
+    let mut connection = raw(path).await;
+    connection.execute("CREATE TABLE precious (id INTEGER)").await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_edited_migration_and_a_newer_database_are_refused() {
+    let (store, _folder) = fresh().await;
+    store.check_migrated().await.unwrap();
+    let mut connection = raw(store.path()).await;
+    connection.execute("UPDATE migrations SET checksum = 'edited' WHERE number = 1").await.unwrap();
+    let refusal = store.migrate().await.unwrap_err();
+    assert_eq!((refusal.code(), refusal.message().contains("must not be edited")), (Code::Config, true), "{refusal}");
+    connection.execute("INSERT INTO migrations VALUES (999, 'later', 'x', 'now')").await.unwrap();
+    connection.execute("DELETE FROM migrations WHERE number = 1").await.unwrap();
+    for refusal in [store.migrate().await.unwrap_err(), store.check_migrated().await.unwrap_err()] {
+        assert!(refusal.message().contains("newer Asgard"), "{refusal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_is_migrated_once_however_many_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("asgard.db");
+    let unmigrated = SqliteStore::open(&path, SqliteOptions::default()).await.unwrap();
+    assert!(unmigrated.check_migrated().await.unwrap_err().message().contains("asgard migrate"));
+    join_all((0..6).map(|_| open(&path))).await;
+    unmigrated.check_migrated().await.unwrap();
+    let (rows,): (i64,) =
+        sqlx::query_as("SELECT count(*) FROM migrations").fetch_one(&mut raw(&path).await).await.unwrap();
+    assert_eq!(rows, 2, "one migration, and the views");
+}
+
+/// A body that the database cannot read fails alone: the batches that shared its transaction commit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_batch_fails_alone() {
+    let (store, _folder) = fresh().await;
+    let lab = Lab::new(&store);
+    let broken =
+        lab.batch([insert_empty(&request("x")), asgard_lib::contract::lab::insert(&request("broken"), "not json")]);
+    let good = join_all((0..40).map(|i| lab.try_commit([insert_empty(&request(&format!("r{i}")))])));
+    let (good, broken) = tokio::join!(good, store.commit(&broken));
+    assert!(matches!(broken, Err(StoreError::Corrupt(_))), "{broken:?}");
+    assert!(good.iter().all(|outcome| *outcome == Outcome::Committed));
+    assert_eq!(lab.get(&request("x")).await, None);
 }

@@ -1,1 +1,203 @@
+//! PostgreSQL 13 and later. A commit is one call of `asgard_commit` (see `migrations/postgres/0002_commit.sql`): one round
+//! trip, every named item locked in one order.
 
+mod commit;
+mod connect;
+
+pub use connect::PostgresOptions;
+
+use super::{Arg, Engine, Row, SqlStore, migrations::embedded};
+use crate::{
+    backends::Upkeep,
+    error::Result,
+    ports::store::{Batch, Outcome, StoreError},
+};
+use async_trait::async_trait;
+use sqlx::{
+    AssertSqlSafe, FromRow, PgConnection, PgPool, Postgres,
+    postgres::{PgArguments, PgConnectOptions, PgDatabaseError, PgRow, PgSeverity},
+    query::Query,
+};
+use std::time::Duration;
+
+embedded!("postgres": 1 = "0001_tables", 2 = "0002_commit");
+
+/// A store and blobs in a PostgreSQL database.
+pub type PostgresStore = SqlStore<PostgresEngine>;
+
+/// The connections to one PostgreSQL database.
+pub struct PostgresEngine {
+    pool: PgPool,
+    connect: PgConnectOptions,
+    /// How long the server may work on a statement, and a little more for the way.
+    patience: Duration,
+    /// One more than the pool holds: when the server was restarted, every pooled connection may be dead.
+    attempts: u32,
+}
+
+impl PostgresStore {
+    /// Connects, and says clearly why not.
+    pub async fn connect(url: &str, options: PostgresOptions) -> Result<Self> {
+        connect::connect(url, options).await.map(|engine| Self(engine.into()))
+    }
+}
+
+#[async_trait]
+impl Upkeep for PostgresStore {
+    async fn migrate(&self) -> Result<()> {
+        connect::migrate(&self.0.connect, true).await
+    }
+
+    async fn check_migrated(&self) -> Result<()> {
+        connect::migrate(&self.0.connect, false).await
+    }
+
+    async fn close(&self) {
+        self.0.pool.close().await;
+    }
+
+    fn place(&self) -> String {
+        format!("PostgreSQL, {}", connect::place(&self.0.connect))
+    }
+}
+
+type Statement<'q> = Query<'q, Postgres, PgArguments>;
+
+fn statement<'q>(sql: &str, args: &'q [Arg]) -> Statement<'q> {
+    let mut statement = sqlx::query(AssertSqlSafe(sql));
+    for arg in args {
+        statement = match arg {
+            Arg::Text(text) => statement.bind(text),
+            Arg::Texts(texts) => statement.bind(texts),
+            Arg::Number(number) => statement.bind(number),
+            Arg::Bytes(bytes) => statement.bind(bytes),
+        };
+    }
+    statement
+}
+
+/// How a statement failed.
+enum Failure {
+    /// No connection was to be had: nothing was sent.
+    Connection(sqlx::Error),
+    /// The server answered with an error, and undid the statement.
+    Refused(sqlx::Error),
+    /// The connection broke, or the answer took too long: what became of the statement is not known.
+    Lost(sqlx::Error),
+}
+
+impl Failure {
+    fn of(error: sqlx::Error) -> Self {
+        if let sqlx::Error::Database(database) = &error {
+            let severity = database.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity);
+            // A fatal error ends the connection, and may come after the statement had its effect.
+            return if matches!(severity, Some(PgSeverity::Fatal | PgSeverity::Panic)) {
+                Self::Lost(error)
+            } else {
+                Self::Refused(error)
+            };
+        }
+        match error {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_) => Self::Refused(error),
+            error => Self::Lost(error),
+        }
+    }
+
+    /// Two statements got in each other's way, and this one was chosen to be undone.
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused(sqlx::Error::Database(database)) if matches!(database.code().as_deref(), Some("40001" | "40P01")))
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Connection(error) => Self::Unavailable(Box::new(error)),
+            Failure::Lost(error) => Self::Unknown(Box::new(error)),
+            Failure::Refused(sqlx::Error::Database(database)) => {
+                let code = database.code().unwrap_or_default().into_owned();
+                // Read-only: a replica, or a primary that is being replaced. Then: conflicts, resources, limits, intervention, I/O.
+                let passing =
+                    code == "25006" || ["40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class));
+                if passing {
+                    Self::Unavailable(Box::new(sqlx::Error::Database(database)))
+                } else {
+                    Self::Corrupt(format!("{} ({code})", database.message()))
+                }
+            }
+            Failure::Refused(error) => Self::Corrupt(error.to_string()),
+        }
+    }
+}
+
+impl PostgresEngine {
+    /// Runs `work` on a connection, for a bounded time.
+    async fn once<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>) -> Result<T, Failure> {
+        let mut connection = self.pool.acquire().await.map_err(Failure::Connection)?;
+        match tokio::time::timeout(self.patience, work(&mut connection)).await {
+            Ok(result) => result.map_err(Failure::of),
+            Err(_) => {
+                connection.close_on_drop();
+                Err(Failure::Lost(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+            }
+        }
+    }
+
+    /// Runs a statement that does no harm when it runs twice, again and again while connections turn out to be dead.
+    async fn rows<T: Send + Unpin + for<'r> FromRow<'r, PgRow>>(
+        &self,
+        sql: &str,
+        args: &[Arg],
+    ) -> Result<Vec<T>, Failure> {
+        let mut left = self.attempts;
+        loop {
+            let fetched = self
+                .once(async |connection| {
+                    statement(sql, args).try_map(|row| T::from_row(&row)).fetch_all(connection).await
+                })
+                .await;
+            match fetched {
+                Err(failure) if left > 0 && (failure.is_conflict() || matches!(failure, Failure::Lost(_))) => left -= 1,
+                fetched => return fetched,
+            }
+        }
+    }
+
+    /// The same for reads, which have no outcome to be unsure of.
+    async fn read<T: Send + Unpin + for<'r> FromRow<'r, PgRow>>(
+        &self,
+        sql: &str,
+        args: &[Arg],
+    ) -> Result<Vec<T>, StoreError> {
+        self.rows(sql, args).await.map_err(|failure| match failure {
+            Failure::Lost(error) => StoreError::Unavailable(Box::new(error)),
+            failure => failure.into(),
+        })
+    }
+}
+
+#[async_trait]
+impl Engine for PostgresEngine {
+    const ONE_OF: &'static str = "= ANY({})";
+    const SKIP_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";
+
+    async fn records(&self, sql: String, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
+        self.read(&sql, &args).await
+    }
+
+    async fn texts(&self, sql: String, args: Vec<Arg>) -> Result<Vec<String>, StoreError> {
+        Ok(self.read::<(String,)>(&sql, &args).await?.into_iter().map(|(text,)| text).collect())
+    }
+
+    async fn bytes(&self, sql: String, args: Vec<Arg>) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.read::<(Vec<u8>,)>(&sql, &args).await?.pop().map(|(bytes,)| bytes))
+    }
+
+    async fn change(&self, sql: String, args: Vec<Arg>) -> Result<Vec<String>, StoreError> {
+        Ok(self.rows::<(String,)>(&sql, &args).await?.into_iter().map(|(text,)| text).collect())
+    }
+
+    async fn commit(&self, batch: &Batch) -> Result<Outcome, StoreError> {
+        self.commit_batch(batch).await
+    }
+}

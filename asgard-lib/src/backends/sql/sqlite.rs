@@ -7,6 +7,7 @@ pub use open::SqliteOptions;
 
 use super::{Arg, Engine, Row, SqlStore, migrations::embedded};
 use crate::{
+    backends::Upkeep,
     error::Result,
     ports::store::{Batch, Outcome, StoreError},
 };
@@ -36,21 +37,30 @@ impl SqliteStore {
     pub fn path(&self) -> &Path {
         &self.0.path
     }
+}
 
-    /// Brings the tables up to date. Safe from many processes at once.
-    pub async fn migrate(&self) -> Result<()> {
+#[async_trait]
+impl Upkeep for SqliteStore {
+    async fn migrate(&self) -> Result<()> {
         open::migrate(&self.0.path, true).await
     }
 
-    /// Refuses a file that is not migrated, or not as this build knows it.
-    pub async fn check_migrated(&self) -> Result<()> {
+    async fn check_migrated(&self) -> Result<()> {
         open::migrate(&self.0.path, false).await
     }
 
-    /// Writes what is queued and closes the file.
-    pub async fn close(&self) {
-        self.0.writer.close().await;
+    async fn close(&self) {
+        // The writer goes last: only it may fold the log into the file.
         self.0.readers.close().await;
+        self.0.writer.close().await;
+    }
+
+    fn place(&self) -> String {
+        format!("SQLite, {}", self.0.path.display())
+    }
+
+    fn file(&self) -> Option<&Path> {
+        Some(&self.0.path)
     }
 }
 

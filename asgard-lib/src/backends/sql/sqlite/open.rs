@@ -74,8 +74,11 @@ pub(super) async fn open(path: &Path, wanted: SqliteOptions) -> Result<SqliteEng
     // With a write-ahead log, FULL is what makes an answered commit survive a power cut.
     let synchronous = if wanted.durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
     let writing = options(path).journal_mode(SqliteJournalMode::Wal).synchronous(synchronous);
-    let mut connection = SqliteConnection::connect_with(&writing).await.map_err(|e| refused(path, e))?;
+    // Looked at before anything is changed: turning the log on writes to the file.
+    let mut connection = SqliteConnection::connect_with(&options(path)).await.map_err(|e| refused(path, e))?;
     check_owner(&mut connection, path).await?;
+    connection.close().await.map_err(|e| refused(path, e))?;
+    let connection = SqliteConnection::connect_with(&writing).await.map_err(|e| refused(path, e))?;
     let readers = SqlitePoolOptions::new()
         .max_connections(wanted.readers.max(1))
         .test_before_acquire(false)
