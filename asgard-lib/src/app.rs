@@ -5,10 +5,14 @@ pub mod call;
 pub mod catalog;
 pub mod keys;
 pub mod operation;
+pub mod operations;
 pub mod people;
 pub mod projects;
+pub mod requests;
+pub mod resources;
 pub mod runs;
 pub mod scope;
+pub mod secrets;
 pub mod services;
 pub mod transact;
 

@@ -2,7 +2,7 @@
 //! them.
 
 use super::{
-    Asgard, Call, Meta, Operation, audit, keys,
+    Asgard, Call, Meta, Operation, keys,
     operation::{Remember, drive},
     people, projects, requests, resources, secrets, services,
 };
@@ -86,7 +86,10 @@ fn parse<O: Operation>(input: Value) -> Result<O> {
         let path = error.path().to_string();
         let message = error.into_inner().to_string();
         // Serde's sentence for an unknown or missing field names it; the path then only names what it is in.
-        let named = message.split('`').nth(1).filter(|_| message.starts_with("unknown field") || message.starts_with("missing field"));
+        let named = message
+            .split('`')
+            .nth(1)
+            .filter(|_| message.starts_with("unknown field") || message.starts_with("missing field"));
         let field = match (path.as_str(), named) {
             ("." | "?", Some(name)) => name.to_owned(),
             (path, Some(name)) if !path.ends_with(name) => format!("{path}.{name}"),
@@ -179,8 +182,6 @@ table! {
     secrets::ListSecrets,
     secrets::GetSecret,
     secrets::RotateSecret,
-    audit::ListAudit,
-    audit::VerifyAudit,
 }
 
 /// The operation of that name.
@@ -209,14 +210,23 @@ mod tests {
             for route in meta.routes {
                 assert!(seen.insert(format!("{} {}", route.method.name(), route.path)), "{} twice", route.path);
                 for field in route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
-                    assert!(input["properties"].get(field).is_some(), "{} has no field {field} for {}", meta.name, route.path);
+                    assert!(
+                        input["properties"].get(field).is_some(),
+                        "{} has no field {field} for {}",
+                        meta.name,
+                        route.path
+                    );
                 }
             }
             for tool in meta.tools {
                 assert!(seen.insert((*tool).to_owned()), "tool {tool} twice");
             }
             assert_eq!(input["additionalProperties"], false, "{} takes unknown fields", meta.name);
-            assert!(meta.hints.read_only || !meta.creates || meta.routes.iter().all(|r| r.status != 200), "{} creates with 200", meta.name);
+            assert!(
+                meta.hints.read_only || !meta.creates || meta.routes.iter().all(|r| r.status != 200),
+                "{} creates with 200",
+                meta.name
+            );
         }
     }
 

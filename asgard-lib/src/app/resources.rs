@@ -49,6 +49,7 @@ async fn load(
         Reading::Peek => tx.peek::<Resource>(id.as_str()).await?,
         Reading::Rely => tx.rely::<Resource>(id.as_str()).await?,
     };
-    let resource = resource.filter(|resource| resource.project == project.id).ok_or_else(|| Error::not_found("resource"))?;
+    let resource =
+        resource.filter(|resource| resource.project == project.id).ok_or_else(|| Error::not_found("resource"))?;
     Ok((resource, project, subject))
 }

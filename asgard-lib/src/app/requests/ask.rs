@@ -5,7 +5,9 @@ use super::{
     open::{Asked, Wanted, open},
 };
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Post, resources::ResourceView, scope::Reading, secrets},
+    app::{
+        Hints, Meta, Operation, Route, Tx, operation::Method::Post, resources::ResourceView, scope::Reading, secrets,
+    },
     domain::{
         access::Action,
         request::{Command, Request, Status, admit},
@@ -66,7 +68,9 @@ impl Requested {
                 request: RequestView::stored(&request),
                 changed: false,
             }),
-            Asked::Unchanged(_) => Err(Error::new(Code::WrongState, "The resource is as asked already; there is nothing to do.")),
+            Asked::Unchanged(_) => {
+                Err(Error::new(Code::WrongState, "The resource is as asked already; there is nothing to do."))
+            }
         }
     }
 }
@@ -95,21 +99,34 @@ impl Operation for RequestResource {
         let service = app.catalog().need(&self.service)?;
         let spec = self.own_spec(service.manifest.input_names().contains(&"name"))?;
         service.check_spec(&spec)?;
-        let target = admit(&service.manifest, self.cloud.as_ref(), self.account.as_deref(), &app.catalog().admission())?;
+        let target =
+            admit(&service.manifest, self.cloud.as_ref(), self.account.as_deref(), &app.catalog().admission())?;
         project.require_active()?;
         let fresh: ResourceId = tx.id();
         let existing = tx.holder(&Resource::name_claim(&project.id, &self.service, &self.name)).await?;
         let resource = existing.and_then(|id| id.parse().ok()).unwrap_or_else(|| fresh.clone());
         let spec = secrets::take_inputs(tx, &project.id, &resource, service, &self.name, spec).await?;
-        let wanted = Wanted { project: &project, service, name: &self.name, target, command: Command::Provision { spec }, fresh };
+        let wanted = Wanted {
+            project: &project,
+            service,
+            name: &self.name,
+            target,
+            command: Command::Provision { spec },
+            fresh,
+        };
         match open(tx, wanted).await? {
             asked @ (Asked::Opened(..) | Asked::Underway(..)) => Requested::of(tx, asked),
             Asked::Unchanged(resource) => {
-                let last = tx.peek::<Request>(resource.request.as_str()).await?.ok_or_else(|| Error::not_found("request"))?;
+                let last =
+                    tx.peek::<Request>(resource.request.as_str()).await?.ok_or_else(|| Error::not_found("request"))?;
                 let mut request = RequestView::stored(&last);
                 // The resource is as asked whatever its last request was about, a failed plan for instance.
                 request.status = Status::Fulfilled;
-                Ok(Requested { request, resource: ResourceView::of(&resource.value, Some(&last.value), &resource.version), changed: false })
+                Ok(Requested {
+                    request,
+                    resource: ResourceView::of(&resource.value, Some(&last.value), &resource.version),
+                    changed: false,
+                })
             }
         }
     }
@@ -121,7 +138,10 @@ impl RequestResource {
         let mut spec = self.spec.clone();
         if !is_an_input && let Some(repeated) = spec.remove("name") {
             if repeated.as_str() != Some(self.name.as_str()) {
-                return Err(Error::invalid("spec.name", format!("`name` may be repeated inside the spec, but then it must be `{}` too.", self.name)));
+                return Err(Error::invalid(
+                    "spec.name",
+                    format!("`name` may be repeated inside the spec, but then it must be `{}` too.", self.name),
+                ));
             }
         }
         Ok(spec)

@@ -47,7 +47,13 @@ fn note(text: Option<&str>) -> Result<Option<String>> {
     Ok(Some(text.to_owned()))
 }
 
-fn finish(tx: &mut Tx<'_>, loaded: &Loaded, carried: Carried, action: &str, details: &[(&str, String)]) -> Result<RequestView> {
+fn finish(
+    tx: &mut Tx<'_>,
+    loaded: &Loaded,
+    carried: Carried,
+    action: &str,
+    details: &[(&str, String)],
+) -> Result<RequestView> {
     let after = runs::carry(tx, &loaded.request, &loaded.resource, carried)?;
     tx.audit(Some(&loaded.project.id), action, &loaded.request.id, details)?;
     Ok(RequestView::of(&after, tx.version()))
@@ -83,9 +89,15 @@ impl Operation for Approve {
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<RequestView> {
         let loaded = load(tx, &self.request_id, Action::ReadProject, self.version.as_ref()).await?;
-        let self_approval = access::may_approve(tx.actor()?, &loaded.subject, &loaded.request, tx.app().config().registration.require_manager)?;
+        let self_approval = access::may_approve(
+            tx.actor()?,
+            &loaded.subject,
+            &loaded.request,
+            tx.app().config().registration.require_manager,
+        )?;
         loaded.project.require_active()?;
-        let decision = Decision { by: tx.actor()?.reference(), at: tx.now(), note: note(self.note.as_deref())?, self_approval };
+        let decision =
+            Decision { by: tx.actor()?.reference(), at: tx.now(), note: note(self.note.as_deref())?, self_approval };
         let carried = request::approved(&loaded.request, &loaded.resource, decision, tx.now())?;
         let details = if self_approval { vec![("self_approval", "true".to_owned())] } else { vec![] };
         finish(tx, &loaded, carried, "request.approved", &details)
@@ -121,7 +133,12 @@ impl Operation for Reject {
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<RequestView> {
         let loaded = load(tx, &self.request_id, Action::Decide, self.version.as_ref()).await?;
-        let decision = Decision { by: tx.actor()?.reference(), at: tx.now(), note: note(self.note.as_deref())?, self_approval: false };
+        let decision = Decision {
+            by: tx.actor()?.reference(),
+            at: tx.now(),
+            note: note(self.note.as_deref())?,
+            self_approval: false,
+        };
         let carried = request::rejected(&loaded.request, &loaded.resource, decision, tx.now())?;
         finish(tx, &loaded, carried, "request.rejected", &[])
     }
@@ -175,10 +192,12 @@ impl Operation for Cancel {
                 tx.audit(Some(&loaded.project.id), "request.cancel_requested", &asked.id, &[])?;
                 Ok(RequestView::of(&asked, tx.version()))
             }
-            Status::Fulfilled | Status::Rejected | Status::Cancelled | Status::Failed | Status::NeedsAttention => Err(Error::new(
-                Code::WrongState,
-                format!("Request {} is {} already.", loaded.request.id, loaded.request.status.name()),
-            )),
+            Status::Fulfilled | Status::Rejected | Status::Cancelled | Status::Failed | Status::NeedsAttention => {
+                Err(Error::new(
+                    Code::WrongState,
+                    format!("Request {} is {} already.", loaded.request.id, loaded.request.status.name()),
+                ))
+            }
         }
     }
 }

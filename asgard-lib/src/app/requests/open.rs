@@ -74,7 +74,11 @@ pub async fn open(tx: &mut Tx<'_>, wanted: Wanted<'_>) -> Result<Asked> {
         }
         return Err(Error::new(
             Code::OpenRequest,
-            format!("Request {} about {id} `{name}` is {}. Wait for it, or cancel it first.", request.id, request.status.name()),
+            format!(
+                "Request {} about {id} `{name}` is {}. Wait for it, or cancel it first.",
+                request.id,
+                request.status.name()
+            ),
         ));
     }
     if let (Some(resource), Command::Provision { spec }) = (&existing, &command) {
@@ -166,8 +170,17 @@ fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Resource>>
         Some(read) => tx.replace(read, &resource)?,
         None => {
             tx.claim(resource.claim(), &resource.id)?;
-            let count = Count { counter: Project::resources_counter(&project.id), delta: 1, floor: None, ceiling: Some(MOST_RESOURCES), expires_at: None };
-            tx.count_or(count, Error::new(Code::QuotaReached, "A project has at most 500 resources. Deprovision one first."))?;
+            let count = Count {
+                counter: Project::resources_counter(&project.id),
+                delta: 1,
+                floor: None,
+                ceiling: Some(MOST_RESOURCES),
+                expires_at: None,
+            };
+            tx.count_or(
+                count,
+                Error::new(Code::QuotaReached, "A project has at most 500 resources. Deprovision one first."),
+            )?;
             tx.insert(&resource)?;
         }
     }
@@ -181,7 +194,11 @@ fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Resource>>
         Some(&project.id),
         "request.opened",
         &request.id,
-        &[("command", request.command.name().into()), ("service", request.service.to_string()), ("name", request.name.to_string())],
+        &[
+            ("command", request.command.name().into()),
+            ("service", request.service.to_string()),
+            ("name", request.name.to_string()),
+        ],
     )?;
     Ok(Asked::Opened(Box::new(request), Box::new(resource)))
 }

@@ -171,18 +171,28 @@ impl Operation for ListPending {
 }
 
 /// Walks the inbox and keeps what concerns the actor, through a bounded number of entries a page.
-async fn inbox(app: &Asgard, actor: &Actor, only: Option<&ProjectId>, mut after: Option<Position>, limit: usize) -> Result<Listed<Request>> {
+async fn inbox(
+    app: &Asgard,
+    actor: &Actor,
+    only: Option<&ProjectId>,
+    mut after: Option<Position>,
+    limit: usize,
+) -> Result<Listed<Request>> {
     let mut kept: Vec<Stored<Request>> = Vec::new();
     let mut looked = 0;
     let mut projects: HashMap<String, bool> = HashMap::new();
     loop {
-        let page = app.store().list::<Request>(&Query::new(&kinds::REQUESTS_PENDING, INBOX).after(after.clone()).take(100)).await?;
+        let page = app
+            .store()
+            .list::<Request>(&Query::new(&kinds::REQUESTS_PENDING, INBOX).after(after.clone()).take(100))
+            .await?;
         learn(app, actor, &page.items, &mut projects).await?;
         let end = page.next.is_none();
         for request in page.items {
             looked += 1;
             after = Some(Position { sort: String::new(), id: request.id.to_string() });
-            let concerns = only.is_none_or(|only| *only == request.project) && projects.get(request.project.as_str()).copied().unwrap_or(false);
+            let concerns = only.is_none_or(|only| *only == request.project)
+                && projects.get(request.project.as_str()).copied().unwrap_or(false);
             if concerns {
                 kept.push(request);
             }
@@ -197,12 +207,20 @@ async fn inbox(app: &Asgard, actor: &Actor, only: Option<&ProjectId>, mut after:
     }
 }
 
-async fn learn(app: &Asgard, actor: &Actor, requests: &[Stored<Request>], known: &mut HashMap<String, bool>) -> Result<()> {
-    let mut ids: Vec<String> = requests.iter().map(|request| request.project.to_string()).filter(|id| !known.contains_key(id)).collect();
+async fn learn(
+    app: &Asgard,
+    actor: &Actor,
+    requests: &[Stored<Request>],
+    known: &mut HashMap<String, bool>,
+) -> Result<()> {
+    let mut ids: Vec<String> =
+        requests.iter().map(|request| request.project.to_string()).filter(|id| !known.contains_key(id)).collect();
     ids.sort();
     ids.dedup();
     for (id, project) in ids.iter().zip(app.store().read_many::<Project>(&ids).await?) {
-        let may = project.is_some_and(|project| decide(Action::ReadProject, actor, &Object::Project(&Subject::from(&project.value))).is_ok());
+        let may = project.is_some_and(|project| {
+            decide(Action::ReadProject, actor, &Object::Project(&Subject::from(&project.value))).is_ok()
+        });
         known.insert(id.clone(), may);
     }
     Ok(())

@@ -36,9 +36,15 @@ pub struct DeprovisionResource {
     pub version: Option<Version>,
 }
 
-async fn ask(tx: &mut Tx<'_>, resource: &Stored<Resource>, project: &Stored<Project>, command: Command) -> Result<Requested> {
+async fn ask(
+    tx: &mut Tx<'_>,
+    resource: &Stored<Resource>,
+    project: &Stored<Project>,
+    command: Command,
+) -> Result<Requested> {
     let service = tx.app().catalog().need(&resource.service)?;
-    let wanted = Wanted { project, service, name: &resource.name, target: resource.target.clone(), command, fresh: tx.id() };
+    let wanted =
+        Wanted { project, service, name: &resource.name, target: resource.target.clone(), command, fresh: tx.id() };
     let asked = open(tx, wanted).await?;
     Requested::of(tx, asked)
 }
@@ -57,7 +63,8 @@ impl Operation for DeprovisionResource {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Requested> {
-        let (resource, project, _) = load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, Reading::Rely).await?;
+        let (resource, project, _) =
+            load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, Reading::Rely).await?;
         tx.expect_version(&resource.version, self.version.as_ref())?;
         if resource.status == Status::Destroyed {
             return Err(Error::new(Code::WrongState, "The resource is destroyed already."));
@@ -91,19 +98,32 @@ impl Operation for RetryResource {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Requested> {
-        let (resource, project, _) = load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, Reading::Rely).await?;
+        let (resource, project, _) =
+            load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, Reading::Rely).await?;
         let last = tx.peek::<Request>(resource.request.as_str()).await?.ok_or_else(|| Error::not_found("request"))?;
         match last.status {
-            RequestStatus::Failed | RequestStatus::NeedsAttention | RequestStatus::Cancelled | RequestStatus::Rejected => {}
+            RequestStatus::Failed
+            | RequestStatus::NeedsAttention
+            | RequestStatus::Cancelled
+            | RequestStatus::Rejected => {}
             RequestStatus::Planning | RequestStatus::Pending | RequestStatus::Approved | RequestStatus::Running => {
-                return Err(Error::new(Code::OpenRequest, format!("Request {} is {}; there is nothing to retry yet.", last.id, last.status.name())));
+                return Err(Error::new(
+                    Code::OpenRequest,
+                    format!("Request {} is {}; there is nothing to retry yet.", last.id, last.status.name()),
+                ));
             }
             RequestStatus::Fulfilled => {
-                return Err(Error::new(Code::WrongState, "The last request about this resource worked; ask for a change with request_resource."));
+                return Err(Error::new(
+                    Code::WrongState,
+                    "The last request about this resource worked; ask for a change with request_resource.",
+                ));
             }
         }
         if resource.status == Status::Destroyed {
-            return Err(Error::new(Code::WrongState, "The resource is destroyed; ask for it anew with request_resource."));
+            return Err(Error::new(
+                Code::WrongState,
+                "The resource is destroyed; ask for it anew with request_resource.",
+            ));
         }
         ask(tx, &resource, &project, last.command.clone()).await
     }
@@ -143,10 +163,14 @@ impl Operation for RefreshResource {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<RefreshStarted> {
-        let (resource, project, _) = load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, Reading::Rely).await?;
+        let (resource, project, _) =
+            load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, Reading::Rely).await?;
         project.require_active()?;
         if resource.status != Status::Provisioned {
-            return Err(Error::new(Code::WrongState, format!("Only a provisioned resource is refreshed; this one is {}.", resource.status.name())));
+            return Err(Error::new(
+                Code::WrongState,
+                format!("Only a provisioned resource is refreshed; this one is {}.", resource.status.name()),
+            ));
         }
         let run_id = runs::queue_refresh(tx, &resource.value)?;
         tx.audit(Some(&project.id), "resource.refresh_started", &resource.id, &[("run", run_id.to_string())])?;

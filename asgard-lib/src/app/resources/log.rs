@@ -59,7 +59,8 @@ impl Operation for RunLog {
         if from > 99_999_999 {
             return Err(Error::invalid("after", "Expected the `next` of an earlier answer."));
         }
-        let query = Query::new(&kinds::LOG_BY_RUN, self.run_id.as_str()).from(LogSegment::position(from)).take(SEGMENTS);
+        let query =
+            Query::new(&kinds::LOG_BY_RUN, self.run_id.as_str()).from(LogSegment::position(from)).take(SEGMENTS);
         let found = tx.app().store().list::<LogSegment>(&query).await?;
         let next = found.items.last().and_then(|last| last.position.parse::<u32>().ok()).map_or(from, |last| last + 1);
         let complete = run.status.is_over() && found.next.is_none();

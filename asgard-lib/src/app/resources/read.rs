@@ -3,7 +3,12 @@
 use super::{ResourceView, RunView, load};
 use crate::{
     app::{Hints, Meta, Operation, Route, Tx, operation::Method::Get, scope::Reading},
-    domain::{access::Action, request::Request, resource::{Resource, Status}, run::Run},
+    domain::{
+        access::Action,
+        request::Request,
+        resource::{Resource, Status},
+        run::Run,
+    },
     error::{Error, Result},
     kernel::{Cursor, Limit, Page, ProjectId, ResourceId, RunId},
     ports::{kinds, records::Records, store::Query},
@@ -36,7 +41,8 @@ impl Operation for GetResource {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<ResourceView> {
-        let (resource, ..) = load(tx, self.project_id.as_ref(), &self.resource_id, Action::ReadProject, Reading::Peek).await?;
+        let (resource, ..) =
+            load(tx, self.project_id.as_ref(), &self.resource_id, Action::ReadProject, Reading::Peek).await?;
         let request = tx.peek::<Request>(resource.request.as_str()).await?;
         Ok(ResourceView::of(&resource.value, request.as_ref().map(|r| &r.value), &resource.version))
     }
@@ -78,7 +84,10 @@ impl Operation for ListResources {
         let app = tx.app();
         let list = format!("resources/{}", project.id);
         let after = app.position(&list, self.cursor.as_ref()).await?;
-        let query = Query::new(&kinds::RESOURCES_BY_PROJECT, project.id.as_str()).newest_first().after(after).take(self.limit.get());
+        let query = Query::new(&kinds::RESOURCES_BY_PROJECT, project.id.as_str())
+            .newest_first()
+            .after(after)
+            .take(self.limit.get());
         let mut found = app.store().list::<Resource>(&query).await?;
         found.items.retain(|resource| self.include_destroyed || resource.status != Status::Destroyed);
         app.page(&list, found, |resource| ResourceView::of(&resource.value, None, &resource.version))
@@ -116,11 +125,15 @@ impl Operation for ResourceRuns {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<RunView>> {
-        let (resource, ..) = load(tx, self.project_id.as_ref(), &self.resource_id, Action::ReadProject, Reading::Peek).await?;
+        let (resource, ..) =
+            load(tx, self.project_id.as_ref(), &self.resource_id, Action::ReadProject, Reading::Peek).await?;
         let app = tx.app();
         let list = format!("runs/{}", resource.id);
         let after = app.position(&list, self.cursor.as_ref()).await?;
-        let query = Query::new(&kinds::RUNS_BY_RESOURCE, resource.id.as_str()).newest_first().after(after).take(self.limit.get());
+        let query = Query::new(&kinds::RUNS_BY_RESOURCE, resource.id.as_str())
+            .newest_first()
+            .after(after)
+            .take(self.limit.get());
         let found = app.store().list::<Run>(&query).await?;
         app.page(&list, found, |run| RunView::of(&run.value))
     }

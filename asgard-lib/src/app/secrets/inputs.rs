@@ -36,7 +36,14 @@ pub(crate) async fn take_inputs(
     Ok(spec)
 }
 
-async fn keep(tx: &mut Tx<'_>, project: &ProjectId, resource: &ResourceId, input: &str, name: String, text: &SecretText) -> Result<Value> {
+async fn keep(
+    tx: &mut Tx<'_>,
+    project: &ProjectId,
+    resource: &ResourceId,
+    input: &str,
+    name: String,
+    text: &SecretText,
+) -> Result<Value> {
     let store = tx.app().secrets();
     let known = match tx.holder(&Secret::claim(project, &name)).await? {
         Some(id) => tx.rely::<Secret>(&id).await?,
@@ -68,7 +75,11 @@ async fn keep(tx: &mut Tx<'_>, project: &ProjectId, resource: &ResourceId, input
         // An attempt that never committed has stored another value under this version.
         version += 1;
         if version > present + MOST_SKIPS {
-            return Err(Error::new(crate::Code::Busy, "The secret store does not take the value. Try again in a moment.").retry_after(5));
+            return Err(Error::new(
+                crate::Code::Busy,
+                "The secret store does not take the value. Try again in a moment.",
+            )
+            .retry_after(5));
         }
     }
     tx.replace(&known, &Secret { version, rotated_at: now, ..known.value.clone() })?;

@@ -103,7 +103,9 @@ async fn by_name(tx: &mut Tx<'_>, project: &ProjectId, name: &str) -> Result<Sto
         Some(id) => tx.rely::<Secret>(&id).await?,
         None => None,
     };
-    found.ok_or_else(|| Error::new(Code::NotFound, "There is no secret of that name; list_secrets shows the names.").at("name"))
+    found.ok_or_else(|| {
+        Error::new(Code::NotFound, "There is no secret of that name; list_secrets shows the names.").at("name")
+    })
 }
 
 /// Reveals a secret's value.
@@ -147,8 +149,14 @@ impl Operation for GetSecret {
         let secret = by_name(tx, &project.id, &self.name).await?;
         let secret = secret.value;
         let value = tx.app().secrets().get(&secret.id, secret.version).await?;
-        let value = value.ok_or_else(|| Error::bug(format!("secret {} version {} has no value", secret.id, secret.version)))?;
-        tx.audit(Some(&project.id), "secret.revealed", &secret.id, &[("name", secret.name.clone()), ("version", secret.version.to_string())])?;
+        let value =
+            value.ok_or_else(|| Error::bug(format!("secret {} version {} has no value", secret.id, secret.version)))?;
+        tx.audit(
+            Some(&project.id),
+            "secret.revealed",
+            &secret.id,
+            &[("name", secret.name.clone()), ("version", secret.version.to_string())],
+        )?;
         Ok(Revealed { name: secret.name, version: secret.version, value: value.reveal().to_owned() })
     }
 }
@@ -183,9 +191,20 @@ impl Operation for RotateSecret {
         let resource = tx.need::<Resource>(secret.resource.as_str()).await?;
         let service = tx.app().catalog().need(&resource.service)?;
         if !service.manifest.secret_outputs().any(|output| output == secret.output) {
-            return Err(Error::new(Code::WrongState, "This secret came in as an input; give a new value with request_resource.").at("name"));
+            return Err(Error::new(
+                Code::WrongState,
+                "This secret came in as an input; give a new value with request_resource.",
+            )
+            .at("name"));
         }
-        let wanted = Wanted { project: &project, service, name: &resource.name, target: resource.target.clone(), command: Command::RotateSecrets, fresh: tx.id() };
+        let wanted = Wanted {
+            project: &project,
+            service,
+            name: &resource.name,
+            target: resource.target.clone(),
+            command: Command::RotateSecrets,
+            fresh: tx.id(),
+        };
         let asked = open(tx, wanted).await?;
         Requested::of(tx, asked)
     }

@@ -6,10 +6,7 @@ use crate::{
         request::{Command, Request, Status, Target},
         resource,
     },
-    kernel::{
-        ActorRef, KeyId, RequestId, ResourceId, SessionId, Timestamp, TokenId, Usd,
-        id::TimeOrdered,
-    },
+    kernel::{ActorRef, KeyId, RequestId, ResourceId, SessionId, Timestamp, TokenId, Usd, id::TimeOrdered},
 };
 use serde_json::Map;
 
@@ -30,7 +27,11 @@ fn token(name: &str, role: Role) -> Actor {
 }
 
 fn key(project: i64, minted_by: &str) -> Actor {
-    Actor::ProjectKey { key: KeyId::from_digest(&[3; 32]), project: ProjectId::new(2026, project), minted_by: email(minted_by) }
+    Actor::ProjectKey {
+        key: KeyId::from_digest(&[3; 32]),
+        project: ProjectId::new(2026, project),
+        minted_by: email(minted_by),
+    }
 }
 
 fn subject() -> Subject {
@@ -59,22 +60,53 @@ fn actors() -> Vec<(&'static str, Actor)> {
 /// Who is allowed, per action. Everybody else is refused.
 fn rows(action: Action) -> &'static [&'static str] {
     const PEOPLE: &[&str] = &["owner", "owner-pat", "manager", "manager-pat", "admin", "admin-pat"];
-    const WORKERS: &[&str] =
-        &["owner", "owner-pat", "manager", "manager-pat", "admin", "admin-pat", "stranger", "stranger-pat", "key", "foreign-key"];
+    const WORKERS: &[&str] = &[
+        "owner",
+        "owner-pat",
+        "manager",
+        "manager-pat",
+        "admin",
+        "admin-pat",
+        "stranger",
+        "stranger-pat",
+        "key",
+        "foreign-key",
+    ];
     const RELATED: &[&str] = &["owner", "owner-pat", "manager", "manager-pat", "admin", "admin-pat", "key"];
     const STEERS: &[&str] = &["manager", "manager-pat", "admin", "admin-pat"];
     match action {
         Action::Open => &[
-            "owner", "owner-pat", "manager", "manager-pat", "admin", "admin-pat", "stranger", "stranger-pat", "finance",
-            "finance-owner-pat", "key", "foreign-key", "system",
+            "owner",
+            "owner-pat",
+            "manager",
+            "manager-pat",
+            "admin",
+            "admin-pat",
+            "stranger",
+            "stranger-pat",
+            "finance",
+            "finance-owner-pat",
+            "key",
+            "foreign-key",
+            "system",
         ],
         Action::Self_ => &[
-            "owner", "owner-pat", "manager", "manager-pat", "admin", "admin-pat", "stranger", "stranger-pat", "finance",
+            "owner",
+            "owner-pat",
+            "manager",
+            "manager-pat",
+            "admin",
+            "admin-pat",
+            "stranger",
+            "stranger-pat",
+            "finance",
             "finance-owner-pat",
         ],
         Action::SelfGuarded => &["owner", "manager", "admin", "stranger", "finance"],
         Action::ManageUsers => &["admin", "admin-pat"],
-        Action::RegisterProject => &["owner", "owner-pat", "manager", "manager-pat", "admin", "admin-pat", "stranger", "stranger-pat"],
+        Action::RegisterProject => {
+            &["owner", "owner-pat", "manager", "manager-pat", "admin", "admin-pat", "stranger", "stranger-pat"]
+        }
         Action::ListProjects | Action::ListInbox | Action::ReadCatalog => WORKERS,
         Action::ReadProject | Action::DescribeProject | Action::Ask | Action::Cancel => RELATED,
         Action::SteerProject | Action::Decide => STEERS,
@@ -82,9 +114,9 @@ fn rows(action: Action) -> &'static [&'static str] {
         Action::StopProject | Action::EndProject | Action::MintKey | Action::RevokeKey => PEOPLE,
         Action::RevealSecret => &["owner-pat", "manager-pat", "key"],
         Action::RotateSecret => &["owner", "owner-pat", "manager", "manager-pat", "key"],
-        Action::ReadProjectAudit => &[
-            "owner", "owner-pat", "manager", "manager-pat", "admin", "admin-pat", "finance", "finance-owner-pat",
-        ],
+        Action::ReadProjectAudit => {
+            &["owner", "owner-pat", "manager", "manager-pat", "admin", "admin-pat", "finance", "finance-owner-pat"]
+        }
         Action::ReadAudit => &["admin", "admin-pat", "finance", "finance-owner-pat"],
     }
 }
@@ -94,8 +126,15 @@ fn the_whole_table() {
     let subject = subject();
     for action in Action::ALL {
         let object = match action {
-            Action::Open | Action::ManageUsers | Action::RegisterProject | Action::ListProjects | Action::ListInbox
-            | Action::ReadCatalog | Action::ReadAudit | Action::Self_ | Action::SelfGuarded => Object::Nothing,
+            Action::Open
+            | Action::ManageUsers
+            | Action::RegisterProject
+            | Action::ListProjects
+            | Action::ListInbox
+            | Action::ReadCatalog
+            | Action::ReadAudit
+            | Action::Self_
+            | Action::SelfGuarded => Object::Nothing,
             _ => Object::Project(&subject),
         };
         for (name, actor) in actors() {
@@ -121,7 +160,10 @@ fn strangers_learn_nothing_and_keys_learn_which_project_is_theirs() {
 fn accounts_are_their_owners() {
     let (mine, other) = (user(1), user(9));
     assert!(decide(Action::Self_, &human("a", Role::Finance), &Object::Account(&mine)).is_ok());
-    assert_eq!(decide(Action::Self_, &human("a", Role::Admin), &Object::Account(&other)).unwrap_err().code(), Code::NotFound);
+    assert_eq!(
+        decide(Action::Self_, &human("a", Role::Admin), &Object::Account(&other)).unwrap_err().code(),
+        Code::NotFound
+    );
 }
 
 fn request(by: &Actor) -> Request {
