@@ -3,6 +3,7 @@
 mod base64;
 mod cipher;
 mod commit;
+pub mod dry_run;
 pub mod keyring;
 pub mod local_key;
 pub mod sealed_secrets;

@@ -24,8 +24,8 @@ mod supervision;
 
 pub use assignment::secret_input;
 pub use carry::carry;
+pub(crate) use queue::LOOK_EVERY;
 pub use queue::{queue, queue_refresh};
 pub use recover::{Look, look_after, recover_at_start};
 pub(crate) use recover::{give_up, held, look_after_all};
-pub(crate) use state::sealed_states;
 pub use supervision::{Assignment, Claim, Supervision};

@@ -6,7 +6,7 @@ use super::{Asgard, Call};
 use crate::{
     domain::{
         access::{self, Action, Object},
-        audit::{AuditEvent, ORG_CHAIN},
+        audit::{AuditEvent, PENDING},
         job::{Job, Work},
     },
     error::{Code, Error, Result},
@@ -262,7 +262,7 @@ impl<'a> Tx<'a> {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), value.chars().take(500).collect()))
                 .collect(),
-            unsealed: Some(project.map_or(ORG_CHAIN, ProjectId::as_str).to_owned()),
+            unsealed: Some(PENDING.to_owned()),
             block: None,
         };
         self.audited = true;

@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 /// The chain of events that belong to no project.
 pub const ORG_CHAIN: &str = "org";
 
+/// The partition of events that wait to be sealed.
+pub const PENDING: &str = "pending";
+
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEvent {
@@ -33,7 +36,7 @@ pub struct AuditEvent {
     /// Facts for people; never a secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, String>,
-    /// The chain it waits to be sealed into; gone once it is.
+    /// Present only while it waits to be sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsealed: Option<String>,
     /// The block that holds it.

@@ -182,7 +182,7 @@ indexes! {
     AUDIT_BY_PROJECT = "audit_event_by_project", AuditEvent, Some("project"), Some("at");
     /// All audit events by day.
     AUDIT_BY_DAY = "audit_event_by_day", AuditEvent, Some("day"), Some("at");
-    /// Audit events not yet in a block, by chain. Present only until the sealer has been.
+    /// Audit events not yet in a block, of every chain by time. Present only until the sealer has been.
     AUDIT_PENDING = "audit_event_pending", AuditEvent, Some("unsealed"), Some("at");
     /// Chains of audit blocks.
     AUDIT_HEADS = "audit_head_all", AuditHead, None, None;

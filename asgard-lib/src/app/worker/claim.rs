@@ -1,0 +1,148 @@
+//! Claiming jobs, keeping the claims, and settling them.
+
+use super::work::Turn;
+use crate::{
+    app::{Asgard, Call, runs},
+    domain::job::{CLAIM, Job, MOST_ATTEMPTS, SHARDS, Work},
+    error::Result,
+    kernel::JobId,
+    ports::{
+        kinds::JOBS_DUE,
+        records::{Records, Stored},
+        store::Query,
+    },
+};
+use std::time::Duration;
+
+/// How often a claim is prolonged.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(20);
+
+/// A job in this worker's hands.
+pub(super) struct Claimed {
+    pub(super) job: Job,
+}
+
+fn call(job: &Job) -> Call {
+    Call::system("worker", job.trace.clone())
+}
+
+/// Claims up to `room` due jobs, beginning with another shard in every round.
+pub(super) async fn due(app: &Asgard, room: usize, round: usize) -> Result<Vec<Claimed>> {
+    let mut claimed = Vec::new();
+    // Moments are written in one width, so that text order is time order; what is due right now counts.
+    let bound = app.world().now().plus(Duration::from_micros(1)).to_string();
+    for step in 0..usize::from(SHARDS) {
+        if claimed.len() >= room {
+            break;
+        }
+        let shard = (round + step) % usize::from(SHARDS);
+        let query = Query::new(&JOBS_DUE, shard.to_string()).below(bound.clone()).take(room - claimed.len());
+        for seen in app.store().list::<Job>(&query).await?.items {
+            claimed.extend(claim(app, &seen).await?);
+        }
+    }
+    Ok(claimed)
+}
+
+/// Claims a job unless somebody else was faster, or the index lags.
+async fn claim(app: &Asgard, seen: &Job) -> Result<Option<Claimed>> {
+    let (call, id) = (call(seen), &seen.id);
+    let job = app
+        .transact(&call, |tx| {
+            Box::pin(async move {
+                tx.internal();
+                let Some(job) = tx.rely::<Job>(id.as_str()).await? else { return Ok(None) };
+                if job.due_at.is_none_or(|due| due > tx.now()) {
+                    return Ok(None);
+                }
+                let claimed = job.claimed(tx.app().holder().clone(), tx.now());
+                tx.replace(&job, &claimed)?;
+                Ok(Some(claimed))
+            })
+        })
+        .await?;
+    Ok(job.map(|job| Claimed { job }))
+}
+
+/// The job, if it is still in these hands: this process's, and not claimed again since.
+fn mine(app: &Asgard, claimed: &Job, now: Option<Stored<Job>>) -> Option<Stored<Job>> {
+    now.filter(|job| job.claimed_by.as_ref() == Some(app.holder()) && job.attempts == claimed.attempts)
+}
+
+/// Makes a claim last longer. Failing is harmless: the work may be done twice.
+pub(super) async fn heartbeat(app: &Asgard, claimed: &Claimed) {
+    let (call, claimed) = (call(&claimed.job), &claimed.job);
+    let beat = app
+        .transact(&call, |tx| {
+            Box::pin(async move {
+                tx.internal();
+                let now = tx.rely::<Job>(claimed.id.as_str()).await?;
+                let Some(job) = mine(tx.app(), claimed, now) else { return Ok(()) };
+                let longer = Job { due_at: Some(tx.now().plus(CLAIM)), ..job.value.clone() };
+                tx.replace(&job, &longer)
+            })
+        })
+        .await;
+    if let Err(error) = beat {
+        tracing::debug!(job.id = %claimed.id, error = error.chain(), "A job's claim could not be prolonged.");
+    }
+}
+
+/// Writes what became of a job.
+pub(super) async fn settle(app: &Asgard, claimed: &Claimed, turn: Turn) -> Result<()> {
+    let (call, claimed, turn) = (call(&claimed.job), &claimed.job, &turn);
+    let dead = app
+        .transact(&call, |tx| {
+            Box::pin(async move {
+                tx.internal();
+                let [spread] = tx.app().world().random::<1>();
+                let now = tx.rely::<Job>(claimed.id.as_str()).await?;
+                let Some(job) = mine(tx.app(), claimed, now) else { return Ok(None) };
+                let next = match turn {
+                    Turn::Done => {
+                        tx.remove(&job)?;
+                        return Ok(None);
+                    }
+                    Turn::Wait(pause) => job.again(tx.now().plus(*pause), false),
+                    Turn::Retry(pause) if job.attempts < MOST_ATTEMPTS => job.again(tx.now().plus(*pause), true),
+                    Turn::Retry(_) => {
+                        job.failed("it was tried as often as allowed, and nothing came of it", tx.now(), spread)
+                    }
+                    Turn::Failed(error) => job.failed(error.message(), tx.now(), spread),
+                };
+                tx.replace(&job, &next)?;
+                Ok(next.dead.is_some().then_some(next))
+            })
+        })
+        .await?;
+    match dead {
+        Some(job) => bury(app, &job).await,
+        None => Ok(()),
+    }
+}
+
+/// What follows from a job that gave up.
+async fn bury(app: &Asgard, job: &Job) -> Result<()> {
+    let why = job.last_error.as_deref().unwrap_or("no reason was recorded");
+    tracing::error!(job.id = %job.id, job.work = job.work.name(), trace.id = %job.trace, why, "A job gave up.");
+    match &job.work {
+        Work::LaunchRun { run } => runs::give_up(app, run, why).await,
+        Work::CheckRun { .. } | Work::Forget { .. } => Ok(()),
+    }
+}
+
+/// Makes a job due at once for somebody else.
+pub(super) async fn hand_back(app: &Asgard, id: &JobId) -> Result<()> {
+    let Some(seen) = app.store().read::<Job>(id.as_str()).await? else { return Ok(()) };
+    let (call, seen) = (call(&seen), &seen.value);
+    app.transact(&call, |tx| {
+        Box::pin(async move {
+            tx.internal();
+            let now = tx.rely::<Job>(seen.id.as_str()).await?;
+            let Some(job) = mine(tx.app(), seen, now) else { return Ok(()) };
+            let free = Job { attempts: job.attempts.saturating_sub(1), ..job.again(tx.now(), true) };
+            tx.replace(&job, &free)
+        })
+    })
+    .await
+}
