@@ -1,9 +1,11 @@
 //! Operations: each loads, authorises, decides and commits. [`Asgard`] is what surfaces, workers and embedders hold.
 
+pub mod audit;
 pub mod bootstrap;
 pub mod call;
 pub mod catalog;
 pub mod keys;
+pub mod loops;
 pub mod operation;
 pub mod operations;
 pub mod people;
@@ -15,6 +17,7 @@ pub mod scope;
 pub mod secrets;
 pub mod services;
 pub mod transact;
+pub mod worker;
 
 use crate::{
     config::Config,

@@ -26,7 +26,7 @@ pub fn secret_input(id: &SecretId, version: u32) -> Value {
     json!({ SECRET: id, "version": version })
 }
 
-fn secret_reference(value: &Value) -> Option<(SecretId, u32)> {
+pub(super) fn secret_reference(value: &Value) -> Option<(SecretId, u32)> {
     let map = value.as_object().filter(|map| map.len() == 2)?;
     let id = map.get(SECRET)?.as_str()?.parse().ok()?;
     let version = u32::try_from(map.get("version")?.as_u64()?).ok()?;

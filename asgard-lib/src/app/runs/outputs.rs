@@ -1,6 +1,6 @@
 //! Outputs of an apply: secret ones go to the secret store before the commit that names them, the rest to the record.
 
-use super::supervision::Supervision;
+use super::{assignment::secret_reference, supervision::Supervision};
 use crate::{
     app::{Asgard, Tx, catalog::Service},
     domain::{
@@ -11,11 +11,17 @@ use crate::{
     },
     error::{Code, Error, Result},
     kernel::{SecretId, SecretText},
-    ports::{records::Records, runner::OutputValue},
+    ports::{
+        records::{Records, store_error},
+        runner::OutputValue,
+    },
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The most secret outputs of a resource: each takes two items of a batch.
 const MOST_SECRETS: usize = 30;
@@ -87,6 +93,12 @@ pub(super) async fn prepare(
     let mut stored = Vec::new();
     for (output, value) in secrets {
         let (id, name) = (secret_id(resource, output), resource.secret_name(output));
+        let holder = app.store().holder(&Secret::claim(&resource.project, &name)).await.map_err(store_error)?;
+        if holder.is_some_and(|holder| holder != id.as_str()) {
+            return Err(failed(format!(
+                "Another secret is called {name} already; an output and a sensitive input cannot share a name."
+            )));
+        }
         let version = put(app, &id, &value).await?;
         produced.secret_refs.insert(output.clone(), SecretRef { secret_id: id.clone(), name: name.clone() });
         stored.push(Stored { id, output: output.clone(), name, version });
@@ -160,11 +172,14 @@ pub(super) async fn write(tx: &mut Tx<'_>, resource: &Resource, prepared: &Prepa
     Ok(forget)
 }
 
-/// Removes the metadata of all of a resource's secrets.
+/// Removes the metadata of all of a resource's secrets, those that came in as inputs included.
 pub(super) async fn remove_all(tx: &mut Tx<'_>, resource: &Resource) -> Result<Vec<ForgottenSecret>> {
+    let outputs = resource.secret_refs.values().map(|reference| reference.secret_id.clone());
+    let inputs = resource.spec.values().filter_map(|value| secret_reference(value).map(|(id, _)| id));
+    let all: BTreeSet<SecretId> = outputs.chain(inputs).collect();
     let mut forget = Vec::new();
-    for reference in resource.secret_refs.values() {
-        forget.extend(remove(tx, resource, &reference.secret_id).await?);
+    for id in &all {
+        forget.extend(remove(tx, resource, id).await?);
     }
     Ok(forget)
 }
