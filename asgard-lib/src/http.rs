@@ -1,1 +1,18 @@
-//! The HTTP surfaces: REST, MCP, dashboard.
+//! The HTTP surfaces: REST, MCP, dashboard. They authenticate, parse and render; no rule lives here.
+//!
+//! [`router()`] is one value that the server, a Lambda function and tests mount alike; [`serve()`] is the listener around
+//! it for servers. Everything that requests share is one [`HttpState`] behind an `Arc`.
+
+pub mod auth;
+#[cfg(feature = "dashboard")]
+pub mod dashboard;
+pub mod frame;
+pub mod problem;
+mod router;
+pub mod state;
+
+pub use auth::Caller;
+pub use frame::{Arrival, Peer};
+pub use problem::Problem;
+pub use router::router;
+pub use state::{HttpState, Readiness};

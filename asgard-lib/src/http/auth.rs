@@ -1,0 +1,167 @@
+//! Who asks: exactly one credential, from a header or the session cookie, and for cookies proof that our own page asks.
+
+mod origin;
+
+use super::{Arrival, HttpState, Problem};
+use crate::{
+    app::people::{Accepts, authenticate},
+    domain::person::User,
+    error::{Code, Error, Result},
+    kernel::{Actor, Role, SessionId},
+    ports::records::{Records, Stored, store_error},
+};
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::{HeaderMap, HeaderValue, header, request::Parts};
+pub use origin::check_origin;
+use std::sync::Arc;
+
+/// The name of the session cookie.
+pub const SESSION_COOKIE: &str = "asgard_session";
+
+/// How a caller proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// An `Authorization: Bearer` header.
+    Bearer,
+    /// The session cookie.
+    Cookie,
+    /// Nothing: sign-in is switched off on this loopback listener.
+    DevInsecure,
+}
+
+/// Who asks. As an extractor it refuses requests without a good credential, and unsafe requests by cookie from another
+/// site; `Option<Caller>` is `None` for requests without one and for sessions that are over.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who it is.
+    pub actor: Actor,
+    /// How they proved it.
+    pub via: Via,
+}
+
+/// A credential as it was presented. No `Debug`.
+enum Presented<'a> {
+    Bearer(&'a str),
+    Cookie(&'a str),
+}
+
+fn presented(headers: &HeaderMap) -> Result<Option<Presented<'_>>> {
+    let bearer = bearer(headers)?;
+    let cookie = session_cookie(headers)?;
+    match (bearer, cookie) {
+        (Some(bearer), Some(cookie)) if bearer != cookie => Err(several()),
+        (Some(bearer), _) => Ok(Some(Presented::Bearer(bearer))),
+        (None, Some(cookie)) => Ok(Some(Presented::Cookie(cookie))),
+        (None, None) => Ok(None),
+    }
+}
+
+fn several() -> Error {
+    Error::new(
+        Code::InvalidInput,
+        "The request carries two different credentials. Send one: the Authorization header or the session cookie.",
+    )
+    .at("authorization")
+}
+
+/// The credential of the Authorization header.
+pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(several());
+    }
+    let (scheme, credential) = value.to_str().ok().and_then(|text| text.trim().split_once(' ')).unwrap_or_default();
+    let credential = credential.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || credential.is_empty() {
+        return Err(Error::new(Code::BadCredential, "Send the credential as `Authorization: Bearer <credential>`."));
+    }
+    Ok(Some(credential))
+}
+
+fn session_cookie(headers: &HeaderMap) -> Result<Option<&str>> {
+    let mut found = None;
+    let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    for (name, value) in texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.split_once('=')) {
+        let value = value.trim().trim_matches('"');
+        if name.trim() != SESSION_COOKIE || value.is_empty() {
+            continue;
+        }
+        if found.is_some_and(|earlier| earlier != value) {
+            return Err(several());
+        }
+        found = Some(value);
+    }
+    Ok(found)
+}
+
+/// What a request without a credential is told.
+fn nobody() -> Error {
+    Error::new(
+        Code::NoCredential,
+        "Sign in at POST /api/auth/login and send the token as `Authorization: Bearer <token>`, or use a user token (asg_pat_...).",
+    )
+}
+
+async fn identify(state: &HttpState, parts: &Parts) -> Result<Option<Caller>> {
+    let (credential, via) = match presented(&parts.headers)? {
+        Some(Presented::Bearer(credential)) => (credential, Via::Bearer),
+        Some(Presented::Cookie(credential)) => (credential, Via::Cookie),
+        None if state.settings().dev_insecure => {
+            origin::check_dev(state, parts)?;
+            return Ok(Some(Caller { actor: admin(state).await?, via: Via::DevInsecure }));
+        }
+        None => return Ok(None),
+    };
+    let actor = authenticate(state.app(), credential, Accepts::People).await?;
+    if via == Via::Cookie && !parts.method.is_safe() {
+        check_origin(state, parts)?;
+    }
+    Ok(Some(Caller { actor, via }))
+}
+
+/// The configured admin, whom everybody is while sign-in is switched off.
+async fn admin(state: &HttpState) -> Result<Actor> {
+    let app = state.app();
+    let username = &app.config().people.admin_user;
+    let id = app.store().holder(&User::username_claim(username)).await.map_err(store_error)?;
+    let user: Option<Stored<User>> = match id {
+        Some(id) => app.store().read(&id).await?,
+        None => None,
+    };
+    let user =
+        user.ok_or_else(|| Error::bug(format!("sign-in is switched off and the admin {username} does not exist")))?;
+    // No record has this id: the session cannot be listed, slid or ended, and signing out does nothing.
+    let session = SessionId::from_digest(&[0; 32]);
+    Ok(Actor::Human { user: user.value.id, email: user.value.email, role: Role::Admin, session })
+}
+
+impl FromRequestParts<Arc<HttpState>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<HttpState>) -> Result<Self, Problem> {
+        identify(state, parts).await?.ok_or_else(|| Problem(nobody()))
+    }
+}
+
+impl OptionalFromRequestParts<Arc<HttpState>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<HttpState>) -> Result<Option<Self>, Problem> {
+        match identify(state, parts).await {
+            Err(over) if over.code() == Code::BadCredential && !parts.headers.contains_key(header::AUTHORIZATION) => {
+                Ok(None)
+            }
+            found => found.map_err(Problem),
+        }
+    }
+}
+
+/// The cookie that a browser keeps a new session in, for `max_age` seconds; an empty token takes it away.
+pub fn session_cookie_header(state: &HttpState, arrival: &Arrival, token: &str, max_age: u64) -> Result<HeaderValue> {
+    let secure = if arrival.tls || state.settings().force_https { "; Secure" } else { "" };
+    let text = format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}");
+    let mut value = HeaderValue::from_str(&text).map_err(Error::bug)?;
+    value.set_sensitive(true);
+    Ok(value)
+}

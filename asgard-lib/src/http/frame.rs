@@ -1,0 +1,186 @@
+//! The frame around every request: where it comes from, its trace id, its time limit, what becomes of a panic, the headers
+//! of every answer.
+
+use super::{HttpState, problem};
+use crate::{
+    app::Source,
+    error::{Code, Error},
+    kernel::TraceId,
+};
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+/// The header that carries a trace id in and out.
+pub const TRACE_HEADER: HeaderName = HeaderName::from_static("x-asgard-trace-id");
+
+/// The other end of the connection. The listener puts it into every request; a Lambda function says what its front end says.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// Whether the connection itself is TLS.
+    pub tls: bool,
+}
+
+/// How a request arrived.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// What it is followed by.
+    pub trace: TraceId,
+    /// The client, as far as trusted proxies tell.
+    pub source: Source,
+    /// Whether the client speaks TLS, to us or to a trusted proxy.
+    pub tls: bool,
+}
+
+impl Arrival {
+    fn of(state: &HttpState, request: &Request) -> Self {
+        let headers = request.headers();
+        let peer = request.extensions().get::<Peer>().copied();
+        let settings = state.settings();
+        let trusted = peer.is_some_and(|peer| settings.trusts(peer.address));
+        let forwarded_tls =
+            trusted && forwarded_proto(headers).is_some_and(|proto| proto.eq_ignore_ascii_case("https"));
+        let address = match peer {
+            Some(peer) if trusted => client(headers, peer.address, |address| settings.trusts(address)).to_string(),
+            Some(peer) => peer.address.to_canonical().to_string(),
+            None => "unknown".to_owned(),
+        };
+        let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        Self {
+            trace: incoming_trace(headers).unwrap_or_else(|| state.app().new_trace()),
+            source: Source { address, agent: agent.chars().take(120).collect() },
+            tls: forwarded_tls || peer.is_some_and(|peer| peer.tls),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<HttpState>> for Arrival {
+    type Rejection = problem::Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<HttpState>) -> Result<Self, Self::Rejection> {
+        let arrival: Option<&Self> = parts.extensions.get();
+        arrival.cloned().ok_or_else(|| Error::bug("a request outside the frame").into())
+    }
+}
+
+fn forwarded_proto(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get("x-forwarded-proto")?.to_str().ok()?;
+    value.split(',').next().map(str::trim)
+}
+
+/// The right-most address that no trusted proxy vouches for as one of its own; when all are proxies, the first of them.
+fn client(headers: &HeaderMap, peer: IpAddr, trusts: impl Fn(IpAddr) -> bool) -> IpAddr {
+    let mut farthest = peer;
+    let values: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    for entry in values.iter().rev().flat_map(|value| value.rsplit(',')).take(32) {
+        let Some(address) = address(entry.trim()) else { break };
+        farthest = address;
+        if !trusts(address) {
+            break;
+        }
+    }
+    farthest.to_canonical()
+}
+
+/// An address as proxies write it: plain, in brackets, with or without a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(inner, _)| inner);
+    let plain = bracketed.unwrap_or(text);
+    let without_port = || plain.rsplit_once(':').map(|(host, _)| host);
+    plain.parse().ok().or_else(|| without_port()?.parse::<std::net::Ipv4Addr>().ok().map(IpAddr::from))
+}
+
+/// The caller's own trace id, when it is well formed: ours, or the trace id of a W3C `traceparent`.
+fn incoming_trace(headers: &HeaderMap) -> Option<TraceId> {
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let own = text(&TRACE_HEADER).and_then(|text| text.parse().ok().or_else(|| w3c(text)));
+    own.or_else(|| {
+        let mut parts = text(&HeaderName::from_static("traceparent"))?.split('-');
+        let version = parts.next().filter(|version| version.len() == 2 && *version != "ff")?;
+        let known = u8::from_str_radix(version, 16).is_ok();
+        parts.next().filter(|_| known).and_then(w3c)
+    })
+}
+
+fn w3c(hex: &str) -> Option<TraceId> {
+    let bytes = data_encoding::HEXLOWER.decode(hex.as_bytes()).ok().filter(|bytes| bytes.len() == 16)?;
+    let mut digest = [0u8; 32];
+    for (slot, byte) in digest.iter_mut().zip(&bytes) {
+        *slot = *byte;
+    }
+    bytes.iter().any(|byte| *byte != 0).then(|| TraceId::from_digest(&digest))
+}
+
+/// Runs a request inside the frame.
+pub(super) async fn frame(State(state): State<Arc<HttpState>>, mut request: Request, next: Next) -> Response {
+    let arrival = Arrival::of(&state, &request);
+    let (trace, tls) = (arrival.trace.clone(), arrival.tls || state.settings().force_https);
+    request.extensions_mut().insert(arrival);
+    let limit = Duration::from_secs(state.settings().request_timeout_secs);
+    let answer = AssertUnwindSafe(tokio::time::timeout(limit, next.run(request))).catch_unwind().await;
+    let mut response = match answer {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => problem::Problem(
+            Error::new(
+                Code::Timeout,
+                format!(
+                    "The request took longer than {} seconds and was ended. What it had committed by then stays.",
+                    limit.as_secs()
+                ),
+            )
+            .retry_after(1),
+        )
+        .into_response(),
+        Err(panic) => problem::Problem(Error::bug(panic_text(&*panic))).into_response(),
+    };
+    problem::render(&mut response, &trace);
+    finish(response.headers_mut(), &trace, tls);
+    response
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("without a message"))
+}
+
+/// What every answer carries unless the handler said otherwise. `same-origin` and not `no-referrer`, because under the
+/// latter browsers send `Origin: null` with forms and the Origin check would refuse our own pages.
+const ALWAYS: [(HeaderName, HeaderValue); 8] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self'; \
+             connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        ),
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), microphone=(), geolocation=()"),
+    ),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
+fn finish(headers: &mut HeaderMap, trace: &TraceId, tls: bool) {
+    headers.reserve(ALWAYS.len() + 2);
+    for (name, value) in &ALWAYS {
+        headers.entry(name).or_insert_with(|| value.clone());
+    }
+    if tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    if let Ok(value) = HeaderValue::from_str(trace.as_str()) {
+        headers.insert(TRACE_HEADER, value);
+    }
+}

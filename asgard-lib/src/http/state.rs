@@ -1,0 +1,78 @@
+//! What all requests share.
+
+use super::{Arrival, Caller};
+use crate::{
+    app::{Asgard, Call},
+    config::Server,
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
+
+/// Whether this process should be sent requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It is still getting ready.
+    Starting,
+    /// Send them.
+    Ready,
+    /// It is about to stop: finish what runs, send nothing new.
+    Stopping,
+}
+
+/// What all requests share. Hold it in one `Arc`; nothing of it is cloned per route or connection.
+pub struct HttpState {
+    app: Arc<Asgard>,
+    readiness: AtomicU8,
+}
+
+impl HttpState {
+    /// The state of a process that is ready.
+    pub fn new(app: Arc<Asgard>) -> Arc<Self> {
+        Arc::new(Self { app, readiness: AtomicU8::new(code(Readiness::Ready)) })
+    }
+
+    /// The control plane.
+    pub fn app(&self) -> &Arc<Asgard> {
+        &self.app
+    }
+
+    /// The listener's settings.
+    pub fn settings(&self) -> &Server {
+        &self.app.config().server
+    }
+
+    /// Whether this process should be sent requests.
+    pub fn readiness(&self) -> Readiness {
+        match self.readiness.load(Ordering::Relaxed) {
+            0 => Readiness::Starting,
+            1 => Readiness::Ready,
+            _ => Readiness::Stopping,
+        }
+    }
+
+    /// Says whether this process should be sent requests; `/readyz` answers it.
+    pub fn set_readiness(&self, readiness: Readiness) {
+        self.readiness.store(code(readiness), Ordering::Relaxed);
+    }
+
+    /// A call by `caller`, or by nobody yet, as operations take it.
+    pub fn call(&self, arrival: &Arrival, caller: Option<&Caller>) -> Call {
+        Call {
+            actor: caller.map(|caller| caller.actor.clone()),
+            trace: arrival.trace.clone(),
+            source: arrival.source.clone(),
+            idempotency_key: None,
+            if_match: None,
+        }
+    }
+}
+
+const fn code(readiness: Readiness) -> u8 {
+    match readiness {
+        Readiness::Starting => 0,
+        Readiness::Ready => 1,
+        Readiness::Stopping => 2,
+    }
+}
