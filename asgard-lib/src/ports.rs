@@ -2,6 +2,7 @@
 //! the same public suite in [`crate::contract`] (feature `contract`).
 
 pub mod blobs;
+pub mod entities;
 pub mod kinds;
 pub mod records;
 pub mod runner;

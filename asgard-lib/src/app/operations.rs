@@ -2,7 +2,7 @@
 //! them.
 
 use super::{
-    Asgard, Call, Meta, Operation, keys,
+    Asgard, Call, Meta, Operation, audit, keys,
     operation::{Remember, drive},
     people, projects, requests, resources, secrets, services,
 };
@@ -182,6 +182,8 @@ table! {
     secrets::ListSecrets,
     secrets::GetSecret,
     secrets::RotateSecret,
+    audit::ListAudit,
+    audit::VerifyAudit,
 }
 
 /// The operation of that name.

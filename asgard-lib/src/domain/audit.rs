@@ -1,9 +1,6 @@
 //! The audit log: who did what to what, appended in the commit of the thing itself and sealed into chained blocks later.
 
-use crate::{
-    kernel::{ActorRef, EventId, ProjectId, Timestamp, TraceId},
-    ports::{kinds::Kind, records::Entity},
-};
+use crate::kernel::{ActorRef, EventId, ProjectId, Timestamp, TraceId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -57,14 +54,6 @@ impl AuditEvent {
     }
 }
 
-impl Entity for AuditEvent {
-    const KIND: Kind = Kind::AuditEvent;
-    const NOUN: &'static str = "audit event";
-    fn record_id(&self) -> String {
-        self.id.to_string()
-    }
-}
-
 /// A block of a chain: which events, in which order, after which block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditBlock {
@@ -97,14 +86,6 @@ impl AuditBlock {
     }
 }
 
-impl Entity for AuditBlock {
-    const KIND: Kind = Kind::AuditBlock;
-    const NOUN: &'static str = "audit block";
-    fn record_id(&self) -> String {
-        Self::id(&self.chain, self.number)
-    }
-}
-
 /// Where a chain ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditHead {
@@ -114,12 +95,4 @@ pub struct AuditHead {
     pub number: u64,
     /// That block's MAC.
     pub mac: String,
-}
-
-impl Entity for AuditHead {
-    const KIND: Kind = Kind::AuditHead;
-    const NOUN: &'static str = "audit chain";
-    fn record_id(&self) -> String {
-        self.chain.clone()
-    }
 }

@@ -3,7 +3,6 @@
 use crate::{
     error::{Code, Error, Result},
     kernel::{DisplayName, Email, KeyId, ProjectId, SecretText, SessionId, Timestamp, TokenId, UserId},
-    ports::{kinds::Kind, records::Entity},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -83,14 +82,6 @@ impl ProjectKey {
     }
 }
 
-impl Entity for ProjectKey {
-    const KIND: Kind = Kind::ProjectKey;
-    const NOUN: &'static str = "project key";
-    fn record_id(&self) -> String {
-        self.id.to_string()
-    }
-}
-
 /// A person's token (PAT).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserToken {
@@ -126,14 +117,6 @@ impl UserToken {
             return Err(refused("user token", "has expired; make a new one"));
         }
         Ok(())
-    }
-}
-
-impl Entity for UserToken {
-    const KIND: Kind = Kind::UserToken;
-    const NOUN: &'static str = "user token";
-    fn record_id(&self) -> String {
-        self.id.to_string()
     }
 }
 
@@ -177,17 +160,6 @@ impl Session {
             return Err(refused("session", "is over; sign in again"));
         }
         Ok(())
-    }
-}
-
-impl Entity for Session {
-    const KIND: Kind = Kind::Session;
-    const NOUN: &'static str = "session";
-    fn record_id(&self) -> String {
-        self.id.to_string()
-    }
-    fn expires_at(&self) -> Option<Timestamp> {
-        Some(self.valid_until.plus(Duration::from_secs(86_400)))
     }
 }
 

@@ -1,9 +1,6 @@
 //! Jobs: work that a commit causes and somebody does afterwards (the outbox).
 
-use crate::{
-    kernel::{ActorRef, HolderId, JobId, RunId, SecretId, Timestamp, TraceId},
-    ports::{kinds::Kind, records::Entity},
-};
+use crate::kernel::{ActorRef, HolderId, JobId, RunId, SecretId, Timestamp, TraceId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -132,14 +129,6 @@ impl Job {
 pub fn backoff(attempts: u32, spread: u8) -> Duration {
     let base = Duration::from_secs(1u64 << attempts.saturating_sub(1).min(9)).min(Duration::from_secs(300));
     base + base * u32::from(spread) / 1024
-}
-
-impl Entity for Job {
-    const KIND: Kind = Kind::Job;
-    const NOUN: &'static str = "job";
-    fn record_id(&self) -> String {
-        self.id.to_string()
-    }
 }
 
 #[cfg(test)]

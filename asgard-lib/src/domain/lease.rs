@@ -1,8 +1,8 @@
 //! Leases: the right to work on something, for a while. Time only says when it may be tried; the fence is what makes it safe.
 
 use crate::{
+    domain::run::Whereabouts,
     kernel::{HolderId, Timestamp},
-    ports::{kinds::Kind, records::Entity, runner::Whereabouts},
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -56,16 +56,5 @@ impl Lease {
     /// The lease in nobody's hands; the fence stays.
     pub fn released(&self, now: Timestamp) -> Self {
         Self { holder: None, whereabouts: None, expires_at: now, ..self.clone() }
-    }
-}
-
-impl Entity for Lease {
-    const KIND: Kind = Kind::Lease;
-    const NOUN: &'static str = "lease";
-    fn record_id(&self) -> String {
-        self.name.clone()
-    }
-    fn expires_at(&self) -> Option<Timestamp> {
-        None
     }
 }

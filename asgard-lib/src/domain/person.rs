@@ -3,7 +3,6 @@
 use crate::{
     error::{Error, Result},
     kernel::{Email, Role, SecretText, Timestamp, UserId, Username},
-    ports::{kinds::Kind, records::Entity},
 };
 use serde::{Deserialize, Serialize};
 
@@ -60,14 +59,6 @@ impl User {
     /// Whether the account counts towards [`Self::ACTIVE_ADMINS`].
     pub fn is_active_admin(&self) -> bool {
         self.active && self.role == Role::Admin
-    }
-}
-
-impl Entity for User {
-    const KIND: Kind = Kind::User;
-    const NOUN: &'static str = "user";
-    fn record_id(&self) -> String {
-        self.id.to_string()
     }
 }
 

@@ -4,7 +4,6 @@ use super::tier::{DataClass, Tier};
 use crate::{
     error::{Code, Error, Result},
     kernel::{ActorRef, DisplayName, Email, ProjectId, Slug, Timestamp, Usd},
-    ports::{kinds::Kind, records::Entity},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -120,14 +119,6 @@ impl Project {
     /// The counter of resources that are not destroyed.
     pub fn resources_counter(id: &ProjectId) -> String {
         format!("resources/{id}")
-    }
-}
-
-impl Entity for Project {
-    const KIND: Kind = Kind::Project;
-    const NOUN: &'static str = "project";
-    fn record_id(&self) -> String {
-        self.id.to_string()
     }
 }
 

@@ -4,7 +4,6 @@ use super::run::PlanSummary;
 use crate::{
     error::{Code, Error, Result},
     kernel::{ActorRef, DisplayName, ProjectId, RequestId, ResourceId, ResourceName, RunId, Slug, Timestamp, Usd},
-    ports::{kinds::Kind, records::Entity},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -246,13 +245,5 @@ impl Request {
         }
         let inbox = (status == Status::Pending).then(|| INBOX.to_owned());
         Ok(Self { status, inbox, updated_at: now, ..self.clone() })
-    }
-}
-
-impl Entity for Request {
-    const KIND: Kind = Kind::Request;
-    const NOUN: &'static str = "request";
-    fn record_id(&self) -> String {
-        self.id.to_string()
     }
 }

@@ -4,7 +4,6 @@ use super::request::Target;
 use crate::{
     error::{Code, Error, Result},
     kernel::{ActorRef, ProjectId, RequestId, ResourceId, ResourceName, SecretId, Slug, Timestamp, Usd},
-    ports::{kinds::Kind, records::Entity},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -160,14 +159,6 @@ impl Resource {
     }
 }
 
-impl Entity for Resource {
-    const KIND: Kind = Kind::Resource;
-    const NOUN: &'static str = "resource";
-    fn record_id(&self) -> String {
-        self.id.to_string()
-    }
-}
-
 /// What is current of a resource's Terraform state: a pointer to sealed bytes, swapped by fenced commits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatePointer {
@@ -195,14 +186,6 @@ impl StatePointer {
     /// Whether a newer state may take this one's place.
     pub fn accepts(&self, lineage: &str, serial: u64) -> bool {
         self.lineage == lineage && serial > self.serial
-    }
-}
-
-impl Entity for StatePointer {
-    const KIND: Kind = Kind::State;
-    const NOUN: &'static str = "state";
-    fn record_id(&self) -> String {
-        self.resource.to_string()
     }
 }
 

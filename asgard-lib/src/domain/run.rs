@@ -3,9 +3,12 @@
 use crate::{
     error::{Code, Error, Result},
     kernel::{ActorRef, ProjectId, RequestId, ResourceId, RunId, Timestamp, TraceId},
-    ports::{kinds::Kind, records::Entity, runner::Whereabouts},
 };
 use serde::{Deserialize, Serialize};
+
+mod whereabouts;
+
+pub use whereabouts::Whereabouts;
 
 /// What a run does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -301,14 +304,6 @@ impl Run {
     }
 }
 
-impl Entity for Run {
-    const KIND: Kind = Kind::Run;
-    const NOUN: &'static str = "run";
-    fn record_id(&self) -> String {
-        self.id.to_string()
-    }
-}
-
 /// A piece of a run's log. `position` orders pieces as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSegment {
@@ -331,17 +326,6 @@ impl LogSegment {
     /// The text of a position.
     pub fn position(number: u32) -> String {
         format!("{number:08}")
-    }
-}
-
-impl Entity for LogSegment {
-    const KIND: Kind = Kind::LogSegment;
-    const NOUN: &'static str = "log segment";
-    fn record_id(&self) -> String {
-        format!("{}/{}", self.run, self.position)
-    }
-    fn expires_at(&self) -> Option<Timestamp> {
-        Some(self.keep_until)
     }
 }
 

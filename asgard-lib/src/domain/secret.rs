@@ -3,7 +3,6 @@
 use crate::{
     error::{Error, Result},
     kernel::{ProjectId, ResourceId, SecretId, Timestamp},
-    ports::{kinds::Kind, records::Entity},
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,13 +42,5 @@ pub fn check_name(name: &str) -> Result<()> {
         Ok(())
     } else {
         Err(Error::invalid("name", "A secret is named <service>.<resource>.<output>; list_secrets shows the names."))
-    }
-}
-
-impl Entity for Secret {
-    const KIND: Kind = Kind::Secret;
-    const NOUN: &'static str = "secret";
-    fn record_id(&self) -> String {
-        self.id.to_string()
     }
 }

@@ -1,38 +1,16 @@
 //! Where runs are executed. A runner only starts a supervisor and can tell whether one still lives; what a supervisor does
 //! is the same everywhere (see [`crate::app`]).
 
+pub use crate::domain::run::Whereabouts;
 use crate::{
     domain::run::{LogLine, PlanSummary},
     error::Result,
     kernel::{RunId, Timestamp},
 };
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
-
-/// Where a supervisor runs, precisely enough to prove it dead later.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Whereabouts {
-    /// A process on a host: the boot id tells a restarted host, the start time a reused pid.
-    Process {
-        /// The host's name.
-        host: String,
-        /// The host's boot id.
-        boot: String,
-        /// The process id.
-        pid: u32,
-        /// Its start time in clock ticks since boot.
-        started: u64,
-    },
-    /// Inside the process that claimed the job; gone with it.
-    InProcess {
-        /// The claiming process.
-        holder: String,
-    },
-}
 
 /// What a runner knows about a supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +40,7 @@ pub trait Runner: Send + Sync + 'static {
     /// Whether the supervisor at `place` lives. `Dead` is a promise that nothing it started lives either; the runner may
     /// have to end left-over processes to keep it.
     async fn probe(&self, place: &Whereabouts, now: Timestamp) -> Liveness;
+
     /// What a supervisor that is proven dead left behind. Asked only after [`Runner::probe`] said `Dead`, or once the lease
     /// has run out; changes nothing but ends processes that the run left over, so it may be asked again.
     async fn salvage(&self, _run: &RunId, _place: Option<&Whereabouts>) -> Result<Salvage> {

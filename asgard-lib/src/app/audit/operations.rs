@@ -136,9 +136,13 @@ impl Operation for ListAudit {
 impl ListAudit {
     fn matches(&self, event: &AuditEvent) -> bool {
         let actor = self.actor.as_deref().is_none_or(|wanted| {
-            event.actor.id == wanted || event.actor.person.as_ref().is_some_and(|person| person.as_str().eq_ignore_ascii_case(wanted))
+            event.actor.id == wanted
+                || event.actor.person.as_ref().is_some_and(|person| person.as_str().eq_ignore_ascii_case(wanted))
         });
-        let action = self.action.as_deref().is_none_or(|wanted| event.action == wanted || (wanted.ends_with('.') && event.action.starts_with(wanted)));
+        let action = self
+            .action
+            .as_deref()
+            .is_none_or(|wanted| event.action == wanted || (wanted.ends_with('.') && event.action.starts_with(wanted)));
         let trace = self.trace.as_ref().is_none_or(|wanted| event.trace == *wanted);
         actor && action && trace
     }
@@ -153,11 +157,19 @@ impl ListAudit {
         query.newest_first()
     }
 
-    async fn of_project(&self, tx: &Tx<'_>, project: &ProjectId, mut after: Option<Position>) -> Result<Listed<AuditEvent>> {
+    async fn of_project(
+        &self,
+        tx: &Tx<'_>,
+        project: &ProjectId,
+        mut after: Option<Position>,
+    ) -> Result<Listed<AuditEvent>> {
         let mut kept = Vec::new();
         let mut looked = 0;
         loop {
-            let query = self.bounds(Query::new(&kinds::AUDIT_BY_PROJECT, project.as_str())).after(after.take()).take(self.limit.get());
+            let query = self
+                .bounds(Query::new(&kinds::AUDIT_BY_PROJECT, project.as_str()))
+                .after(after.take())
+                .take(self.limit.get());
             let found = tx.app().store().list::<AuditEvent>(&query).await?;
             if let Some(full) = self.sift(found.items, &mut kept, &mut looked) {
                 return Ok(Listed { items: kept, next: Some(full) });
@@ -170,7 +182,12 @@ impl ListAudit {
     }
 
     /// Keeps what matches; says where to go on once the page is full or has looked far enough.
-    fn sift(&self, events: Vec<Stored<AuditEvent>>, kept: &mut Vec<Stored<AuditEvent>>, looked: &mut usize) -> Option<Position> {
+    fn sift(
+        &self,
+        events: Vec<Stored<AuditEvent>>,
+        kept: &mut Vec<Stored<AuditEvent>>,
+        looked: &mut usize,
+    ) -> Option<Position> {
         for event in events {
             *looked += 1;
             let position = Position { sort: event.at.to_string(), id: event.id.to_string() };
@@ -202,7 +219,10 @@ impl ListAudit {
                 break;
             }
             loop {
-                let query = self.bounds(Query::new(&kinds::AUDIT_BY_DAY, day.as_str())).after(after.take()).take(self.limit.get());
+                let query = self
+                    .bounds(Query::new(&kinds::AUDIT_BY_DAY, day.as_str()))
+                    .after(after.take())
+                    .take(self.limit.get());
                 let found = tx.app().store().list::<AuditEvent>(&query).await?;
                 if let Some(full) = self.sift(found.items, &mut kept, &mut looked) {
                     return Ok(Listed { items: kept, next: Some(full) });

@@ -136,7 +136,7 @@ impl Operation for CreateToken {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<TokenCreated> {
         tx.allow(Action::SelfGuarded, &Object::Nothing)?;
         let app = tx.app();
-        let days = self.expires_in_days.unwrap_or(app.config().people.token_days);
+        let days = self.expires_in_days.unwrap_or_else(|| app.config().people.token_days);
         if !(1..=365).contains(&days) {
             return Err(Error::invalid("expires_in_days", "A token works for 1 to 365 days."));
         }

@@ -136,13 +136,10 @@ impl RequestResource {
     /// The spec without a repeated `name`, which the runbooks give inside it.
     fn own_spec(&self, is_an_input: bool) -> Result<Map<String, Value>> {
         let mut spec = self.spec.clone();
-        if !is_an_input && let Some(repeated) = spec.remove("name") {
-            if repeated.as_str() != Some(self.name.as_str()) {
-                return Err(Error::invalid(
-                    "spec.name",
-                    format!("`name` may be repeated inside the spec, but then it must be `{}` too.", self.name),
-                ));
-            }
+        let repeated = if is_an_input { None } else { spec.remove("name") };
+        if repeated.is_some_and(|repeated| repeated.as_str() != Some(self.name.as_str())) {
+            let message = format!("`name` may be repeated inside the spec, but then it must be `{}` too.", self.name);
+            return Err(Error::invalid("spec.name", message));
         }
         Ok(spec)
     }

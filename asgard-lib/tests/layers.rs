@@ -1,0 +1,103 @@
+//! Who may use whom. Reads the `crate::` paths of every source file and compares them with the map in
+//! docs/ARCHITECTURE.md; an arrow that is not in the map fails.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+/// A layer and the layers that it may name. `error` is everybody's.
+const MAP: &[(&str, &[&str])] = &[
+    ("kernel", &[]),
+    ("domain", &["kernel"]),
+    ("ports", &["kernel", "domain"]),
+    ("config", &["kernel", "domain"]),
+    ("app", &["kernel", "domain", "ports", "config"]),
+    ("backends", &["kernel", "domain", "ports"]),
+    // Adapters that execute runs drive them through the application (`app::runs::Supervision`).
+    ("adapters", &["kernel", "domain", "ports", "config", "app"]),
+    ("http", &["kernel", "domain", "ports", "config", "app"]),
+    ("contract", &["kernel", "domain", "ports", "config", "app", "backends", "adapters", "http"]),
+    ("runtime", &["kernel", "domain", "ports", "config", "app", "backends", "adapters", "http"]),
+];
+
+fn sources(folder: &Path, into: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let name = path.strip_prefix(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap().display().to_string();
+            into.push((name, fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+/// The layers that a text names through `crate::layer` or `crate::{layer::...}`, comments and tests left out.
+fn named(text: &str) -> Vec<String> {
+    let code: String = text
+        .split("#[cfg(test)]")
+        .next()
+        .unwrap_or_default()
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let ident = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+        if let Some(group) = rest.strip_prefix('{') {
+            let (mut depth, mut start) = (0, true);
+            for (i, c) in group.char_indices() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => start = true,
+                    c if c.is_whitespace() => {}
+                    _ if depth == 0 && start => {
+                        found.push(ident(&group[i..]));
+                        start = false;
+                    }
+                    _ => {}
+                }
+            }
+        } else {
+            found.push(ident(rest));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_arrow_is_in_the_map() {
+    let map: BTreeMap<&str, &[&str]> = MAP.iter().copied().collect();
+    let mut files = Vec::new();
+    sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut files);
+    assert!(files.len() > 50, "the sources were not found");
+    let mut wrong = Vec::new();
+    let mut arrows = 0;
+    for (name, text) in &files {
+        let layer = name.split(['/', '.']).next().unwrap_or_default();
+        if name == "lib.rs"
+            || name == "error.rs"
+            || name.ends_with("/tests.rs")
+            || name.ends_with("/testkit.rs")
+            || name.contains("/tests/")
+        {
+            continue;
+        }
+        let Some(allowed) = map.get(layer) else {
+            wrong.push(format!("{name} belongs to no layer of the map"));
+            continue;
+        };
+        for target in named(text).iter().filter(|target| map.contains_key(target.as_str()) && *target != layer) {
+            arrows += 1;
+            if !allowed.contains(&target.as_str()) {
+                wrong.push(format!("{name} uses {target}, and {layer} may not"));
+            }
+        }
+    }
+    wrong.sort();
+    wrong.dedup();
+    assert!(arrows > 100, "only {arrows} arrows were seen; is the reader broken?");
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
