@@ -165,6 +165,10 @@ async fn a_lost_reply_is_settled_by_sending_the_same_batch_again() {
     assert_eq!(sent, 3);
     assert!(store.seen.lock().unwrap().iter().all(|batch| *batch.id() == id), "the same commit every time");
     assert_eq!(replica.keyring.status().await.unwrap().len(), 1);
+    // An outage before anything was sent is the caller's to retry.
+    store.unplug();
+    let error = crate::adapters::commit::commit(&*store, &kit.world, Vec::new()).await.unwrap_err();
+    assert_eq!((error.code(), store.seen.lock().unwrap().len()), (Code::StoreUnavailable, sent + 1));
 }
 
 #[tokio::test]
@@ -200,6 +204,21 @@ async fn a_record_that_is_listed_and_missing_is_named() {
     assert!(error.chain().contains(ghost.as_str()), "{}", error.chain());
     assert!(keyring.reload().await.is_err(), "a running replica keeps its keys and says so");
     keyring.seal("c", b"v").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_ring_without_exactly_one_active_key_is_not_used() {
+    let kit = Kit::new();
+    let replica = kit.replica().await;
+    let next = replica.keyring.rotate().await.unwrap().key;
+    let id = replica.keyring.active();
+    for (key, from, to) in [(&next, "readable", "active"), (&id, "active", "draining"), (&next, "active", "readable")] {
+        let key = crate::ports::records::key::<DataKey>(key.as_str());
+        crate::adapters::testkit::tamper(&kit, &key, |body| body.replace(from, to)).await;
+        let opened = kit.replica_with(kit.masters()).await.err().map(|error| error.code());
+        let ok = to == "draining";
+        assert_eq!(opened, (!ok).then_some(Code::Busy), "{from} to {to}");
+    }
 }
 
 #[tokio::test]

@@ -91,6 +91,14 @@ async fn a_value_is_bound_to_its_id_context_and_blob() {
     assert_eq!(replica.get("a").await.unwrap(), b"1");
     assert_eq!(replica.get("la").await.unwrap(), large[0]);
     let blob: BlobId = la["blob"].as_str().unwrap().parse().unwrap();
+    // Nor does an older blob of the same record in the place of the present one.
+    let older = kit.memory.get(&blob).await.unwrap().unwrap();
+    replica.set(&kit, "la", &large[1]).await.unwrap();
+    let present = replica.vault.stored("la").await.unwrap().unwrap().blob.clone().unwrap();
+    kit.memory.delete(&present).await.unwrap();
+    kit.memory.put(&present, &older, kit.world.now()).await.unwrap();
+    refused("la", "test").await;
+    let blob = present;
     kit.memory.delete(&blob).await.unwrap();
     refused("la", "test").await;
 }
