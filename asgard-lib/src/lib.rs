@@ -12,5 +12,6 @@ pub mod error;
 pub mod http;
 pub mod kernel;
 pub mod ports;
+pub mod runtime;
 
 pub use error::{Code, Error, Kind, Result};

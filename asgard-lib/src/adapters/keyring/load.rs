@@ -64,6 +64,15 @@ impl Keyring {
         commit(store, world, ops).await.map(|_| ())
     }
 
+    /// Whether a rotation is under way, as far as this replica knows: a cheap look before anything is read.
+    pub fn is_rotating(&self) -> bool {
+        let under_way = |held: &Arc<Held>| match held.state {
+            KeyState::Readable | KeyState::Draining => true,
+            KeyState::Active | KeyState::Retired => false,
+        };
+        self.ring().keys.values().any(under_way)
+    }
+
     /// Reads the keys again.
     pub async fn reload(&self) -> Result<()> {
         let _turn = self.reloading.lock().await;

@@ -1,0 +1,43 @@
+//! The master keys that the configuration names.
+
+use crate::{
+    adapters::{KeyFile, LocalKey, MasterKeys, local_key::Origin},
+    config::{KeySource, Keys, MasterKey},
+    error::Result,
+    ports::{secrets::KeyWrapper, store::Store, world::World},
+};
+use std::{path::PathBuf, sync::Arc};
+use zeroize::Zeroizing;
+
+/// Where the master key came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Master {
+    /// It was configured.
+    Given,
+    /// It is in this file beside the database, because none was configured.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Whether it was made just now.
+        created: bool,
+    },
+}
+
+/// The configured keys, or that of the key file, which is made for a store that has no keys yet.
+pub(super) async fn masters(keys: &Keys, store: &dyn Store, world: &World) -> Result<(MasterKeys, Master)> {
+    let local = |key: &MasterKey| -> Arc<dyn KeyWrapper> {
+        Arc::new(LocalKey::new(Zeroizing::new(*key.bytes()), world.clone()))
+    };
+    let (primary, master) = match &keys.source {
+        KeySource::Given(key) => (local(key), Master::Given),
+        KeySource::GeneratedFile { path } => {
+            let (key, origin) = KeyFile::at(path).open(store, world).await?;
+            let created = match origin {
+                Origin::Created => true,
+                Origin::Loaded => false,
+            };
+            (Arc::new(key) as _, Master::File { path: path.clone(), created })
+        }
+    };
+    Ok((MasterKeys { primary, previous: keys.previous.iter().map(local).collect() }, master))
+}
