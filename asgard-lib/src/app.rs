@@ -16,6 +16,8 @@ pub mod runs;
 pub mod scope;
 pub mod secrets;
 pub mod services;
+#[cfg(test)]
+pub(crate) mod testkit;
 pub mod transact;
 pub mod worker;
 

@@ -21,6 +21,8 @@ mod queue;
 mod recover;
 mod state;
 mod supervision;
+#[cfg(test)]
+mod tests;
 
 pub use assignment::secret_input;
 pub use carry::carry;

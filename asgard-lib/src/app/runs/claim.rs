@@ -150,7 +150,7 @@ async fn attempt(
         attempts: run.attempts + 1,
         whereabouts: Some(place.clone()),
         runner: tx.app().runner().name().to_owned(),
-        started_at: run.started_at.or(Some(tx.now())),
+        started_at: Some(run.started_at.unwrap_or_else(|| tx.now())),
         ..run.go(Status::Running, tx.now())?
     };
     tx.replace(&run, &running)?;

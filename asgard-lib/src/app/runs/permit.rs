@@ -7,7 +7,7 @@ use crate::{
         credential::ProjectKey,
         person::User,
         project::Project,
-        request::{Command, Request, admit},
+        request::{Request, admit},
     },
     error::Result,
     kernel::{Actor, ActorKind, Email, Role, TokenId, UserId},
@@ -21,12 +21,7 @@ pub(super) async fn objection(
     project: &Project,
     service: Option<&Arc<Service>>,
 ) -> Result<Option<String>> {
-    let refusal = match &request.command {
-        Command::Provision { .. } | Command::RotateSecrets => project.require_active().err(),
-        // Taking something away is allowed in a project that was stopped, when somebody who may asked for it.
-        Command::Deprovision => None,
-    };
-    if let Some(error) = refusal {
+    if let Err(error) = project.require_active() {
         return Ok(Some(error.message().to_owned()));
     }
     let Some(service) = service else {

@@ -47,6 +47,7 @@ pub struct Assignment {
 }
 
 /// What came of claiming a run.
+#[allow(clippy::large_enum_variant, reason = "made once per run, and taken apart at once")]
 pub enum Claim {
     /// It is this supervisor's.
     Claimed(Box<Assignment>, Supervision),

@@ -193,7 +193,8 @@ fn unchanged(request: &Request, resource: &Resource, gave_up: bool, now: Timesta
     } else if resource.provisioned_at.is_some() {
         // A resource whose last change failed half-way stays failed; only a clean one is as it was.
         resource.go(if resource.attention.is_some() { Life::Failed } else { Life::Provisioned }, now)
-    } else if gave_up && resource.status == Life::Provisioning {
+    } else if gave_up && resource.status == Life::Provisioning && resource.attention.is_none() {
+        // Nothing was ever applied, so there is nothing left of it.
         resource.go(Life::Destroyed, now)
     } else {
         resource.go(Life::Failed, now)

@@ -1,0 +1,7 @@
+//! Runs from queueing to their end, with the test as supervisor.
+
+mod crash;
+mod fence;
+mod life;
+mod money;
+mod refused;

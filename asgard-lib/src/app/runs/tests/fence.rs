@@ -1,0 +1,210 @@
+//! One supervisor at a time, and the one that lost its lease changes nothing any more.
+
+use super::super::{Claim, Look, look_after, recover_at_start};
+use crate::{
+    app::testkit::Kit,
+    domain::{
+        lease::MARGIN,
+        request::Status,
+        resource::StatePointer,
+        run::{LogLine, LogSegment, PlanSummary, Status as RunStatus},
+    },
+    error::Code,
+    kernel::{RunId, Timestamp},
+    ports::{
+        kinds,
+        runner::{Desk, Ending, Liveness, Renewal, Salvage},
+    },
+};
+use serde_json::json;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+fn state(lineage: &str, serial: u64, text: &str) -> Vec<u8> {
+    json!({"version": 4, "lineage": lineage, "serial": serial, "resources": [text]}).to_string().into_bytes()
+}
+
+fn line(kind: &str, address: &str) -> LogLine {
+    LogLine {
+        at: Timestamp::from_millis(0),
+        level: "info".into(),
+        kind: kind.into(),
+        address: Some(address.into()),
+        message: "m".into(),
+    }
+}
+
+fn one_create() -> PlanSummary {
+    let mut summary = PlanSummary { create: 1, ..PlanSummary::default() };
+    summary
+        .changes
+        .push(crate::domain::run::PlannedChange { address: "a.b".into(), change: crate::domain::run::Change::Create });
+    summary
+}
+
+/// A request of `service` whose apply waits to be claimed.
+async fn apply_waits(kit: &Kit, service: &str) -> (crate::kernel::RequestId, RunId) {
+    let asked = kit.ask(service, "one", json!({})).await.unwrap().request;
+    let (_, supervision) = kit.claim(&asked.current_run.unwrap()).await;
+    let plan = Zeroizing::new(b"the plan".to_vec());
+    supervision.finish(Ending::Planned { summary: one_create(), plan }).await.unwrap();
+    let request = kit.request(&asked.request_id).await;
+    assert_eq!(request.status, Status::Approved);
+    (asked.request_id, request.current_run.unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_has_one_supervisor_and_a_resource_one_run() {
+    let kit = Kit::staged().await;
+    let (_, run) = apply_waits(&kit, "thing").await;
+    let (assignment, supervision) = kit.claim(&run).await;
+    assert_eq!(assignment.plan.as_deref().map(Vec::as_slice), Some(&b"the plan"[..]));
+    assert!(assignment.request.as_ref().is_some_and(|request| request.began && request.status == Status::Running));
+    assert_eq!(assignment.variables["name"], "one");
+    assert!(matches!(kit.try_claim(&run).await.unwrap(), Claim::NotNeeded { .. }));
+    assert_eq!(supervision.renew().await.unwrap(), Renewal::Held { cancel: false });
+
+    let until = supervision.stop_by();
+    kit.pass(Duration::from_secs(20));
+    supervision.renew().await.unwrap();
+    assert_eq!(supervision.stop_by().since(until), Duration::from_secs(20));
+    supervision.finish(Ending::Applied { outputs: Default::default() }).await.unwrap();
+    kit.check().await;
+    assert!(matches!(kit.try_claim(&run).await.unwrap(), Claim::NotNeeded { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn states_only_move_forward() {
+    let kit = Kit::staged().await;
+    let (id, run) = apply_waits(&kit, "thing").await;
+    let (_, supervision) = kit.claim(&run).await;
+    let code = |result: crate::Result<()>| result.err().map(|error| error.code());
+    supervision.store_state(&state("l", 3, "x")).await.unwrap();
+    supervision.store_state(&state("l", 3, "x")).await.unwrap();
+    assert_eq!(code(supervision.store_state(&state("l", 3, "y")).await), Some(Code::WrongState));
+    assert_eq!(code(supervision.store_state(&state("l", 2, "x")).await), Some(Code::StaleVersion));
+    assert_eq!(code(supervision.store_state(&state("m", 4, "x")).await), Some(Code::WrongState));
+    assert_eq!(code(supervision.store_state(b"{\"serial\": 4, \"lin").await), Some(Code::InvalidInput));
+    for serial in 4..14 {
+        supervision.store_state(&state("l", serial, "x")).await.unwrap();
+    }
+    let resource = kit.request(&id).await.resource;
+    let pointer = kit.read::<StatePointer>(&resource).await.unwrap();
+    assert_eq!((pointer.serial, pointer.history.len()), (13, StatePointer::HISTORY));
+    let sealed = kit.app.vault();
+    for old in &pointer.history {
+        let serial = old.split(['/', '-']).nth(2).unwrap();
+        let context = format!("state|{resource}|l|{serial}");
+        assert!(sealed.read(old, &context).await.unwrap().is_some(), "{old} is kept");
+    }
+    assert!(
+        sealed.read(&format!("state/{resource}/3-{run}"), &format!("state|{resource}|l|3")).await.unwrap().is_none()
+    );
+    drop(supervision);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_that_lost_its_lease_commits_nothing() {
+    let kit = Kit::staged().await;
+    let (id, run) = apply_waits(&kit, "thing").await;
+    let (_, old) = kit.claim(&run).await;
+    old.store_state(&state("l", 1, "x")).await.unwrap();
+    old.log(vec![line("apply_start", "a.b")]).await.unwrap();
+
+    // Alive and renewing: nobody touches it. Unknown: not before its lease and the margin are over.
+    *kit.stage.liveness.lock().unwrap() = Some(Liveness::Alive);
+    assert_eq!(look_after(&kit.app, &run).await.unwrap(), Look::Open);
+    *kit.stage.liveness.lock().unwrap() = Some(Liveness::Unknown);
+    kit.pass(Duration::from_secs(kit.app.config().runs.lease_ttl_secs) + MARGIN);
+    assert_eq!(look_after(&kit.app, &run).await.unwrap(), Look::Open);
+    kit.pass(Duration::from_millis(1));
+    assert_eq!(look_after(&kit.app, &run).await.unwrap(), Look::Over);
+    kit.check().await;
+
+    assert_eq!(kit.run(&run).await.status, RunStatus::Interrupted);
+    let request = kit.request(&id).await;
+    assert_eq!((request.status, request.resumed, request.began), (Status::Planning, 1, true));
+    assert_eq!(old.renew().await.unwrap(), Renewal::Lost);
+    assert!(old.store_state(&state("l", 2, "y")).await.is_err());
+    assert!(old.log(vec![line("x", "y")]).await.is_err());
+    assert!(old.engine("e", "d").await.is_err());
+    let before = format!("{:?}", kit.memory);
+    assert!(old.finish(Ending::Applied { outputs: Default::default() }).await.is_err());
+    assert_eq!(format!("{:?}", kit.memory), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dead_supervisor_left_behind_is_kept_and_the_rest_goes_on() {
+    let kit = Kit::staged().await;
+    let (id, run) = apply_waits(&kit, "thing").await;
+    let (_, old) = kit.claim(&run).await;
+    old.store_state(&state("l", 1, "x")).await.unwrap();
+    drop(old);
+    *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
+    *kit.stage.salvage.lock().unwrap() = Some(Salvage {
+        state: Some(Zeroizing::new(state("l", 4, "newest"))),
+        may_exist: vec!["a.b".into()],
+        logged: vec![line("apply_start", "a.b")],
+    });
+    assert_eq!(recover_at_start(&kit.app).await.unwrap(), 1, "proven dead is recovered at once");
+    kit.check().await;
+    let request = kit.request(&id).await;
+    assert_eq!(kit.read::<StatePointer>(&request.resource).await.unwrap().serial, 4);
+    assert_eq!(kit.all::<LogSegment>(&kinds::LOG_BY_RUN, run.as_str()).await.len(), 1);
+    assert_eq!(*kit.stage.cleaned.lock().unwrap(), std::slice::from_ref(&run));
+
+    // The rest of the approved plan needs nobody; the state goes on from what was saved.
+    let (assignment, supervision) = kit.claim(&request.current_run.unwrap()).await;
+    assert!(assignment.run.resume && assignment.state.is_some());
+    supervision
+        .finish(Ending::Planned { summary: one_create(), plan: Zeroizing::new(b"rest".to_vec()) })
+        .await
+        .unwrap();
+    let request = kit.request(&id).await;
+    assert_eq!(request.status, Status::Approved);
+    let (assignment, supervision) = kit.claim(&request.current_run.unwrap()).await;
+    assert_eq!(assignment.plan.as_deref().map(Vec::as_slice), Some(&b"rest"[..]));
+    supervision.finish(Ending::Applied { outputs: Default::default() }).await.unwrap();
+    assert_eq!(kit.request(&id).await.status, Status::Fulfilled);
+    kit.check().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unsafe_service_waits_for_somebody_when_something_may_exist() {
+    for (salvaged, logged) in [(true, false), (false, true)] {
+        let kit = Kit::staged().await;
+        let (id, run) = apply_waits(&kit, "fragile").await;
+        let (_, old) = kit.claim(&run).await;
+        if logged {
+            // Left on another host: the log that was sent is all there is.
+            old.log(vec![line("apply_start", "a.b"), line("apply_start", "c.d"), line("apply_complete", "c.d")])
+                .await
+                .unwrap();
+        }
+        if salvaged {
+            let left = Salvage { may_exist: vec!["a.b".into()], ..Salvage::default() };
+            *kit.stage.salvage.lock().unwrap() = Some(left);
+        }
+        *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
+        look_after(&kit.app, &run).await.unwrap();
+        kit.check().await;
+        let (request, over) = (kit.request(&id).await, kit.run(&run).await);
+        assert_eq!((request.status, over.status), (Status::NeedsAttention, RunStatus::NeedsAttention));
+        assert_eq!(over.may_exist, ["a.b"]);
+        assert!(request.error.is_some_and(|error| error.contains("a.b") && !error.contains("c.d")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_left_over_state_that_does_not_fit_stays_where_it_is() {
+    let kit = Kit::staged().await;
+    let (_, run) = apply_waits(&kit, "thing").await;
+    let (_, old) = kit.claim(&run).await;
+    old.store_state(&state("l", 5, "x")).await.unwrap();
+    *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
+    let left = Salvage { state: Some(Zeroizing::new(state("other", 9, "z"))), ..Salvage::default() };
+    *kit.stage.salvage.lock().unwrap() = Some(left);
+    look_after(&kit.app, &run).await.unwrap();
+    assert!(kit.stage.cleaned.lock().unwrap().is_empty());
+    assert!(kit.run(&run).await.status.is_over());
+}

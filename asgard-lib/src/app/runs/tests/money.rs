@@ -1,0 +1,152 @@
+//! Money is conserved whatever happens: what the counter shows is what resources cost and open requests hold.
+
+use crate::{
+    app::{
+        requests::{Approve, Cancel, Reject},
+        resources::{DeprovisionResource, RetryResource},
+        runs::{Claim, look_after},
+        testkit::Kit,
+    },
+    domain::{
+        request::{Request, Status},
+        resource::{Resource, Status as Life},
+        run::{Change, PlanSummary, PlannedChange, RunOp},
+    },
+    ports::{
+        kinds,
+        runner::{Ending, Liveness, Salvage},
+    },
+};
+use proptest::prelude::*;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+#[derive(Clone, Debug)]
+enum Turn {
+    Ask { name: u8, service: u8, dollars: u8 },
+    Deprovision { name: u8 },
+    Retry { name: u8 },
+    Decide { nth: u8, yes: bool },
+    Cancel { nth: u8 },
+    Run { nth: u8, ending: u8, empty: bool },
+    Die { nth: u8, may_exist: bool },
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        3 => (0..3u8, 0..3u8, 0..40u8).prop_map(|(name, service, dollars)| Turn::Ask { name, service, dollars }),
+        1 => (0..3u8).prop_map(|name| Turn::Deprovision { name }),
+        1 => (0..3u8).prop_map(|name| Turn::Retry { name }),
+        2 => (any::<u8>(), any::<bool>()).prop_map(|(nth, yes)| Turn::Decide { nth, yes }),
+        1 => any::<u8>().prop_map(|nth| Turn::Cancel { nth }),
+        6 => (any::<u8>(), 0..10u8, any::<bool>()).prop_map(|(nth, ending, empty)| Turn::Run { nth, ending, empty }),
+        1 => (any::<u8>(), any::<bool>()).prop_map(|(nth, may_exist)| Turn::Die { nth, may_exist }),
+    ]
+}
+
+fn pick<T: Clone>(all: Vec<T>, nth: u8) -> Option<T> {
+    (!all.is_empty()).then(|| all[usize::from(nth) % all.len()].clone())
+}
+
+fn ending(op: RunOp, choice: u8, empty: bool) -> Ending {
+    let may_exist = if empty { vec![] } else { vec!["a.b".to_owned()] };
+    match (choice, op) {
+        (0, _) => Ending::Failed { error: "boom".into(), may_exist },
+        (1, _) => Ending::Cancelled { may_exist },
+        (2, _) => Ending::TimedOut { may_exist },
+        (3, _) => Ending::Interrupted { may_exist },
+        (4, _) => Ending::Stale { why: "old".into() },
+        (_, RunOp::Plan | RunOp::PlanDestroy) => {
+            let mut summary = PlanSummary::default();
+            if !empty {
+                summary.create = 1;
+                summary.changes.push(PlannedChange { address: "a.b".into(), change: Change::Create });
+            }
+            Ending::Planned { summary, plan: Zeroizing::new(vec![1]) }
+        }
+        (_, RunOp::Apply) => Ending::Applied { outputs: Default::default() },
+        (_, RunOp::Destroy) => Ending::Destroyed,
+        (_, RunOp::Refresh) => Ending::Refreshed { drift: vec![] },
+    }
+}
+
+async fn take(kit: &Kit, turn: Turn) {
+    let requests = kit.all::<Request>(&kinds::REQUESTS_BY_PROJECT, kit.project.as_str()).await;
+    let resources = kit.all::<Resource>(&kinds::RESOURCES_BY_PROJECT, kit.project.as_str()).await;
+    let open: Vec<&Request> = requests.iter().filter(|request| !request.status.is_over()).collect();
+    let named = |name: u8| {
+        let name = format!("r{name}");
+        let alive = resources.iter().filter(|r| r.status != Life::Destroyed && r.name.as_str() == name);
+        alive.map(|r| r.id.clone()).next()
+    };
+    // Refusals are part of life; what matters is what was committed.
+    match turn {
+        Turn::Ask { name, service, dollars } => {
+            let service = ["thing", "fragile", "asked"][usize::from(service)];
+            let _ = kit.ask(service, &format!("r{name}"), json!({"monthly_usd": dollars})).await;
+        }
+        Turn::Deprovision { name } => {
+            if let Some(resource_id) = named(name) {
+                let remove = DeprovisionResource { project_id: None, resource_id, version: None };
+                let _ = kit.app.run(&kit.owner(), &remove).await;
+            }
+        }
+        Turn::Retry { name } => {
+            if let Some(resource_id) = named(name) {
+                let _ = kit.app.run(&kit.owner(), &RetryResource { project_id: None, resource_id }).await;
+            }
+        }
+        Turn::Decide { nth, yes } => {
+            let pending: Vec<_> = open.into_iter().filter(|r| r.status == Status::Pending).collect();
+            if let Some(request) = pick(pending, nth) {
+                let (id, note, version) = (request.id.clone(), None, None);
+                if yes {
+                    kit.app.run(&kit.manager(), &Approve { request_id: id, note, version }).await.unwrap();
+                } else {
+                    kit.app.run(&kit.manager(), &Reject { request_id: id, note, version }).await.unwrap();
+                }
+            }
+        }
+        Turn::Cancel { nth } => {
+            if let Some(request) = pick(open, nth) {
+                kit.app.run(&kit.owner(), &Cancel { request_id: request.id.clone(), version: None }).await.unwrap();
+            }
+        }
+        Turn::Run { nth, ending: choice, empty } => {
+            let waiting: Vec<_> = open.into_iter().filter_map(|request| request.current_run.clone()).collect();
+            let Some(run) = pick(waiting, nth) else { return };
+            if let Claim::Claimed(assignment, supervision) = kit.try_claim(&run).await.unwrap() {
+                kit.check().await;
+                supervision.finish(ending(assignment.run.op, choice, empty)).await.unwrap();
+            }
+        }
+        Turn::Die { nth, may_exist } => {
+            let waiting: Vec<_> = open.into_iter().filter_map(|request| request.current_run.clone()).collect();
+            let Some(run) = pick(waiting, nth) else { return };
+            if let Claim::Claimed(..) = kit.try_claim(&run).await.unwrap() {
+                *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
+                let left = Salvage {
+                    may_exist: may_exist.then(|| "a.b".to_owned()).into_iter().collect(),
+                    ..Salvage::default()
+                };
+                *kit.stage.salvage.lock().unwrap() = Some(left);
+                look_after(&kit.app, &run).await.unwrap();
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_happens(turns in proptest::collection::vec(turn(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let kit = Kit::staged().await;
+            for turn in turns {
+                take(&kit, turn).await;
+                kit.check().await;
+            }
+        });
+    }
+}

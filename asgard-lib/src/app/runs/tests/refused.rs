@@ -1,0 +1,257 @@
+//! Ends that are not happy ones: at each step, every way out.
+
+use crate::{
+    app::{
+        projects::Kill,
+        requests::{Approve, Cancel},
+        runs::Claim,
+        testkit::Kit,
+        worker,
+    },
+    domain::{
+        request::Status,
+        resource::Status as Life,
+        run::{PlanSummary, RunOp, Status as RunStatus},
+    },
+    kernel::{RequestId, RunId},
+    ports::runner::{Desk, Ending, OutputValue, Renewal},
+};
+use serde_json::json;
+use std::{collections::BTreeMap, time::Duration};
+use zeroize::Zeroizing;
+
+fn planned() -> Ending {
+    Ending::Planned { summary: PlanSummary { create: 1, ..PlanSummary::default() }, plan: Zeroizing::new(vec![1]) }
+}
+
+fn applied() -> Ending {
+    let output = |value: serde_json::Value, sensitive| OutputValue { value, sensitive };
+    let outputs = BTreeMap::from([
+        ("id".to_owned(), output(json!("i-1"), false)),
+        ("token".to_owned(), output(json!("hunter2"), false)),
+        ("hidden".to_owned(), output(json!({"a": 1}), true)),
+        ("none".to_owned(), output(json!(null), true)),
+    ]);
+    Ending::Applied { outputs }
+}
+
+fn bad_endings() -> [(Ending, RunStatus); 5] {
+    let none = Vec::new;
+    [
+        (Ending::Failed { error: "boom".into(), may_exist: none() }, RunStatus::Failed),
+        (Ending::Cancelled { may_exist: none() }, RunStatus::Cancelled),
+        (Ending::TimedOut { may_exist: none() }, RunStatus::TimedOut),
+        (Ending::Interrupted { may_exist: none() }, RunStatus::Interrupted),
+        (Ending::Stale { why: "drift".into() }, RunStatus::Interrupted),
+    ]
+}
+
+async fn current(kit: &Kit, id: &RequestId) -> RunId {
+    kit.request(id).await.current_run.unwrap()
+}
+
+async fn end(kit: &Kit, id: &RequestId, ending: Ending) -> Status {
+    let (_, supervision) = kit.claim(&current(kit, id).await).await;
+    supervision.finish(ending).await.unwrap();
+    kit.check().await;
+    kit.request(id).await.status
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_bad_end_of_planning_and_of_applying() {
+    for applying in [false, true] {
+        for (ending, run_status) in bad_endings() {
+            let kit = Kit::staged().await;
+            let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
+            if applying {
+                assert_eq!(end(&kit, &id, planned()).await, Status::Approved);
+            }
+            let run = current(&kit, &id).await;
+            let expected = match &ending {
+                Ending::Cancelled { .. } => Status::Cancelled,
+                Ending::Interrupted { .. } | Ending::Stale { .. } => Status::Planning,
+                _ => Status::Failed,
+            };
+            let name = ending.name();
+            assert_eq!(end(&kit, &id, ending).await, expected, "{name}, applying: {applying}");
+            assert_eq!(kit.run(&run).await.status, run_status, "{name}");
+            let request = kit.request(&id).await;
+            let resource = kit.resource(&request.resource).await;
+            let life = match (expected, applying) {
+                (Status::Planning, _) => Life::Provisioning,
+                (Status::Cancelled, false) => Life::Destroyed,
+                _ => Life::Failed,
+            };
+            assert_eq!(resource.status, life, "{name}, applying: {applying}");
+            assert_eq!(resource.attention.is_some(), applying && expected != Status::Planning, "{name}");
+            if expected == Status::Planning {
+                assert_eq!(kit.run(&request.current_run.unwrap()).await.resume, applying);
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn interruptions_are_bounded() {
+    let kit = Kit::staged().await;
+    let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
+    for _ in 0..5 {
+        assert_eq!(end(&kit, &id, Ending::Interrupted { may_exist: vec![] }).await, Status::Planning);
+    }
+    assert_eq!(end(&kit, &id, Ending::Interrupted { may_exist: vec![] }).await, Status::NeedsAttention);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_grew_after_an_interruption_is_approved_again() {
+    let kit = Kit::staged().await;
+    let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
+    end(&kit, &id, planned()).await;
+    assert_eq!(end(&kit, &id, Ending::Stale { why: "somebody changed it".into() }).await, Status::Planning);
+    let mut summary = PlanSummary { delete: 1, ..PlanSummary::default() };
+    summary
+        .changes
+        .push(crate::domain::run::PlannedChange { address: "x".into(), change: crate::domain::run::Change::Delete });
+    assert_eq!(end(&kit, &id, Ending::Planned { summary, plan: Zeroizing::new(vec![2]) }).await, Status::Pending);
+    kit.app.run(&kit.manager(), &Approve { request_id: id.clone(), note: None, version: None }).await.unwrap();
+    assert_eq!(end(&kit, &id, applied()).await, Status::Fulfilled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelling_in_every_state() {
+    let cancel = |id: &RequestId| Cancel { request_id: id.clone(), version: None };
+
+    // Queued: nobody ever starts it.
+    let kit = Kit::staged().await;
+    let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
+    let run = current(&kit, &id).await;
+    assert_eq!(kit.app.run(&kit.owner(), &cancel(&id)).await.unwrap().status, Status::Cancelled);
+    assert!(matches!(kit.try_claim(&run).await.unwrap(), Claim::NotNeeded { .. }));
+    assert_eq!(kit.run(&run).await.status, RunStatus::Cancelled);
+    kit.check().await;
+
+    // Planning: over at once; the supervisor is told, and what it then reports changes nothing.
+    let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
+    let run = current(&kit, &id).await;
+    let (_, supervision) = kit.claim(&run).await;
+    assert_eq!(kit.app.run(&kit.owner(), &cancel(&id)).await.unwrap().status, Status::Cancelled);
+    assert_eq!(supervision.renew().await.unwrap(), Renewal::Held { cancel: true });
+    supervision.finish(planned()).await.unwrap();
+    assert_eq!(kit.run(&run).await.status, RunStatus::Cancelled);
+    kit.check().await;
+
+    // Approved and queued.
+    let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
+    end(&kit, &id, planned()).await;
+    assert_eq!(kit.app.run(&kit.owner(), &cancel(&id)).await.unwrap().status, Status::Cancelled);
+    kit.check().await;
+
+    // Applying: asked to stop; what had been applied by then is what counts.
+    for (ending, status) in
+        [(Ending::Cancelled { may_exist: vec!["x.y".into()] }, Status::Cancelled), (applied(), Status::Fulfilled)]
+    {
+        let id = kit.ask("thing", "one", json!({"monthly_usd": 3})).await.unwrap().request.request_id;
+        end(&kit, &id, planned()).await;
+        let (_, supervision) = kit.claim(&current(&kit, &id).await).await;
+        assert_eq!(kit.app.run(&kit.owner(), &cancel(&id)).await.unwrap().status, Status::Running);
+        assert_eq!(supervision.renew().await.unwrap(), Renewal::Held { cancel: true });
+        supervision.finish(ending).await.unwrap();
+        kit.check().await;
+        let request = kit.request(&id).await;
+        assert_eq!(request.status, status);
+        let resource = kit.resource(&request.resource).await;
+        assert_eq!(resource.attention.is_some_and(|it| it.contains("x.y")), status == Status::Cancelled);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_project_starts_nothing() {
+    let kit = Kit::staged().await;
+    let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
+    end(&kit, &id, planned()).await;
+    let kill: Kill = serde_json::from_value(json!({"project_id": kit.project, "reason": "leak"})).unwrap();
+    kit.app.run(&kit.manager(), &kill).await.unwrap();
+    let run = current(&kit, &id).await;
+    let Claim::NotNeeded { why } = kit.try_claim(&run).await.unwrap() else { panic!("it was claimed") };
+    assert!(why.contains("leak"), "{why}");
+    let request = kit.request(&id).await;
+    assert_eq!((request.status, request.began), (Status::Failed, false));
+    assert!(request.error.unwrap().contains("leak"));
+    kit.check().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrets_are_split_off_by_manifest_and_by_engine() {
+    let kit = Kit::staged().await;
+    let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
+    end(&kit, &id, planned()).await;
+    end(&kit, &id, applied()).await;
+    let resource = kit.resource(&kit.request(&id).await.resource).await;
+    assert_eq!(resource.outputs.keys().collect::<Vec<_>>(), ["id"]);
+    assert_eq!(resource.secret_refs.keys().collect::<Vec<_>>(), ["hidden", "token"], "an empty value is no secret");
+    let everything = format!("{:?}", kit.memory);
+    assert!(!everything.contains("hunter2"));
+    assert!(!resource.dry_run);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_can_start_fails_with_the_reason() {
+    let kit = Kit::staged().await;
+    *kit.stage.fails.lock().unwrap() = Some(crate::Code::EngineMissing);
+    let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
+    for _ in 0..20 {
+        worker::run_due(&kit.app).await.unwrap();
+        kit.pass(Duration::from_secs(400));
+    }
+    let request = kit.request(&id).await;
+    assert_eq!(request.status, Status::Failed);
+    assert!(request.error.unwrap().contains("It cannot be started."));
+    assert!(kit.stage.launched.lock().unwrap().len() <= 8);
+    kit.check().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_nobody_claims_is_launched_again_and_one_that_waits_is_not_given_up() {
+    let kit = Kit::staged().await;
+    let first = kit.ask("thing", "one", json!({})).await.unwrap().request;
+    worker::run_due(&kit.app).await.unwrap();
+    assert_eq!(kit.stage.launched.lock().unwrap().len(), 1);
+    kit.pass(Duration::from_secs(31));
+    worker::run_due(&kit.app).await.unwrap();
+    assert_eq!(kit.stage.launched.lock().unwrap().len(), 2, "again after thirty seconds");
+
+    // A plan that goes on while its request was cancelled keeps the next run of the resource waiting, however long.
+    let (_, supervision) = kit.claim(&first.current_run.unwrap()).await;
+    kit.app.run(&kit.owner(), &Cancel { request_id: first.request_id, version: None }).await.unwrap();
+    let resource = kit
+        .all::<crate::domain::resource::Resource>(&crate::ports::kinds::RESOURCES_BY_PROJECT, kit.project.as_str())
+        .await;
+    let mut other = resource[0].clone();
+    other.request = kit.request(&other.request).await.id;
+    let call = kit.owner();
+    let run = kit
+        .app
+        .transact(&call, |tx| {
+            let other = other.clone();
+            Box::pin(async move {
+                tx.internal();
+                super::super::queue_refresh(tx, &other)
+            })
+        })
+        .await
+        .unwrap();
+    for _ in 0..200 {
+        kit.pass(Duration::from_secs(3));
+        supervision.renew().await.unwrap();
+        worker::run_due(&kit.app).await.unwrap();
+    }
+    assert!(!kit.run(&run).await.status.is_over());
+    assert!(!kit.stage.launched.lock().unwrap().contains(&run));
+    supervision.finish(planned()).await.unwrap();
+    kit.pass(Duration::from_secs(3));
+    worker::run_due(&kit.app).await.unwrap();
+    assert!(kit.stage.launched.lock().unwrap().contains(&run));
+    let (_, supervision) = kit.claim(&run).await;
+    assert_eq!(kit.run(&run).await.op, RunOp::Refresh);
+    supervision.finish(Ending::Refreshed { drift: vec!["a".into()] }).await.unwrap();
+    kit.check().await;
+}

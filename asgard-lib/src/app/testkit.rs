@@ -1,0 +1,394 @@
+//! What tests of the application share: a whole control plane on a store in memory, with a clock that tests move, a runner
+//! that tests play, and a store that dies, conflicts or loses replies on demand.
+
+use super::{
+    Asgard, Call, Catalog, Parts,
+    catalog::Service,
+    projects::RegisterProject,
+    requests::{RequestResource, Requested},
+    runs::{Assignment, Claim, Supervision},
+};
+use crate::{
+    adapters::{Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault, dry_run::DryRun},
+    backends::MemoryStore,
+    config::Config,
+    domain::{
+        lease::Lease,
+        project::Project,
+        request::Request,
+        resource::{Resource, Status as Life},
+        run::{OPEN, Run, Status as RunStatus},
+        service::{Retry, tests::manifest},
+    },
+    error::Result,
+    kernel::{Actor, Email, ProjectId, RequestId, ResourceId, Role, RunId, SessionId, Timestamp, TokenId, Usd, UserId},
+    ports::{
+        kinds::{self, Index},
+        records::{Entity, Records, Stored},
+        runner::{Liveness, Runner, Salvage, Whereabouts},
+        store::{Batch, Found, Key, Op, Outcome, Query, Reason, Record, Refusal, Store, StoreError},
+        world::{ManualClock, SeededEntropy, World},
+    },
+};
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+use zeroize::Zeroizing;
+
+/// A store that fails as told.
+pub(crate) struct Shaky {
+    pub inner: MemoryStore,
+    /// Calls before it dies.
+    pub left: AtomicI64,
+    /// Whether the last call is still carried out, its answer lost.
+    pub last_breath: bool,
+    /// Every how many commits the reply is lost; 0 for never.
+    pub lose_every: AtomicU32,
+    /// Every how many commits somebody else seems to have been faster; 0 for never.
+    pub conflict_every: AtomicU32,
+    commits: AtomicU32,
+    pub calls: AtomicI64,
+}
+
+impl Shaky {
+    pub fn on(inner: &MemoryStore) -> Self {
+        Self {
+            inner: inner.clone(),
+            left: AtomicI64::new(i64::MAX),
+            last_breath: false,
+            lose_every: AtomicU32::new(0),
+            conflict_every: AtomicU32::new(0),
+            commits: AtomicU32::new(0),
+            calls: AtomicI64::new(0),
+        }
+    }
+
+    pub fn dying(inner: &MemoryStore, after: i64, last_breath: bool) -> Self {
+        Self { left: AtomicI64::new(after), last_breath, ..Self::on(inner) }
+    }
+
+    async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        tokio::task::yield_now().await;
+        self.calls.fetch_add(1, SeqCst);
+        let dead = || Err(StoreError::Unavailable("dead".into()));
+        match self.left.fetch_sub(1, SeqCst) {
+            2.. => call.await,
+            1 if self.last_breath => {
+                call.await?;
+                dead()
+            }
+            _ => dead(),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Shaky {
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.call(self.inner.get_many(keys)).await
+    }
+    async fn query(&self, query: &Query) -> Result<Found, StoreError> {
+        self.call(self.inner.query(query)).await
+    }
+    async fn commit(&self, batch: &Batch) -> Result<Outcome, StoreError> {
+        let nth = self.commits.fetch_add(1, SeqCst);
+        let strikes = |every: &AtomicU32| every.load(SeqCst) > 0 && nth.is_multiple_of(every.load(SeqCst));
+        let versioned = |op: &Op| matches!(op, Op::Replace(..) | Op::Remove(..) | Op::Require(_, Some(_)));
+        if strikes(&self.conflict_every)
+            && let Some(step) = batch.ops().iter().position(versioned)
+        {
+            return Ok(Outcome::Refused(Refusal { step, reason: Reason::Changed }));
+        }
+        let outcome = self.call(self.inner.commit(batch)).await?;
+        if strikes(&self.lose_every) { Err(StoreError::Unknown("the reply was lost".into())) } else { Ok(outcome) }
+    }
+    async fn holder(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.call(self.inner.holder(name)).await
+    }
+    async fn counter(&self, name: &str) -> Result<i64, StoreError> {
+        self.call(self.inner.counter(name)).await
+    }
+    async fn increment(&self, counter: &str) -> Result<i64, StoreError> {
+        self.call(self.inner.increment(counter)).await
+    }
+    async fn note(&self, key: &Key, at: Timestamp) -> Result<(), StoreError> {
+        self.call(self.inner.note(key, at)).await
+    }
+    async fn expire(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.call(self.inner.expire(now, limit)).await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.call(self.inner.ping()).await
+    }
+}
+
+/// A runner that only notes what it was asked; the test plays the supervisor.
+#[derive(Default)]
+pub(crate) struct Stage {
+    pub launched: Mutex<Vec<RunId>>,
+    /// What probing answers; unknown unless told.
+    pub liveness: Mutex<Option<Liveness>>,
+    pub salvage: Mutex<Option<Salvage>>,
+    pub cleaned: Mutex<Vec<RunId>>,
+    /// Why launching fails, if it does.
+    pub fails: Mutex<Option<crate::Code>>,
+}
+
+#[async_trait]
+impl Runner for Stage {
+    fn name(&self) -> &'static str {
+        "stage"
+    }
+    async fn launch(&self, run: &RunId) -> Result<()> {
+        self.launched.lock().unwrap().push(run.clone());
+        match *self.fails.lock().unwrap() {
+            Some(code) => Err(crate::Error::new(code, "It cannot be started.")),
+            None => Ok(()),
+        }
+    }
+    async fn probe(&self, _: &Whereabouts, _: Timestamp) -> Liveness {
+        self.liveness.lock().unwrap().unwrap_or(Liveness::Unknown)
+    }
+    async fn salvage(&self, _: &RunId, _: Option<&Whereabouts>) -> Result<Salvage> {
+        Ok(self.salvage.lock().unwrap().take().unwrap_or_default())
+    }
+    async fn clean(&self, run: &RunId) -> Result<()> {
+        self.cleaned.lock().unwrap().push(run.clone());
+        Ok(())
+    }
+}
+
+/// A control plane and what it stands on.
+pub(crate) struct Kit {
+    pub memory: MemoryStore,
+    pub clock: Arc<ManualClock>,
+    pub world: World,
+    pub app: Arc<Asgard>,
+    pub stage: Arc<Stage>,
+    pub shaky: Arc<Shaky>,
+    pub project: ProjectId,
+}
+
+pub(crate) const OWNER: &str = "owner@corp.example";
+pub(crate) const MANAGER: &str = "mgr@corp.example";
+
+fn email(text: &str) -> Email {
+    text.parse().unwrap()
+}
+
+/// A member with a token.
+pub(crate) fn member(person: &str) -> Actor {
+    let digest: [u8; 32] = <sha2::Sha256 as sha2::Digest>::digest(person.as_bytes()).into();
+    Actor::UserToken {
+        user: UserId::from_digest(&digest),
+        email: email(person),
+        role: Role::Member,
+        token: TokenId::from_digest(&digest),
+    }
+}
+
+/// A member with a session.
+pub(crate) fn signed_in(person: &str) -> Actor {
+    let digest: [u8; 32] = <sha2::Sha256 as sha2::Digest>::digest(person.as_bytes()).into();
+    Actor::Human {
+        user: UserId::from_digest(&digest),
+        email: email(person),
+        role: Role::Member,
+        session: SessionId::from_digest(&digest),
+    }
+}
+
+pub(crate) fn catalog() -> Catalog {
+    let service = |id: &str, approval: &str, retry: Retry| {
+        let mut manifest = manifest("local", approval);
+        manifest.id = id.parse().unwrap();
+        manifest.retry = retry;
+        Service::new(manifest, BTreeMap::from([("main.tf".to_owned(), b"# nothing".to_vec())])).unwrap()
+    };
+    let services = [
+        service("thing", "auto", Retry::Safe),
+        service("fragile", "auto", Retry::Unsafe),
+        service("asked", "human", Retry::Safe),
+    ];
+    Catalog::of(services, Vec::new())
+}
+
+/// Another process on the same store.
+pub(crate) async fn boot(store: Arc<Shaky>, world: &World, runner: Arc<dyn Runner>) -> Result<Arc<Asgard>> {
+    let masters = MasterKeys::only(Arc::new(LocalKey::new(Zeroizing::new([7; 32]), world.clone())));
+    let keyring = Keyring::open(Arc::clone(&store) as _, masters, world.clone()).await?;
+    let blobs = Arc::new(store.inner.clone());
+    let vault = Arc::new(SealedVault::new(Arc::clone(&store) as _, blobs, Arc::clone(&keyring), world.clone()));
+    let secrets = Arc::new(SealedSecrets::new(Arc::clone(&vault), world.clone()));
+    Ok(Asgard::new(Parts {
+        store,
+        vault,
+        seals: keyring,
+        secrets,
+        runner,
+        catalog: catalog(),
+        world: world.clone(),
+        config: Config::default(),
+    }))
+}
+
+impl Kit {
+    /// A control plane whose runs the test plays, with one project.
+    pub async fn staged() -> Self {
+        Self::staged_on(Shaky::on(&MemoryStore::new())).await
+    }
+
+    pub async fn staged_on(shaky: Shaky) -> Self {
+        let stage = Arc::new(Stage::default());
+        Self::new(shaky, Arc::clone(&stage) as _, stage).await
+    }
+
+    /// A control plane with the dry run.
+    pub async fn dry() -> Self {
+        Self::dry_on(Shaky::on(&MemoryStore::new())).await
+    }
+
+    pub async fn dry_on(shaky: Shaky) -> Self {
+        let runner = DryRun::new();
+        let kit = Self::new(shaky, Arc::clone(&runner) as _, Arc::default()).await;
+        runner.bind(&kit.app);
+        kit
+    }
+
+    async fn new(shaky: Shaky, runner: Arc<dyn Runner>, stage: Arc<Stage>) -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
+        let world = World::new(Arc::clone(&clock) as _, Arc::new(SeededEntropy::new(1)));
+        let shaky = Arc::new(shaky);
+        let app = boot(Arc::clone(&shaky), &world, runner).await.unwrap();
+        let register: RegisterProject = serde_json::from_value(serde_json::json!({
+            "name": "Pilot", "owner_email": OWNER, "manager_email": MANAGER, "group": "platform"
+        }))
+        .unwrap();
+        let project = app.run(&Call::by(signed_in(OWNER), app.new_trace()), &register).await.unwrap();
+        let project = serde_json::to_value(project).unwrap()["project_id"].as_str().unwrap().parse().unwrap();
+        Self { memory: shaky.inner.clone(), clock, world, app, stage, shaky, project }
+    }
+
+    pub fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    pub fn owner(&self) -> Call {
+        Call::by(member(OWNER), self.app.new_trace())
+    }
+
+    pub fn manager(&self) -> Call {
+        Call::by(signed_in(MANAGER), self.app.new_trace())
+    }
+
+    pub async fn ask(&self, service: &str, name: &str, spec: Value) -> Result<Requested> {
+        let Value::Object(spec) = spec else { panic!("a spec is an object") };
+        self.ask_with(service, name, spec).await
+    }
+
+    async fn ask_with(&self, service: &str, name: &str, spec: Map<String, Value>) -> Result<Requested> {
+        let ask = RequestResource {
+            project_id: Some(self.project.clone()),
+            service: service.parse().unwrap(),
+            name: name.parse().unwrap(),
+            spec,
+            cloud: None,
+            account: None,
+        };
+        self.app.run(&self.owner(), &ask).await
+    }
+
+    /// Reads past every fault.
+    pub async fn read<T: Entity>(&self, id: impl std::fmt::Display) -> Option<Stored<T>> {
+        let store: &dyn Store = &self.memory;
+        store.read::<T>(&id.to_string()).await.unwrap()
+    }
+
+    pub async fn request(&self, id: &RequestId) -> Request {
+        self.read::<Request>(id).await.unwrap().value
+    }
+
+    pub async fn resource(&self, id: &ResourceId) -> Resource {
+        self.read::<Resource>(id).await.unwrap().value
+    }
+
+    pub async fn run(&self, id: &RunId) -> Run {
+        self.read::<Run>(id).await.unwrap().value
+    }
+
+    pub async fn all<T: Entity>(&self, index: &'static Index, partition: &str) -> Vec<T> {
+        let store: &dyn Store = &self.memory;
+        let page = store.list::<T>(&Query::new(index, partition).take(1000)).await.unwrap();
+        assert!(page.next.is_none(), "a test grew too large to look through");
+        page.items.into_iter().map(|stored| stored.value).collect()
+    }
+
+    /// Claims a run as a supervisor in a process.
+    pub async fn claim(&self, run: &RunId) -> (Box<Assignment>, Supervision) {
+        match self.try_claim(run).await.unwrap() {
+            Claim::Claimed(assignment, supervision) => (assignment, supervision),
+            Claim::NotNeeded { why } => panic!("{run} needs nobody: {why}"),
+            Claim::Held { until } => panic!("{run} waits until {until}"),
+        }
+    }
+
+    pub async fn try_claim(&self, run: &RunId) -> Result<Claim> {
+        let place = Whereabouts::Process { host: "here".into(), boot: "b".into(), pid: 1, started: 2 };
+        Supervision::claim(&self.app, run, place).await
+    }
+
+    /// What must hold between any two commits.
+    pub async fn check(&self) {
+        let requests = self.all::<Request>(&kinds::REQUESTS_BY_PROJECT, self.project.as_str()).await;
+        let resources = self.all::<Resource>(&kinds::RESOURCES_BY_PROJECT, self.project.as_str()).await;
+        let committed = resources.iter().map(|r| r.committed.micros()).sum::<i64>();
+        let reserved = requests.iter().map(|r| r.reserved.micros()).sum::<i64>();
+        let counted = self.memory.counter(&Project::committed_counter(&self.project)).await.unwrap();
+        assert_eq!(counted, committed + reserved, "money: counted against held by resources and requests");
+        let alive = resources.iter().filter(|r| r.status != Life::Destroyed);
+        let counted = self.memory.counter(&Project::resources_counter(&self.project)).await.unwrap();
+        assert_eq!(counted, i64::try_from(alive.clone().count()).unwrap(), "resources that are not destroyed");
+        for resource in &resources {
+            let holder = self.memory.holder(&resource.claim()).await.unwrap();
+            let named = holder.as_deref() == Some(resource.id.as_str());
+            assert_eq!(named, resource.status != Life::Destroyed, "the name of {resource:?}");
+            if resource.status == Life::Destroyed {
+                assert_eq!(resource.committed, Usd::ZERO, "{resource:?}");
+            }
+        }
+        for request in &requests {
+            let open = self.memory.holder(&request.claim()).await.unwrap().as_deref() == Some(request.id.as_str());
+            assert_eq!(open, !request.status.is_over(), "the open claim of {request:?}");
+            assert!(!request.status.is_over() || request.reserved == Usd::ZERO, "{request:?}");
+        }
+        self.check_runs(&requests, &resources).await;
+    }
+
+    async fn check_runs(&self, requests: &[Request], resources: &[Resource]) {
+        let mut running = BTreeSet::new();
+        for resource in resources {
+            let runs = self.all::<Run>(&kinds::RUNS_BY_RESOURCE, resource.id.as_str()).await;
+            for run in &runs {
+                assert_eq!(run.open.as_deref() == Some(OPEN), !run.status.is_over(), "{run:?}");
+                if run.status == RunStatus::Running {
+                    assert!(running.insert(resource.id.clone()), "two runs of {} at once", resource.id);
+                }
+            }
+            let lease = self.read::<Lease>(Run::lease_name(&resource.id)).await;
+            let held = lease.is_some_and(|lease| lease.holder.is_some());
+            assert_eq!(held, running.contains(&resource.id), "a lease is held exactly while a run runs");
+        }
+        for request in requests {
+            if let Some(run) = &request.current_run {
+                assert!(!request.status.is_over() && !self.run(run).await.status.is_over(), "{request:?}");
+            }
+        }
+    }
+}
