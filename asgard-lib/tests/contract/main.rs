@@ -3,3 +3,4 @@
 mod memory;
 mod postgres;
 mod sqlite;
+mod views;

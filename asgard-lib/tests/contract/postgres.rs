@@ -1,5 +1,6 @@
 //! PostgreSQL: the suite, and what is its own: dead connections, isolation levels, replicas that migrate at once.
 
+use crate::views;
 use asgard_lib::{
     Code,
     backends::{PostgresOptions, PostgresStore, Upkeep},
@@ -208,4 +209,47 @@ async fn declared_indexes_serve_their_queries() {
         };
         assert!(text.contains(&format!("using {served_by} ")) && !text.contains("Sort"), "{}:\n{text}", index.name);
     }
+}
+
+#[tokio::test]
+async fn views_show_everything_but_what_is_hidden() {
+    let (store, database) = fresh().await;
+    views::fill(&store).await;
+    let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+    for view in views::VIEWS {
+        // As JSON, so that every type can be looked at in one way.
+        let sql = AssertSqlSafe(format!("SELECT to_jsonb(v)::text FROM {view} v"));
+        let text: String = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+        assert!(!text.contains(views::HIDDEN), "{view} shows what it must not: {text}");
+        let row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+        for (name, value) in row {
+            assert!(!value.is_null(), "{view}.{name} shows nothing");
+            if name.ends_with("_usd") {
+                assert_eq!(value.to_string(), "12.345678", "{view}.{name}");
+            }
+            if name.ends_with("_at") || name == "at" {
+                assert!(value.to_string().contains("2026-11-2"), "{view}.{name}: {value}");
+            }
+        }
+    }
+}
+
+/// Both dialects have the same views with the same columns: a report written for one works on the other.
+#[tokio::test]
+async fn views_have_the_same_columns_in_both_dialects() {
+    let (_store, database) = fresh().await;
+    let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+    let (lite, folder) = crate::sqlite::fresh().await;
+    let mut lite_connection = crate::sqlite::raw(lite.path()).await;
+    for view in views::VIEWS {
+        let sql =
+            "SELECT column_name::text FROM information_schema.columns WHERE table_name = $1 ORDER BY ordinal_position";
+        let columns: Vec<String> = sqlx::query_scalar(sql).bind(view).fetch_all(&mut connection).await.unwrap();
+        let sql = "SELECT name FROM pragma_table_info($1) ORDER BY cid";
+        let lite_columns: Vec<String> =
+            sqlx::query_scalar(sql).bind(view).fetch_all(&mut lite_connection).await.unwrap();
+        assert!(!columns.is_empty());
+        assert_eq!(columns, lite_columns, "{view}");
+    }
+    drop(folder);
 }

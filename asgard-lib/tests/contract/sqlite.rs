@@ -1,5 +1,6 @@
 //! SQLite: the suite, and what is its own: the file, other processes, migrations.
 
+use crate::views;
 use asgard_lib::{
     Code,
     backends::{self, SqliteOptions, SqliteStore, Upkeep},
@@ -13,11 +14,11 @@ use asgard_lib::{
     },
 };
 use futures_util::future::join_all;
-use sqlx::{AssertSqlSafe, Connection, Executor, SqliteConnection};
+use sqlx::{AssertSqlSafe, Column, Connection, Executor, Row, SqliteConnection, ValueRef};
 use std::{fs, path::Path, time::Duration};
 use tempfile::TempDir;
 
-async fn raw(path: &Path) -> SqliteConnection {
+pub async fn raw(path: &Path) -> SqliteConnection {
     SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap()
 }
 
@@ -27,7 +28,7 @@ async fn open(path: &Path) -> SqliteStore {
     store
 }
 
-async fn fresh() -> (SqliteStore, TempDir) {
+pub async fn fresh() -> (SqliteStore, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     (open(&folder.path().join("asgard.db")).await, folder)
 }
@@ -198,4 +199,23 @@ async fn a_broken_batch_fails_alone() {
     assert!(matches!(broken, Err(StoreError::Corrupt(_))), "{broken:?}");
     assert!(good.iter().all(|outcome| *outcome == Outcome::Committed));
     assert_eq!(lab.get(&request("x")).await, None);
+}
+
+#[tokio::test]
+async fn views_show_everything_but_what_is_hidden() {
+    let (store, _folder) = fresh().await;
+    views::fill(&store).await;
+    let mut connection = raw(store.path()).await;
+    for view in views::VIEWS {
+        let row = sqlx::query(AssertSqlSafe(format!("SELECT * FROM {view}"))).fetch_one(&mut connection).await.unwrap();
+        for column in row.columns() {
+            let (name, value) = (column.name(), row.try_get_raw(column.ordinal()).unwrap());
+            assert!(!value.is_null(), "{view}.{name} shows nothing");
+            let text: String = row.try_get_unchecked(column.ordinal()).unwrap();
+            assert!(!text.contains(views::HIDDEN), "{view}.{name} shows what it must not");
+            if name.ends_with("_usd") {
+                assert_eq!(text, "12.345678", "{view}.{name}");
+            }
+        }
+    }
 }
