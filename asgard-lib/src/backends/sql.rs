@@ -284,3 +284,57 @@ impl<E: Engine> Blobs for SqlStore<E> {
         ids.iter().map(|id| id.parse().map_err(|e| corrupt(id, e))).collect()
     }
 }
+
+#[cfg(all(test, feature = "sqlite", feature = "postgres"))]
+mod tests {
+    use super::{postgres, sqlite};
+    use crate::ports::kinds::{INDEXES, Kind};
+
+    #[test]
+    fn migrations_have_every_declared_kind_and_index() {
+        for (dialect, migrations) in [("sqlite", sqlite::MIGRATIONS), ("postgres", postgres::MIGRATIONS)] {
+            let sql: String = migrations.iter().map(|migration| migration.sql).collect();
+            for kind in Kind::ALL {
+                assert!(
+                    sql.contains(&format!("CREATE TABLE {} (", kind.name())),
+                    "{dialect} lacks the table of {kind:?}"
+                );
+            }
+            for index in INDEXES.iter().filter(|index| index.partition.is_some() || index.sort.is_some()) {
+                let mut columns: Vec<String> =
+                    [index.partition, index.sort].into_iter().flatten().map(|field| format!("f_{field}")).collect();
+                let there =
+                    columns.iter().map(|column| format!("{column} IS NOT NULL")).collect::<Vec<_>>().join(" AND ");
+                columns.push("id".into());
+                let wanted = format!(
+                    "CREATE INDEX {} ON {} ({}) WHERE {there};",
+                    index.name,
+                    index.kind.name(),
+                    columns.join(", ")
+                );
+                assert!(sql.contains(&wanted), "{dialect} lacks: {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_migration_file_is_embedded_in_order() {
+        for (dialect, migrations) in [("sqlite", sqlite::MIGRATIONS), ("postgres", postgres::MIGRATIONS)] {
+            let folder = format!("{}/../migrations/{dialect}", env!("CARGO_MANIFEST_DIR"));
+            let mut files: Vec<String> = std::fs::read_dir(folder)
+                .unwrap()
+                .map(|file| file.unwrap().file_name().into_string().unwrap())
+                .collect();
+            files.sort();
+            let embedded: Vec<String> = migrations.iter().map(|migration| format!("{}.sql", migration.name)).collect();
+            assert_eq!(files, embedded);
+            for (number, migration) in (1i64..).zip(migrations) {
+                assert!(
+                    migration.number == number && migration.name.starts_with(&format!("{number:04}_")),
+                    "{}",
+                    migration.name
+                );
+            }
+        }
+    }
+}

@@ -1,6 +1,9 @@
 //! The kinds of record and their declared indexes, in one place with the queries they serve. A backend derives its tables
 //! and index entries from this; an index reads top-level text fields of the JSON body, and a record that lacks one of
 //! them is not in that index (sparse). An indexed text holds at most [`Index::MAX_FIELD`] bytes and no U+0000.
+//!
+//! A new kind or index needs a new migration for each SQL dialect: the table, the columns `f_<field>` and the index of that
+//! name. Tests compare the two and ask both databases whether the index serves its query.
 
 use serde_json::{Map, Value};
 

@@ -8,7 +8,10 @@ use asgard_lib::{
         lab::{Lab, count},
         load, property,
     },
-    ports::{kinds::INDEXES, store::Op},
+    ports::{
+        kinds::INDEXES,
+        store::{Op, Store},
+    },
 };
 use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -133,6 +136,26 @@ async fn workers_keep_every_rule_while_connections_die() {
     let committed = load::workers_keep_every_rule(store, 8, Duration::from_secs(3)).await;
     assert!(committed > 100, "{committed}");
     assert!(killer.is_finished(), "too few connections were killed to show anything");
+}
+
+/// The server was restarted while nothing happened: every pooled connection is dead, and nobody notices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_idle_connections_are_replaced_unseen() {
+    let (store, database) = fresh().await;
+    let lab = Lab::new(&store);
+    let mut admin = PgConnection::connect(&database.admin).await.unwrap();
+    for round in 0..3 {
+        join_all((0..10).map(|_| lab.commit([Op::Count(count("n", 1))]))).await;
+        let sql =
+            "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1) killed";
+        let killed: i64 = sqlx::query_scalar(sql).bind(&database.name).fetch_one(&mut admin).await.unwrap();
+        assert!(killed > 1, "{killed}");
+        match round {
+            0 => assert_eq!(lab.shows("n").await, 10),
+            1 => drop(lab.commit([Op::Count(count("n", -10))]).await),
+            _ => assert_eq!(store.increment("n").await.unwrap(), 21),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
