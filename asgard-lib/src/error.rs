@@ -101,6 +101,7 @@ codes! {
     QuotaReached = "quota-reached", Limit, 429, "A limit has been reached";
     Busy = "busy", Unavailable, 503, "Too many writers at once";
     StoreUnavailable = "store-unavailable", Unavailable, 503, "The database cannot be reached";
+    NotReady = "not-ready", Unavailable, 503, "Asgard is starting or stopping";
     Timeout = "timeout", Unavailable, 503, "The request took too long";
     KeyUnavailable = "key-unavailable", Unavailable, 503, "An encryption key cannot be reached";
     RunnerFailed = "runner-failed", Upstream, 502, "The runner could not be started";

@@ -3,16 +3,26 @@
 //! [`router()`] is one value that the server, a Lambda function and tests mount alike; [`serve()`] is the listener around
 //! it for servers. Everything that requests share is one [`HttpState`] behind an `Arc`.
 
+mod api;
 pub mod auth;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
 pub mod frame;
+mod health;
+mod json;
+mod metrics;
 pub mod problem;
 mod router;
+pub mod serve;
 pub mod state;
+#[cfg(any(test, feature = "contract"))]
+pub mod testkit;
+#[cfg(test)]
+mod tests;
 
 pub use auth::Caller;
 pub use frame::{Arrival, Peer};
 pub use problem::Problem;
 pub use router::router;
+pub use serve::{Front, serve};
 pub use state::{HttpState, Readiness};

@@ -8,13 +8,18 @@ use crate::{
     kernel::TraceId,
 };
 use axum::{
-    extract::{FromRequestParts, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
-use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The header that carries a trace id in and out.
 pub const TRACE_HEADER: HeaderName = HeaderName::from_static("x-asgard-trace-id");
@@ -120,6 +125,9 @@ fn w3c(hex: &str) -> Option<TraceId> {
 
 /// Runs a request inside the frame.
 pub(super) async fn frame(State(state): State<Arc<HttpState>>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let arrival = Arrival::of(&state, &request);
     let (trace, tls) = (arrival.trace.clone(), arrival.tls || state.settings().force_https);
     request.extensions_mut().insert(arrival);
@@ -142,6 +150,12 @@ pub(super) async fn frame(State(state): State<Arc<HttpState>>, mut request: Requ
     };
     problem::render(&mut response, &trace);
     finish(response.headers_mut(), &trace, tls);
+    state.meters().request(
+        route.as_ref().map_or("unmatched", MatchedPath::as_str),
+        &method,
+        response.status(),
+        began.elapsed(),
+    );
     response
 }
 

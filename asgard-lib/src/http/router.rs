@@ -1,6 +1,6 @@
 //! Every route, in one value.
 
-use super::{HttpState, Problem, frame};
+use super::{HttpState, Problem, api, frame, health, metrics};
 use crate::error::{Code, Error};
 use axum::{Router, middleware, routing::get};
 use http::{Method, Uri};
@@ -8,7 +8,11 @@ use std::sync::Arc;
 
 /// Everything that Asgard answers. The server, a Lambda function and tests mount the same value.
 pub fn router(state: Arc<HttpState>) -> Router {
-    let routes = Router::new().route("/healthz", get(|| async { "ok" }));
+    let routes = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
+        .merge(api::routes());
     #[cfg(feature = "dashboard")]
     let routes = routes.merge(super::dashboard::routes());
     routes

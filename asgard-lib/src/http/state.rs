@@ -1,13 +1,21 @@
 //! What all requests share.
 
-use super::{Arrival, Caller};
+use super::{Arrival, Caller, metrics::Meters};
 use crate::{
-    app::{Asgard, Call},
+    app::{
+        Asgard, Call, Operation,
+        operations::{Answer, Entry},
+    },
     config::Server,
+    error::Result,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use serde_json::Value;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Instant,
 };
 
 /// Whether this process should be sent requests.
@@ -25,12 +33,13 @@ pub enum Readiness {
 pub struct HttpState {
     app: Arc<Asgard>,
     readiness: AtomicU8,
+    meters: Meters,
 }
 
 impl HttpState {
     /// The state of a process that is ready.
     pub fn new(app: Arc<Asgard>) -> Arc<Self> {
-        Arc::new(Self { app, readiness: AtomicU8::new(code(Readiness::Ready)) })
+        Arc::new(Self { app, readiness: AtomicU8::new(code(Readiness::Ready)), meters: Meters::new() })
     }
 
     /// The control plane.
@@ -55,6 +64,27 @@ impl HttpState {
     /// Says whether this process should be sent requests; `/readyz` answers it.
     pub fn set_readiness(&self, readiness: Readiness) {
         self.readiness.store(code(readiness), Ordering::Relaxed);
+    }
+
+    pub(super) fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// Runs an operation of the table and counts it.
+    pub async fn perform(&self, entry: &'static Entry, call: &Call, input: Value) -> Result<Answer> {
+        self.counted(entry.meta.name, entry.call(&self.app, call, input)).await
+    }
+
+    /// Runs an operation with its typed command and counts it.
+    pub async fn run<O: Operation>(&self, call: &Call, operation: &O) -> Result<O::Output> {
+        self.counted(O::META.name, self.app.run(call, operation)).await
+    }
+
+    async fn counted<T>(&self, name: &'static str, operation: impl Future<Output = Result<T>>) -> Result<T> {
+        let began = Instant::now();
+        let result = operation.await;
+        self.meters.operation(name, result.as_ref().err().map(crate::Error::kind), began.elapsed());
+        result
     }
 
     /// A call by `caller`, or by nobody yet, as operations take it.

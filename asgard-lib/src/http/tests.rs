@@ -1,0 +1,3 @@
+//! The surfaces as clients meet them.
+
+mod rest;
