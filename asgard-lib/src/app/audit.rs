@@ -4,4 +4,4 @@ mod operations;
 mod verify;
 
 pub use operations::{AuditView, ListAudit, VerifyAudit};
-pub use verify::{Break, VerifyReport, verify};
+pub use verify::{Break, VerifyReport, verify, verify_within};

@@ -5,6 +5,8 @@ mod expire;
 mod lease;
 mod reconcile;
 pub(crate) mod seal;
+#[cfg(test)]
+mod tests;
 
 use super::{Asgard, worker::jittered};
 use crate::error::Result;

@@ -24,7 +24,7 @@ use crate::{
     kernel::{Actor, Email, ProjectId, RequestId, ResourceId, Role, RunId, SessionId, Timestamp, TokenId, Usd, UserId},
     ports::{
         kinds::{self, Index},
-        records::{Entity, Records, Stored},
+        records::{Entity, Records, Stored, draft, key, redraft},
         runner::{Liveness, Runner, Salvage, Whereabouts},
         store::{Batch, Found, Key, Op, Outcome, Query, Reason, Record, Refusal, Store, StoreError},
         world::{ManualClock, SeededEntropy, World},
@@ -137,6 +137,8 @@ pub(crate) struct Stage {
     pub liveness: Mutex<Option<Liveness>>,
     pub salvage: Mutex<Option<Salvage>>,
     pub cleaned: Mutex<Vec<RunId>>,
+    /// How long launching takes.
+    pub takes: Mutex<Duration>,
     /// Why launching fails, if it does.
     pub fails: Mutex<Option<crate::Code>>,
 }
@@ -148,6 +150,8 @@ impl Runner for Stage {
     }
     async fn launch(&self, run: &RunId) -> Result<()> {
         self.launched.lock().unwrap().push(run.clone());
+        let takes = *self.takes.lock().unwrap();
+        tokio::time::sleep(takes).await;
         match *self.fails.lock().unwrap() {
             Some(code) => Err(crate::Error::new(code, "It cannot be started.")),
             None => Ok(()),
@@ -390,5 +394,38 @@ impl Kit {
                 assert!(!request.status.is_over() && !self.run(run).await.status.is_over(), "{request:?}");
             }
         }
+    }
+}
+
+/// What somebody with access to the database, but not to the keys, may do.
+impl Kit {
+    async fn overwrite(&self, op: Op) {
+        let mut batch = Batch::new(self.world.id(), self.world.now());
+        batch.push(op).unwrap();
+        assert_eq!(self.memory.commit(&batch).await.unwrap(), Outcome::Committed);
+    }
+
+    /// Changes a record behind everybody's back.
+    pub async fn tamper<T: Entity>(&self, id: &str, change: impl FnOnce(&mut T)) {
+        let read = self.read::<T>(id).await.unwrap();
+        let mut value = read.value.clone();
+        change(&mut value);
+        self.overwrite(Op::Replace(redraft(&read, &value).unwrap(), read.version.clone())).await;
+    }
+
+    pub async fn erase<T: Entity>(&self, id: &str) {
+        let read = self.read::<T>(id).await.unwrap();
+        self.overwrite(Op::Remove(key::<T>(id), read.version)).await;
+    }
+
+    pub async fn plant<T: Entity>(&self, value: &T) {
+        self.overwrite(Op::Insert(draft(value).unwrap())).await;
+    }
+
+    /// Another process on the same store, with its own runner to play.
+    pub async fn second(&self) -> (Arc<Asgard>, Arc<Stage>) {
+        let stage = Arc::new(Stage::default());
+        let app = boot(Arc::new(Shaky::on(&self.memory)), &self.world, Arc::clone(&stage) as _).await.unwrap();
+        (app, stage)
     }
 }

@@ -5,6 +5,8 @@
 //! state first. Progress is logged with the fields `job.id`, `job.work` and `trace.id`.
 
 mod claim;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use super::Asgard;

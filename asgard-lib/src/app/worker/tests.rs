@@ -1,0 +1,117 @@
+use super::*;
+use crate::{
+    app::testkit::Kit,
+    domain::job::{CLAIM, Job},
+    kernel::RunId,
+    ports::kinds,
+};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+async fn jobs(kit: &Kit) -> Vec<Job> {
+    let mut all = Vec::new();
+    for shard in 0..crate::domain::job::SHARDS {
+        all.extend(kit.all::<Job>(&kinds::JOBS_DUE, &shard.to_string()).await);
+    }
+    all
+}
+
+async fn launch_job(kit: &Kit) -> Job {
+    jobs(kit).await.into_iter().find(|job| job.work.name() == "launch_run").unwrap()
+}
+
+/// Lets other tasks work without letting time pass.
+async fn settle(done: impl Fn() -> bool) {
+    for _ in 0..5000 {
+        if done() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it did not happen");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_workers_share_the_work() {
+    let kit = Kit::staged().await;
+    let (other, stage) = kit.second().await;
+    let mut runs = BTreeSet::new();
+    for n in 0..20 {
+        runs.extend(kit.ask("thing", &format!("r{n}"), json!({})).await.unwrap().request.current_run);
+    }
+    let (one, two) = tokio::join!(run_due(&kit.app), run_due(&other));
+    assert_eq!(one.unwrap() + two.unwrap(), 20, "no job was done twice");
+    let mut launched: Vec<RunId> = kit.stage.launched.lock().unwrap().clone();
+    launched.extend(stage.launched.lock().unwrap().iter().cloned());
+    assert_eq!(launched.len(), 20);
+    assert_eq!(launched.into_iter().collect::<BTreeSet<_>>(), runs);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_wakes_the_worker_at_once() {
+    let kit = Kit::staged().await;
+    let stop = CancellationToken::new();
+    let worker = spawn(Arc::clone(&kit.app), stop.clone());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let before = Instant::now();
+    kit.ask("thing", "one", json!({})).await.unwrap();
+    settle(|| !kit.stage.launched.lock().unwrap().is_empty()).await;
+    assert_eq!(before.elapsed(), Duration::ZERO, "it waited for a poll");
+
+    // What another process appends is found by polling.
+    let (other, _) = kit.second().await;
+    let foreign = Kit { app: other, ..kit };
+    foreign.ask("thing", "two", json!({})).await.unwrap();
+    tokio::time::sleep(POLL * 5 / 4).await;
+    assert_eq!(foreign.stage.launched.lock().unwrap().len(), 2);
+    stop.cancel();
+    worker.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_in_hand_stays_claimed_and_is_handed_back_at_the_end() {
+    let kit = Kit::staged().await;
+    *kit.stage.takes.lock().unwrap() = Duration::from_secs(100_000);
+    let stop = CancellationToken::new();
+    let worker = spawn(Arc::clone(&kit.app), stop.clone());
+    kit.ask("thing", "one", json!({})).await.unwrap();
+    settle(|| !kit.stage.launched.lock().unwrap().is_empty()).await;
+    let (other, stage) = kit.second().await;
+    for _ in 0..10 {
+        kit.pass(Duration::from_secs(20));
+        tokio::time::sleep(claim::HEARTBEAT + Duration::from_millis(1)).await;
+        run_due(&other).await.unwrap();
+    }
+    assert!(stage.launched.lock().unwrap().is_empty(), "nobody else took it");
+    assert_eq!(launch_job(&kit).await.claimed_by.as_ref(), Some(kit.app.holder()));
+
+    let before = Instant::now();
+    stop.cancel();
+    worker.await.unwrap();
+    assert!(before.elapsed() <= DRAIN + Duration::from_secs(1));
+    let job = launch_job(&kit).await;
+    assert_eq!((job.claimed_by, job.attempts), (None, 0));
+    assert!(job.due_at.is_some_and(|due| due <= kit.world.now()));
+    run_due(&other).await.unwrap();
+    assert_eq!(stage.launched.lock().unwrap().len(), 1, "the next one does it at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_job_of_a_dead_worker_is_taken_when_its_claim_runs_out() {
+    let kit = Kit::staged().await;
+    kit.ask("thing", "one", json!({})).await.unwrap();
+    let dead = claim::due(&kit.app, 8, 0).await.unwrap();
+    assert_eq!(dead.len(), 1);
+    let (other, stage) = kit.second().await;
+    kit.pass(CLAIM - Duration::from_millis(1));
+    run_due(&other).await.unwrap();
+    assert!(stage.launched.lock().unwrap().is_empty());
+    kit.pass(Duration::from_millis(2));
+    run_due(&other).await.unwrap();
+    assert_eq!(stage.launched.lock().unwrap().len(), 1);
+    // What the dead one still writes about it changes nothing.
+    for job in &dead {
+        claim::settle(&kit.app, job, Turn::Done).await.unwrap();
+    }
+    assert_eq!(launch_job(&kit).await.attempts, 2);
+}
