@@ -7,6 +7,8 @@ pub mod dry_run;
 pub mod keyring;
 pub mod local_key;
 pub mod sealed_secrets;
+#[cfg(feature = "terraform")]
+pub mod terraform;
 pub mod vault;
 
 #[cfg(test)]

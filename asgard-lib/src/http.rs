@@ -10,8 +10,6 @@ pub mod dashboard;
 pub mod frame;
 mod health;
 mod json;
-#[cfg(feature = "mcp")]
-mod mcp;
 mod metrics;
 pub mod problem;
 mod router;

@@ -1,4 +1,3 @@
 //! The surfaces as clients meet them.
 
-mod mcp;
 mod rest;

@@ -1,0 +1,274 @@
+//! A run from its claim to its end: prepare the folder, run the engine, see what came of it. Beside it, as long as it takes,
+//! the lease is kept, states and lines are stored, and reasons to stop are listened for.
+
+use super::{
+    engine::{self, Engine},
+    environment::{self, Environment},
+    keeper, local_process, processes,
+    record::Record,
+    salvage,
+    stop::{Reason, Stop},
+    workdir::{self, Layout, WorkDir},
+};
+use crate::{
+    domain::run::RunOp,
+    error::Result,
+    kernel::{RunId, SecretText, Timestamp},
+    ports::{
+        runner::{Desk, Ending, Renewal},
+        world::World,
+    },
+};
+use serde_json::{Map, Value};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+/// What there is to do. No `Debug`: it holds secrets.
+pub(super) struct Order {
+    /// The run.
+    pub run: RunId,
+    /// What it does.
+    pub op: RunOp,
+    /// The module's files by relative path.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// SHA-256 of the module.
+    pub module_digest: String,
+    /// The outputs that the manifest declares, and whether they are secret.
+    pub outputs: BTreeMap<String, bool>,
+    /// The module's variables.
+    pub variables: Map<String, Value>,
+    /// Values that no log may show.
+    pub secrets: Vec<SecretText>,
+    /// The state that the run begins with.
+    pub state: Option<Zeroizing<Vec<u8>>>,
+    /// For an apply: what the plan run stored.
+    pub plan: Option<Zeroizing<Vec<u8>>>,
+    /// Variables of the environment for the target's provider.
+    pub child_env: Vec<(String, SecretText)>,
+    /// How long the run may take.
+    pub timeout: Duration,
+    /// How long Terraform gets to stop.
+    pub grace: Duration,
+}
+
+/// How runs are executed here.
+#[derive(Clone, Debug)]
+pub struct SuperviseOptions {
+    /// Where the runs' private folders are made.
+    pub work_dir: PathBuf,
+    /// The engine: a path, or a name to look for on the PATH.
+    pub bin: PathBuf,
+    /// A folder of unpacked providers; without one, providers are fetched from where their names say.
+    pub mirror: Option<PathBuf>,
+    /// How much room the work folder's disk must have, in bytes.
+    pub min_free_bytes: u64,
+    /// Cancelled when the supervisor itself has to stop, for example on SIGTERM.
+    pub stop: CancellationToken,
+    /// Whether this process exists for the run alone. Then it is closed to other processes (see
+    /// [`super::harden_process`]); turn it off where a service supervises runs inside itself and takes care of that.
+    pub own_process: bool,
+}
+
+impl SuperviseOptions {
+    /// With the usual rest: providers from their registries, 256 MB of room, never stopped from outside.
+    pub fn new(work_dir: impl Into<PathBuf>, bin: impl Into<PathBuf>) -> Self {
+        Self {
+            work_dir: work_dir.into(),
+            bin: bin.into(),
+            mirror: None,
+            min_free_bytes: 256 << 20,
+            stop: CancellationToken::new(),
+            own_process: true,
+        }
+    }
+}
+
+/// Everything that the steps of a run need.
+pub(super) struct Conductor<'a> {
+    pub order: &'a Order,
+    pub world: &'a World,
+    pub stop: &'a Stop,
+    pub record: &'a Record,
+    pub dir: &'a WorkDir,
+    pub engine: Engine,
+    pub environment: Environment,
+}
+
+impl Conductor<'_> {
+    pub fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+}
+
+/// Carries an order out. `None` means that the lease was lost: nothing more may be committed, and the folder stays where it
+/// is, for whoever has the lease now.
+pub(super) async fn conduct(
+    order: &Order,
+    desk: &dyn Desk,
+    world: &World,
+    options: &SuperviseOptions,
+) -> Option<Ending> {
+    let stop = Stop::new();
+    let record = Record::default();
+    let clock = world.clock();
+    let layout = workdir::parent(&options.work_dir).map(|parent| Layout::new(&parent, &order.run));
+    let kept = layout.as_ref().ok();
+    let lease = keeper::keep(desk, &*clock, &stop);
+    tokio::pin!(lease);
+
+    let mut dir = None;
+    let ending = {
+        let work = perform(order, desk, world, options, &stop, &record, &mut dir);
+        let storing = record.keep_storing(desk, kept);
+        let limits = async {
+            tokio::select! {
+                () = tokio::time::sleep(order.timeout) => stop.ask(Reason::TimedOut),
+                () = options.stop.cancelled() => stop.ask(Reason::Stopped),
+                () = bound_log(kept, &order.run) => {}
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::pin!(work, storing, limits);
+        let mut lease_ended = false;
+        loop {
+            tokio::select! {
+                biased;
+                ending = &mut work => break ending,
+                () = &mut lease, if !lease_ended => lease_ended = true,
+                () = &mut storing => {}
+                () = &mut limits => {}
+            }
+        }
+    };
+    let ending = ending.unwrap_or_else(|error| {
+        tracing::error!(run.id = %order.run, "the run could not be carried out: {}", error.chain());
+        Ending::Failed { error: error.message().to_owned(), may_exist: Vec::new() }
+    });
+    record.say(world.now(), "info", format!("The run ended: {}.", ending.name()));
+
+    // The state goes to the store before anything else; the folder is removed only when it is there.
+    let finishing = record.finish(desk, &stop, kept);
+    tokio::pin!(finishing);
+    let mut lease_ended = stop.reason() == Some(Reason::Lost);
+    let stored = loop {
+        tokio::select! {
+            biased;
+            stored = &mut finishing => break stored,
+            () = &mut lease, if !lease_ended => lease_ended = true,
+        }
+    };
+    let stored = match stored {
+        // A refusal may mean that somebody else has the run by now; only the lease can tell.
+        Err(refusal) if matches!(desk.renew().await, Ok(Renewal::Lost)) => {
+            tracing::error!(run.id = %order.run, "the run's lease was lost: {}", refusal.chain());
+            stop.lose(false);
+            Ok(())
+        }
+        other => other,
+    };
+    if stop.reason() == Some(Reason::Lost) {
+        return None;
+    }
+    let Err(refusal) = stored else {
+        if let Some(dir) = dir {
+            dir.remove();
+        }
+        return Some(ending);
+    };
+    let may_exist = match ending {
+        Ending::Failed { may_exist, .. }
+        | Ending::Cancelled { may_exist }
+        | Ending::TimedOut { may_exist }
+        | Ending::Interrupted { may_exist } => may_exist,
+        Ending::Planned { .. }
+        | Ending::Applied { .. }
+        | Ending::Destroyed
+        | Ending::Refreshed { .. }
+        | Ending::Stale { .. } => Vec::new(),
+    };
+    Some(Ending::Failed { error: format!("Terraform's state could not be stored: {}", refusal.message()), may_exist })
+}
+
+/// Looks at this supervisor's own log now and then. Never returns.
+async fn bound_log(layout: Option<&Layout>, run: &RunId) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        if let Some(parent) = layout.and_then(|layout| layout.root().parent()) {
+            local_process::bound_log(parent, run);
+        }
+    }
+}
+
+async fn perform(
+    order: &Order,
+    desk: &dyn Desk,
+    world: &World,
+    options: &SuperviseOptions,
+    stop: &Stop,
+    record: &Record,
+    kept: &mut Option<WorkDir>,
+) -> Result<Ending> {
+    let parent = workdir::parent(&options.work_dir)?;
+    let layout = Layout::new(&parent, &order.run);
+    if layout.root().exists() {
+        return salvage_own(order, record, &layout).await;
+    }
+    let engine = engine::find(&options.bin, &order.child_env).await?;
+    desk.engine(&engine.name(), &order.module_digest).await?;
+
+    let dir = kept.insert(WorkDir::create(
+        &parent,
+        &order.run,
+        &workdir::facts(order.grace.as_secs()),
+        options.min_free_bytes,
+    )?);
+    dir.put_module(&order.files)?;
+    dir.put_variables(&order.variables)?;
+    dir.put_cli_config(options.mirror.as_deref())?;
+    if let Some(state) = &order.state {
+        dir.put_state(state)?;
+    }
+    let environment = Environment::of_run(&order.child_env, dir.layout());
+    let conductor = Conductor { order, world, stop, record, dir, engine, environment };
+    let ending = match order.op {
+        RunOp::Plan | RunOp::PlanDestroy => conductor.plan().await,
+        RunOp::Apply | RunOp::Destroy => conductor.apply().await,
+        RunOp::Refresh => conductor.refresh().await,
+    };
+    // Whatever the steps came to, nothing of the run may outlive it.
+    processes::kill_all(dir.layout()).await;
+    ending
+}
+
+/// An earlier supervisor of this very run died here. What it left is stored; going on is for recovery to decide.
+async fn salvage_own(order: &Order, record: &Record, layout: &Layout) -> Result<Ending> {
+    let found = salvage::salvage(layout).await?;
+    if let Some(state) = found.state {
+        let mut watch = super::watch::Watch::new(layout, order.state.as_deref().map(Vec::as_slice));
+        if watch.last().is_some() {
+            record.state(state);
+        }
+    }
+    record.lines(found.logged, None);
+    Ok(Ending::Interrupted { may_exist: found.may_exist })
+}
+
+/// The values that are secret from the start.
+pub(super) fn known_secrets(order: &Order) -> impl Iterator<Item = &str> {
+    order.secrets.iter().map(SecretText::reveal).chain(environment::secrets(&order.child_env))
+}
+
+/// A run that was stopped before or between its commands.
+pub(super) fn stopped(reason: Reason, may_exist: Vec<String>) -> Ending {
+    match reason {
+        Reason::Cancelled => Ending::Cancelled { may_exist },
+        Reason::TimedOut => Ending::TimedOut { may_exist },
+        Reason::Stopped | Reason::Fading | Reason::Lost => Ending::Interrupted { may_exist },
+    }
+}
+
+/// Where an error came from matters to people only when it is theirs to mend.
+pub(super) fn failed(error: impl Into<String>) -> Ending {
+    Ending::Failed { error: error.into(), may_exist: Vec::new() }
+}

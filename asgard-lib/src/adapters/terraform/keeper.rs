@@ -1,0 +1,65 @@
+//! Keeping the run's lease while it works, and saying in time when it cannot be kept.
+
+use super::stop::{Reason, Stop};
+use crate::ports::{
+    runner::{Desk, Renewal},
+    world::Clock,
+};
+use std::time::Duration;
+
+/// How often the lease is renewed; more often when it is short.
+const EVERY: Duration = Duration::from_secs(20);
+/// How soon after a failure.
+const AGAIN: Duration = Duration::from_secs(2);
+/// How long before the child must be gone it is interrupted, when the lease cannot be renewed; less when the lease is short.
+const WIND_DOWN: Duration = Duration::from_secs(20);
+/// How often the time that is left is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Renews until the lease is lost. Never returns otherwise; drop it when the run is over.
+pub(super) async fn keep(desk: &dyn Desk, clock: &dyn Clock, stop: &Stop) {
+    let lasts = desk.stop_by().since(clock.now());
+    let (every, wind_down) = (EVERY.min(lasts / 3), WIND_DOWN.min(lasts * 2 / 5));
+    tokio::select! {
+        () = renew(desk, stop, every) => {}
+        () = watch(desk, clock, stop, wind_down) => {}
+    }
+}
+
+async fn renew(desk: &dyn Desk, stop: &Stop, every: Duration) {
+    let mut pause = every;
+    loop {
+        tokio::time::sleep(pause).await;
+        match desk.renew().await {
+            Ok(Renewal::Held { cancel }) => {
+                if cancel {
+                    stop.ask(Reason::Cancelled);
+                }
+                pause = every;
+            }
+            Ok(Renewal::Lost) => {
+                tracing::error!("the run's lease was lost");
+                return stop.lose(false);
+            }
+            Err(error) => {
+                tracing::warn!("the run's lease could not be renewed: {}", error.chain());
+                pause = AGAIN.min(every);
+            }
+        }
+    }
+}
+
+/// The lease's own clock, apart from the renewals: one of them may hang.
+async fn watch(desk: &dyn Desk, clock: &dyn Clock, stop: &Stop, wind_down: Duration) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let left = desk.stop_by().since(clock.now());
+        if left.is_zero() {
+            tracing::error!("the run's lease ran out");
+            return stop.lose(true);
+        }
+        if left <= wind_down {
+            stop.ask(Reason::Fading);
+        }
+    }
+}

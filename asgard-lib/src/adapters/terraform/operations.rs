@@ -1,0 +1,240 @@
+//! What the commands of each kind of run are, and what their ends mean.
+
+use super::{
+    conduct::{Conductor, failed, known_secrets, stopped},
+    plan::{self, Basis, Pack},
+    query,
+    redact::Redactor,
+    sensitive, state,
+    step::Stepped,
+    tracker::shortened,
+    watch::Watch,
+    workdir::LOCK,
+};
+use crate::{
+    domain::run::RunOp,
+    error::{Error, Result},
+    ports::runner::{Ending, OutputValue},
+};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// How long `show` may take: it starts the providers, and reads no more than files.
+const SHOW: Duration = Duration::from_secs(60);
+
+impl Conductor<'_> {
+    /// Works out what an apply or a destroy would do.
+    pub async fn plan(&self) -> Result<Ending> {
+        let redactor = Redactor::new(known_secrets(self.order));
+        if let Some(ending) = self.init(&redactor).await? {
+            return Ok(ending);
+        }
+        let plan_file = self.dir.layout().plan();
+        let out = format!("-out={}", plan_file.display());
+        let mut args = vec!["plan", "-json", "-input=false", "-lock=false", "-detailed-exitcode", &out];
+        if self.order.op == RunOp::PlanDestroy {
+            args.push("-destroy");
+        }
+        let mut done = self.step("plan", &args, true, None, &redactor).await?;
+        if !done.worked(&[0, 2]) {
+            return Ok(self.without_success(&mut done, &redactor, false));
+        }
+        let shown = match self.show(Some(&plan_file.to_string_lossy())).await {
+            Ok(shown) => shown,
+            Err(error) => return self.stop.reason().map(|reason| stopped(reason, Vec::new())).ok_or(error),
+        };
+        let secrets = sensitive::of_shown(&shown);
+        let redactor = Redactor::new(known_secrets(self.order).chain(secrets.iter().map(String::as_str)));
+        self.tell(&mut done, &redactor, true);
+
+        let salt: [u8; 32] = self.world.random();
+        let basis = self.basis(&salt)?;
+        let read =
+            |path: &std::path::Path| std::fs::read(path).map_err(|error| Error::bug(format!("the plan file: {error}")));
+        let lock_file = self.dir.layout().module().join(LOCK);
+        let lock = lock_file.exists().then(|| read(&lock_file)).transpose()?;
+        let bytes = zeroize::Zeroizing::new(read(&plan_file)?);
+        let pack = Pack::new(&salt, basis, secrets, &bytes, lock.as_deref());
+        let summary = plan::summary(&shown, &redactor, pack.digest()?)?;
+        Ok(Ending::Planned { summary, plan: pack.bytes()? })
+    }
+
+    /// Applies exactly the stored plan, or nothing.
+    pub async fn apply(&self) -> Result<Ending> {
+        let Some(stored) = &self.order.plan else {
+            return Err(Error::bug(format!("{} has no plan to apply", self.order.run)));
+        };
+        let pack = Pack::read(stored)?;
+        if let Some(why) = pack.basis.differs(&self.basis(&pack.salt()?)?) {
+            return Ok(Ending::Stale { why });
+        }
+        self.dir.put_plan(&pack.plan()?, pack.lock()?.as_deref().map(Vec::as_slice))?;
+        let known = || known_secrets(self.order).chain(pack.secrets.iter().map(String::as_str));
+        let redactor = Redactor::new(known());
+        if let Some(ending) = self.init(&redactor).await? {
+            return Ok(ending);
+        }
+        let plan_file = self.dir.layout().plan();
+        let plan_file = plan_file.to_string_lossy();
+        let mut watch = Watch::new(self.dir.layout(), self.order.state.as_deref().map(Vec::as_slice));
+        let args = ["apply", "-json", "-input=false", "-lock=false", &plan_file];
+        let mut done = self.step("apply", &args, true, Some(&mut watch), &redactor).await?;
+        // Values that were made just now are secret too; the state says which.
+        let shown = self.show(None).await;
+        let fresh = match &shown {
+            Ok(shown) => sensitive::of_shown(shown),
+            Err(error) => {
+                tracing::warn!(run.id = %self.order.run, "what is secret is not known, so every value counts: {}", error.chain());
+                self.every_value()
+            }
+        };
+        let redactor = Redactor::new(known().chain(fresh.iter().map(String::as_str)));
+        if !done.worked(&[0]) {
+            return Ok(self.without_success(&mut done, &redactor, shown.is_ok()));
+        }
+        self.tell(&mut done, &redactor, shown.is_ok());
+        if self.order.op == RunOp::Destroy {
+            return Ok(Ending::Destroyed);
+        }
+        match shown {
+            Ok(shown) => Ok(self.outputs(&shown)),
+            Err(error) => {
+                tracing::error!(run.id = %self.order.run, "outputs: {}", error.chain());
+                Ok(failed(
+                    "The plan was applied, but its outputs could not be read. The state is stored; retry the resource.",
+                ))
+            }
+        }
+    }
+
+    /// Compares what exists with the state.
+    pub async fn refresh(&self) -> Result<Ending> {
+        let redactor = Redactor::new(known_secrets(self.order));
+        if let Some(ending) = self.init(&redactor).await? {
+            return Ok(ending);
+        }
+        let args = ["plan", "-refresh-only", "-json", "-input=false", "-lock=false", "-detailed-exitcode"];
+        let mut done = self.step("plan", &args, true, None, &redactor).await?;
+        if !done.worked(&[0, 2]) {
+            return Ok(self.without_success(&mut done, &redactor, false));
+        }
+        let secrets = match self.show(None).await {
+            Ok(shown) => sensitive::of_shown(&shown),
+            Err(_) => self.every_value(),
+        };
+        let redactor = Redactor::new(known_secrets(self.order).chain(secrets.iter().map(String::as_str)));
+        self.tell(&mut done, &redactor, false);
+        Ok(Ending::Refreshed { drift: done.tracker.drifted().iter().map(|address| redactor.text(address)).collect() })
+    }
+
+    /// Fetches what the module needs. Says how the run ended if it did not work.
+    async fn init(&self, redactor: &Redactor) -> Result<Option<Ending>> {
+        if let Some(reason) = self.stop.reason() {
+            return Ok(Some(stopped(reason, Vec::new())));
+        }
+        let mut args = vec!["init", "-no-color", "-input=false"];
+        // A lock file that is there says which providers were reviewed.
+        if self.dir.layout().module().join(LOCK).exists() {
+            args.push("-lockfile=readonly");
+        }
+        let done = self.step("init", &args, false, None, redactor).await?;
+        if done.worked(&[0]) {
+            self.record.say(self.now(), "info", format!("{} is ready.", self.engine.name()));
+            return Ok(self.stop.reason().map(|reason| stopped(reason, Vec::new())));
+        }
+        if let Some(reason) = self.stop.reason() {
+            return Ok(Some(stopped(reason, Vec::new())));
+        }
+        if done.was_ended_from_outside() {
+            return Ok(Some(Ending::Interrupted { may_exist: Vec::new() }));
+        }
+        Ok(Some(failed(format!(
+            "terraform init did not work: {}",
+            complaint(&redactor.text(&done.stderr), "it gave no reason")
+        ))))
+    }
+
+    /// What a command that did not work means for the run.
+    fn without_success(&self, done: &mut Stepped, redactor: &Redactor, printed: bool) -> Ending {
+        let complained = complaint(&redactor.text(&done.stderr), "Terraform failed and gave no reason.");
+        self.tell(done, redactor, printed);
+        let may_exist: Vec<String> =
+            done.tracker.may_exist(&self.stored_addresses()).iter().map(|address| redactor.text(address)).collect();
+        if let Some(reason) = self.stop.reason() {
+            return stopped(reason, may_exist);
+        }
+        if let Some(broken) = &done.broken {
+            return Ending::Failed { error: broken.message().to_owned(), may_exist };
+        }
+        if done.was_ended_from_outside() {
+            return Ending::Interrupted { may_exist };
+        }
+        if done.tracker.is_stale() {
+            return Ending::Stale {
+                why: "Terraform says that the state changed since the plan was made. A new plan is needed.".into(),
+            };
+        }
+        Ending::Failed { error: done.tracker.failure(redactor).unwrap_or(complained), may_exist }
+    }
+
+    /// Tells what waited, now that the secrets are known.
+    fn tell(&self, done: &mut Stepped, redactor: &Redactor, printed: bool) {
+        for text in std::mem::take(&mut done.stderr).lines() {
+            done.held.keep(self.now(), super::messages::Message::Words { text: text.to_owned() });
+        }
+        self.record.lines(done.held.release(redactor, printed, self.now()), None);
+    }
+
+    /// What `show -json` says about a plan file, or about the state.
+    async fn show(&self, plan: Option<&str>) -> Result<Value> {
+        let mut args = vec!["show", "-json"];
+        args.extend(plan);
+        let module = self.dir.layout().module();
+        let answer = tokio::select! {
+            biased;
+            () = self.stop.lost() => return Err(Error::bug("the lease is lost")),
+            answer = query::run(&self.engine.bin, &args, &self.environment, &module, SHOW) => answer?,
+        };
+        serde_json::from_slice(&answer).map_err(|error| Error::bug(format!("`terraform show`: {error}")))
+    }
+
+    fn every_value(&self) -> BTreeSet<String> {
+        super::watch::newest(self.dir.layout()).map(|(_, bytes)| state::every_text(&bytes)).unwrap_or_default()
+    }
+
+    fn basis(&self, salt: &[u8; 32]) -> Result<Basis> {
+        let state = self.order.state.as_deref().map(Vec::as_slice);
+        Basis::of(&self.order.module_digest, &self.engine.name(), state, &self.order.variables, salt)
+    }
+
+    /// The outputs of an apply. What the manifest declares must be there, and what it declares secret is secret.
+    fn outputs(&self, shown: &Value) -> Ending {
+        let mut outputs = BTreeMap::new();
+        for (name, output) in shown.pointer("/values/outputs").and_then(Value::as_object).into_iter().flatten() {
+            let value = output.get("value").cloned().unwrap_or(Value::Null);
+            let marked = output.get("sensitive").and_then(Value::as_bool).unwrap_or(true);
+            let sensitive = marked || self.order.outputs.get(name).copied().unwrap_or(false);
+            outputs.insert(name.clone(), OutputValue { value, sensitive });
+        }
+        let given = |name: &str| outputs.get(name).is_some_and(|output| !output.value.is_null());
+        let missing: Vec<&str> = self.order.outputs.keys().map(String::as_str).filter(|name| !given(name)).collect();
+        if missing.is_empty() {
+            return Ending::Applied { outputs };
+        }
+        failed(format!(
+            "The plan was applied, but the module gave no output `{}`, which its manifest declares. The state is stored; correct the module and retry the resource.",
+            missing.join("`, `")
+        ))
+    }
+}
+
+/// The errors among what the engine complained about, without its drawing.
+fn complaint(stderr: &str, otherwise: &str) -> String {
+    let plain = stderr.replace(['│', '╷', '╵', '\u{1b}'], " ");
+    let from = plain.find("Error:").unwrap_or(0);
+    let words = plain.get(from..).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    if words.is_empty() { otherwise.to_owned() } else { shortened(&words, 1000) }
+}

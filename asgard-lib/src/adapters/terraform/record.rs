@@ -1,0 +1,226 @@
+//! What goes to the store while a run works: each new state first, then the lines of its log. Both wait here when the store
+//! does not answer; a newer state takes the place of an older one.
+
+use super::{stop::Stop, workdir::Layout};
+use crate::{domain::run::LogLine, error::Error, kernel::Timestamp, ports::runner::Desk};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use zeroize::Zeroizing;
+
+/// How long changes are gathered before they are stored.
+const GATHER: Duration = Duration::from_millis(250);
+/// How soon after a failure.
+const AGAIN: Duration = Duration::from_secs(1);
+/// The most bytes of lines that are sent at once.
+const BATCH: usize = 64 << 10;
+/// The most bytes of lines that wait; past it the oldest go.
+const MOST: usize = 2 << 20;
+
+struct Entry {
+    line: LogLine,
+    /// When this line is stored, so is everything before this byte of the step's output.
+    mark: Option<(String, u64)>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    state: Option<Zeroizing<Vec<u8>>>,
+    lines: VecDeque<Entry>,
+    bytes: usize,
+    left_out: bool,
+    refused: Option<Error>,
+}
+
+/// What waits to be stored.
+#[derive(Default)]
+pub(super) struct Record(Mutex<Waiting>);
+
+impl Record {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A newer state.
+    pub fn state(&self, bytes: Zeroizing<Vec<u8>>) {
+        self.waiting().state = Some(bytes);
+    }
+
+    /// Lines of the log, already redacted. `mark` is a step and how many bytes of its output these lines are the end of.
+    pub fn lines(&self, lines: Vec<LogLine>, mark: Option<(String, u64)>) {
+        let mut waiting = self.waiting();
+        let last = lines.len().saturating_sub(1);
+        for (number, line) in lines.into_iter().enumerate() {
+            waiting.bytes += size(&line);
+            waiting.lines.push_back(Entry { line, mark: mark.clone().filter(|_| number == last) });
+        }
+        while waiting.bytes > MOST {
+            let Some(oldest) = waiting.lines.pop_front() else { break };
+            waiting.bytes -= size(&oldest.line);
+            waiting.left_out = true;
+        }
+    }
+
+    /// A line of the supervisor's own.
+    pub fn say(&self, at: Timestamp, level: &str, message: impl Into<String>) {
+        let line = LogLine { at, level: level.into(), kind: "asgard".into(), address: None, message: message.into() };
+        self.lines(vec![line], None);
+    }
+
+    /// Stores what comes until it is dropped.
+    pub async fn keep_storing(&self, desk: &dyn Desk, layout: Option<&Layout>) {
+        loop {
+            let stored = self.store(desk, layout).await;
+            tokio::time::sleep(if stored { GATHER } else { AGAIN }).await;
+        }
+    }
+
+    /// Stores what is left, the state first, until it is done or the lease is lost. The error is a refusal of the state
+    /// that trying again would not change.
+    pub async fn finish(&self, desk: &dyn Desk, stop: &Stop, layout: Option<&Layout>) -> Result<(), Error> {
+        let all = async {
+            while !self.store(desk, layout).await {
+                tokio::time::sleep(AGAIN).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.lost() => {}
+            () = all => {}
+        }
+        match self.waiting().refused.take() {
+            Some(refusal) => Err(refusal),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a state waits.
+    #[cfg(test)]
+    fn has_state(&self) -> bool {
+        self.waiting().state.is_some()
+    }
+
+    /// Stores everything that waits; `false` when something has to be tried again.
+    async fn store(&self, desk: &dyn Desk, layout: Option<&Layout>) -> bool {
+        let state = self.waiting().state.take();
+        if let Some(state) = state
+            && let Err(error) = desk.store_state(&state).await
+        {
+            tracing::error!("a run's state could not be stored: {}", error.chain());
+            let again = error.kind().retryable();
+            let mut waiting = self.waiting();
+            // A newer one may have come meanwhile.
+            waiting.state.get_or_insert(state);
+            if again {
+                return false;
+            }
+            waiting.refused = Some(error);
+            waiting.state = None;
+        }
+        while let Some(batch) = self.batch() {
+            let lines = batch.iter().map(|entry| entry.line.clone()).collect();
+            if let Err(error) = desk.log(lines).await {
+                tracing::warn!("a run's log could not be stored: {}", error.chain());
+                if error.kind().retryable() {
+                    self.put_back(batch);
+                    return false;
+                }
+                continue;
+            }
+            if let (Some(layout), Some((step, bytes))) =
+                (layout, batch.iter().rev().find_map(|entry| entry.mark.as_ref()))
+                && let Err(error) = layout.note_logged(step, *bytes)
+            {
+                tracing::warn!("{}", error.chain());
+            }
+        }
+        true
+    }
+
+    fn batch(&self) -> Option<Vec<Entry>> {
+        let mut waiting = self.waiting();
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        if std::mem::take(&mut waiting.left_out)
+            && let Some(next) = waiting.lines.front()
+        {
+            let message = "Some lines before this one were left out: the store did not answer.".to_owned();
+            batch.push(Entry {
+                line: LogLine { at: next.line.at, level: "warn".into(), kind: "asgard".into(), address: None, message },
+                mark: None,
+            });
+        }
+        while let Some(entry) = waiting.lines.pop_front_if(|entry| bytes == 0 || bytes + size(&entry.line) <= BATCH) {
+            bytes += size(&entry.line);
+            batch.push(entry);
+        }
+        waiting.bytes = waiting.bytes.saturating_sub(bytes);
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    fn put_back(&self, batch: Vec<Entry>) {
+        let mut waiting = self.waiting();
+        for entry in batch.into_iter().rev() {
+            waiting.bytes += size(&entry.line);
+            waiting.lines.push_front(entry);
+        }
+    }
+}
+
+fn size(line: &LogLine) -> usize {
+    line.message.len() + line.address.as_ref().map_or(0, String::len) + line.kind.len() + 40
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testkit::FakeDesk, *};
+    use crate::error::Code;
+
+    fn line(text: String) -> LogLine {
+        LogLine {
+            at: Timestamp::from_millis(0),
+            level: "info".into(),
+            kind: "log".into(),
+            address: None,
+            message: text,
+        }
+    }
+    fn state(serial: u64) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(serde_json::json!({"version": 4, "serial": serial, "lineage": "l"}).to_string().into_bytes())
+    }
+
+    #[tokio::test]
+    async fn an_outage_loses_no_state_and_bounds_the_log() {
+        let (desk, record, stop) = (FakeDesk::default(), Record::default(), Stop::new());
+        desk.refuse(Some(Code::StoreUnavailable));
+        record.state(state(1));
+        for n in 0..60 {
+            record.lines(vec![line(format!("{n} {}", "x".repeat(60_000)))], None);
+        }
+        let outage = tokio::time::timeout(Duration::from_millis(1500), record.keep_storing(&desk, None)).await;
+        assert!(outage.is_err() && record.has_state());
+        assert!(record.waiting().bytes <= MOST);
+        record.state(state(2));
+        desk.refuse(None);
+        record.finish(&desk, &stop, None).await.unwrap();
+        assert_eq!(desk.serials(), [2], "the newest is enough");
+        let lines = desk.lines();
+        assert!(lines[0].message.contains("left out"), "{:?}", lines[0].message);
+        assert!(lines.last().unwrap().message.starts_with("59 "));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_and_a_lost_lease_ends_the_wait() {
+        let (desk, record, stop) = (FakeDesk::default(), Record::default(), Stop::new());
+        desk.refuse(Some(Code::WrongState));
+        record.state(state(1));
+        assert_eq!(record.finish(&desk, &stop, None).await.unwrap_err().code(), Code::WrongState);
+        desk.refuse(Some(Code::StoreUnavailable));
+        record.state(state(2));
+        stop.lose(false);
+        record.finish(&desk, &stop, None).await.unwrap();
+        assert!(record.has_state() && desk.serials().is_empty());
+    }
+}

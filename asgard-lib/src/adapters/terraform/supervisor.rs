@@ -1,0 +1,90 @@
+//! The supervisor: claims a run, carries it out, and ends it in the store.
+
+use super::{
+    conduct::{Order, SuperviseOptions, conduct},
+    place,
+};
+use crate::{
+    app::{
+        Asgard,
+        runs::{Assignment, Claim, Supervision},
+    },
+    error::Result,
+    kernel::{RunId, Timestamp},
+};
+use std::{sync::Arc, time::Duration};
+
+/// What became of a supervisor. None of these is a failure of its own: how the run went is in the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SupervisorExit {
+    /// The run is over.
+    Finished {
+        /// How it ended: `applied`, `failed`.
+        ending: &'static str,
+    },
+    /// There was nothing to do.
+    NotNeeded {
+        /// Why.
+        why: String,
+    },
+    /// Another run has the resource.
+    Held {
+        /// When its lease runs out unless it is renewed.
+        until: Timestamp,
+    },
+    /// Somebody else has the run by now; nothing was committed any more.
+    LeaseLost,
+}
+
+/// Claims `run` and carries it out. Calling it twice for one run is harmless: the second claim loses.
+pub async fn supervise(app: Arc<Asgard>, run: &RunId, options: &SuperviseOptions) -> Result<SupervisorExit> {
+    let place = place::here();
+    if options.own_process {
+        harden_process();
+    }
+    let (assignment, supervision) = match Supervision::claim(&app, run, place).await? {
+        Claim::Claimed(assignment, supervision) => (assignment, supervision),
+        Claim::NotNeeded { why } => return Ok(SupervisorExit::NotNeeded { why }),
+        Claim::Held { until } => return Ok(SupervisorExit::Held { until }),
+    };
+    tracing::info!(run.id = %run, op = assignment.run.op.name(), resource.id = %assignment.resource.id, "supervising a run");
+    let order = order(*assignment);
+    let Some(ending) = Box::pin(conduct(&order, &supervision, app.world(), options)).await else {
+        return Ok(SupervisorExit::LeaseLost);
+    };
+    let name = ending.name();
+    supervision.finish(ending).await?;
+    tracing::info!(run.id = %run, ending = name, "the run is over");
+    Ok(SupervisorExit::Finished { ending: name })
+}
+
+fn order(assignment: Assignment) -> Order {
+    let manifest = &assignment.service.manifest;
+    Order {
+        run: assignment.run.id,
+        op: assignment.run.op,
+        files: assignment.service.files.clone(),
+        module_digest: assignment.service.digest.clone(),
+        outputs: manifest.outputs.iter().map(|(name, output)| (name.clone(), output.secret)).collect(),
+        variables: assignment.variables,
+        secrets: assignment.secrets,
+        state: assignment.state,
+        plan: assignment.plan,
+        child_env: assignment.child_env,
+        timeout: Duration::from_secs(manifest.timeout_secs),
+        grace: Duration::from_secs(manifest.grace_secs),
+    }
+}
+
+/// Closes this process to others of the same user: Terraform runs whatever a module and its providers tell it to, and
+/// without this it could read the environment and the memory of the process that started it, master key included. Also
+/// makes files private by default. The process that serves needs it as much as a supervisor.
+///
+/// It cannot be undone by a child, and it turns off core dumps and debuggers.
+pub fn harden_process() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::error!("this process cannot be closed to others of the same user: {error}");
+    }
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+}
