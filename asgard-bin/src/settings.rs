@@ -1,0 +1,20 @@
+//! Loading the configuration for a command.
+
+use crate::failure::Result;
+use asgard_lib::config::{self, Environment, LoadOptions, Loaded};
+use std::path::PathBuf;
+
+/// Variables of the command line client. The server knows them so that it does not warn of them.
+pub const CLIENT_URL: &str = "ASGARD_URL";
+/// The credential of the command line client.
+pub const CLIENT_TOKEN: &str = "ASGARD_TOKEN";
+
+/// Loads the file and the environment; refuses with everything that is wrong.
+pub fn load(file: Option<PathBuf>, bind: Option<String>) -> Result<Loaded> {
+    let env = Environment::from_process();
+    let options = LoadOptions { file, env, bind, also_known: vec![CLIENT_URL, CLIENT_TOKEN] };
+    let loaded = config::load(&options)?;
+    // A filter that cannot be read would otherwise be found out only when the log is needed.
+    crate::logging::filter(&loaded, crate::logging::Talk::Usual)?;
+    Ok(loaded)
+}
