@@ -10,6 +10,8 @@ pub mod dashboard;
 pub mod frame;
 mod health;
 mod json;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod metrics;
 pub mod problem;
 mod router;

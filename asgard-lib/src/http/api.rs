@@ -23,6 +23,8 @@ use axum::{
     response::Response,
     routing::{MethodRouter, delete, get, patch, post},
 };
+#[cfg(feature = "mcp")]
+pub(super) use body::{collect, is_json};
 pub(super) use fields::{Fields, Shape};
 use http::{HeaderMap, HeaderName, header};
 use std::sync::Arc;

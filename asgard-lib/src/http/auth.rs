@@ -1,6 +1,6 @@
 //! Who asks: exactly one credential, from a header or the session cookie, and for cookies proof that our own page asks.
 
-mod origin;
+pub(super) mod origin;
 
 use super::{Arrival, HttpState, Problem};
 use crate::{

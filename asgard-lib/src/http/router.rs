@@ -13,6 +13,8 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
         .merge(api::routes());
+    #[cfg(feature = "mcp")]
+    let routes = routes.merge(super::mcp::routes(&state));
     #[cfg(feature = "dashboard")]
     let routes = routes.merge(super::dashboard::routes());
     routes

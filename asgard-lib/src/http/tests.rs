@@ -1,3 +1,4 @@
 //! The surfaces as clients meet them.
 
+mod mcp;
 mod rest;

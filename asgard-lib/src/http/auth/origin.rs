@@ -24,7 +24,7 @@ fn authority(text: &str) -> Option<Authority<'_>> {
 
 /// Whether an origin such as `https://asgard.example.com` is the host that the request was sent to. Compares host and
 /// port and not the scheme, which a proxy that ends TLS does not tell reliably.
-fn is_own(origin: &str, own: &str) -> bool {
+pub(in crate::http) fn is_own(origin: &str, own: &str) -> bool {
     let Some((scheme, rest)) = origin.split_once("://") else { return false };
     let standard = match scheme {
         "http" => 80,
@@ -94,6 +94,21 @@ fn public_host(state: &HttpState, headers: &HeaderMap) -> bool {
 fn is_loopback(host: &str) -> bool {
     let plain = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost") || plain.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether a Host header names this machine.
+pub(in crate::http) fn names_loopback(host: &str) -> bool {
+    authority(host).is_some_and(|host| is_loopback(host.host))
+}
+
+/// Whether a page comes from this machine, on any port.
+pub(in crate::http) fn is_loopback_page(origin: &str) -> bool {
+    origin.strip_prefix("http://").is_some_and(names_loopback)
+}
+
+/// Whether a Host header names the host of the public address. A proxy may listen on another port than it forwards to.
+pub(in crate::http) fn same_host(public: &str, host: &str) -> bool {
+    authority(public).zip(authority(host)).is_some_and(|(a, b)| a.host.eq_ignore_ascii_case(b.host))
 }
 
 #[cfg(test)]

@@ -1,0 +1,122 @@
+//! MCP at `/mcp`: one stateless endpoint over the table of operations, answered in plain JSON, so that any replica or
+//! Lambda function can answer any request. The credential is checked before anything else, on every request and method.
+
+mod guard;
+mod rpc;
+mod server;
+mod tools;
+
+use super::{Arrival, Caller, HttpState, Problem, api, auth};
+use crate::{
+    app::people::{Accepts, authenticate},
+    error::{Code, Error, Result},
+};
+use axum::{
+    Router,
+    body::Body,
+    extract::{FromRequestParts, Request, State},
+    response::{IntoResponse, Response},
+    routing::any,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::BodyExt;
+use rmcp::transport::streamable_http_server::{
+    StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+};
+use server::McpServer;
+use std::sync::Arc;
+use tools::Tools;
+
+/// Where MCP lives, and nowhere else.
+const PATH: &str = "/mcp";
+
+type Service = StreamableHttpService<Arc<McpServer>, NeverSessionManager>;
+
+/// The endpoint. Its tool list is made once; requests share it.
+pub(super) fn routes(state: &Arc<HttpState>) -> Router<Arc<HttpState>> {
+    let server = Arc::new(McpServer::new(Arc::clone(state), Tools::of_the_table()));
+    let limit = usize::try_from(state.settings().max_body_bytes).unwrap_or(usize::MAX);
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        // The guard below answers for these, in JSON and after the credential.
+        .disable_allowed_hosts()
+        .disable_allowed_origins()
+        .with_max_request_body_bytes(limit);
+    let service: Service = StreamableHttpService::new(move || Ok(Arc::clone(&server)), Arc::default(), config);
+    let handler = move |State(state): State<Arc<HttpState>>, request: Request| {
+        let service = service.clone();
+        async move { answer(&state, &service, request).await }
+    };
+    Router::new().route(PATH, any(handler))
+}
+
+async fn answer(state: &Arc<HttpState>, service: &Service, request: Request) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let arrival = Arrival::from_request_parts(&mut parts, state).await?;
+    let caller = identify(state, &parts.headers).await?;
+    guard::check(state, &parts)?;
+    if parts.method != Method::POST {
+        let message = format!("{PATH} takes POST only: it keeps no sessions and sends no events of its own.");
+        let problem = Problem(Error::new(Code::MethodNotAllowed, message));
+        return Ok(([(header::ALLOW, "POST")], problem).into_response());
+    }
+    if !api::is_json(&parts.headers) {
+        return Err(Error::new(Code::UnsupportedMedia, "Send JSON-RPC with `Content-Type: application/json`.").into());
+    }
+    let bytes = api::collect(state, &parts.headers, body).await?;
+    if let Err(fault) = rpc::check(&bytes) {
+        return Ok(fault.into_response());
+    }
+    widen_accept(&mut parts.headers);
+    // The credential has been judged and goes no further; the caller does.
+    parts.headers.remove(header::AUTHORIZATION);
+    parts.extensions.insert(arrival);
+    parts.extensions.insert(caller);
+    let response = service.handle(Request::from_parts(parts, Body::from(bytes))).await;
+    Ok(in_json(response.map(Body::new)).await)
+}
+
+/// Who calls: the project key or user token in the Authorization header, and nothing else; neither a cookie nor a listener
+/// whose sign-in is switched off lets anybody in here.
+async fn identify(state: &HttpState, headers: &HeaderMap) -> Result<Caller> {
+    let Some(credential) = auth::bearer(headers)? else {
+        return Err(Error::new(
+            Code::NoCredential,
+            "Send a project key (asg_...) or a user token (asg_pat_...) as `Authorization: Bearer <key>`. A project's owner mints keys with POST /api/projects/{project_id}/keys or on the project's page.",
+        ));
+    };
+    let actor = authenticate(state.app(), credential, Accepts::Agents).await?;
+    Ok(Caller { actor, via: auth::Via::Bearer })
+}
+
+/// Clients have to accept both JSON and event streams, and simple scripts do not know; the answer is JSON in any case.
+fn widen_accept(headers: &mut HeaderMap) {
+    let takes_json = |value: &HeaderValue| {
+        let kinds = value.to_str().unwrap_or_default().split(',');
+        let mut essences = kinds.map(|kind| kind.split(';').next().unwrap_or_default().trim());
+        essences.any(|essence| {
+            matches!(essence, "*/*" | "application/*") || essence.eq_ignore_ascii_case("application/json")
+        })
+    };
+    let mut values = headers.get_all(header::ACCEPT).iter().peekable();
+    if values.peek().is_none() || values.any(takes_json) {
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    }
+}
+
+/// A refusal of the protocol layer that is plain text becomes a JSON-RPC error, so that every client can read it.
+async fn in_json(response: Response) -> Response {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if response.status() < StatusCode::BAD_REQUEST || kind.starts_with("application/json") {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let text = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let status = match parts.status {
+        // Well-formed JSON that is no message: the media type is not what is wrong with it.
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => StatusCode::BAD_REQUEST,
+        status => status,
+    };
+    rpc::Fault::invalid(status, String::from_utf8_lossy(&text).chars().take(300).collect()).into_response()
+}

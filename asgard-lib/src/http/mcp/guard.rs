@@ -1,0 +1,42 @@
+//! Against pages that reach this endpoint through a name of their own that they made point here. Checked where that can
+//! happen or where the right names are known: on loopback listeners, and when the public address is configured.
+
+use crate::{
+    error::{Code, Error, Result},
+    http::{HttpState, auth::origin},
+};
+use http::{header, request::Parts};
+
+/// Refuses a foreign Host, and a page's Origin that is not ours. Programs send no Origin.
+pub(super) fn check(state: &HttpState, parts: &Parts) -> Result<()> {
+    let settings = state.settings();
+    if !settings.is_loopback() && settings.public_url.is_none() {
+        return Ok(());
+    }
+    let public = settings.public_url.as_ref().map(crate::config::PublicUrl::authority);
+    let host = parts.headers.get(header::HOST).map(|value| value.to_str().unwrap_or_default());
+    let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
+    if let Some(host) = host
+        && !origin::names_loopback(host)
+        && !public.is_some_and(|public| origin::same_host(public, host))
+    {
+        return Err(Error::new(
+            Code::OriginDenied,
+            format!("The Host header names {}, which is not an address of this server.", shown(host)),
+        )
+        .at("host"));
+    }
+    if let Some(origin) = parts.headers.get(header::ORIGIN).map(|value| value.to_str().unwrap_or_default())
+        && !public.is_some_and(|public| origin::is_own(origin, public))
+        && !(settings.is_loopback() && origin::is_loopback_page(origin))
+    {
+        return Err(
+            Error::new(Code::OriginDenied, format!("Pages of {} may not use this server.", shown(origin))).at("origin")
+        );
+    }
+    Ok(())
+}
+
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(100).collect()
+}
