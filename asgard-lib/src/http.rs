@@ -7,12 +7,14 @@ mod api;
 pub mod auth;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
+mod docs;
 pub mod frame;
 mod health;
 mod json;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod metrics;
+mod openapi;
 pub mod problem;
 mod router;
 pub mod serve;

@@ -1,8 +1,11 @@
 //! Every route, in one value.
 
-use super::{HttpState, Problem, api, frame, health, metrics};
+use super::{HttpState, Problem, api, docs, frame, health, metrics, openapi};
 use crate::error::{Code, Error};
-use axum::{Router, middleware, routing::get};
+use axum::{
+    Router, middleware,
+    routing::{any, get},
+};
 use http::{Method, Uri};
 use std::sync::Arc;
 
@@ -12,7 +15,12 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
-        .merge(api::routes());
+        .route("/api/openapi.json", get(openapi::openapi))
+        .merge(docs::routes())
+        .merge(api::routes())
+        // Clients look for an authorisation server here and read what is not JSON as a broken one.
+        .route("/.well-known/{*document}", any(nothing_here))
+        .route("/register", any(nothing_here));
     #[cfg(feature = "mcp")]
     let routes = routes.merge(super::mcp::routes(&state));
     #[cfg(feature = "dashboard")]

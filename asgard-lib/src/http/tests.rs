@@ -1,4 +1,23 @@
 //! The surfaces as clients meet them.
 
+mod auth;
+mod hostile;
+#[cfg(feature = "mcp")]
 mod mcp;
+mod operations;
 mod rest;
+mod server;
+
+use super::testkit::Reply;
+
+/// An answer as a snapshot shows it: status, the headers that were asked for, body.
+fn shown(what: &str, reply: &Reply, headers: &[&str]) -> String {
+    let mut text = format!("{what}\n  {}", reply.status);
+    for name in headers {
+        if reply.headers.contains_key(*name) {
+            text.push_str(&format!("\n  {name}: {}", reply.header(name)));
+        }
+    }
+    text.push_str(&format!("\n  {}\n", reply.text()));
+    text
+}

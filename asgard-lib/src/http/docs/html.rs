@@ -1,0 +1,74 @@
+//! Writing HTML without forgetting to escape.
+
+/// Text as it may stand in an element or a quoted attribute.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A whole page around `body`.
+pub(super) fn page(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"stylesheet\" href=\"/docs/style.css\"></head>\
+         <body><header><a href=\"/docs\">Asgard API</a><nav><a href=\"/docs/errors\">Errors</a>\
+         <a href=\"/api/openapi.json\">OpenAPI</a></nav></header>\n{body}\n</body></html>\n",
+        title = escape(title),
+    )
+}
+
+/// One line of text in which `code` and [links](to) are written as in Markdown.
+pub(super) fn inline(text: &str) -> String {
+    let mut out = String::new();
+    for (position, part) in text.split('`').enumerate() {
+        if position % 2 == 1 {
+            out.push_str(&format!("<code>{}</code>", escape(part)));
+        } else {
+            out.push_str(&links(part));
+        }
+    }
+    out
+}
+
+fn links(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('[') {
+        let Some((label, (target, tail))) = after.split_once("](").and_then(|(l, r)| Some((l, r.split_once(')')?)))
+        else {
+            break;
+        };
+        let target = target.strip_suffix(".md").unwrap_or(target);
+        let target = if target.starts_with('/') { target.to_owned() } else { format!("/docs/errors/{target}") };
+        out.push_str(&format!("{}<a href=\"{}\">{}</a>", escape(before), escape(&target), escape(label)));
+        rest = tail;
+    }
+    out.push_str(&escape(rest));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_gets_through_unescaped() {
+        assert_eq!(
+            inline("a < b & `<i>` [see](x.md) \"q\""),
+            "a &lt; b &amp; <code>&lt;i&gt;</code> <a href=\"/docs/errors/x\">see</a> &quot;q&quot;"
+        );
+        assert_eq!(inline("[not a link"), "[not a link");
+        assert_eq!(links("[a](/docs)[b](c.md)"), "<a href=\"/docs\">a</a><a href=\"/docs/errors/c\">b</a>");
+    }
+}
