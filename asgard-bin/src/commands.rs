@@ -5,6 +5,7 @@ mod call;
 mod config;
 mod keys;
 mod migrate;
+mod run;
 mod serve;
 mod tools;
 mod validate;
@@ -34,7 +35,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Admin(command) => admin::run(config, command),
         Command::Validate { manifests } => validate::run(&manifests),
         Command::Worker => worker::run(config),
-        Command::Run { run } => Err(Failure::failed(format!("this build cannot supervise {run}"))),
+        Command::Run { run } => run::run(config, &run),
         Command::Tools { server, output } => tools::run(&server, output.output),
         Command::Call(args) => call::run(&args),
         Command::Completions { shell } => {

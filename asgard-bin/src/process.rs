@@ -1,21 +1,12 @@
-//! The process itself: what others may see of it, how it is told to stop, and the runtimes it works on.
+//! The process itself: its limits, how it is told to stop, and the runtimes it works on.
 
 use crate::failure::{Failure, Result};
-use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::time::Duration;
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
 };
-
-/// Keeps other processes of the same user, such as Terraform's providers, from reading this one's environment and memory.
-/// A child that root runs can do so anyway, which is why the service should not run as root.
-pub fn shield() -> Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)
-        .map_err(|error| Failure::failed(format!("the process cannot be shielded from its children: {error}")))?;
-    Ok(())
-}
 
 /// Lets the process have as many connections open as the system allows it: shells hand down a small number.
 pub fn raise_file_limit() {

@@ -10,6 +10,8 @@ use crate::{
     settings,
 };
 use asgard_lib::{
+    adapters::terraform::{find_engine, harden_process},
+    app::Asgard,
     config::{Config, Server},
     http::{Front, HttpState, Readiness, serve},
     runtime::{Master, Runtime, RuntimeOptions},
@@ -24,7 +26,7 @@ const LAST_BREATH: Duration = Duration::from_secs(1);
 pub fn run(config: Option<PathBuf>, bind: Option<String>) -> Result<()> {
     let loaded = settings::load(config.clone(), bind)?;
     logging::start(&loaded, logging::Talk::Usual)?;
-    process::shield()?;
+    harden_process();
     process::raise_file_limit();
     let threads = process::many_threads()?;
     let done = threads.block_on(serving(&loaded.config, config.as_ref()));
@@ -51,6 +53,7 @@ async fn serving(config: &Config, file: Option<&PathBuf>) -> Result<()> {
     front.open(&state);
     let background = runtime.spawn_background(&stop);
     announce(config, &runtime, address);
+    tokio::spawn(look_for_terraform(Arc::clone(runtime.app())));
     let asked = tokio::select! {
         (name, _) = signals.next() => {
             tracing::info!("{name}: no new requests; finishing those that run.");
@@ -140,5 +143,17 @@ pub fn tell_of(runtime: &Runtime) {
             "Provisioning is armed: approved requests create real things."
         ),
         None => tracing::info!("Provisioning is not armed: requests are carried out as dry runs and create nothing."),
+    }
+}
+
+/// A missing Terraform is better known at the start than at the first approval. Asking it takes a while, so nobody waits.
+async fn look_for_terraform(app: Arc<Asgard>) {
+    let provisioning = &app.config().provisioning;
+    let Some(terraform) = &provisioning.terraform else { return };
+    let environment: Vec<_> =
+        provisioning.child_env("local").map(|(name, value)| (name.to_owned(), value.clone())).collect();
+    match find_engine(&terraform.bin, &environment).await {
+        Ok(engine) => tracing::info!(engine = engine.name(), "Terraform was found."),
+        Err(error) => tracing::error!(error = error.chain(), "Terraform cannot be used: runs will fail until it can."),
     }
 }

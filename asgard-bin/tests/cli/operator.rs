@@ -68,3 +68,14 @@ fn accounts_are_made_and_passwords_reset_without_the_password_on_a_command_line(
         assert!(done.code == code && done.stderr.contains(said), "{args:?}: {done:?}");
     }
 }
+#[test]
+fn a_run_that_cannot_be_supervised_is_said_so() {
+    let place = Place::new();
+    let unknown = "run_01hzzzzzzzzzzzzzzzzzzzzzzz";
+    let done = place.run(&["run", unknown]);
+    assert!(done.code == 2 && done.stderr.contains("not armed"), "{done:?}");
+    let place = place.with("ASGARD_TF_MODULES_DIR", crate::program::repository("modules").to_str().unwrap());
+    assert_eq!(place.run(&["migrate"]).code, 0);
+    let done = place.run(&["run", unknown]);
+    assert!(done.code == 1 && done.stderr.contains("There is no such run"), "{done:?}");
+}

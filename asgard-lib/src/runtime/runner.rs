@@ -25,12 +25,16 @@ pub struct Supervisors {
 /// What has to be told about the control plane once there is one.
 pub(super) enum Binding {
     DryRun(Arc<DryRun>),
+    #[cfg(feature = "terraform")]
+    Nothing,
 }
 
 impl Binding {
     pub fn bind(&self, app: &Arc<Asgard>) {
         match self {
             Self::DryRun(runner) => runner.bind(app),
+            #[cfg(feature = "terraform")]
+            Self::Nothing => {}
         }
     }
 }
@@ -45,6 +49,18 @@ pub(super) fn runner(config: &Config, supervisors: Supervisors) -> Result<(Arc<d
     }
 }
 
+#[cfg(feature = "terraform")]
+#[allow(clippy::unnecessary_wraps, reason = "the same signature as without the feature")]
+fn armed(terraform: &Terraform, supervisors: Supervisors) -> Result<(Arc<dyn Runner>, Binding)> {
+    use crate::adapters::terraform::{LocalProcess, LocalProcessOptions};
+    let options = LocalProcessOptions::new(supervisors.program, &terraform.work_dir)
+        .args(supervisors.arguments)
+        .environment(supervisors.environment)
+        .concurrency(usize::try_from(terraform.concurrency).unwrap_or(usize::MAX));
+    Ok((LocalProcess::new(options), Binding::Nothing))
+}
+
+#[cfg(not(feature = "terraform"))]
 fn armed(_: &Terraform, _: Supervisors) -> Result<(Arc<dyn Runner>, Binding)> {
     use crate::error::{Code, Error};
     let message = "Provisioning is armed, and this build of Asgard cannot run Terraform (feature `terraform`): use a build that can, or unset ASGARD_TF_MODULES_DIR.";
