@@ -3,7 +3,7 @@
 use super::{project::Project, request::Request};
 use crate::{
     error::{Code, Error, Result},
-    kernel::{Actor, Email, ProjectId, Role, UserId},
+    kernel::{Actor, ActorRef, Email, ProjectId, Role, UserId},
 };
 
 /// What an operation does, as far as permission is concerned.
@@ -286,12 +286,22 @@ fn on_project(action: Action, actor: &Actor, object: &Object<'_>) -> Result<()> 
 /// `require_manager: false` and one person as owner and manager, an admin approves, even if that admin is the owner;
 /// `Ok(true)` says that this was a self-approval, to be audited as such.
 pub fn may_approve(actor: &Actor, subject: &Subject, request: &Request, require_manager: bool) -> Result<bool> {
+    may_approve_of(actor, subject, &request.requested_by, require_manager)
+}
+
+/// The same for whatever `requested_by` asked for: surfaces know a request only by its view.
+pub fn may_approve_of(
+    actor: &Actor,
+    subject: &Subject,
+    requested_by: &ActorRef,
+    require_manager: bool,
+) -> Result<bool> {
     decide(Action::Decide, actor, &Object::Project(subject))?;
     let Some(person) = actor.person() else {
         return Err(Error::new(Code::SeparationOfDuties, "A person approves, not a key."));
     };
     let owner = *person == subject.owner;
-    let asked = request.requested_by.person.as_ref() == Some(person);
+    let asked = requested_by.person.as_ref() == Some(person);
     if !owner && !asked {
         return Ok(false);
     }

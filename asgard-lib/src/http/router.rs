@@ -25,9 +25,10 @@ pub fn router(state: Arc<HttpState>) -> Router {
     let routes = routes.merge(super::mcp::routes(&state));
     #[cfg(feature = "dashboard")]
     let routes = routes.merge(super::dashboard::routes());
+    let routes = routes.fallback(nothing_here).method_not_allowed_fallback(other_method);
+    #[cfg(feature = "dashboard")]
+    let routes = routes.layer(middleware::from_fn_with_state(Arc::clone(&state), super::dashboard::in_style));
     routes
-        .fallback(nothing_here)
-        .method_not_allowed_fallback(other_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&state), frame::frame))
         .with_state(state)
 }

@@ -64,8 +64,8 @@ impl Add for Usd {
 
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, rest) = (self.0 / MICROS, (self.0 % MICROS).abs());
-        let sign = if self.0 < 0 && whole == 0 { "-" } else { "" };
+        let (whole, rest) = ((self.0 / MICROS).unsigned_abs(), (self.0 % MICROS).abs());
+        let sign = if self.0 < 0 { "-" } else { "" };
         let decimals = format!("{rest:06}");
         let trimmed = decimals.trim_end_matches('0');
         if trimmed.len() <= 2 {
@@ -131,6 +131,7 @@ mod tests {
         assert_eq!(Usd::from_micros(1_500_000).to_string(), "$1.50");
         assert_eq!(Usd::from_micros(1).to_string(), "$0.000001");
         assert_eq!(Usd::from_micros(-500_000).to_string(), "-$0.50");
+        assert_eq!(Usd::from_dollars(-7).to_string(), "-$7.00");
     }
 
     proptest! {

@@ -1,0 +1,87 @@
+//! A run and its log. The script goes on reading the log; without it, loading the page again does.
+
+use super::{
+    shell::{Section, Shell},
+    show::{Badge, When, exact},
+    tables::{PlanTable, lasted, operation},
+    visit::{Visit, id},
+};
+use crate::{
+    app::resources::{GetResource, GetRun, ResourceView, RunLog, RunView},
+    domain::run::LogLine,
+    error::Result,
+    kernel::RunId,
+};
+use askama::Template;
+use axum::{extract::Path, response::Response};
+
+#[derive(Template)]
+#[template(path = "pages/run.html")]
+struct Page {
+    shell: Shell,
+    run: RunView,
+    resource: ResourceView,
+    badge: Badge,
+    title: &'static str,
+    queued: When,
+    took: String,
+    plan: Option<PlanTable>,
+    lines: Vec<Line>,
+    next: u32,
+    first: bool,
+    complete: bool,
+    over: bool,
+}
+
+struct Line {
+    time: String,
+    exact: String,
+    level: &'static str,
+    address: Option<String>,
+    message: String,
+}
+
+impl Line {
+    fn new(line: LogLine) -> Self {
+        Self {
+            time: line.at.to_string().chars().skip(11).take(8).collect(),
+            exact: exact(line.at),
+            level: match line.level.as_str() {
+                "error" => "error",
+                "warn" => "warn",
+                _ => "info",
+            },
+            address: line.address,
+            message: line.message,
+        }
+    }
+}
+
+/// Shows a run.
+pub async fn show(visit: Visit, Path(run): Path<String>) -> Response {
+    visit.answer(page(&visit, &run).await)
+}
+
+async fn page(visit: &Visit, run: &str) -> Result<Response> {
+    let run_id: RunId = id(run, "run")?;
+    let run = visit.read(&GetRun { run_id: run_id.clone() }).await?;
+    let after = visit.query().given("after").and_then(|text| text.parse().ok());
+    let log = visit.read(&RunLog { run_id, after }).await?;
+    let resource = visit.read(&GetResource { project_id: None, resource_id: run.resource_id.clone() }).await?;
+    let page = Page {
+        shell: visit.shell(Section::Projects),
+        badge: Badge::run(run.status),
+        title: operation(run.op),
+        queued: When::new(run.created_at, visit.now),
+        took: lasted(&run, visit.now),
+        plan: run.plan.as_ref().map(PlanTable::new),
+        lines: log.lines.into_iter().map(Line::new).collect(),
+        next: log.next,
+        first: after.unwrap_or(0) == 0,
+        complete: log.complete,
+        over: run.status.is_over(),
+        run,
+        resource,
+    };
+    visit.page(&page, None)
+}

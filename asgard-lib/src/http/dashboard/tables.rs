@@ -1,0 +1,259 @@
+//! Tables that more than one page shows.
+
+use super::show::{Badge, When, money, took, value, who, words};
+use crate::{
+    app::{
+        audit::AuditView,
+        requests::RequestView,
+        resources::{ResourceView, RunView},
+    },
+    domain::{
+        request::Command,
+        run::{PlanSummary, RunOp},
+    },
+    kernel::Timestamp,
+};
+use askama::Template;
+use serde_json::{Map, Value};
+
+/// Resources of one project.
+#[derive(Template)]
+#[template(path = "parts/resources.html")]
+pub struct ResourceTable {
+    rows: Vec<ResourceRow>,
+}
+
+struct ResourceRow {
+    resource: ResourceView,
+    badge: Badge,
+    cost: String,
+    changed: When,
+}
+
+impl ResourceTable {
+    /// Of the given resources.
+    pub fn new(resources: Vec<ResourceView>, now: Timestamp) -> Self {
+        let row = |resource: ResourceView| ResourceRow {
+            badge: Badge::resource(resource.status),
+            cost: money(resource.monthly_usd.0),
+            changed: When::new(resource.updated_at, now),
+            resource,
+        };
+        Self { rows: resources.into_iter().map(row).collect() }
+    }
+}
+
+/// Requests, of one project or of several.
+#[derive(Template)]
+#[template(path = "parts/requests.html")]
+pub struct RequestTable {
+    rows: Vec<RequestRow>,
+    with_project: bool,
+}
+
+struct RequestRow {
+    request: RequestView,
+    badge: Badge,
+    what: &'static str,
+    cost: String,
+    by: String,
+    asked: When,
+}
+
+impl RequestTable {
+    /// Of the given requests.
+    pub fn new(requests: Vec<RequestView>, with_project: bool, now: Timestamp) -> Self {
+        let row = |request: RequestView| RequestRow {
+            badge: Badge::request(request.status),
+            what: verb(&request.command),
+            cost: money(request.monthly_usd.0),
+            by: who(&request.requested_by),
+            asked: When::new(request.created_at, now),
+            request,
+        };
+        Self { rows: requests.into_iter().map(row).collect(), with_project }
+    }
+}
+
+/// What a command does, in a word.
+pub const fn verb(command: &Command) -> &'static str {
+    match command {
+        Command::Provision { .. } => "Provision",
+        Command::RotateSecrets => "Rotate secrets of",
+        Command::Deprovision => "Destroy",
+    }
+}
+
+/// Runs of one resource.
+#[derive(Template)]
+#[template(path = "parts/runs.html")]
+pub struct RunTable {
+    rows: Vec<RunRow>,
+}
+
+struct RunRow {
+    run: RunView,
+    badge: Badge,
+    what: &'static str,
+    queued: When,
+    took: String,
+}
+
+impl RunTable {
+    /// Of the given runs.
+    pub fn new(runs: Vec<RunView>, now: Timestamp) -> Self {
+        let row = |run: RunView| RunRow {
+            badge: Badge::run(run.status),
+            what: operation(run.op),
+            queued: When::new(run.created_at, now),
+            took: lasted(&run, now),
+            run,
+        };
+        Self { rows: runs.into_iter().map(row).collect() }
+    }
+}
+
+/// How long a run has lasted, once it started.
+pub fn lasted(run: &RunView, now: Timestamp) -> String {
+    run.started_at.map_or_else(|| "—".to_owned(), |started| took(run.finished_at.unwrap_or(now).since(started)))
+}
+
+/// What a run does, in words.
+pub const fn operation(op: RunOp) -> &'static str {
+    match op {
+        RunOp::Plan => "Plan",
+        RunOp::PlanDestroy => "Plan the removal",
+        RunOp::Apply => "Apply",
+        RunOp::Destroy => "Destroy",
+        RunOp::Refresh => "Refresh",
+    }
+}
+
+/// Audit events.
+#[derive(Template)]
+#[template(path = "parts/events.html")]
+pub struct EventTable {
+    rows: Vec<EventRow>,
+    with_project: bool,
+}
+
+struct EventRow {
+    event: AuditView,
+    at: When,
+    by: String,
+    details: String,
+    link: Option<String>,
+}
+
+impl EventTable {
+    /// Of one project.
+    pub fn new(events: Vec<AuditView>, now: Timestamp) -> Self {
+        Self { rows: events.into_iter().map(|event| event_row(event, true, now)).collect(), with_project: false }
+    }
+
+    /// Of the whole log; with links to pages for those who may open them.
+    pub fn everywhere(events: Vec<AuditView>, links: bool, now: Timestamp) -> Self {
+        Self { rows: events.into_iter().map(|event| event_row(event, links, now)).collect(), with_project: true }
+    }
+}
+
+fn event_row(event: AuditView, links: bool, now: Timestamp) -> EventRow {
+    EventRow {
+        at: When::new(event.at, now),
+        by: who(&event.actor),
+        details: event.details.iter().map(|(name, text)| format!("{name}: {text}")).collect::<Vec<_>>().join(" · "),
+        link: object_page(&event.object).filter(|_| links),
+        event,
+    }
+}
+
+/// The page of an object, by the look of its id.
+fn object_page(object: &str) -> Option<String> {
+    let (prefix, _) = object.split_once(['_', '-'])?;
+    let page = match prefix {
+        "proj" => "projects",
+        "req" => "requests",
+        "res" => "resources",
+        "run" => "runs",
+        _ => return None,
+    };
+    Some(format!("/{page}/{object}"))
+}
+
+/// Names and values, such as inputs and outputs.
+#[derive(Template)]
+#[template(path = "parts/values.html")]
+pub struct Values {
+    rows: Vec<(String, String)>,
+    copy: bool,
+    scope: &'static str,
+}
+
+impl Values {
+    /// Of a JSON object; `copy` adds buttons that copy a value.
+    pub fn new(map: &Map<String, Value>, scope: &'static str, copy: bool) -> Self {
+        Self { rows: map.iter().map(|(name, held)| (name.clone(), value(held))).collect(), copy, scope }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+/// What a plan would do.
+#[derive(Template)]
+#[template(path = "parts/plan.html")]
+pub struct PlanTable {
+    rows: Vec<(Badge, String)>,
+    summary: String,
+    hidden: usize,
+}
+
+impl PlanTable {
+    /// Of a plan's summary.
+    pub fn new(plan: &PlanSummary) -> Self {
+        let rows: Vec<_> = plan.changes.iter().map(|one| (Badge::change(one.change), one.address.clone())).collect();
+        let all = usize::try_from(plan.create + plan.update + plan.replace + plan.delete).unwrap_or(usize::MAX);
+        Self { hidden: all.saturating_sub(rows.len()), summary: plan_in_words(plan), rows }
+    }
+}
+
+/// A plan in one line.
+pub fn plan_in_words(plan: &PlanSummary) -> String {
+    let counts =
+        [(plan.create, "create"), (plan.update, "update"), (plan.replace, "replace"), (plan.delete, "destroy")];
+    let told: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, verb)| format!("{n} to {verb}")).collect();
+    match (told.is_empty(), plan.outputs_changed) {
+        (false, _) => words(&told.join(", ")),
+        (true, true) => "Only outputs change".to_owned(),
+        (true, false) => "Nothing changes".to_owned(),
+    }
+}
+
+impl askama::filters::HtmlSafe for ResourceTable {}
+impl askama::filters::HtmlSafe for RequestTable {}
+impl askama::filters::HtmlSafe for RunTable {}
+impl askama::filters::HtmlSafe for EventTable {}
+impl askama::filters::HtmlSafe for Values {}
+impl askama::filters::HtmlSafe for PlanTable {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_are_told_in_one_line() {
+        let plan = PlanSummary { create: 2, delete: 1, ..PlanSummary::default() };
+        assert_eq!(plan_in_words(&plan), "2 to create, 1 to destroy");
+        assert_eq!(plan_in_words(&PlanSummary::default()), "Nothing changes");
+    }
+
+    #[test]
+    fn objects_with_a_page_are_linked() {
+        assert_eq!(object_page("proj-2026-0001").as_deref(), Some("/projects/proj-2026-0001"));
+        assert_eq!(object_page("req_0abc").as_deref(), Some("/requests/req_0abc"));
+        assert_eq!(object_page("key_0abc"), None);
+        assert_eq!(object_page("javascript:x"), None);
+    }
+}
