@@ -54,7 +54,7 @@ fn reads_pages(request: &Request) -> bool {
     let path = request.uri().path();
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let program = |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    accept.contains("text/html") && !PROGRAMS.iter().any(|root| program(root))
+    accept.contains("text/html") && !PROGRAMS.iter().any(program)
 }
 
 /// Shows browsers a page where programs get a problem document: an address that is not there, a method that it does not
