@@ -94,7 +94,7 @@ impl Client {
             serde_json::from_value(answer).map_err(|error| strange("the tool's answer", &error))?;
         let text = answer.content.iter().filter_map(|part| part.text.as_deref()).collect::<Vec<_>>().join("\n");
         if answer.is_error {
-            return Err(refused(tool, answer.structured_content.as_ref(), &text));
+            return Err(refused(tool, answer.structured_content, &text));
         }
         Ok(match answer.structured_content {
             Some(value) => value,
@@ -143,18 +143,17 @@ fn strange(what: &str, error: &dyn std::fmt::Display) -> Failure {
     Failure::failed(format!("{what} is not as expected: {error}")).hint("Is the server of another version?")
 }
 
-/// The sentence of a tool that refused: the problem's own words where there are some.
-fn refused(tool: &str, problem: Option<&Value>, text: &str) -> Failure {
-    let part = |name: &str| problem.and_then(|problem| problem.get(name)).and_then(Value::as_str);
-    let detail = part("detail").or_else(|| part("message")).unwrap_or(text);
-    let message = match part("field") {
-        Some(field) => format!("{tool}: {field}: {detail}"),
-        None => format!("{tool}: {detail}"),
-    };
-    let facts: Vec<String> = [("code", part("code")), ("trace", part("trace_id"))]
-        .into_iter()
-        .filter_map(|(name, value)| value.map(|value| format!("{name}: {value}")))
-        .collect();
-    let failure = Failure::failed(message);
-    if facts.is_empty() { failure } else { failure.hint(facts.join(", ")) }
+/// The sentence of a tool that refused, and what it says to do about it.
+fn refused(tool: &str, problem: Option<Value>, text: &str) -> Failure {
+    let problem = problem.or_else(|| serde_json::from_str(text).ok()).unwrap_or_default();
+    let part = |name: &str| problem.get(name).and_then(Value::as_str);
+    let message = part("message").unwrap_or(text);
+    let failure = Failure::failed(match part("field") {
+        Some(field) => format!("{tool}: {field}: {message}"),
+        None => format!("{tool}: {message}"),
+    });
+    let facts = [("", part("what_to_do")), ("Code: ", part("code")), ("Trace: ", part("trace_id"))];
+    let facts: Vec<String> =
+        facts.into_iter().filter_map(|(name, value)| value.map(|value| format!("{name}{value}"))).collect();
+    if facts.is_empty() { failure } else { failure.hint(facts.join("\n")) }
 }

@@ -67,7 +67,11 @@ fn tools_are_listed_and_called() {
 fn failures_say_what_to_do_and_have_their_codes() {
     let (place, mut server, token) = signed_in();
     for (args, code, said) in [
-        (&["call", "project_get", "--arg", "project_id=proj-1999-0001"][..], 1, "There is no such project"),
+        (
+            &["call", "project_get", "--arg", "project_id=proj-1999-0001"][..],
+            1,
+            "project_get: There is no such project",
+        ),
         (&["call", "register_project", "--json", "{\"name\": 1}"], 1, "name"),
         (&["call", "no_such_tool", "--arg", "a=b"], 2, "no tool `no_such_tool`"),
         (&["call", "no_such_tool"], 1, "no_such_tool"),
