@@ -207,6 +207,11 @@ fn ended(request: &Request, resource: &Resource, status: Status, now: Timestamp)
     give_back(&mut next, request, resource);
     next.drop_plan.clone_from(&request.plan_run);
     next.request.current_run = None;
+    if request.began {
+        let how = status.name();
+        next.resource.attention =
+            Some(format!("The last change was {how} half-way. Ask for it again, or remove the resource."));
+    }
     Ok(next)
 }
 
@@ -219,12 +224,7 @@ pub fn rejected(request: &Request, resource: &Resource, decision: Decision, now:
 
 /// It was taken back, before or while it was carried out.
 pub fn cancelled(request: &Request, resource: &Resource, now: Timestamp) -> Result<Carried> {
-    let mut next = ended(request, resource, Status::Cancelled, now)?;
-    if request.began {
-        next.resource.attention =
-            Some("The last change was cancelled half-way. Ask for it again, or remove the resource.".into());
-    }
-    Ok(next)
+    ended(request, resource, Status::Cancelled, now)
 }
 
 /// It did not work.
