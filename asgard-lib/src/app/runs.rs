@@ -14,6 +14,7 @@ mod carry;
 mod claim;
 mod ending;
 mod hold;
+mod launch;
 mod log;
 mod outputs;
 mod permit;
@@ -26,8 +27,9 @@ mod tests;
 
 pub use assignment::secret_input;
 pub use carry::carry;
+pub(crate) use launch::{Launch, prepare};
 pub(crate) use queue::LOOK_EVERY;
 pub use queue::{queue, queue_refresh};
 pub use recover::{Look, look_after, recover_at_start};
-pub(crate) use recover::{give_up, held, look_after_all};
+pub(crate) use recover::{give_up, look_after_all};
 pub use supervision::{Assignment, Claim, Supervision};

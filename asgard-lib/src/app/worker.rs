@@ -18,6 +18,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use work::Turn;
 
 /// How many jobs one worker does at a time.
@@ -99,7 +100,8 @@ struct Hands {
 impl Hands {
     fn take(&mut self, app: &Arc<Asgard>, job: Claimed) {
         let id = job.job.id.clone();
-        let task = self.tasks.spawn(handle(Arc::clone(app), job));
+        let span = tracing::info_span!("job", job.id = %id, job.work = job.job.work.name(), trace.id = %job.job.trace);
+        let task = self.tasks.spawn(handle(Arc::clone(app), job).instrument(span));
         self.jobs.insert(task.id(), id);
     }
 

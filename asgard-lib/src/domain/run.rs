@@ -113,6 +113,20 @@ impl Status {
         self.next().is_empty()
     }
 
+    /// Whether the run waits for a supervisor.
+    pub const fn waits(self) -> bool {
+        match self {
+            Self::Queued | Self::Starting => true,
+            Self::Running
+            | Self::Succeeded
+            | Self::Failed
+            | Self::Cancelled
+            | Self::TimedOut
+            | Self::Interrupted
+            | Self::NeedsAttention => false,
+        }
+    }
+
     /// The status's name.
     pub const fn name(self) -> &'static str {
         match self {

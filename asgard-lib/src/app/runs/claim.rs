@@ -6,6 +6,7 @@ use super::{
     hold::Hold,
     log::LogBudget,
     permit,
+    queue::free_refresh,
     supervision::{Claim, Supervision},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
         lease::Lease,
         project::Project,
         request::{self, Carried, Request, Status as RequestStatus},
-        resource::Resource,
+        resource::{Resource, Status as Life},
         run::{Run, RunOp, Status},
     },
     error::{Error, Result},
@@ -26,18 +27,15 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// How long a lease lasts whose holder lives inside a serving process: such runs are short, and nobody can prove them dead.
+/// How long a lease lasts whose holder lives inside a serving process: its work is short, and nobody can prove it dead.
 pub(super) const IN_PROCESS: Duration = Duration::from_secs(20);
 /// How often reading the assignment is tried.
 const MOST_READS: u32 = 8;
 
-/// How long the lease of a run at `place` lasts without being renewed.
-pub(super) fn lease_lasts(app: &Asgard, place: &Whereabouts) -> Duration {
+/// How long the lease of a run lasts without being renewed.
+fn lease_lasts(app: &Asgard) -> Duration {
     let set = Duration::from_secs(app.config().runs.lease_ttl_secs);
-    match place {
-        Whereabouts::Process { .. } => set,
-        Whereabouts::InProcess { .. } => set.min(IN_PROCESS),
-    }
+    if app.runner().is_dry() { set.min(IN_PROCESS) } else { set }
 }
 
 enum Attempt {
@@ -49,7 +47,7 @@ enum Attempt {
 /// Claims a run for a supervisor at `place`.
 pub(super) async fn claim(app: &Arc<Asgard>, id: &RunId, place: Whereabouts) -> Result<Claim> {
     let Some(seen) = app.store().read::<Run>(id.as_str()).await? else { return Err(Error::not_found("run")) };
-    let ttl = lease_lasts(app, &place);
+    let ttl = lease_lasts(app);
     let holder: HolderId = app.world().id();
     let call = Call::system("supervisor", seen.trace.clone());
     let (place, owner) = (&place, &holder);
@@ -173,13 +171,14 @@ async fn attempt(
 fn end_run(tx: &mut Tx<'_>, run: &Stored<Run>, status: Status, why: String) -> Result<String> {
     let over = Run { error: Some(why.clone()), ..run.go(status, tx.now())? };
     tx.replace(run, &over)?;
+    free_refresh(tx, run)?;
     let details = [("op", run.op.name().to_owned()), ("ended", status.name().to_owned()), ("why", why.clone())];
     tx.audit(Some(&run.project), "run.refused", &run.id, &details)?;
     Ok(why)
 }
 
 /// Ends a run that must not start, and says why. Nothing was applied by it.
-async fn refuse(
+pub(super) async fn refuse(
     tx: &mut Tx<'_>,
     run: &Stored<Run>,
     request: Option<&Stored<Request>>,
@@ -188,11 +187,16 @@ async fn refuse(
 ) -> Result<Option<String>> {
     let now = tx.now();
     let Some(request) = request else {
-        return if run.cancel {
-            end_run(tx, run, Status::Cancelled, "it was cancelled".to_owned()).map(Some)
+        let why = if run.cancel {
+            "it was cancelled".to_owned()
+        } else if resource.status == Life::Destroyed {
+            "the resource is destroyed".to_owned()
+        } else if let Err(error) = project.require_active() {
+            error.message().to_owned()
         } else {
-            Ok(None)
+            return Ok(None);
         };
+        return end_run(tx, run, Status::Cancelled, why).map(Some);
     };
     if request.current_run.as_ref() != Some(&run.id) || request.status != waits_for(run.op) {
         let why = format!("request {} is {} and does not wait for this run", request.id, request.status.name());

@@ -4,6 +4,7 @@ use super::{
     assignment::plan_context,
     carry::{carry, plan_id},
     outputs,
+    queue::free_refresh,
     state::sealed_states,
     supervision::{Supervision, lost},
 };
@@ -194,6 +195,7 @@ fn end_refresh(tx: &mut Tx<'_>, ready: &Ready, run: &Stored<Run>, resource: &Sto
         ("drifted", over.drift.len().to_string()),
     ];
     tx.replace(run, &over)?;
+    free_refresh(tx, run)?;
     tx.audit(Some(&run.project), "resource.refreshed", &resource.id, &details)
 }
 

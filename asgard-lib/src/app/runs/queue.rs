@@ -8,8 +8,8 @@ use crate::{
         resource::Resource,
         run::{OPEN, Run, RunOp, Status},
     },
-    error::Result,
-    kernel::{ActorRef, RunId},
+    error::{Code, Error, Result},
+    kernel::{ActorRef, ResourceId, RunId},
 };
 use std::time::Duration;
 
@@ -26,10 +26,23 @@ pub fn queue(tx: &mut Tx<'_>, request: &mut Request, resource: &Resource, next: 
     enqueue(tx, run)
 }
 
-/// Queues a refresh of a resource, for the caller.
+/// The claim that lets a resource have one refresh under way.
+fn refresh_claim(resource: &ResourceId) -> String {
+    format!("refresh/{resource}")
+}
+
+/// Lets the next refresh of the resource begin, when this run was one.
+pub(super) fn free_refresh(tx: &mut Tx<'_>, run: &Run) -> Result<()> {
+    if run.request.is_none() { tx.release(refresh_claim(&run.resource), &run.id) } else { Ok(()) }
+}
+
+/// Queues a refresh of a resource, for the caller. A resource has one under way at a time.
 pub fn queue_refresh(tx: &mut Tx<'_>, resource: &Resource) -> Result<RunId> {
     let actor = tx.actor()?.reference();
     let run = fresh(tx, resource, RunOp::Refresh, actor);
+    let under_way =
+        Error::new(Code::WrongState, "A refresh of this resource is under way already; resource_runs shows it.");
+    tx.claim_or(refresh_claim(&resource.id), &run.id, under_way)?;
     enqueue(tx, run)
 }
 

@@ -6,6 +6,7 @@ use super::{
     claim::IN_PROCESS,
     hold::Hold,
     log::{self, LogBudget},
+    queue::free_refresh,
     supervision::Supervision,
 };
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 
 /// How much longer than its lease a supervisor gets that is there and does not renew: it may be waiting for the database.
-const STUCK: Duration = Duration::from_secs(30);
+const STUCK: Duration = Duration::from_secs(300);
 /// How often the lease is renewed while the left-overs are looked through.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// After this long without a supervisor a run is launched again even if its job got lost.
@@ -62,10 +63,8 @@ pub async fn look_after(app: &Arc<Asgard>, id: &RunId) -> Result<Look> {
 pub async fn recover_at_start(app: &Arc<Asgard>) -> Result<usize> {
     let runs = open_runs(app).await?;
     for run in &runs {
-        let done = match run.status {
-            Status::Queued | Status::Starting => launch_again(app, run).await,
-            _ => look_after(app, &run.id).await.map(|_| ()),
-        };
+        let done =
+            if run.status.waits() { launch_again(app, run).await } else { look_after(app, &run.id).await.map(|_| ()) };
         report(&run.id, done);
     }
     clean_up(app).await?;
@@ -76,12 +75,12 @@ pub async fn recover_at_start(app: &Arc<Asgard>) -> Result<usize> {
 pub(crate) async fn look_after_all(app: &Arc<Asgard>) -> Result<usize> {
     let runs = open_runs(app).await?;
     for run in &runs {
-        let done = match run.status {
-            Status::Queued | Status::Starting if app.world().now().since(run.created_at) > FORGOTTEN => {
-                launch_again(app, run).await
-            }
-            Status::Queued | Status::Starting => Ok(()),
-            _ => look_after(app, &run.id).await.map(|_| ()),
+        let done = if !run.status.waits() {
+            look_after(app, &run.id).await.map(|_| ())
+        } else if app.world().now().since(run.created_at) > FORGOTTEN {
+            launch_again(app, run).await
+        } else {
+            Ok(())
         };
         report(&run.id, done);
     }
@@ -124,23 +123,18 @@ fn system(run: &Run) -> Call {
 
 /// Appends a job that launches the run, unless another run has the resource: then the present job waits for that.
 async fn launch_again(app: &Asgard, run: &Run) -> Result<()> {
-    if held(app, run).await? {
-        return Ok(());
-    }
     let (call, id) = (system(run), &run.id);
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.internal();
+            let lease = tx.peek::<Lease>(&Run::lease_name(&run.resource)).await?;
+            if lease.is_some_and(|lease| lease.holder.is_some()) {
+                return Ok(());
+            }
             tx.job(Work::LaunchRun { run: id.clone() }, Duration::ZERO)
         })
     })
     .await
-}
-
-/// Whether a run has the resource that this one wants.
-pub(crate) async fn held(app: &Asgard, run: &Run) -> Result<bool> {
-    let lease = app.store().read::<Lease>(&Run::lease_name(&run.resource)).await?;
-    Ok(lease.is_some_and(|lease| lease.holder.is_some()))
 }
 
 /// Ends a run that no supervisor could be started for, and fails its request.
@@ -151,11 +145,12 @@ pub(crate) async fn give_up(app: &Asgard, id: &RunId, why: &str) -> Result<()> {
         Box::pin(async move {
             tx.internal();
             let run = tx.need::<Run>(id.as_str()).await?;
-            if !matches!(run.status, Status::Queued | Status::Starting) {
+            if !run.status.waits() {
                 return Ok(());
             }
             let why = format!("No supervisor could be started: {why}");
             tx.replace(&run, &Run { error: Some(why.clone()), ..run.go(Status::Failed, tx.now())? })?;
+            free_refresh(tx, &run)?;
             if let Some(request) = &run.request {
                 let request = tx.need::<Request>(request.as_str()).await?;
                 let resource = tx.need::<Resource>(request.resource.as_str()).await?;

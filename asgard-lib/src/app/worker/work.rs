@@ -2,12 +2,12 @@
 
 use crate::{
     app::{
-        Asgard, Call,
-        runs::{self, LOOK_EVERY, Look},
+        Asgard,
+        runs::{self, LOOK_EVERY, Launch, Look},
     },
     domain::{
         job::{ForgottenSecret, Job, Work},
-        run::{Run, Status},
+        run::Run,
     },
     error::{Error, Kind, Result},
     kernel::RunId,
@@ -51,53 +51,18 @@ async fn check(app: &Arc<Asgard>, run: &RunId) -> Result<Turn> {
 
 /// Starts the supervisor of a run. The job stays until somebody has claimed the run.
 async fn launch(app: &Arc<Asgard>, id: &RunId) -> Result<Turn> {
-    if !starting(app, id).await? {
-        return Ok(Turn::Done);
-    }
-    let Some(run) = app.store().read::<Run>(id.as_str()).await? else { return Ok(Turn::Done) };
-    if runs::held(app, &run).await? {
-        return Ok(Turn::Wait(BUSY));
+    match runs::prepare(app, id).await? {
+        Launch::Go => {}
+        Launch::Wait => return Ok(Turn::Wait(BUSY)),
+        Launch::NotNeeded => return Ok(Turn::Done),
     }
     match app.runner().launch(id).await {
         Ok(()) => {}
         Err(error) if error.kind() == Kind::Limit => return Ok(Turn::Wait(BUSY)),
         Err(error) => return Err(error),
     }
-    let claimed = app.store().read::<Run>(id.as_str()).await?.is_none_or(|run| !waits(run.status));
-    Ok(if claimed { Turn::Done } else { Turn::Retry(CLAIM_WITHIN) })
-}
-
-const fn waits(status: Status) -> bool {
-    match status {
-        Status::Queued | Status::Starting => true,
-        Status::Running
-        | Status::Succeeded
-        | Status::Failed
-        | Status::Cancelled
-        | Status::TimedOut
-        | Status::Interrupted
-        | Status::NeedsAttention => false,
-    }
-}
-
-/// Notes that a supervisor is being started; `false` when the run does not wait for one.
-async fn starting(app: &Asgard, id: &RunId) -> Result<bool> {
-    let Some(seen) = app.store().read::<Run>(id.as_str()).await? else { return Ok(false) };
-    if seen.status != Status::Queued {
-        return Ok(waits(seen.status));
-    }
-    let call = Call::system("worker", seen.trace.clone());
-    app.transact(&call, |tx| {
-        Box::pin(async move {
-            tx.internal();
-            let run = tx.need::<Run>(id.as_str()).await?;
-            if run.status == Status::Queued {
-                tx.replace(&run, &run.go(Status::Starting, tx.now())?)?;
-            }
-            Ok(waits(run.status))
-        })
-    })
-    .await
+    let waits = app.store().read::<Run>(id.as_str()).await?.is_some_and(|run| run.status.waits());
+    Ok(if waits { Turn::Retry(CLAIM_WITHIN) } else { Turn::Done })
 }
 
 async fn forget(app: &Asgard, sealed: &[String], secrets: &[ForgottenSecret]) -> Result<Turn> {

@@ -59,6 +59,7 @@ async fn dying_at_every_call() {
     assert!(calls > 100, "{calls}");
 
     for last_breath in [false, true] {
+        // Every seventh call: all of them take minutes, and pass as well.
         for after in (1 + i64::from(last_breath) * 3..=calls).step_by(7) {
             let memory = MemoryStore::new();
             let mut kit = Kit::dry_on(Shaky::dying(&memory, i64::MAX, last_breath)).await;

@@ -3,7 +3,8 @@
 use crate::{
     app::{
         projects::Kill,
-        requests::{Approve, Cancel},
+        requests::{Approve, Cancel, Reject},
+        resources::RefreshResource,
         runs::Claim,
         testkit::Kit,
         worker,
@@ -11,7 +12,7 @@ use crate::{
     domain::{
         request::Status,
         resource::Status as Life,
-        run::{PlanSummary, RunOp, Status as RunStatus},
+        run::{PlanSummary, Status as RunStatus},
     },
     kernel::{RequestId, RunId},
     ports::runner::{Desk, Ending, OutputValue, Renewal},
@@ -117,6 +118,57 @@ async fn a_plan_that_grew_after_an_interruption_is_approved_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_half_made_is_never_written_off() {
+    let kit = Kit::staged().await;
+    let ask = async || kit.ask("thing", "one", json!({"monthly_usd": 3})).await.unwrap().request.request_id;
+    let id = ask().await;
+    end(&kit, &id, planned()).await;
+    end(&kit, &id, Ending::Interrupted { may_exist: vec![] }).await;
+    let mut summary = PlanSummary { delete: 1, ..PlanSummary::default() };
+    summary
+        .changes
+        .push(crate::domain::run::PlannedChange { address: "x".into(), change: crate::domain::run::Change::Delete });
+    assert_eq!(end(&kit, &id, Ending::Planned { summary, plan: Zeroizing::new(vec![2]) }).await, Status::Pending);
+    kit.app.run(&kit.manager(), &Reject { request_id: id.clone(), note: None, version: None }).await.unwrap();
+    let again = ask().await;
+    kit.app.run(&kit.owner(), &Cancel { request_id: again.clone(), version: None }).await.unwrap();
+    kit.check().await;
+    let resource = kit.resource(&kit.request(&again).await.resource).await;
+    assert_eq!(resource.status, Life::Failed, "something of it may exist");
+    assert_eq!(resource.committed, crate::kernel::Usd::from_dollars(3), "and may cost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_has_one_refresh_at_a_time() {
+    let kit = Kit::staged().await;
+    let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
+    end(&kit, &id, planned()).await;
+    end(&kit, &id, applied()).await;
+    let resource_id = kit.request(&id).await.resource;
+    let refresh = RefreshResource { project_id: None, resource_id: resource_id.clone() };
+    for (ending, status) in
+        [(Ending::Refreshed { drift: vec!["a.b".into()] }, RunStatus::Succeeded)].into_iter().chain(bad_endings())
+    {
+        let run = kit.app.run(&kit.owner(), &refresh).await.unwrap().run_id;
+        assert!(kit.app.run(&kit.owner(), &refresh).await.is_err());
+        let (assignment, supervision) = kit.claim(&run).await;
+        assert!(assignment.request.is_none());
+        let stale = matches!(ending, Ending::Stale { .. });
+        supervision.finish(ending).await.unwrap();
+        kit.check().await;
+        assert_eq!(kit.run(&run).await.status, if stale { RunStatus::Failed } else { status });
+    }
+    let resource = kit.resource(&resource_id).await;
+    assert_eq!((resource.drift, resource.status), (vec!["a.b".to_owned()], Life::Provisioned));
+    let run = kit.app.run(&kit.owner(), &refresh).await.unwrap().run_id;
+    let kill: Kill = serde_json::from_value(json!({"project_id": kit.project, "reason": "leak"})).unwrap();
+    kit.app.run(&kit.manager(), &kill).await.unwrap();
+    worker::run_due(&kit.app).await.unwrap();
+    assert_eq!(kit.run(&run).await.status, RunStatus::Cancelled, "nothing starts in a killed project");
+    assert!(kit.stage.launched.lock().unwrap().is_empty(), "and nothing is launched for it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn cancelling_in_every_state() {
     let cancel = |id: &RequestId| Cancel { request_id: id.clone(), version: None };
 
@@ -218,27 +270,15 @@ async fn a_run_that_nobody_claims_is_launched_again_and_one_that_waits_is_not_gi
     kit.pass(Duration::from_secs(31));
     worker::run_due(&kit.app).await.unwrap();
     assert_eq!(kit.stage.launched.lock().unwrap().len(), 2, "again after thirty seconds");
+    end(&kit, &first.request_id, planned()).await;
+    end(&kit, &first.request_id, applied()).await;
 
-    // A plan that goes on while its request was cancelled keeps the next run of the resource waiting, however long.
-    let (_, supervision) = kit.claim(&first.current_run.unwrap()).await;
-    kit.app.run(&kit.owner(), &Cancel { request_id: first.request_id, version: None }).await.unwrap();
-    let resource = kit
-        .all::<crate::domain::resource::Resource>(&crate::ports::kinds::RESOURCES_BY_PROJECT, kit.project.as_str())
-        .await;
-    let mut other = resource[0].clone();
-    other.request = kit.request(&other.request).await.id;
-    let call = kit.owner();
-    let run = kit
-        .app
-        .transact(&call, |tx| {
-            let other = other.clone();
-            Box::pin(async move {
-                tx.internal();
-                super::super::queue_refresh(tx, &other)
-            })
-        })
-        .await
-        .unwrap();
+    // A plan that goes on although its request was cancelled keeps the resource's next run waiting, however long.
+    let change = kit.ask("thing", "one", json!({"size": "l"})).await.unwrap().request;
+    let (_, supervision) = kit.claim(&change.current_run.unwrap()).await;
+    kit.app.run(&kit.owner(), &Cancel { request_id: change.request_id, version: None }).await.unwrap();
+    let next = kit.ask("thing", "one", json!({"size": "l"})).await.unwrap().request;
+    let run = next.current_run.unwrap();
     for _ in 0..200 {
         kit.pass(Duration::from_secs(3));
         supervision.renew().await.unwrap();
@@ -250,8 +290,5 @@ async fn a_run_that_nobody_claims_is_launched_again_and_one_that_waits_is_not_gi
     kit.pass(Duration::from_secs(3));
     worker::run_due(&kit.app).await.unwrap();
     assert!(kit.stage.launched.lock().unwrap().contains(&run));
-    let (_, supervision) = kit.claim(&run).await;
-    assert_eq!(kit.run(&run).await.op, RunOp::Refresh);
-    supervision.finish(Ending::Refreshed { drift: vec!["a".into()] }).await.unwrap();
-    kit.check().await;
+    assert_eq!(end(&kit, &next.request_id, planned()).await, Status::Approved);
 }
