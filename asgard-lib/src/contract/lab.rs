@@ -157,6 +157,24 @@ impl<'a> Lab<'a> {
         self.store.holder(name).await.expect("the store answers")
     }
 
+    /// Lets expire what is past at `now`, `limit` at a time, until `wanted` are gone. A store finds them through an index,
+    /// so it may need a moment.
+    pub async fn expires(&self, now: Timestamp, limit: usize, wanted: usize) {
+        let patience = tokio::time::Instant::now() + PATIENCE;
+        let mut gone = 0;
+        while gone < wanted {
+            let deleted = self.store.expire(now, limit).await.expect("the store answers");
+            assert!(deleted <= limit, "{deleted} deleted where {limit} were allowed");
+            gone += deleted;
+            assert!(tokio::time::Instant::now() < patience, "{gone} of {wanted} expired");
+            if deleted == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        assert_eq!(gone, wanted, "more expired than could");
+        assert_eq!(self.store.expire(now, limit).await.expect("the store answers"), 0);
+    }
+
     /// A page, as it is now.
     pub async fn page(&self, query: &Query) -> Found {
         self.store.query(query).await.expect("the store answers")
