@@ -42,10 +42,8 @@ impl Front {
         let _ = self.behind.set((super::router(Arc::clone(state)), Some(Arc::clone(state))));
     }
 
-    fn count(&self, change: f64) {
-        if let Some((_, Some(state))) = self.behind.get() {
-            state.meters().connections(change);
-        }
+    fn state(&self) -> Option<Arc<HttpState>> {
+        self.behind.get().and_then(|(_, state)| state.clone())
     }
 
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
@@ -114,9 +112,15 @@ pub async fn serve(
             Ok((stream, peer)) => {
                 let (front, stop, cut) = (Arc::clone(&front), stop.clone(), cut.clone());
                 tasks.spawn(async move {
-                    front.count(1.0);
-                    connection(stream, peer, Arc::clone(&front), stop, cut, idle).await;
-                    front.count(-1.0);
+                    // Counted where it ends as where it began, also when the front opened in between.
+                    let counted = front.state();
+                    if let Some(state) = &counted {
+                        state.meters().connections(1.0);
+                    }
+                    connection(stream, peer, front, stop, cut, idle).await;
+                    if let Some(state) = &counted {
+                        state.meters().connections(-1.0);
+                    }
                     drop(place);
                 });
             }

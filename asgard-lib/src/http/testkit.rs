@@ -8,7 +8,7 @@ use crate::{
     adapters::{Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault, dry_run::DryRun},
     app::{Asgard, Catalog, Parts, bootstrap, worker},
     backends::MemoryStore,
-    config::{self, LoadOptions},
+    config::{self, Config, LoadOptions},
     kernel::{Role, SecretText, Timestamp},
     ports::world::{ManualClock, SeededEntropy, World},
 };
@@ -64,10 +64,16 @@ impl TestApp {
 
     /// With these variables set.
     pub async fn with(variables: &[(&str, &str)]) -> Self {
+        Self::tuned(variables, |_| ()).await
+    }
+
+    /// With these variables set, and then with the configuration changed further.
+    pub async fn tuned(variables: &[(&str, &str)], change: impl FnOnce(&mut Config)) -> Self {
         let fixed = [("ASGARD_ADMIN_PASSWORD", PASSWORD)];
         let os = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
         let env = fixed.iter().chain(variables).map(os).collect();
-        let config = config::load(&LoadOptions { env, ..LoadOptions::default() }).unwrap().config;
+        let mut config = config::load(&LoadOptions { env, ..LoadOptions::default() }).unwrap().config;
+        change(&mut config);
         let clock = Arc::new(ManualClock::at("2026-11-22T12:00:00Z".parse::<Timestamp>().unwrap()));
         let world = World::new(Arc::clone(&clock) as _, Arc::new(SeededEntropy::new(7)));
         let store = MemoryStore::new();
