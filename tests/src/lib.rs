@@ -1,1 +1,37 @@
-//! Tests.
+//! What the end-to-end tests are written in: a deployment of its own for each test ([`Site`]), the real `asgard` binary in
+//! it ([`Server`]), clients that are not ours to trust ([`Client`], [`Browser`]), and a look at what is left behind.
+//!
+//! The peers come from `tests/run`, which says where they are in `ASGARD_TEST_*`. A peer or a binary that is missing fails
+//! the test and says how to get it; nothing is skipped.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "this is test code: a surprise ends the test with a message"
+)]
+
+mod browser;
+mod cast;
+mod client;
+mod databases;
+mod leaks;
+mod overlay;
+mod peers;
+mod processes;
+mod server;
+mod site;
+mod wait;
+
+pub use browser::{Browser, Scheme};
+pub use cast::{Cast, PASSWORD, Person};
+pub use client::{Client, Reply, Tool, Transcript};
+pub use databases::Database;
+pub use leaks::{Leak, assert_absent, disguises};
+pub use overlay::overlay;
+pub use peers::Peers;
+pub use processes::{Process, alive};
+pub use server::Server;
+pub use site::Site;
+pub use wait::{eventually, eventually_within};

@@ -1,0 +1,186 @@
+//! Chromium, driven by plain W3C WebDriver.
+
+use crate::{Peers, eventually, server::free_port};
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+use ureq::Agent;
+
+/// Light or dark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Dark on light.
+    Light,
+    /// Light on dark.
+    Dark,
+}
+
+/// A browser window.
+pub struct Browser {
+    driver: Child,
+    agent: Agent,
+    session: String,
+    profile: tempfile::TempDir,
+}
+
+impl Browser {
+    /// Opens one.
+    pub fn open(scheme: Scheme, javascript: bool) -> Self {
+        let peers = Peers::get();
+        let port = free_port();
+        let profile = tempfile::Builder::new().prefix("asgard-browser-").tempdir().expect("a folder can be made");
+        let driver = Command::new(&peers.chromedriver)
+            .args([format!("--port={port}"), "--silent".into()])
+            .env("HOME", profile.path())
+            .env("TMPDIR", profile.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver starts");
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
+        let agent: Agent = config.proxy(None).build().into();
+        let base = format!("http://127.0.0.1:{port}");
+        let mut this = Self { driver, agent, session: base.clone(), profile };
+        eventually("chromedriver is ready", || {
+            let status = this.agent.get(format!("{base}/status")).call().ok()?.body_mut().read_json::<Value>().ok()?;
+            (status["value"]["ready"] == true).then_some(())
+        });
+        let mut arguments = vec![
+            "--headless=new".to_owned(),
+            "--no-sandbox".into(),
+            "--disable-gpu".into(),
+            "--disable-dev-shm-usage".into(),
+            "--hide-scrollbars".into(),
+            "--window-size=1280,900".into(),
+            format!("--user-data-dir={}", this.profile.path().join("profile").display()),
+        ];
+        if scheme == Scheme::Dark {
+            arguments.push("--blink-settings=preferredColorScheme=0".into());
+        }
+        let mut options = json!({"binary": peers.chromium, "args": arguments});
+        if !javascript {
+            options["prefs"] = json!({"profile.managed_default_content_settings.javascript": 2});
+        }
+        let wanted = json!({"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}});
+        let opened = this.call("POST", "/session", Some(&wanted));
+        this.session = format!("{base}/session/{}", opened["sessionId"].as_str().expect("a session"));
+        this
+    }
+
+    fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let url = format!("{}{path}", self.session);
+        let sent = match (method, body) {
+            ("POST", body) => self.agent.post(&url).send_json(body.unwrap_or(&json!({}))),
+            ("DELETE", _) => self.agent.delete(&url).call(),
+            _ => self.agent.get(&url).call(),
+        };
+        let mut answer = sent.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        let body: Value = answer.body_mut().with_config().limit(64 * 1024 * 1024).read_json().expect("WebDriver speaks JSON");
+        assert!(answer.status().is_success(), "{method} {path}: {:#}", body["value"]);
+        body["value"].clone()
+    }
+
+    /// Goes to a page and waits until it is loaded.
+    pub fn go(&self, url: &str) {
+        self.call("POST", "/url", Some(&json!({"url": url})));
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        self.call("GET", "/url", None).as_str().expect("a URL").to_owned()
+    }
+
+    /// The page's title.
+    pub fn title(&self) -> String {
+        self.call("GET", "/title", None).as_str().expect("a title").to_owned()
+    }
+
+    /// The page's source.
+    pub fn source(&self) -> String {
+        self.call("GET", "/source", None).as_str().expect("a page").to_owned()
+    }
+
+    /// What is to be read on the page.
+    pub fn text(&self) -> String {
+        self.read("body")
+    }
+
+    /// What is to be read in the first element that fits.
+    pub fn read(&self, css: &str) -> String {
+        let element = self.find(css);
+        self.call("GET", &format!("/element/{element}/text"), None).as_str().expect("a text").to_owned()
+    }
+
+    /// An attribute of the first element that fits.
+    pub fn attribute(&self, css: &str, name: &str) -> Option<String> {
+        let element = self.find(css);
+        self.call("GET", &format!("/element/{element}/attribute/{name}"), None).as_str().map(ToOwned::to_owned)
+    }
+
+    /// How many elements fit.
+    pub fn count(&self, css: &str) -> usize {
+        let found = self.call("POST", "/elements", Some(&json!({"using": "css selector", "value": css})));
+        found.as_array().map_or(0, Vec::len)
+    }
+
+    fn find(&self, css: &str) -> String {
+        let found = self.call("POST", "/elements", Some(&json!({"using": "css selector", "value": css})));
+        let first = found[0].as_object().and_then(|element| element.values().next()).and_then(Value::as_str);
+        first.unwrap_or_else(|| panic!("nothing fits `{css}` at {}:\n{}", self.url(), self.source())).to_owned()
+    }
+
+    /// Replaces what a field holds.
+    pub fn fill(&self, css: &str, text: &str) {
+        let element = self.find(css);
+        self.call("POST", &format!("/element/{element}/clear"), None);
+        self.call("POST", &format!("/element/{element}/value"), Some(&json!({"text": text})));
+    }
+
+    /// Chooses an option of a list by its value.
+    pub fn choose(&self, css: &str, value: &str) {
+        self.click(&format!("{css} option[value='{value}']"));
+    }
+
+    /// Clicks the first element that fits.
+    pub fn click(&self, css: &str) {
+        let element = self.find(css);
+        self.call("POST", &format!("/element/{element}/click"), None);
+    }
+
+    /// Clicks the button or link that is called so.
+    pub fn press(&self, name: &str) {
+        let path = format!("//button[normalize-space(.)='{name}']|//a[normalize-space(.)='{name}']");
+        let found = self.call("POST", "/elements", Some(&json!({"using": "xpath", "value": path})));
+        let first = found[0].as_object().and_then(|element| element.values().next()).and_then(Value::as_str);
+        let first = first.unwrap_or_else(|| panic!("no button or link `{name}` at {}:\n{}", self.url(), self.text()));
+        self.call("POST", &format!("/element/{first}/click"), None);
+    }
+
+    /// Keeps a picture of the window among the artefacts.
+    pub fn shoot(&self, name: &str) {
+        let picture = self.call("GET", "/screenshot", None);
+        let bytes = BASE64.decode(picture.as_str().expect("a picture").as_bytes()).expect("a picture");
+        assert!(bytes.starts_with(b"\x89PNG"), "a screenshot is a PNG");
+        fs::write(Peers::get().artefacts.join(format!("{name}.png")), bytes).expect("artefacts can be written");
+    }
+
+    /// What the browser had to complain about: scripts, styles, blocked loads.
+    pub fn complaints(&self) -> Vec<String> {
+        let log = self.call("POST", "/se/log", Some(&json!({"type": "browser"})));
+        log.as_array().into_iter().flatten().map(|entry| entry["message"].to_string()).collect()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // The driver closes the browser; it is killed only afterwards.
+        let _ = self.agent.delete(&self.session).call();
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}

@@ -1,0 +1,143 @@
+//! Databases of a test's own, and everything that is in them.
+
+use crate::Peers;
+use sqlx::{Connection, Executor, PgConnection, Row, SqliteConnection};
+use std::{
+    fs,
+    future::Future,
+    path::{Path, PathBuf},
+};
+
+/// Where a site keeps its records.
+pub enum Database {
+    /// A file, with what SQLite puts beside it.
+    Sqlite(PathBuf),
+    /// A database of a PostgreSQL server; gone when this is dropped.
+    Postgres {
+        /// Its name.
+        name: String,
+        /// Its URL.
+        url: String,
+    },
+}
+
+fn now<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+}
+
+fn on_server(statement: String) {
+    now(async {
+        let mut server = PgConnection::connect(&Peers::get().postgres_url).await.expect("PostgreSQL answers");
+        server.execute(sqlx::AssertSqlSafe(statement)).await.expect("the statement works");
+    });
+}
+
+impl Database {
+    /// A file in `dir`.
+    pub fn sqlite(dir: &Path) -> Self {
+        Self::Sqlite(dir.join("asgard.db"))
+    }
+
+    /// A new, empty database.
+    pub fn postgres() -> Self {
+        let unique = tempfile::Builder::new().prefix("").rand_bytes(12).tempdir().expect("a unique name");
+        let suffix = unique.path().file_name().expect("a name").to_string_lossy().to_lowercase();
+        let name = format!("asgard_test_{suffix}");
+        on_server(format!("CREATE DATABASE {name}"));
+        let base = Peers::get().postgres_url.rsplit_once('/').expect("a URL with a database").0;
+        Self::Postgres { url: format!("{base}/{name}"), name }
+    }
+
+    /// What ASGARD_DATABASE_URL takes.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Sqlite(path) => format!("sqlite://{}", path.display()),
+            Self::Postgres { url, .. } => url.clone(),
+        }
+    }
+
+    /// Everything that it holds, as one heap of bytes: the files, or every row of every table as text.
+    pub fn dump(&self) -> Vec<u8> {
+        match self {
+            Self::Sqlite(path) => ["", "-wal", "-shm", "-journal"]
+                .iter()
+                .flat_map(|suffix| fs::read(format!("{}{suffix}", path.display())).unwrap_or_default())
+                .collect(),
+            Self::Postgres { .. } => self.rows("SELECT 1").map(|_| self.all_rows()).unwrap_or_default().into_bytes(),
+        }
+    }
+
+    fn all_rows(&self) -> String {
+        let tables = "SELECT quote_ident(table_name) FROM information_schema.tables \
+                      WHERE table_schema = 'public' AND table_type = 'BASE TABLE' ORDER BY 1";
+        let tables = self.rows(tables).expect("the list of tables");
+        assert!(tables.len() > 10, "a database of Asgard has more tables than {tables:?}");
+        let rows = |table: &String| self.rows(&format!("SELECT t::text FROM {table} t")).expect("the rows of a table");
+        tables.iter().flat_map(rows).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The first column of a query, as text.
+    pub fn rows(&self, query: &str) -> Result<Vec<String>, sqlx::Error> {
+        let query = sqlx::AssertSqlSafe(query.to_owned());
+        now(async {
+            match self {
+                Self::Sqlite(path) => {
+                    let mut file = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await?;
+                    let rows = sqlx::query(query).fetch_all(&mut file).await?;
+                    let texts = rows.iter().map(|row| row.try_get_unchecked::<String, _>(0)).collect();
+                    file.close().await?;
+                    texts
+                }
+                Self::Postgres { url, .. } => {
+                    let mut database = PgConnection::connect(url).await?;
+                    let rows = sqlx::query(query).fetch_all(&mut database).await?;
+                    let texts = rows.iter().map(|row| row.try_get_unchecked::<String, _>(0)).collect();
+                    database.close().await?;
+                    texts
+                }
+            }
+        })
+    }
+
+    /// Changes something behind Asgard's back.
+    pub fn execute(&self, statement: &str) {
+        let statement = sqlx::AssertSqlSafe(statement.to_owned());
+        now(async {
+            match self {
+                Self::Sqlite(path) => {
+                    let mut file =
+                        SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.expect("the file opens");
+                    file.execute(statement).await.expect("the statement works");
+                    file.close().await.expect("the file closes");
+                }
+                Self::Postgres { url, .. } => {
+                    let mut database = PgConnection::connect(url).await.expect("the database answers");
+                    database.execute(statement).await.expect("the statement works");
+                }
+            }
+        });
+    }
+
+    /// Shuts everybody out of a PostgreSQL database, as if the server were gone, or lets them in again.
+    pub fn admit(&self, everybody: bool) {
+        let Self::Postgres { name, .. } = self else { panic!("a file cannot be shut") };
+        on_server(format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS {everybody}"));
+        if !everybody {
+            on_server(format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"));
+        }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Self::Postgres { name, .. } = self {
+            let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            now(async {
+                // The server may be gone already, with everything in it.
+                if let Ok(mut server) = PgConnection::connect(&Peers::get().postgres_url).await {
+                    let _ = server.execute(sqlx::AssertSqlSafe(drop)).await;
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Where the peers are.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+/// The peers that `tests/run` started or found.
+#[derive(Debug)]
+pub struct Peers {
+    /// A PostgreSQL server in which databases may be made.
+    pub postgres_url: String,
+    /// A browser.
+    pub chromium: PathBuf,
+    /// Its WebDriver server.
+    pub chromedriver: PathBuf,
+    /// The folder whose `node_modules` holds the official MCP client.
+    pub node_dir: PathBuf,
+    /// The engine.
+    pub terraform: PathBuf,
+    /// Where screenshots go.
+    pub artefacts: PathBuf,
+    /// How often each kill test kills.
+    pub kills: u32,
+    /// The binary under test.
+    pub asgard: PathBuf,
+}
+
+#[allow(clippy::disallowed_methods, reason = "these variables are the tests' own, not settings of Asgard")]
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn needed(name: &str) -> String {
+    variable(name).unwrap_or_else(|| {
+        panic!("{name} is not set. Run `tests/run`; or run `tests/run --peers` and `. tests/.peers/env` in another shell.")
+    })
+}
+
+/// Beside the test programs: cargo puts them into `target/<profile>/deps`, and the binary into `target/<profile>`.
+fn built() -> PathBuf {
+    let program = env::current_exe().expect("a test program has a path");
+    program.parent().and_then(Path::parent).map(|folder| folder.join("asgard")).expect("a test program lies in a folder")
+}
+
+impl Peers {
+    /// The peers.
+    pub fn get() -> &'static Self {
+        static PEERS: OnceLock<Peers> = OnceLock::new();
+        PEERS.get_or_init(|| {
+            let asgard = variable("ASGARD_BIN").map_or_else(built, PathBuf::from);
+            assert!(
+                asgard.is_file(),
+                "there is no asgard binary at {}. Build it with `cargo build -p asgard-bin`, or set ASGARD_BIN.",
+                asgard.display()
+            );
+            let artefacts = PathBuf::from(needed("ASGARD_TEST_ARTEFACTS"));
+            std::fs::create_dir_all(&artefacts).expect("the folder for artefacts can be made");
+            Self {
+                postgres_url: needed("ASGARD_TEST_POSTGRES_URL"),
+                chromium: needed("ASGARD_TEST_CHROMIUM").into(),
+                chromedriver: needed("ASGARD_TEST_CHROMEDRIVER").into(),
+                node_dir: needed("ASGARD_TEST_NODE_DIR").into(),
+                terraform: needed("ASGARD_TEST_TERRAFORM").into(),
+                artefacts,
+                kills: variable("ASGARD_TEST_KILLS").map_or(3, |text| text.parse().expect("ASGARD_TEST_KILLS is a number")),
+                asgard,
+            }
+        })
+    }
+}

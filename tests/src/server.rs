@@ -1,0 +1,119 @@
+//! A running `asgard serve`.
+
+use crate::{Client, Peers, Process, Site, eventually_within, processes::alive};
+use rustix::process::Signal;
+use std::{
+    fs::{self, File},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, ExitStatus},
+    time::{Duration, Instant},
+};
+
+/// A server that a test started. Dropped, it is killed; what it started is the site's to clear away.
+pub struct Server {
+    child: Child,
+    client: Client,
+    log: PathBuf,
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port is free").port()
+}
+
+impl Server {
+    pub(crate) fn start(site: &Site) -> Self {
+        for _ in 0..5 {
+            let mut server = Self::launch(site);
+            if server.comes_up(Duration::from_secs(60)) {
+                return server;
+            }
+            let log = server.log_text();
+            assert!(log.contains("in use"), "the server did not become ready:\n{log}");
+        }
+        panic!("no free port could be had");
+    }
+
+    /// Starts one without waiting for it.
+    pub fn launch(site: &Site) -> Self {
+        let base = format!("127.0.0.1:{}", free_port());
+        let log = site.dir().join(format!("server-{}.log", site.next_start()));
+        let file = File::create(&log).expect("the log can be made");
+        let mut command = site.command(&["serve", "--bind", &base]);
+        command.stdout(file.try_clone().expect("the log can be shared")).stderr(file);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", Peers::get().asgard.display()));
+        Self { child, client: site.client(&format!("http://{base}")), log }
+    }
+
+    /// Waits until it says that it is ready; `false` when it ends instead.
+    pub fn comes_up(&mut self, limit: Duration) -> bool {
+        let start = Instant::now();
+        loop {
+            if self.client.try_get("/readyz").is_some_and(|reply| reply.status == 200) {
+                return true;
+            }
+            if self.child.try_wait().expect("a child can be asked").is_some() {
+                return false;
+            }
+            assert!(start.elapsed() < limit, "not ready after {} s:\n{}", limit.as_secs(), self.log_text());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// A client without a credential.
+    pub fn anonymous(&self) -> &Client {
+        &self.client
+    }
+
+    /// `http://127.0.0.1:<port>`.
+    pub fn base(&self) -> &str {
+        self.client.base()
+    }
+
+    /// Its process.
+    pub fn process(&self) -> Process {
+        Process::of(self.child.id()).expect("the server lives")
+    }
+
+    /// What it has logged.
+    pub fn log_text(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Its log file.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be asked").is_none()
+    }
+
+    /// kill -9, of the server's process only.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// SIGTERM, and its exit.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.process().signal(Signal::TERM);
+        self.wait(Duration::from_secs(40))
+    }
+
+    /// Its exit, without having asked for it.
+    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
+        eventually_within(limit, "the server ends", || self.child.try_wait().expect("a child can be asked"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(process) = Process::of(self.child.id()).filter(alive) {
+            process.signal(Signal::KILL);
+        }
+        let _ = self.child.wait();
+    }
+}

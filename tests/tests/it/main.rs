@@ -1,0 +1,22 @@
+//! End to end: the real binary, the real Terraform, real databases, a browser and an MCP client that are not ours.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "this is test code: a surprise ends the test with a message"
+)]
+
+mod access;
+mod dashboard;
+mod faults;
+mod hostile;
+mod interruptions;
+mod job;
+mod keys;
+mod kills;
+mod main_job;
+mod mcp_sdk;
+mod proxy;
+mod replicas;

@@ -1,0 +1,80 @@
+//! A door in front of a server, to be shut as a failing network would.
+
+use std::{
+    io,
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+/// Forwards connections while it is open.
+pub struct Proxy {
+    port: u16,
+    target: SocketAddr,
+    door: Option<Arc<Door>>,
+}
+
+struct Door {
+    open: AtomicBool,
+    connections: Mutex<Vec<TcpStream>>,
+}
+
+impl Proxy {
+    /// A door to `target`, shut: its port refuses connections.
+    pub fn shut(target: SocketAddr) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self { port, target, door: None }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Opens it.
+    pub fn open(&mut self) {
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("the port is still free");
+        let door = Arc::new(Door { open: AtomicBool::new(true), connections: Mutex::default() });
+        let (ours, target) = (Arc::clone(&door), self.target);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                if !ours.open.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(target)) else { continue };
+                let mut connections = ours.connections.lock().unwrap();
+                connections.extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
+                pump(client.try_clone().unwrap(), server.try_clone().unwrap());
+                pump(server, client);
+            }
+        });
+        self.door = Some(door);
+    }
+
+    /// Shuts it: what is connected is cut, what comes is refused.
+    pub fn close(&mut self) {
+        let Some(door) = self.door.take() else { return };
+        door.open.store(false, Ordering::SeqCst);
+        // Wakes the listener, which then goes.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        for connection in door.connections.lock().unwrap().drain(..) {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn pump(mut from: TcpStream, mut to: TcpStream) {
+    thread::spawn(move || {
+        let _ = io::copy(&mut from, &mut to);
+        let _ = to.shutdown(Shutdown::Both);
+    });
+}
