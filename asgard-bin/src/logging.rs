@@ -11,7 +11,8 @@ use std::{
     io::{self, IsTerminal, Write},
     sync::atomic::{AtomicBool, Ordering},
 };
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 static FOR_MACHINES: AtomicBool = AtomicBool::new(false);
 
@@ -59,9 +60,15 @@ pub fn filter(loaded: &Loaded, talk: Talk) -> Result<EnvFilter> {
     })
 }
 
+/// Whatever the filter says: the protocol layer of MCP logs whole messages below this level, and those hold what
+/// `get_secret` reveals.
+fn may_be_logged(about: &Metadata<'_>) -> bool {
+    !about.target().starts_with("rmcp") || *about.level() <= Level::WARN
+}
+
 /// Starts the log, and says what the configuration has to say.
 pub fn start(loaded: &Loaded, talk: Talk) -> Result<()> {
-    let registry = tracing_subscriber::registry().with(filter(loaded, talk)?);
+    let registry = tracing_subscriber::registry().with(filter(loaded, talk)?).with(filter_fn(may_be_logged));
     match loaded.config.log.format {
         LogFormat::Text => {
             let colours = io::stderr().is_terminal() && Environment::from_process().get("NO_COLOR").is_none();
