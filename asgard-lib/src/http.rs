@@ -16,6 +16,7 @@ mod mcp;
 mod metrics;
 mod openapi;
 pub mod problem;
+mod rest_of_body;
 mod router;
 pub mod serve;
 pub mod state;

@@ -1,7 +1,7 @@
 //! The frame around every request: where it comes from, its trace id, its time limit, what becomes of a panic, the headers
 //! of every answer.
 
-use super::{HttpState, problem};
+use super::{HttpState, problem, rest_of_body::RestOfBody};
 use crate::{
     app::Source,
     error::{Code, Error},
@@ -131,6 +131,8 @@ pub(super) async fn frame(State(state): State<Arc<HttpState>>, mut request: Requ
     let arrival = Arrival::of(&state, &request);
     let (trace, tls) = (arrival.trace.clone(), arrival.tls || state.settings().force_https);
     request.extensions_mut().insert(arrival);
+    let rest = RestOfBody::default();
+    let request = request.map(|body| rest.lend(body));
     let limit = Duration::from_secs(state.settings().request_timeout_secs);
     let answer = AssertUnwindSafe(tokio::time::timeout(limit, next.run(request))).catch_unwind().await;
     let mut response = match answer {
@@ -148,6 +150,9 @@ pub(super) async fn frame(State(state): State<Arc<HttpState>>, mut request: Requ
         .into_response(),
         Err(panic) => problem::Problem(Error::bug(panic_text(&*panic))).into_response(),
     };
+    if response.status().is_client_error() {
+        rest.drain().await;
+    }
     problem::render(&mut response, &trace);
     finish(response.headers_mut(), &trace, tls);
     state.meters().request(

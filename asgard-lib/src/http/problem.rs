@@ -1,7 +1,7 @@
 //! Errors as RFC 9457 problem details, and the one place that logs failures.
 
 use crate::{
-    error::{Error, Kind},
+    error::{Code, Error, Kind},
     kernel::TraceId,
 };
 use axum::{
@@ -95,6 +95,10 @@ pub(super) fn render(response: &mut Response, trace: &TraceId) {
 pub(super) fn log(error: &Error, trace: &TraceId) {
     let (code, chain) = (error.code().slug(), error.chain());
     match error.kind() {
+        // Asked again and again while a process starts or stops, and nothing is wrong with it.
+        Kind::Unavailable if error.code() == Code::NotReady => {
+            tracing::debug!(trace.id = %trace, error.code = code, "a request came too early or too late");
+        }
         Kind::Bug | Kind::Unavailable | Kind::Upstream => {
             tracing::error!(trace.id = %trace, error.code = code, error.chain = chain, "a request failed");
         }
