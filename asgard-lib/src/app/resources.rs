@@ -39,10 +39,7 @@ async fn load(
                 tx.allow(Action::ListProjects, &crate::domain::access::Object::Nothing)?;
                 return Err(Error::not_found("resource"));
             };
-            tx.project(Some(&resource.project), action, reading).await.map_err(|error| match error.kind() {
-                crate::Kind::NotFound => Error::not_found("resource"),
-                _ => error,
-            })?
+            tx.project_of("resource", &resource.project, action, reading).await?
         }
     };
     let resource = match reading {

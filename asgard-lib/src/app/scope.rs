@@ -58,4 +58,22 @@ impl Tx<'_> {
         self.allow(action, &Object::Project(&subject))?;
         Ok((project, subject))
     }
+
+    /// The project of something that was named by its own id. Whatever the caller may not see looks like a `noun` that
+    /// does not exist.
+    pub async fn project_of(
+        &mut self,
+        noun: &str,
+        project: &ProjectId,
+        action: Action,
+        reading: Reading,
+    ) -> Result<(Stored<Project>, Subject)> {
+        if self.actor()?.bound_project().is_some_and(|own| own != project) {
+            return Err(Error::not_found(noun));
+        }
+        self.project(Some(project), action, reading).await.map_err(|error| match error.kind() {
+            crate::Kind::NotFound => Error::not_found(noun),
+            _ => error,
+        })
+    }
 }

@@ -33,7 +33,7 @@ async fn load(tx: &mut Tx<'_>, id: &RequestId, action: Action, version: Option<&
         tx.allow(Action::ListInbox, &Object::Nothing)?;
         return Err(Error::not_found("request"));
     };
-    let (project, subject) = tx.project(Some(&request.project), action, Reading::Rely).await?;
+    let (project, subject) = tx.project_of("request", &request.project, action, Reading::Rely).await?;
     tx.expect_version(&request.version, version)?;
     let resource = tx.need::<Resource>(request.resource.as_str()).await?;
     Ok(Loaded { request, resource, project, subject })

@@ -60,7 +60,7 @@ impl Operation for GetRequest {
             tx.allow(Action::ListInbox, &Object::Nothing)?;
             return Err(Error::not_found("request"));
         };
-        tx.project(Some(&first.project), Action::ReadProject, Reading::Peek).await.map_err(hide)?;
+        tx.project_of("request", &first.project, Action::ReadProject, Reading::Peek).await?;
         let until = tx.now().plus(Duration::from_secs(self.wait_s));
         loop {
             let present = request.ok_or_else(|| Error::not_found("request"))?;
@@ -70,14 +70,6 @@ impl Operation for GetRequest {
             tokio::time::sleep(Duration::from_millis(200)).await;
             request = tx.peek::<Request>(self.request_id.as_str()).await?;
         }
-    }
-}
-
-/// A request of a project that the caller may not see looks like one that does not exist.
-fn hide(error: Error) -> Error {
-    match error.kind() {
-        crate::Kind::NotFound => Error::not_found("request"),
-        _ => error,
     }
 }
 

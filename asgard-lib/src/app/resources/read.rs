@@ -171,10 +171,6 @@ pub(super) async fn run_of(tx: &mut Tx<'_>, id: &RunId) -> Result<Run> {
         tx.allow(Action::ListProjects, &crate::domain::access::Object::Nothing)?;
         return Err(Error::not_found("run"));
     };
-    let hide = |error: Error| match error.kind() {
-        crate::Kind::NotFound => Error::not_found("run"),
-        _ => error,
-    };
-    tx.project(Some(&run.project), Action::ReadProject, Reading::Peek).await.map_err(hide)?;
+    tx.project_of("run", &run.project, Action::ReadProject, Reading::Peek).await?;
     Ok(run.value)
 }
