@@ -226,6 +226,16 @@ pub(crate) fn catalog() -> Catalog {
 
 /// Another process on the same store.
 pub(crate) async fn boot(store: Arc<Shaky>, world: &World, runner: Arc<dyn Runner>) -> Result<Arc<Asgard>> {
+    boot_with(store, world, runner, catalog()).await
+}
+
+/// Another process on the same store, with other services.
+pub(crate) async fn boot_with(
+    store: Arc<Shaky>,
+    world: &World,
+    runner: Arc<dyn Runner>,
+    catalog: Catalog,
+) -> Result<Arc<Asgard>> {
     let masters = MasterKeys::only(Arc::new(LocalKey::new(Zeroizing::new([7; 32]), world.clone())));
     let keyring = Keyring::open(Arc::clone(&store) as _, masters, world.clone()).await?;
     let blobs = Arc::new(store.inner.clone());
@@ -237,7 +247,7 @@ pub(crate) async fn boot(store: Arc<Shaky>, world: &World, runner: Arc<dyn Runne
         seals: keyring,
         secrets,
         runner,
-        catalog: catalog(),
+        catalog,
         world: world.clone(),
         config: Config::default(),
     }))

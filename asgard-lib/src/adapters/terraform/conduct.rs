@@ -215,7 +215,9 @@ async fn perform(
         return salvage_own(order, record, &layout).await;
     }
     let engine = engine::find(&options.bin, &order.child_env).await?;
-    desk.engine(&engine.name(), &order.module_digest).await?;
+    if let Some(reason) = note_engine(desk, &engine, order, stop).await? {
+        return Ok(stopped(reason, Vec::new()));
+    }
 
     let dir = kept.insert(WorkDir::create(
         &parent,
@@ -239,6 +241,20 @@ async fn perform(
     // Whatever the steps came to, nothing of the run may outlive it.
     processes::kill_all(dir.layout()).await;
     ending
+}
+
+/// Records the engine, through outages of the store, unless the run has to stop first.
+async fn note_engine(desk: &dyn Desk, engine: &Engine, order: &Order, stop: &Stop) -> Result<Option<Reason>> {
+    loop {
+        match desk.engine(&engine.name(), &order.module_digest).await {
+            Err(error) if error.kind().retryable() => tracing::warn!(run.id = %order.run, "{}", error.chain()),
+            noted => return noted.map(|()| None),
+        }
+        tokio::select! {
+            reason = stop.asked() => return Ok(Some(reason)),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    }
 }
 
 /// An earlier supervisor of this very run died here. What it left is stored; going on is for recovery to decide.

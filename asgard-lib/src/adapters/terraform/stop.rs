@@ -94,6 +94,14 @@ impl Stop {
         if state.lost.is_some() { Some(Reason::Lost) } else { state.asked.map(|asked| asked.reason) }
     }
 
+    /// Resolves once it has to stop, to the first reason.
+    pub async fn asked(&self) -> Reason {
+        let mut states = self.0.subscribe();
+        let asked = states.wait_for(|state| state.asked.is_some()).await;
+        // The sender is borrowed, so it cannot be gone.
+        asked.ok().and_then(|state| state.asked).map_or(Reason::Stopped, |asked| asked.reason)
+    }
+
     /// Resolves once the lease is lost.
     pub async fn lost(&self) {
         // The sender is borrowed, so it cannot be gone.

@@ -20,6 +20,7 @@ use std::{
 mod crash;
 mod fake;
 mod real;
+mod whole;
 
 const SECRET: &str = "planted-secret-value";
 

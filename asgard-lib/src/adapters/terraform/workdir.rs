@@ -23,6 +23,8 @@ const OURS: &[&str] = &[STATE, "errored.tfstate", PLAN, BACKEND];
 const STATE: &str = "terraform.tfstate";
 const PLAN: &str = "asgard.tfplan";
 const BACKEND: &str = "zz_asgard_override.tf.json";
+/// How long the path of a folder may be in which providers open their sockets; the system allows 108 bytes in all.
+const SOCKET_ROOM: usize = 80;
 /// The dependency lock file.
 pub(super) const LOCK: &str = ".terraform.lock.hcl";
 
@@ -149,6 +151,12 @@ impl WorkDir {
         let layout = Layout::new(parent, run);
         private_folder(&layout.root).map_err(|error| failed(&layout.root, error))?;
         let this = Self { layout };
+        if this.layout.tmp().as_os_str().len() > SOCKET_ROOM {
+            tracing::warn!(
+                run.id = this.layout.name(),
+                "the work folder's path is long; providers' sockets may not fit"
+            );
+        }
         for folder in [this.layout.module(), this.layout.home(), this.layout.tmp()] {
             private_folder(&folder).map_err(|error| failed(&folder, error))?;
         }

@@ -107,10 +107,11 @@ async fn open_runs(app: &Asgard) -> Result<Vec<Stored<Run>>> {
     }
 }
 
-/// Removes what runs that are over left behind on this host.
+/// Removes what runs that are over left behind on this host. What belongs to no run of this database stays: another Asgard
+/// may work in the same folder.
 async fn clean_up(app: &Asgard) -> Result<()> {
     for id in app.runner().left_over().await? {
-        if app.store().read::<Run>(id.as_str()).await?.is_none_or(|run| run.status.is_over()) {
+        if app.store().read::<Run>(id.as_str()).await?.is_some_and(|run| run.status.is_over()) {
             app.runner().clean(&id).await?;
         }
     }
