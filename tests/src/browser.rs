@@ -80,7 +80,8 @@ impl Browser {
             _ => self.agent.get(&url).call(),
         };
         let mut answer = sent.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
-        let body: Value = answer.body_mut().with_config().limit(64 * 1024 * 1024).read_json().expect("WebDriver speaks JSON");
+        let body: Value =
+            answer.body_mut().with_config().limit(64 * 1024 * 1024).read_json().expect("WebDriver speaks JSON");
         assert!(answer.status().is_success(), "{method} {path}: {:#}", body["value"]);
         body["value"].clone()
     }

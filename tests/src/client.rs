@@ -241,7 +241,9 @@ impl Client {
         let failed = result["isError"] == true;
         let text = result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("a result without text: {reply:?}"));
         let content = match &result["structuredContent"] {
-            Value::Null => serde_json::from_str(text).unwrap_or_else(|_| panic!("neither structured nor JSON: {reply:?}")),
+            Value::Null => {
+                serde_json::from_str(text).unwrap_or_else(|_| panic!("neither structured nor JSON: {reply:?}"))
+            }
             structured => {
                 let same: Option<Value> = serde_json::from_str(text).ok();
                 assert!(failed || same.as_ref() == Some(structured), "text and structured content differ: {reply:?}");

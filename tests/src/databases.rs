@@ -105,8 +105,9 @@ impl Database {
         now(async {
             match self {
                 Self::Sqlite(path) => {
-                    let mut file =
-                        SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.expect("the file opens");
+                    let mut file = SqliteConnection::connect(&format!("sqlite://{}", path.display()))
+                        .await
+                        .expect("the file opens");
                     file.execute(statement).await.expect("the statement works");
                     file.close().await.expect("the file closes");
                 }

@@ -34,14 +34,20 @@ fn variable(name: &str) -> Option<String> {
 
 fn needed(name: &str) -> String {
     variable(name).unwrap_or_else(|| {
-        panic!("{name} is not set. Run `tests/run`; or run `tests/run --peers` and `. tests/.peers/env` in another shell.")
+        panic!(
+            "{name} is not set. Run `tests/run`; or run `tests/run --peers` and `. tests/.peers/env` in another shell."
+        )
     })
 }
 
 /// Beside the test programs: cargo puts them into `target/<profile>/deps`, and the binary into `target/<profile>`.
 fn built() -> PathBuf {
     let program = env::current_exe().expect("a test program has a path");
-    program.parent().and_then(Path::parent).map(|folder| folder.join("asgard")).expect("a test program lies in a folder")
+    program
+        .parent()
+        .and_then(Path::parent)
+        .map(|folder| folder.join("asgard"))
+        .expect("a test program lies in a folder")
 }
 
 impl Peers {
@@ -64,7 +70,8 @@ impl Peers {
                 node_dir: needed("ASGARD_TEST_NODE_DIR").into(),
                 terraform: needed("ASGARD_TEST_TERRAFORM").into(),
                 artefacts,
-                kills: variable("ASGARD_TEST_KILLS").map_or(3, |text| text.parse().expect("ASGARD_TEST_KILLS is a number")),
+                kills: variable("ASGARD_TEST_KILLS")
+                    .map_or(3, |text| text.parse().expect("ASGARD_TEST_KILLS is a number")),
                 asgard,
             }
         })

@@ -25,9 +25,16 @@ impl Process {
             return None;
         }
         let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        let command =
-            command.split(|byte| *byte == 0).filter(|word| !word.is_empty()).map(|word| String::from_utf8_lossy(word).into());
-        Some(Self { pid, group: field(5)?.parse().ok()?, started: field(22)?.parse().ok()?, command: command.collect() })
+        let command = command
+            .split(|byte| *byte == 0)
+            .filter(|word| !word.is_empty())
+            .map(|word| String::from_utf8_lossy(word).into());
+        Some(Self {
+            pid,
+            group: field(5)?.parse().ok()?,
+            started: field(22)?.parse().ok()?,
+            command: command.collect(),
+        })
     }
 
     /// Every living process that belongs to the site in `dir`: it was started with that folder in its environment or on its
@@ -61,7 +68,9 @@ impl Process {
 
     /// Whether it is the engine, doing `step`.
     pub fn is_terraform(&self, step: &str) -> bool {
-        let engine = |word: &String| Path::new(word).file_name().is_some_and(|name| name.to_string_lossy().starts_with("terraform"));
+        let engine = |word: &String| {
+            Path::new(word).file_name().is_some_and(|name| name.to_string_lossy().starts_with("terraform"))
+        };
         self.command.iter().take(3).any(engine) && self.command.iter().any(|word| word == step)
     }
 

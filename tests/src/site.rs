@@ -1,9 +1,7 @@
 //! A deployment of a test's own: a folder, a database, a configuration. Servers come and go in it; what it holds stays.
 
 use crate::{
-    Cast, Database, Peers, Process, Server, Transcript, assert_absent,
-    client::Client,
-    eventually_within,
+    Cast, Database, Peers, Process, Server, Transcript, assert_absent, client::Client, eventually_within,
     processes::alive,
 };
 use rustix::process::Signal;
@@ -75,7 +73,10 @@ impl Site {
     /// Arms it for the servers that start from now on.
     pub fn arm(&mut self) {
         let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../modules");
-        self.set("ASGARD_TF_MODULES_DIR", &modules.canonicalize().expect("the modules are there").display().to_string());
+        self.set(
+            "ASGARD_TF_MODULES_DIR",
+            &modules.canonicalize().expect("the modules are there").display().to_string(),
+        );
         self.set("ASGARD_TF_WORK_DIR", &self.work_dir().display().to_string());
         self.set("ASGARD_TF_BIN", &Peers::get().terraform.display().to_string());
     }
@@ -191,8 +192,11 @@ impl Site {
     /// Waits until only the server lives: no supervisor, no engine, nothing that an engine started.
     pub fn assert_no_orphans(&self) {
         eventually_within(Duration::from_secs(20), "no process of a run is left", || {
-            let left: Vec<Process> =
-                self.processes().into_iter().filter(|process| !process.command.iter().any(|word| word == "serve")).collect();
+            let left: Vec<Process> = self
+                .processes()
+                .into_iter()
+                .filter(|process| !process.command.iter().any(|word| word == "serve"))
+                .collect();
             if left.is_empty() { Some(()) } else { None }
         });
     }

@@ -28,9 +28,7 @@ pub fn router(state: Arc<HttpState>) -> Router {
     let routes = routes.fallback(nothing_here).method_not_allowed_fallback(other_method);
     #[cfg(feature = "dashboard")]
     let routes = routes.layer(middleware::from_fn_with_state(Arc::clone(&state), super::dashboard::in_style));
-    routes
-        .layer(middleware::from_fn_with_state(Arc::clone(&state), frame::frame))
-        .with_state(state)
+    routes.layer(middleware::from_fn_with_state(Arc::clone(&state), frame::frame)).with_state(state)
 }
 
 async fn nothing_here(uri: Uri) -> Problem {

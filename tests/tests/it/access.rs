@@ -9,10 +9,7 @@ use asgard_lib::app::{
 };
 use asgard_tests::{Cast, Client, PASSWORD, Person, Reply, Server, Site};
 use serde_json::{Map, Value, json};
-use std::{
-    cell::Cell,
-    collections::BTreeSet,
-};
+use std::{cell::Cell, collections::BTreeSet};
 
 /// The table. Columns: nobody, owner, manager, admin, a stranger, finance; then the project's key and a foreign one, `-`
 /// where the operation is no tool. People are asked by session and by token alike; the last column names what differs.
@@ -140,8 +137,20 @@ impl World {
         let spare_user = text(&cast.admin.session.post("/api/users", &spare).ok(), "id").to_owned();
         let spare_key = text(&cast.owner.mint(&project).1, "id").to_owned();
         let mut world = Self {
-            site, server, cast, project, key, foreign, foreign_project, shared, request, run, pending: String::new(),
-            spare_key, spare_user, counter: Cell::new(0),
+            site,
+            server,
+            cast,
+            project,
+            key,
+            foreign,
+            foreign_project,
+            shared,
+            request,
+            run,
+            pending: String::new(),
+            spare_key,
+            spare_user,
+            counter: Cell::new(0),
         };
         world.pending = world.fresh_pending();
         world
@@ -172,10 +181,22 @@ impl World {
         let resource = json!({"project_id": project, "resource_id": self.shared["resource_id"]});
         let owner = person.unwrap_or(&self.cast.owner);
         match name {
-            "auth.config" | "auth.logout" | "auth.me" | "sessions.list" | "tokens.list" | "users.list" | "projects.list"
-            | "projects.requirements" | "groups.list" | "services.list" | "requests.pending" | "audit.verify" => json!({}),
+            "auth.config"
+            | "auth.logout"
+            | "auth.me"
+            | "sessions.list"
+            | "tokens.list"
+            | "users.list"
+            | "projects.list"
+            | "projects.requirements"
+            | "groups.list"
+            | "services.list"
+            | "requests.pending"
+            | "audit.verify" => json!({}),
             "auth.login" => json!({"username": owner.username, "password": PASSWORD}),
-            "auth.change_password" => json!({"current_password": "not-my-password", "new_password": "another-long-password"}),
+            "auth.change_password" => {
+                json!({"current_password": "not-my-password", "new_password": "another-long-password"})
+            }
             "sessions.revoke" => json!({"session_id": self.spare_session(owner, fresh)}),
             "tokens.create" => json!({"name": "another"}),
             "tokens.revoke" => json!({"token_id": self.spare_token(owner, fresh)}),
@@ -185,12 +206,16 @@ impl World {
             }
             "users.set_role" => json!({"user_id": self.spare_user, "role": "member"}),
             "users.set_active" => json!({"user_id": self.spare_user, "active": true}),
-            "projects.register" => json!({"name": "Fresh", "owner_email": owner.email, "manager_email": "boss@corp.example",
-                "group": "platform"}),
+            "projects.register" => {
+                json!({"name": "Fresh", "owner_email": owner.email, "manager_email": "boss@corp.example",
+                "group": "platform"})
+            }
             "projects.get" | "projects.state" | "keys.list" | "requests.list" | "resources.list" | "secrets.list"
             | "audit.list" => json!({"project_id": project}),
             "projects.update" => json!({"project_id": project, "description": self.unique()}),
-            "projects.kill" => json!({"project_id": if fresh { self.scratch() } else { project.clone() }, "reason": "a test"}),
+            "projects.kill" => {
+                json!({"project_id": if fresh { self.scratch() } else { project.clone() }, "reason": "a test"})
+            }
             "projects.unkill" if fresh => {
                 let scratch = self.scratch();
                 let kill = format!("/api/projects/{scratch}/kill");
@@ -205,7 +230,9 @@ impl World {
             }
             "keys.revoke" => json!({"project_id": project, "key_id": self.spare_key}),
             "services.get" => json!({"service": "local-demo"}),
-            "requests.create" => json!({"project_id": project, "service": "local-demo", "name": self.unique(), "spec": {}}),
+            "requests.create" => {
+                json!({"project_id": project, "service": "local-demo", "name": self.unique(), "spec": {}})
+            }
             "requests.get" => json!({"request_id": self.request}),
             "requests.approve" | "requests.reject" | "requests.cancel" => {
                 json!({"request_id": if fresh { self.fresh_pending() } else { self.pending.clone() }})
@@ -213,7 +240,9 @@ impl World {
             "resources.deprovision" | "resources.refresh" if fresh => {
                 json!({"project_id": project, "resource_id": self.fresh_resource()["resource_id"]})
             }
-            "resources.get" | "resources.deprovision" | "resources.retry" | "resources.refresh" | "runs.list" => resource,
+            "resources.get" | "resources.deprovision" | "resources.retry" | "resources.refresh" | "runs.list" => {
+                resource
+            }
             "runs.get" | "runs.log" => json!({"run_id": self.run}),
             "secrets.rotate" if fresh => {
                 json!({"project_id": project, "name": self.fresh_resource()["secret_refs"]["token"]["name"]})
@@ -261,7 +290,10 @@ impl World {
     fn versions(&self) -> Vec<String> {
         let tables = ["project", "project_key", "person", "user_token", "request", "resource", "run", "secret"];
         let query = |table| format!("SELECT '{table} ' || id || ' ' || version FROM {table} ORDER BY id");
-        tables.iter().flat_map(|table| self.site.database().rows(&query(table)).expect("a table of that name")).collect()
+        tables
+            .iter()
+            .flat_map(|table| self.site.database().rows(&query(table)).expect("a table of that name"))
+            .collect()
     }
 }
 
@@ -300,8 +332,11 @@ fn tool(client: &Client, name: &str, command: &Value) -> (u16, String) {
         return (if result.is_object() { 200 } else { 500 }, reply.text);
     }
     let content = &result["structuredContent"];
-    let content: Value =
-        if content.is_object() { content.clone() } else { serde_json::from_str(text(&result["content"][0], "text")).unwrap() };
+    let content: Value = if content.is_object() {
+        content.clone()
+    } else {
+        serde_json::from_str(text(&result["content"][0], "text")).unwrap()
+    };
     let code = text(&content, "code");
     let known = asgard_lib::Code::ALL.iter().find(|known| known.slug() == code).expect("a known code");
     (known.status(), reply.text)
@@ -319,7 +354,10 @@ fn check(failures: &mut Vec<String>, what: &str, expected: &str, note: &str, fou
         refused => refused == status.to_string(),
     };
     if !as_expected {
-        failures.push(format!("{what}: expected {expected}, got {status}: {}", answer.chars().take(300).collect::<String>()));
+        failures.push(format!(
+            "{what}: expected {expected}, got {status}: {}",
+            answer.chars().take(300).collect::<String>()
+        ));
     }
 }
 
@@ -369,7 +407,12 @@ fn sweep(world: &World, row: &Row, allowed: bool, failures: &mut Vec<String>) {
     for (column, person) in world.people() {
         let expected = row.verdict(column);
         rest_as(&format!("{column}'s session"), &person.session, expected, Some(person));
-        rest_as(&format!("{column}'s token"), &person.pat, if row.note == "no token" { "403" } else { expected }, Some(person));
+        rest_as(
+            &format!("{column}'s token"),
+            &person.pat,
+            if row.note == "no token" { "403" } else { expected },
+            Some(person),
+        );
     }
     // A project key is no credential of REST, except where nobody needs one.
     let key_on_rest = if row.verdict("nobody") == "ok" { "ok" } else { "401" };

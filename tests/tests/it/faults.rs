@@ -43,9 +43,12 @@ fn a_database_that_comes_late_or_goes_away_is_waited_for() {
     assert_eq!(status(&client, "/healthz"), 200, "the process itself is well");
     let lost = cast.owner.session.get(&format!("/api/projects/{project}"));
     lost.refused(503, "store-unavailable");
-    let lost = cast.owner.session.post("/api/projects", &json!({
-        "name": "Lost", "owner_email": cast.owner.email, "manager_email": cast.manager.email, "group": "platform",
-    }));
+    let lost = cast.owner.session.post(
+        "/api/projects",
+        &json!({
+            "name": "Lost", "owner_email": cast.owner.email, "manager_email": cast.manager.email, "group": "platform",
+        }),
+    );
     lost.refused(503, "store-unavailable");
     assert!(server.is_alive());
 

@@ -12,10 +12,15 @@ use std::{
 
 /// Everything that the store holds which operations are about, by id and version.
 fn versions(site: &Site) -> Vec<String> {
-    let tables = ["project", "project_key", "person", "session", "user_token", "request", "resource", "run", "secret", "job"];
+    let tables =
+        ["project", "project_key", "person", "session", "user_token", "request", "resource", "run", "secret", "job"];
     tables
         .iter()
-        .flat_map(|table| site.database().rows(&format!("SELECT '{table} ' || id || ' ' || version FROM {table} ORDER BY id")).unwrap())
+        .flat_map(|table| {
+            site.database()
+                .rows(&format!("SELECT '{table} ' || id || ' ' || version FROM {table} ORDER BY id"))
+                .unwrap()
+        })
         .collect()
 }
 
@@ -160,10 +165,22 @@ fn bodies_that_are_too_much_or_no_json_are_refused() {
         json(&deep).refused(400, "invalid-input");
         let huge = format!("{{\"name\":\"{}\"}}", "x".repeat(10 * 1024 * 1024)).into_bytes();
         // The connection may be closed before all of it was sent; what matters is that it is not taken.
-        if let Some(reply) = owner.try_send("POST", "/api/projects", &[("content-type", "application/json")], Some(&huge)) {
+        if let Some(reply) =
+            owner.try_send("POST", "/api/projects", &[("content-type", "application/json")], Some(&huge))
+        {
             reply.refused(413, "body-too-large");
         }
-        for body in [&b"{"[..], b"", b"null", b"[]", b"\"x\"", b"{\"name\":\"x\",\"name\":\"y\"}", b"\xff\xfe", b"{'a':1}", b"{} {}"] {
+        for body in [
+            &b"{"[..],
+            b"",
+            b"null",
+            b"[]",
+            b"\"x\"",
+            b"{\"name\":\"x\",\"name\":\"y\"}",
+            b"\xff\xfe",
+            b"{'a':1}",
+            b"{} {}",
+        ] {
             json(body).refused(400, "invalid-input");
         }
         json(b"{\"name\":\"a\\u0000b\",\"owner_email\":\"owner@corp.example\"}").refused(400, "invalid-input");

@@ -121,7 +121,10 @@ fn a_machine_that_is_told_to_stop_goes_on_afterwards() {
     let runs = runs(&cast.owner.session, &asked["resource"]);
     assert_eq!(story(&runs), ["plan succeeded", "apply interrupted", "plan succeeded", "apply succeeded"]);
     let rest = runs[2]["plan"]["changes"].to_string();
-    assert!(!rest.contains("terraform_data.token") && !rest.contains("step_1"), "what was made is not made again: {rest}");
+    assert!(
+        !rest.contains("terraform_data.token") && !rest.contains("step_1"),
+        "what was made is not made again: {rest}"
+    );
     site.assert_no_orphans();
     site.assert_no_leftovers();
 }

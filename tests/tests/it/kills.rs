@@ -110,7 +110,11 @@ fn kill_again_and_again(site: &Site, victim: Victim) {
 
     let demos = all(scene.owner(), &format!("/api/projects/{}/resources", scene.project));
     assert!(demos.iter().all(|demo| demo["status"] == "provisioned"), "{demos:#?}");
-    assert_eq!(committed(scene.owner(), &scene.project), f64::from(u32::try_from(demos.len()).unwrap()), "a dollar each");
+    assert_eq!(
+        committed(scene.owner(), &scene.project),
+        f64::from(u32::try_from(demos.len()).unwrap()),
+        "a dollar each"
+    );
     let ids: BTreeSet<&str> = demos.iter().map(|demo| text(&demo["outputs"], "id")).collect();
     assert_eq!(ids.len(), demos.len(), "every demo is one of its own");
     site.assert_no_orphans();
@@ -205,7 +209,8 @@ fn an_unsafe_service_needs_attention() {
     let (request, resource, _) = scene.apply("fragile-demo", "fragile");
     // In the middle of a step: one that has begun and that the state does not hold.
     eventually_within(Duration::from_secs(20), "a step is being made", || {
-        let steps = site.processes().into_iter().filter(|process| process.command.iter().any(|word| word.contains("sleep")));
+        let steps =
+            site.processes().into_iter().filter(|process| process.command.iter().any(|word| word.contains("sleep")));
         (steps.count() > 0).then_some(())
     });
     sleep(Duration::from_millis(200));
@@ -224,7 +229,10 @@ fn an_unsafe_service_needs_attention() {
     assert_eq!((text(&after, "status"), text(&after, "attention")), ("failed", error), "{after:#}");
     let last = runs(scene.owner(), &resource).pop().expect("a run");
     assert_eq!((text(&last, "op"), text(&last, "status")), ("apply", "needs_attention"), "{last:#}");
-    assert!(last["may_exist"][0].as_str().is_some_and(|address| address.starts_with("terraform_data.step_")), "{last:#}");
+    assert!(
+        last["may_exist"][0].as_str().is_some_and(|address| address.starts_with("terraform_data.step_")),
+        "{last:#}"
+    );
     assert_eq!(committed(scene.owner(), &scene.project), 1.0, "what may exist still costs");
     site.assert_no_orphans();
 

@@ -90,7 +90,11 @@ fn create(cast: &Cast, project: &str, key: &Client) -> String {
     cast.manager.session.post(&format!("/api/requests/{own}/approve"), &json!({})).refused(403, "separation-of-duties");
     let rejected = cast.admin.session.post(&format!("/api/requests/{own}/reject"), &json!({"note": "not needed"})).ok();
     assert_eq!(text(&rejected, "status"), "rejected");
-    assert_eq!(all(&cast.owner.session, &format!("/api/projects/{project}/resources")).len(), 1, "nothing is left of it");
+    assert_eq!(
+        all(&cast.owner.session, &format!("/api/projects/{project}/resources")).len(),
+        1,
+        "nothing is left of it"
+    );
 
     // A version that is not the present one decides nothing.
     let stale = json!({"version": another_version(cast, project)});
@@ -144,7 +148,9 @@ fn reveal(cast: &Cast, project: &str, other: &str, key: &Client, token: &str) {
     let refused = cast.owner.session.mcp("tools/call", &call);
     assert_eq!(refused.status, 401, "a session does not work on /mcp: {refused:?}");
     // There is no route for it.
-    for path in [format!("/api/projects/{project}/secrets/{NAME}"), format!("/api/projects/{project}/secrets/{NAME}/value")] {
+    for path in
+        [format!("/api/projects/{project}/secrets/{NAME}"), format!("/api/projects/{project}/secrets/{NAME}/value")]
+    {
         let reply = cast.owner.session.get(&path);
         assert!(matches!(reply.status, 404 | 405), "{reply:?}");
     }
@@ -258,14 +264,22 @@ fn deprovision(cast: &Cast, project: &str, key: &Client) {
 fn audited(cast: &Cast, project: &str) {
     let events = all(&cast.finance.session, &format!("/api/audit?project_id={project}"));
     let count = |action: &str| events.iter().filter(|event| event["action"] == action).count();
-    for action in
-        ["project.registered", "key.minted", "request.opened", "request.approved", "run.started", "request.fulfilled", "request.rejected"]
-    {
+    for action in [
+        "project.registered",
+        "key.minted",
+        "request.opened",
+        "request.approved",
+        "run.started",
+        "request.fulfilled",
+        "request.rejected",
+    ] {
         assert!(count(action) > 0, "{action} is not in the audit log");
     }
     assert_eq!(count("secret.revealed"), 7, "each time that a value was shown");
-    let approvals: Vec<&Value> =
-        events.iter().filter(|event| event["action"] == "request.approved" && event["actor"]["kind"] != "system").collect();
+    let approvals: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["action"] == "request.approved" && event["actor"]["kind"] != "system")
+        .collect();
     assert_eq!(approvals.len(), 3, "{approvals:#?}");
     assert!(approvals.iter().all(|event| event["actor"]["person"] == cast.manager.email.as_str()), "{approvals:#?}");
     let report = eventually("every event is sealed", || {

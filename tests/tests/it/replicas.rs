@@ -101,7 +101,9 @@ fn a_dead_replica_is_replaced() {
                 let askers: Vec<_> = (0..12)
                     .map(|number| {
                         let key = key.clone();
-                        scope.spawn(move || request_id(&ask(&key, "local-demo", &format!("job-{round}-{number}"), &json!({}))))
+                        scope.spawn(move || {
+                            request_id(&ask(&key, "local-demo", &format!("job-{round}-{number}"), &json!({})))
+                        })
                     })
                     .collect();
                 askers.into_iter().map(|asker| asker.join().expect("an answer")).collect()
