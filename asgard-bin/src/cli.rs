@@ -132,7 +132,7 @@ pub enum AdminCommand {
         #[command(flatten)]
         password: PasswordArgs,
     },
-    /// Set an account's password and end its sessions and tokens
+    /// Set an account's password and end its sessions; its tokens stay valid
     ResetPassword {
         /// The username
         username: Username,

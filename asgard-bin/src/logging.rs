@@ -49,11 +49,7 @@ pub fn filter(loaded: &Loaded, talk: Talk) -> Result<EnvFilter> {
         (Talk::Little, Some(Origin::Default) | None) => "warn",
         (Talk::Usual | Talk::Little, _) => &loaded.config.log.filter,
     };
-    let parsed = EnvFilter::builder().parse(text).and_then(|filter| {
-        // The protocol library tells of every request that it comes and goes; who wants that asks for it by name.
-        Ok(if text.contains("rmcp") { filter } else { filter.add_directive("rmcp=warn".parse()?) })
-    });
-    parsed.map_err(|error| {
+    EnvFilter::builder().parse(text).map_err(|error| {
         let origin = origin.map(ToString::to_string).unwrap_or_default();
         Failure::usage(format!("the configuration cannot be used\n{origin}: log.filter: `{text}` is not a log filter: {error}"))
             .hint("It takes a level (error, warn, info, debug, trace, off), or targets with levels such as `info,asgard_lib::app=debug`.")
