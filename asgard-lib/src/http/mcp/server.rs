@@ -107,7 +107,7 @@ impl ServerHandler for McpServer {
         if matches!(method.as_str(), "initialize" | "tools/call" | "tools/list" | "server/discover" | "ping") {
             return Err(ErrorData::invalid_params(format!("The params do not fit {method}."), None));
         }
-        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None))
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("Unknown method: {method}."), None))
     }
 }
 

@@ -273,11 +273,10 @@ async fn the_main_job_keeps_every_promise_of_its_schemas() {
     app.settle().await;
     let pending = checked(key, &tools, "get_request", json!({"request_id": id, "wait_s": 0})).await;
     assert_eq!(pending["status"], "pending");
-    assert_eq!(
-        checked(pat, &tools, "list_pending_approvals", json!({})).await["items"].as_array().unwrap().len(),
-        0,
-        "the owner decides nothing"
-    );
+    let waiting = checked(pat, &tools, "list_pending_approvals", json!({})).await;
+    assert_eq!(waiting["items"][0]["request_id"], id, "the owner sees what waits, and approves nothing");
+    let owners = pat.tool("approve_request", json!({"request_id": id})).await.unwrap_err();
+    assert_eq!(owners["code"], "denied", "{owners}");
     let own = key.tool("approve_request", json!({"request_id": id})).await.unwrap_err();
     assert_eq!(own["code"], "denied", "{own}");
     assert!(own["what_to_do"].is_string() && own["trace_id"].is_string() && own["docs"] == "/docs/errors/denied");
@@ -309,7 +308,9 @@ async fn the_main_job_keeps_every_promise_of_its_schemas() {
     let refused =
         key.tool("register_project", json!({"name": "x", "owner_email": "olga@corp.example"})).await.unwrap_err();
     assert!(refused["message"].as_str().unwrap().contains("user token"), "{refused}");
-    let unknown =
-        key.tool("request_resource", json!({"service": "local-demo", "name": "x", "colour": "red"})).await.unwrap_err();
+    let unknown = key
+        .tool("request_resource", json!({"service": "local-demo", "name": "other", "colour": "red"}))
+        .await
+        .unwrap_err();
     assert_eq!(unknown["field"], "colour");
 }
