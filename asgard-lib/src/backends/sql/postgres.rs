@@ -1,4 +1,4 @@
-//! PostgreSQL 13 and later. A commit is one call of `asgard_commit` (see `migrations/postgres/0002_commit.sql`): one round
+//! PostgreSQL 14 and later. A commit is one call of `asgard_commit` (see `migrations/postgres/0002_commit.sql`): one round
 //! trip, every named item locked in one order.
 
 mod commit;
