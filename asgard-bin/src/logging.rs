@@ -56,8 +56,8 @@ pub fn filter(loaded: &Loaded, talk: Talk) -> Result<EnvFilter> {
     })
 }
 
-/// Whatever the filter says: the protocol layer of MCP logs whole messages below this level, and those hold what
-/// `get_secret` reveals.
+/// Whatever the filter says: the protocol library of MCP tells of every request that it comes and goes, and at finer levels
+/// it logs whole messages, which hold what `get_secret` reveals.
 fn may_be_logged(about: &Metadata<'_>) -> bool {
     !about.target().starts_with("rmcp") || *about.level() <= Level::WARN
 }
