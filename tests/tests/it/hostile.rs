@@ -12,8 +12,7 @@ use std::{
 
 /// Everything that the store holds which operations are about, by id and version.
 fn versions(site: &Site) -> Vec<String> {
-    let tables =
-        ["project", "project_key", "person", "session", "user_token", "request", "resource", "run", "secret", "job"];
+    let tables = ["project", "project_key", "person", "session", "user_token", "request", "resource", "run", "secret"];
     tables
         .iter()
         .flat_map(|table| {
@@ -195,7 +194,7 @@ fn bodies_that_are_too_much_or_no_json_are_refused() {
         // Two credentials are none.
         let two = [("cookie", "asgard_session=other"), ("content-type", "application/json")];
         owner.send("POST", "/api/projects", &two, Some(b"{}")).refused(400, "invalid-input");
-        for credential in ["", "Bearer", "x".repeat(20_000).as_str(), "asg_' OR 1=1 --", "\u{7f}"] {
+        for credential in ["", "Bearer", "x".repeat(20_000).as_str(), "asg_' OR 1=1 --", "\u{e4}"] {
             if let Some(reply) = anonymous.with(credential).try_get("/api/projects") {
                 assert!(matches!(reply.status, 400 | 401 | 431), "{credential:?} {reply:?}");
             }
@@ -343,7 +342,7 @@ fn a_configuration_that_makes_no_sense_refuses_to_start() {
         }
         assert!(!said.contains("panicked"), "{said}");
         let Database::Sqlite(path) = site.database() else { unreachable!() };
-        assert!(!path.exists(), "a server that refuses its configuration makes no database");
+        assert!(!path.exists(), "a server that refuses its configuration makes no database: {yaml:?}");
         let check = site.run(&["config", "check"]);
         assert_eq!(check.status.code(), Some(2), "config check says the same");
     };
@@ -356,7 +355,13 @@ fn a_configuration_that_makes_no_sense_refuses_to_start() {
     refused("registration: [\n", &["asgard.yaml:"]);
     refused("registration: { require_manager: perhaps }\n", &["asgard.yaml:3", "true", "false"]);
     refused("provisioning: { auto_approve: { supreme: 5 } }\n", &["asgard.yaml:3", "supreme"]);
-    refused("provisioning: { services_dir: /no/such/folder }\n", &["/no/such/folder"]);
+
+    // What the configuration points to is looked at only afterwards.
+    let site = Site::sqlite().yaml("provisioning: { services_dir: /no/such/folder }\n");
+    let output = site.run(&["serve", "--bind", "127.0.0.1:0"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("/no/such/folder") && !said.contains("panicked"), "{said}");
 }
 
 #[test]

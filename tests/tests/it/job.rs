@@ -1,6 +1,6 @@
 //! Steps that many tests take.
 
-use asgard_tests::{Client, eventually};
+use asgard_tests::{Cast, Client, eventually};
 use serde_json::{Value, json};
 
 /// Asks for a resource over `/mcp` and returns what the tool answered.
@@ -24,6 +24,18 @@ pub fn fulfilled(reader: &Client, request: &str) -> Value {
     let over = reader.settled(request);
     assert_eq!(over["status"], "fulfilled", "{over:#}");
     over
+}
+
+/// Waits until a request is over, approving it on the way if it waits for a person: taking away or replacing what was
+/// half-made does.
+pub fn pushed_through(cast: &Cast, request: &str) -> Value {
+    let settled = cast.owner.session.settled(request);
+    if settled["status"] != "pending" {
+        return settled;
+    }
+    assert!(text(&settled["verdict"], "reason").contains("destroy or replace"), "{settled:#}");
+    cast.manager.session.post(&format!("/api/requests/{request}/approve"), &json!({})).ok();
+    cast.owner.session.settled(request)
 }
 
 /// Everything of a list, page after page.

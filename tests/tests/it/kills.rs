@@ -21,25 +21,27 @@ enum Victim {
 
 #[test]
 fn killing_the_server_does_not_kill_a_run() {
-    kill_again_and_again(&Site::sqlite().armed(), Victim::Server);
+    kill_again_and_again(&Site::sqlite().armed().yaml(OFTEN), Victim::Server);
 }
 
 #[test]
 fn killing_the_supervisor_loses_nothing() {
-    kill_again_and_again(&Site::postgres().armed(), Victim::Supervisor);
+    kill_again_and_again(&Site::postgres().armed().yaml(OFTEN), Victim::Supervisor);
 }
 
 #[test]
 fn killing_terraform_loses_nothing() {
-    kill_again_and_again(&Site::sqlite().armed(), Victim::Terraform);
+    kill_again_and_again(&Site::sqlite().armed().yaml(OFTEN), Victim::Terraform);
 }
 
 #[test]
 fn killing_everything_at_once_loses_nothing() {
-    kill_again_and_again(&Site::postgres().armed(), Victim::All);
+    kill_again_and_again(&Site::postgres().armed().yaml(OFTEN), Victim::All);
 }
 
 const SECONDS: u64 = 2;
+/// What a killed server would have cleared away is cleared away at the next look around.
+const OFTEN: &str = "reconcile_secs: 5\n";
 
 /// What the tests go on with after a server was killed.
 struct Scene<'a> {

@@ -1,7 +1,9 @@
 //! Register, key, request over MCP, approval by a person, the real Terraform, the secret, and everything after it; and that
 //! the secret shows nowhere.
 
-use crate::job::{all, ask, committed, fulfilled, log, provide, request_id, runs, story, text, the_resource};
+use crate::job::{
+    all, ask, committed, fulfilled, log, provide, pushed_through, request_id, runs, story, text, the_resource,
+};
 use asgard_tests::{Cast, Client, Site, eventually};
 use serde_json::{Value, json};
 use std::{
@@ -222,23 +224,12 @@ fn fail_and_retry(cast: &Cast, project: &str, key: &Client) -> String {
     assert_eq!(text(&resource, "status"), "failed");
     let path = format!("/api/projects/{project}/resources/{}", text(&resource, "resource_id"));
     let retry = cast.owner.session.post(&format!("{path}/retry"), &json!({})).ok();
-    assert_eq!(text(&approved(cast, &request_id(&retry)), "status"), "failed", "it fails again");
+    assert_eq!(text(&pushed_through(cast, &request_id(&retry)), "status"), "failed", "it fails again");
     let mended = ask(key, "local-demo", "broken", &json!({}));
-    assert_eq!(text(&approved(cast, &request_id(&mended)), "status"), "fulfilled");
+    assert_eq!(text(&pushed_through(cast, &request_id(&mended)), "status"), "fulfilled");
     let resource = the_resource(&cast.owner.session, project, "broken");
     assert_eq!(text(&resource, "status"), "provisioned");
     text(&key.secret("local-demo.broken.token", None).ok(), "value").to_owned()
-}
-
-/// Waits for a request. Making something half-made anew, or taking it away, asks for a person.
-fn approved(cast: &Cast, request: &str) -> Value {
-    let settled = cast.owner.session.settled(request);
-    if settled["status"] != "pending" {
-        return settled;
-    }
-    assert!(text(&settled["verdict"], "reason").contains("destroy or replace"), "{settled:#}");
-    cast.manager.session.post(&format!("/api/requests/{request}/approve"), &json!({})).ok();
-    cast.owner.session.settled(request)
 }
 
 fn deprovision(cast: &Cast, project: &str, key: &Client) {

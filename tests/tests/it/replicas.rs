@@ -120,11 +120,11 @@ fn a_dead_replica_is_replaced() {
         .expect("it died with a lease in its hands");
     let start = Instant::now();
     for request in &requests {
-        let over = there.settled_within(Duration::from_secs(90), request);
+        let over = there.settled_within(Duration::from_secs(100), request);
         assert_eq!(over["status"], "fulfilled", "{over:#}");
     }
-    // The longest lease of a process that serves, its margin, and a turn of the loop that looks after runs.
-    assert!(start.elapsed() < Duration::from_secs(60), "it took {:?} to replace {left:?}", start.elapsed());
+    // A job's claim lasts 60 seconds, a run's lease 20 in a process that serves; what they held is then done.
+    assert!(start.elapsed() < Duration::from_secs(90), "it took {:?} to replace {left:?}", start.elapsed());
     for resource in crate::job::all(&there, &format!("/api/projects/{project}/resources")) {
         let story = story(&runs(&there, &resource));
         assert_eq!(story.iter().filter(|run| *run == "apply succeeded").count(), 1, "{story:?}");
