@@ -387,7 +387,7 @@ mod tests {
         for more in [&[("e", Create)][..], &[("b", Delete)], &[("b", Replace)], &[("a", Delete)], &[("c", Create)]] {
             assert!(!summary(more).is_rest_of(&approved), "{more:?}");
         }
-        let mut cut = approved.clone();
+        let mut cut = approved;
         cut.create += 1;
         assert!(!summary(&[("a", Create)]).is_rest_of(&cut), "a summary that was cut short proves nothing");
     }

@@ -526,9 +526,9 @@ fn lists_and_refusals_tell_nothing_about_others() {
     let ids = |client: &Client| -> Vec<String> {
         all(client, "/api/projects").iter().map(|project| text(project, "project_id").to_owned()).collect()
     };
-    assert_eq!(ids(&stranger.session), [world.foreign_project.clone()]);
-    assert_eq!(ids(&world.cast.owner.session), [world.project.clone()]);
-    assert_eq!(ids(&world.cast.manager.session), [world.project.clone()]);
+    assert_eq!(ids(&stranger.session), std::slice::from_ref(&world.foreign_project));
+    assert_eq!(ids(&world.cast.owner.session), std::slice::from_ref(&world.project));
+    assert_eq!(ids(&world.cast.manager.session), std::slice::from_ref(&world.project));
     assert_eq!(ids(&world.cast.admin.session).len(), 2);
     assert!(all(&stranger.session, "/api/approvals").is_empty());
     let seen = world.foreign.tool("list_projects", &json!({})).ok();

@@ -174,7 +174,7 @@ fn update_in_place(cast: &Cast, project: &str, key: &Client, token: &str) {
 
     // The same again, also with a default written out, changes nothing.
     let seen = runs(&cast.owner.session, &after).len();
-    for spec in [spec.clone(), json!({"approval": "auto", "monthly_usd": 7, "seconds": 0})] {
+    for spec in [spec, json!({"approval": "auto", "monthly_usd": 7, "seconds": 0})] {
         let again = ask(key, "local-demo", "demo", &spec);
         assert_eq!((again["changed"].as_bool(), text(&again["request"], "status")), (Some(false), "fulfilled"));
         assert_eq!(again["resource"]["outputs"], before["outputs"]);

@@ -111,9 +111,9 @@ mod tests {
         assert_eq!(told(&[(1, one.clone())]), "two");
         assert_eq!(told(&[(1, one.clone()), (2, two.clone())]), "views");
         assert_eq!(told(&[(0, "older".into()), (1, one.clone()), (2, two.clone())]), "views");
-        assert_eq!(told(&[(0, views.clone()), (1, one.clone()), (2, two.clone())]), "nothing");
+        assert_eq!(told(&[(0, views), (1, one.clone()), (2, two.clone())]), "nothing");
         assert!(told(&[(1, "edited".into())]).contains("other contents"));
-        assert!(told(&[(1, one.clone()), (2, two.clone()), (3, "x".into())]).contains("newer Asgard"));
+        assert!(told(&[(1, one), (2, two.clone()), (3, "x".into())]).contains("newer Asgard"));
         assert!(told(&[(2, two)]).contains("not migrated by Asgard"));
     }
 

@@ -198,6 +198,9 @@ fn request(by: &Actor) -> Request {
     }
 }
 
+/// Project, actor, request, `require_manager`, and the answer.
+type Row<'a> = (&'a Subject, Actor, &'a Request, bool, Result<bool, Code>);
+
 #[test]
 fn nobody_approves_what_they_own_asked_for_or_hold_the_key_of() {
     let two = subject();
@@ -205,7 +208,7 @@ fn nobody_approves_what_they_own_asked_for_or_hold_the_key_of() {
     let by_key = request(&key(1, "root"));
     let by_owner = request(&human("owner", Role::Member));
     let by_manager = request(&token("manager", Role::Member));
-    let table: [(&Subject, Actor, &Request, bool, Result<bool, Code>); 14] = [
+    let table: [Row<'_>; 14] = [
         (&two, human("manager", Role::Member), &by_owner, true, Ok(false)),
         (&two, token("manager", Role::Member), &by_owner, true, Ok(false)),
         (&two, human("root", Role::Admin), &by_owner, true, Ok(false)),

@@ -192,12 +192,13 @@ fn body(entry: &Entry, route: &Route, input: &Map<String, Value>, in_path: &[&st
 
 fn responses(entry: &Entry, route: &Route, output: &Value, resolved: &Value, names_something: bool) -> Value {
     let meta = &entry.meta;
-    let mut headers = json!({ "x-asgard-trace-id": { "$ref": "#/components/headers/Trace" } });
+    let header = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
+    let mut headers = serde_json::Map::from_iter([("x-asgard-trace-id".to_owned(), header("Trace"))]);
     if resolved.pointer("/properties/version").is_some() {
-        headers["ETag"] = json!({ "$ref": "#/components/headers/ETag" });
+        headers.insert("ETag".into(), header("ETag"));
     }
     if matches!(route.status, 201 | 202) {
-        headers["Location"] = json!({ "$ref": "#/components/headers/Location" });
+        headers.insert("Location".into(), header("Location"));
     }
     let description = match route.status {
         201 => "Made.",

@@ -62,7 +62,7 @@ impl<'a> Steps<'a> {
             Op::Release { owner, .. } => ("release", None, None, Some(owner), None),
             Op::Count(count) => ("count", None, None, None, Some(count)),
         };
-        let expires_at = draft.and_then(|draft| draft.expires_at).or(count.and_then(|count| count.expires_at));
+        let expires_at = draft.and_then(|draft| draft.expires_at).or_else(|| count.and_then(|count| count.expires_at));
         self.acts.push(act);
         self.kinds.push(op.key().map(|key| key.kind.name()));
         self.names.push(op.target());
