@@ -80,7 +80,7 @@ fn visit(scheme: Scheme, javascript: bool, name: &'static str) {
     browser.press("Register");
     let project = eventually("the project has a page", || {
         let url = browser.url();
-        url.rsplit('/').next().filter(|last| last.starts_with("proj-")).map(ToOwned::to_owned)
+        url.split('?').next()?.rsplit('/').next().filter(|last| last.starts_with("proj-")).map(ToOwned::to_owned)
     });
     visitor.reads("Pilot");
     visitor.shoot("04-project");
