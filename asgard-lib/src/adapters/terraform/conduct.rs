@@ -117,20 +117,15 @@ pub(super) async fn conduct(
     let lease = keeper::keep(desk, &*clock, &stop);
     tokio::pin!(lease);
 
+    let (done, mut lease_ended) = (CancellationToken::new(), false);
+    let storing = record.keep_storing(desk, kept, &done);
+    tokio::pin!(storing);
+
     let mut dir = None;
     let ending = {
         let work = perform(order, desk, world, options, &stop, &record, &mut dir);
-        let storing = record.keep_storing(desk, kept);
-        let limits = async {
-            tokio::select! {
-                () = tokio::time::sleep(order.timeout) => stop.ask(Reason::TimedOut),
-                () = options.stop.cancelled() => stop.ask(Reason::Stopped),
-                () = bound_log(kept, &order.run) => {}
-            }
-            std::future::pending::<()>().await;
-        };
-        tokio::pin!(work, storing, limits);
-        let mut lease_ended = false;
+        let limits = limits(order, options, &stop, kept);
+        tokio::pin!(work, limits);
         loop {
             tokio::select! {
                 biased;
@@ -148,16 +143,16 @@ pub(super) async fn conduct(
     record.say(world.now(), "info", format!("The run ended: {}.", ending.name()));
 
     // The state goes to the store before anything else; the folder is removed only when it is there.
-    let finishing = record.finish(desk, &stop, kept);
-    tokio::pin!(finishing);
-    let mut lease_ended = stop.reason() == Some(Reason::Lost);
-    let stored = loop {
+    done.cancel();
+    loop {
         tokio::select! {
             biased;
-            stored = &mut finishing => break stored,
+            () = stop.lost() => break,
             () = &mut lease, if !lease_ended => lease_ended = true,
+            () = &mut storing => break,
         }
-    };
+    }
+    let stored = record.refusal().map_or(Ok(()), Err);
     let stored = match stored {
         // A refusal may mean that somebody else has the run by now; only the lease can tell.
         Err(refusal) if matches!(desk.renew().await, Ok(Renewal::Lost)) => {
@@ -188,6 +183,16 @@ pub(super) async fn conduct(
         | Ending::Stale { .. } => Vec::new(),
     };
     Some(Ending::Failed { error: format!("Terraform's state could not be stored: {}", refusal.message()), may_exist })
+}
+
+/// Asks to stop when the time is up or the supervisor has to. Never returns.
+async fn limits(order: &Order, options: &SuperviseOptions, stop: &Stop, layout: Option<&Layout>) {
+    tokio::select! {
+        () = tokio::time::sleep(order.timeout) => stop.ask(Reason::TimedOut),
+        () = options.stop.cancelled() => stop.ask(Reason::Stopped),
+        () = bound_log(layout, &order.run) => {}
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Looks at this supervisor's own log now and then. Never returns.

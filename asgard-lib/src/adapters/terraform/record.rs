@@ -1,13 +1,14 @@
 //! What goes to the store while a run works: each new state first, then the lines of its log. Both wait here when the store
 //! does not answer; a newer state takes the place of an older one.
 
-use super::{stop::Stop, workdir::Layout};
+use super::workdir::Layout;
 use crate::{domain::run::LogLine, error::Error, kernel::Timestamp, ports::runner::Desk};
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 /// How long changes are gathered before they are stored.
@@ -69,31 +70,29 @@ impl Record {
         self.lines(vec![line], None);
     }
 
-    /// Stores what comes until it is dropped.
-    pub async fn keep_storing(&self, desk: &dyn Desk, layout: Option<&Layout>) {
+    /// Stores what comes; once `done` is cancelled, stores what is left and returns. Nothing else may drop it while the
+    /// lease is held: what is on its way to the store would be lost.
+    pub async fn keep_storing(&self, desk: &dyn Desk, layout: Option<&Layout>, done: &CancellationToken) {
         loop {
+            let last = done.is_cancelled();
             let stored = self.store(desk, layout).await;
-            tokio::time::sleep(if stored { GATHER } else { AGAIN }).await;
+            if last && stored {
+                return;
+            }
+            if stored {
+                tokio::select! {
+                    () = tokio::time::sleep(GATHER) => {}
+                    () = done.cancelled() => {}
+                }
+            } else {
+                tokio::time::sleep(AGAIN).await;
+            }
         }
     }
 
-    /// Stores what is left, the state first, until it is done or the lease is lost. The error is a refusal of the state
-    /// that trying again would not change.
-    pub async fn finish(&self, desk: &dyn Desk, stop: &Stop, layout: Option<&Layout>) -> Result<(), Error> {
-        let all = async {
-            while !self.store(desk, layout).await {
-                tokio::time::sleep(AGAIN).await;
-            }
-        };
-        tokio::select! {
-            biased;
-            () = stop.lost() => {}
-            () = all => {}
-        }
-        match self.waiting().refused.take() {
-            Some(refusal) => Err(refusal),
-            None => Ok(()),
-        }
+    /// Why a state was refused for good, if one was.
+    pub fn refusal(&self) -> Option<Error> {
+        self.waiting().refused.take()
     }
 
     /// Whether a state waits.
@@ -193,18 +192,20 @@ mod tests {
 
     #[tokio::test]
     async fn an_outage_loses_no_state_and_bounds_the_log() {
-        let (desk, record, stop) = (FakeDesk::default(), Record::default(), Stop::new());
+        let (desk, record, done) = (FakeDesk::default(), Record::default(), CancellationToken::new());
         desk.refuse(Some(Code::StoreUnavailable));
         record.state(state(1));
         for n in 0..60 {
             record.lines(vec![line(format!("{n} {}", "x".repeat(60_000)))], None);
         }
-        let outage = tokio::time::timeout(Duration::from_millis(1500), record.keep_storing(&desk, None)).await;
+        let outage = tokio::time::timeout(Duration::from_millis(1500), record.keep_storing(&desk, None, &done)).await;
         assert!(outage.is_err() && record.has_state());
         assert!(record.waiting().bytes <= MOST);
         record.state(state(2));
         desk.refuse(None);
-        record.finish(&desk, &stop, None).await.unwrap();
+        done.cancel();
+        record.keep_storing(&desk, None, &done).await;
+        assert!(record.refusal().is_none());
         assert_eq!(desk.serials(), [2], "the newest is enough");
         let lines = desk.lines();
         assert!(lines[0].message.contains("left out"), "{:?}", lines[0].message);
@@ -212,15 +213,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_told_and_a_lost_lease_ends_the_wait() {
-        let (desk, record, stop) = (FakeDesk::default(), Record::default(), Stop::new());
+    async fn a_refusal_is_told_and_ends_the_wait() {
+        let (desk, record, done) = (FakeDesk::default(), Record::default(), CancellationToken::new());
         desk.refuse(Some(Code::WrongState));
         record.state(state(1));
-        assert_eq!(record.finish(&desk, &stop, None).await.unwrap_err().code(), Code::WrongState);
-        desk.refuse(Some(Code::StoreUnavailable));
-        record.state(state(2));
-        stop.lose(false);
-        record.finish(&desk, &stop, None).await.unwrap();
-        assert!(record.has_state() && desk.serials().is_empty());
+        done.cancel();
+        record.keep_storing(&desk, None, &done).await;
+        assert_eq!(record.refusal().map(|error| error.code()), Some(Code::WrongState));
+        assert!(!record.has_state() && desk.serials().is_empty());
     }
 }

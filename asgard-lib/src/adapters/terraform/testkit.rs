@@ -56,6 +56,7 @@ struct Kept {
     lost: bool,
     renewed: u32,
     hang: bool,
+    slow: Duration,
     renewed_at: Option<Timestamp>,
 }
 
@@ -85,6 +86,10 @@ impl FakeDesk {
     }
     pub fn lose(&self) {
         self.kept.lock().unwrap().lost = true;
+    }
+    /// From now on storing a state takes that long.
+    pub fn slow(&self, slow: Duration) {
+        self.kept.lock().unwrap().slow = slow;
     }
     /// From now on renewals never answer.
     pub fn hang(&self) {
@@ -147,6 +152,8 @@ impl Desk for FakeDesk {
 
     async fn store_state(&self, state: &[u8]) -> Result<()> {
         self.check()?;
+        let slow = self.kept.lock().unwrap().slow;
+        tokio::time::sleep(slow).await;
         let version = super::state::version(state).expect("a whole state");
         let mut kept = self.kept.lock().unwrap();
         if let Some(last) = kept.states.last().and_then(|last| super::state::version(last)) {

@@ -62,9 +62,9 @@ async fn carry_out(order: &Order, desk: &FakeDesk, work: &Path, bin: &Path) -> O
     conduct(order, desk, &World::system(), &options(work, bin)).await
 }
 
-/// Waits until something is so, for at most ten seconds.
+/// Waits until something is so, for at most half a minute.
 async fn until(what: &str, mut so: impl FnMut() -> bool) {
-    for _ in 0..500 {
+    for _ in 0..1500 {
         if so() {
             return;
         }

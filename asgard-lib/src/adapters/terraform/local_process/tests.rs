@@ -7,7 +7,7 @@ fn run() -> RunId {
 }
 
 async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    for _ in 0..500 {
+    for _ in 0..1500 {
         if so().await {
             return;
         }
@@ -65,7 +65,7 @@ async fn more_than_the_limit_wait_and_the_same_run_starts_once() {
     testkit::script(
         &program,
         &format!(
-            "echo x >>'{}'; while [ ! -e '{}/go' ]; do sleep 0.05; done",
+            "echo x >>'{}'; i=0; while [ ! -e '{}/go' ] && [ $i -lt 600 ]; do sleep 0.05; i=$((i+1)); done",
             starts.display(),
             folder.path().display()
         ),
@@ -83,6 +83,7 @@ async fn more_than_the_limit_wait_and_the_same_run_starts_once() {
     until("both have started", async || fs::read_to_string(&starts).unwrap_or_default() == "x\nx\n").await;
     fs::write(folder.path().join("go"), "").unwrap();
     until("there is room", async || runner.launch(&three).await.is_ok()).await;
+    until("all have ended", async || runner.running.lock().unwrap().is_empty()).await;
 }
 
 #[tokio::test]

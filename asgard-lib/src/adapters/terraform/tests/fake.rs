@@ -97,6 +97,17 @@ async fn each_state_is_stored_while_the_engine_runs_and_words_wait_for_their_sec
 }
 
 #[tokio::test]
+async fn a_state_that_is_on_its_way_when_the_engine_ends_arrives() {
+    for rest in ["0", "0.2", "0.5"] {
+        let case = Case::new(&format!("version; state 1 \"$(thing one)\"; sleep {rest}; complete a.one"));
+        case.desk.slow(Duration::from_millis(800));
+        let ending = case.run().await;
+        assert_eq!((describe(&ending).as_str(), case.desk.serials()), ("applied", vec![1]), "{rest}");
+        assert!(case.desk.text().contains("The run ended"), "and so do the lines");
+    }
+}
+
+#[tokio::test]
 async fn a_cancelled_engine_is_interrupted_once_and_its_last_state_counts() {
     let mut case = Case::with_notes(
         r#"trap 'echo int >>"$notes/ints"; state 5 "$(thing one)"; errored a.two; exit 1' INT
