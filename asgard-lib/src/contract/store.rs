@@ -1,4 +1,4 @@
-//! The scenarios for [`Store`](crate::ports::store::Store). Each takes an empty store and panics when a rule is broken.
+//! The scenarios for [`Store`]. Each takes an empty store and panics when a rule is broken.
 
 pub mod batches;
 pub mod claims;
