@@ -128,13 +128,13 @@ async fn workers_keep_every_rule_while_connections_die() {
             let sql = "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 \
                        AND state = 'active' ORDER BY random() LIMIT 2) killed";
             killed += sqlx::query_scalar::<_, i64>(sql).bind(&name).fetch_one(&mut connection).await.unwrap();
-            if killed > 40 {
+            if killed > 12 {
                 return killed;
             }
         }
     });
-    let committed = load::workers_keep_every_rule(store, 8, Duration::from_secs(3)).await;
-    assert!(committed > 100, "{committed}");
+    let committed = load::workers_keep_every_rule(store, 8, Duration::from_secs(5)).await;
+    assert!(committed > 50, "{committed}");
     assert!(killer.is_finished(), "too few connections were killed to show anything");
 }
 
