@@ -16,6 +16,7 @@ pub mod runs;
 pub mod scope;
 pub mod secrets;
 pub mod services;
+pub mod tally;
 #[cfg(test)]
 pub(crate) mod testkit;
 pub mod transact;
@@ -38,6 +39,7 @@ pub use call::{Call, Source};
 pub use catalog::Catalog;
 pub use operation::{Hints, Meta, Operation, Route};
 use std::sync::Arc;
+pub use tally::{Counted, Tally};
 pub use transact::{Deciding, Tx};
 
 /// The parts that an [`Asgard`] is built from.
@@ -73,6 +75,7 @@ pub struct Asgard {
     holder: HolderId,
     kick: tokio::sync::Notify,
     passwords: people::Passwords,
+    tally: Tally,
 }
 
 impl Asgard {
@@ -91,6 +94,7 @@ impl Asgard {
             holder,
             kick: tokio::sync::Notify::new(),
             passwords: people::Passwords::default(),
+            tally: Tally::default(),
         })
     }
 
@@ -142,6 +146,11 @@ impl Asgard {
     /// This process, as leases and claims know it.
     pub fn holder(&self) -> &HolderId {
         &self.holder
+    }
+
+    /// What this process has done since it started.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// A new trace id.

@@ -2,7 +2,7 @@
 //! its commit is one batch. After a lost reply the same batch is resubmitted under the same id; after a lost race the
 //! decision is made again on fresh reads.
 
-use super::{Asgard, Call};
+use super::{Asgard, Call, Counted};
 use crate::{
     domain::{
         access::{self, Action, Object},
@@ -340,12 +340,22 @@ pub async fn submit(app: &Asgard, batch: &Batch) -> Result<Outcome> {
     let mut tries = 0;
     loop {
         match app.store.commit(batch).await {
-            Ok(outcome) => return Ok(outcome),
-            Err(error @ StoreError::Corrupt(_)) => return Err(store_error(error)),
+            Ok(outcome) => {
+                app.tally().add(match outcome {
+                    Outcome::Committed => Counted::Committed,
+                    Outcome::Refused(_) => Counted::Refused,
+                });
+                return Ok(outcome);
+            }
+            Err(error @ StoreError::Corrupt(_)) => {
+                app.tally().add(Counted::CommitFailed);
+                return Err(store_error(error));
+            }
             Err(error) => {
                 unknown |= matches!(error, StoreError::Unknown(_));
                 tries += 1;
                 if tries > MOST_RESUBMITS {
+                    app.tally().add(Counted::CommitFailed);
                     let error = store_error(error);
                     return Err(if unknown {
                         error.caused_by(format!("commit {} may have happened", batch.id()))

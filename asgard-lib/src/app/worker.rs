@@ -9,7 +9,7 @@ mod claim;
 mod tests;
 mod work;
 
-use super::Asgard;
+use super::{Asgard, Counted};
 use crate::{error::Result, kernel::JobId};
 use claim::Claimed;
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -150,6 +150,11 @@ async fn handle(app: Arc<Asgard>, claimed: Claimed) {
             () = tokio::time::sleep(claim::HEARTBEAT) => claim::heartbeat(&app, &claimed).await,
         }
     };
+    app.tally().add(match &turn {
+        Turn::Done => Counted::JobDone,
+        Turn::Wait(_) | Turn::Retry(_) => Counted::JobPutOff,
+        Turn::Failed(_) => Counted::JobFailed,
+    });
     if let Turn::Failed(error) = &turn {
         tracing::warn!(job.id = %job.id, job.work = job.work.name(), trace.id = %job.trace, attempts = job.attempts, error = error.chain(), "A job failed.");
     }

@@ -20,6 +20,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tracing::Instrument;
 
 /// The header that carries a trace id in and out.
 pub const TRACE_HEADER: HeaderName = HeaderName::from_static("x-asgard-trace-id");
@@ -134,7 +135,9 @@ pub(super) async fn frame(State(state): State<Arc<HttpState>>, mut request: Requ
     let rest = RestOfBody::default();
     let request = request.map(|body| rest.lend(body));
     let limit = Duration::from_secs(state.settings().request_timeout_secs);
-    let answer = AssertUnwindSafe(tokio::time::timeout(limit, next.run(request))).catch_unwind().await;
+    let template = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let span = tracing::info_span!("request", trace.id = %trace, http.method = %method, http.route = template);
+    let answer = AssertUnwindSafe(tokio::time::timeout(limit, next.run(request))).catch_unwind().instrument(span).await;
     let mut response = match answer {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => problem::Problem(
@@ -155,12 +158,7 @@ pub(super) async fn frame(State(state): State<Arc<HttpState>>, mut request: Requ
     }
     problem::render(&mut response, &trace);
     finish(response.headers_mut(), &trace, tls);
-    state.meters().request(
-        route.as_ref().map_or("unmatched", MatchedPath::as_str),
-        &method,
-        response.status(),
-        began.elapsed(),
-    );
+    state.meters().request(template, &method, response.status(), began.elapsed());
     response
 }
 
@@ -201,5 +199,40 @@ fn finish(headers: &mut HeaderMap, trace: &TraceId, tls: bool) {
     }
     if let Ok(value) = HeaderValue::from_str(trace.as_str()) {
         headers.insert(TRACE_HEADER, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append("x-forwarded-for", HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn the_client_is_the_nearest_address_that_no_trusted_proxy_has() {
+        let inside = |address: IpAddr| address.to_string().starts_with("10.") || address.is_loopback();
+        for (values, expected) in [
+            (&[][..], "10.0.0.1"),
+            (&["198.51.100.7"], "198.51.100.7"),
+            (&["198.51.100.7, 10.0.0.9"], "198.51.100.7"),
+            (&["1.1.1.1, 198.51.100.7, 10.0.0.9"], "198.51.100.7"),
+            (&["1.1.1.1", "198.51.100.7, 10.0.0.9"], "198.51.100.7"),
+            (&["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            (&["198.51.100.7:51234, 10.0.0.9:80"], "198.51.100.7"),
+            (&["[2001:db8::7]:443, 10.0.0.9"], "2001:db8::7"),
+            (&["2001:db8::7"], "2001:db8::7"),
+            (&["::ffff:198.51.100.7"], "198.51.100.7"),
+            (&["198.51.100.7, nonsense, 10.0.0.9"], "10.0.0.9"),
+            (&["unknown"], "10.0.0.1"),
+        ] {
+            let got = client(&headers(values), "10.0.0.1".parse().unwrap(), inside);
+            assert_eq!(got.to_string(), expected, "{values:?}");
+        }
     }
 }

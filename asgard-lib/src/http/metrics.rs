@@ -2,7 +2,10 @@
 //! bounded set of values.
 
 use super::{HttpState, Problem, auth, problem};
-use crate::error::{Code, Error, Kind, Result};
+use crate::{
+    app::{Counted, Tally},
+    error::{Code, Error, Kind, Result},
+};
 use ::metrics::{Counter, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
 use axum::{
     extract::State,
@@ -23,6 +26,8 @@ const REQUESTS: &str = "asgard_http_requests_total";
 const REQUEST_SECONDS: &str = "asgard_http_request_duration_seconds";
 const OPERATIONS: &str = "asgard_operations_total";
 const OPERATION_SECONDS: &str = "asgard_operation_duration_seconds";
+const COMMITS: &str = "asgard_commits_total";
+const JOBS: &str = "asgard_jobs_total";
 const CONNECTIONS: &str = "asgard_http_connections";
 const BUILD: &str = "asgard_build_info";
 const MEMORY: &str = "process_resident_memory_bytes";
@@ -87,6 +92,8 @@ impl Meters {
         for (name, text) in [
             (REQUESTS, "Requests by route template, method and status class."),
             (OPERATIONS, "Operations by name and outcome, on any surface."),
+            (COMMITS, "Batches by outcome; refused ones are decided again."),
+            (JOBS, "Jobs that this process had in hand, by outcome."),
         ] {
             recorder.describe_counter(name.into(), Some(Unit::Count), text.into());
         }
@@ -188,7 +195,19 @@ impl Meters {
         gauge.increment(change);
     }
 
-    fn render(&self) -> String {
+    fn render(&self, tally: &Tally) -> String {
+        for counted in Counted::ALL {
+            let (name, outcome) = match counted {
+                Counted::Committed => (COMMITS, "committed"),
+                Counted::Refused => (COMMITS, "refused"),
+                Counted::CommitFailed => (COMMITS, "failed"),
+                Counted::JobDone => (JOBS, "done"),
+                Counted::JobPutOff => (JOBS, "put_off"),
+                Counted::JobFailed => (JOBS, "failed"),
+            };
+            let label = Label::from_static_parts("outcome", outcome);
+            self.recorder.register_counter(&key(name, vec![label]), &METADATA).absolute(tally.get(counted));
+        }
         if let Some(bytes) = resident_memory() {
             self.recorder.register_gauge(&key(MEMORY, Vec::new()), &METADATA).set(bytes);
         }
@@ -207,7 +226,7 @@ fn resident_memory() -> Option<f64> {
 pub(super) async fn metrics(State(state): State<Arc<HttpState>>, headers: HeaderMap) -> Result<Response, Problem> {
     allow(&state, &headers)?;
     let kind = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
-    Ok(([kind], state.meters().render()).into_response())
+    Ok(([kind], state.meters().render(state.app().tally())).into_response())
 }
 
 fn allow(state: &HttpState, headers: &HeaderMap) -> Result<(), problem::Problem> {

@@ -32,6 +32,13 @@ async fn a_browser_gets_a_cookie_and_gives_it_back() {
         .send(Method::POST, "/api/auth/login", &[JSON, ("x-forwarded-proto", "https")], Body::from(login.clone()))
         .await;
     assert!(!forwarded.header("set-cookie").contains("Secure"));
+    let behind_proxy =
+        http::Request::post("/api/auth/login").header(JSON.0, JSON.1).header("x-forwarded-proto", "https");
+    let mut behind_proxy = behind_proxy.body(Body::from(login.clone())).unwrap();
+    behind_proxy.extensions_mut().insert(crate::http::Peer { address: [10, 0, 0, 1].into(), tls: false });
+    let behind_proxy = nobody.request(behind_proxy).await;
+    assert!(behind_proxy.header("set-cookie").ends_with("; Secure"), "a trusted proxy says TLS");
+    assert!(behind_proxy.headers.contains_key("strict-transport-security"));
     let forced = TestApp::with(&[("ASGARD_BIND", "127.0.0.1:8080"), ("ASGARD_FORCE_HTTPS", "true")]).await;
     let forced = forced.anonymous.send(Method::POST, "/api/auth/login", &[JSON], Body::from(login)).await;
     assert!(forced.header("set-cookie").ends_with("; Secure"));

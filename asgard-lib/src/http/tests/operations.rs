@@ -40,6 +40,8 @@ async fn metrics_count_by_template_and_are_closed_to_strangers() {
         "asgard_operations_total{operation=\"services.list\",outcome=\"ok\"} 1",
         "asgard_operations_total{operation=\"projects.get\",outcome=\"not_found\"} 1",
         "asgard_http_request_duration_seconds_count{route=\"/mcp\"} 1",
+        "asgard_commits_total{outcome=\"committed\"} ",
+        "asgard_jobs_total{outcome=\"failed\"} 0",
         "asgard_build_info{version=",
         "process_resident_memory_bytes ",
     ] {

@@ -68,6 +68,28 @@ async fn a_front_answers_before_there_is_anything_behind_it() {
     server.task.await.unwrap().unwrap();
 }
 
+#[tokio::test]
+async fn a_body_that_is_too_large_is_told_so_before_the_connection_ends() {
+    let app = TestApp::new().await;
+    let front = Front::closed();
+    front.open(&app.state);
+    let server = start(front, Server::default()).await;
+    for expects in [false, true] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let expect = if expects { "expect: 100-continue\r\n" } else { "" };
+        let head = format!(
+            "POST /api/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 10485760\r\n{expect}\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        if !expects {
+            stream.write_all(&vec![b'x'; 10 * 1024 * 1024]).await.unwrap();
+        }
+        let answer = read_until(&mut stream, "}").await;
+        assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("body-too-large"), "{answer}");
+    }
+    server.stop.cancel();
+}
+
 fn slow(takes: Duration) -> Arc<Front> {
     let handler = move || async move {
         tokio::time::sleep(takes).await;
