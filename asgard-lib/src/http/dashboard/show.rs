@@ -129,11 +129,51 @@ pub fn who(actor: &ActorRef) -> String {
     }
 }
 
-/// A machine name as words: `critical-path` is `Critical path`.
+/// Parts of machine names that people write in capitals.
+const CAPITALS: [&str; 17] =
+    ["alb", "api", "arn", "ci", "cpu", "dns", "dr", "id", "ids", "ip", "rpo", "rto", "slo", "uri", "url", "usd", "vpc"];
+
+/// A machine name as words: `critical-path` is `Critical path`, `runbook_url` is `Runbook URL`.
 pub fn words(name: &str) -> String {
-    let spaced = name.replace(['-', '_'], " ");
+    let word = |word: &str| match word {
+        "poc" => "PoC".to_owned(),
+        "ids" => "IDs".to_owned(),
+        capital if CAPITALS.contains(&capital) => capital.to_uppercase(),
+        plain => plain.to_owned(),
+    };
+    let spaced = name.split(['-', '_', ' ']).map(word).collect::<Vec<_>>().join(" ");
     let mut letters = spaced.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// An id where there is little room: its kind and its end, with the whole of it behind.
+#[derive(Template)]
+#[template(source = r#"<code class="id" title="{{ id }}">{{ short() }}</code>"#, ext = "html")]
+pub struct ShortId {
+    id: String,
+}
+
+impl askama::filters::HtmlSafe for ShortId {}
+
+impl ShortId {
+    /// Of an id.
+    pub const fn new(id: String) -> Self {
+        Self { id }
+    }
+
+    fn short(&self) -> String {
+        short(&self.id)
+    }
+}
+
+/// An id's kind and its end; any other text as it is.
+pub fn short(text: &str) -> String {
+    let is_id =
+        |kind: &str, rest: &str| kind.len() == 3 && rest.len() == 26 && rest.bytes().all(|b| b.is_ascii_alphanumeric());
+    match text.split_once('_') {
+        Some((kind, rest)) if is_id(kind, rest) => format!("{kind}_…{}", rest.get(20..).unwrap_or_default()),
+        Some(_) | None => text.to_owned(),
+    }
 }
 
 /// A JSON value on a page: text as it is, everything else as JSON. A reference to a secret is named, not shown.
@@ -204,5 +244,20 @@ mod tests {
         assert_eq!(took(Duration::from_secs(61)), "1 min 1 s");
         assert_eq!(took(Duration::from_secs(7260)), "2 h 1 min");
         assert_eq!(words("needs_attention"), "Needs attention");
+        assert_eq!(
+            (words("rpo_rto"), words("subnet_ids"), words("poc")),
+            ("RPO RTO".into(), "Subnet IDs".into(), "PoC".into())
+        );
+    }
+
+    #[test]
+    fn short_ids_keep_the_end_and_the_whole() {
+        let id = "req_01m81ymwggmarcfw7gbygz463n";
+        let html = ShortId::new(id.to_owned()).to_string();
+        assert_eq!(html, format!(r#"<code class="id" title="{id}">req_…gz463n</code>"#));
+        for whole in ["proj-2026-0001", "req_short", "a sentence_with_more_words", "äöü_01m81ymwggmarcfw7gbygz463n"]
+        {
+            assert_eq!(short(whole), whole);
+        }
     }
 }

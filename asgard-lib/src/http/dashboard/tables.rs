@@ -1,6 +1,6 @@
 //! Tables that more than one page shows.
 
-use super::show::{Badge, When, money, took, value, who, words};
+use super::show::{Badge, ShortId, When, money, short, took, value, who, words};
 use crate::{
     app::{
         audit::AuditView,
@@ -141,7 +141,8 @@ struct EventRow {
     event: AuditView,
     at: When,
     by: String,
-    details: String,
+    details: Vec<(String, String)>,
+    object: ShortId,
     link: Option<String>,
 }
 
@@ -161,7 +162,8 @@ fn event_row(event: AuditView, links: bool, now: Timestamp) -> EventRow {
     EventRow {
         at: When::new(event.at, now),
         by: who(&event.actor),
-        details: event.details.iter().map(|(name, text)| format!("{name}: {text}")).collect::<Vec<_>>().join(" · "),
+        details: event.details.iter().map(|(name, text)| (name.replace('_', " "), short(text))).collect(),
+        object: ShortId::new(event.object.clone()),
         link: object_page(&event.object).filter(|_| links),
         event,
     }

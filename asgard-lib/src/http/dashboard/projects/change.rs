@@ -28,6 +28,7 @@ struct Settings {
     version: String,
     fields: Fields,
     evidence: Vec<Evidence>,
+    open: bool,
     reason: Field,
     ended: bool,
 }
@@ -73,6 +74,7 @@ async fn page(visit: &Visit, id: &str, sent: Option<&Sent>, error: Option<Error>
     let page = Settings {
         shell: visit.shell(Section::Projects).with(error.as_ref().map(|error| visit.banner(error))),
         version: project.version.as_ref().map(ToString::to_string).unwrap_or_default(),
+        open: !project.missing_evidence.is_empty() || sent.is_some(),
         ended: project.status == "decommissioned",
         fields,
         evidence,

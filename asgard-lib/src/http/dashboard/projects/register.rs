@@ -106,7 +106,7 @@ fn fields(visit: &Visit, rules: &RequirementsView) -> Vec<Field> {
         owner,
         needed(manager, rules.require_manager),
         needed(group(rules), rules.require_group),
-        tier().help("How much depends on it. Tiers above Poc ask for evidence."),
+        tier().help("How much depends on it. Tiers above PoC ask for evidence."),
         data_class().value(DataClass::default().as_str()).help("How sensitive its data is."),
         Field::dollars("budget_usd", "Monthly budget in US dollars"),
         Field::area("description", "What it is for", 3).longest(2000),

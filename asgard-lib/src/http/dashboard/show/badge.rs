@@ -114,7 +114,7 @@ impl Badge {
     /// A person's role.
     pub const fn role(role: Role) -> Self {
         match role {
-            Role::Admin => Self::new(Tone::Busy, "Admin"),
+            Role::Admin => Self::new(Tone::Plain, "Admin"),
             Role::Finance => Self::new(Tone::Plain, "Finance"),
             Role::Member => Self::new(Tone::Plain, "Member"),
         }
