@@ -196,7 +196,7 @@ pub struct ServerArgs {
     /// The server's address; without it ASGARD_URL, and without that http://localhost:8080
     #[arg(long)]
     pub url: Option<String>,
-    /// A file with the credential: a user token or a project key; without it ASGARD_TOKEN
+    /// A file with the credential: a user token or a project key; without it ASGARD_TOKEN or ASGARD_TOKEN_FILE
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 }

@@ -6,11 +6,12 @@ mod rpc;
 use crate::{
     cli::ServerArgs,
     failure::{Failure, Result},
-    settings::{CLIENT_TOKEN, CLIENT_URL},
+    settings::{CLIENT_TOKEN, CLIENT_TOKEN_FILE, CLIENT_URL},
 };
 use asgard_lib::{config::Environment, kernel::SecretText};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::path::PathBuf;
 
 /// Where a server is when nobody says.
 const DEFAULT_URL: &str = "http://localhost:8080";
@@ -130,9 +131,19 @@ struct Content {
 
 /// The credential, if one was given: calls without one are refused by the server, with its own words.
 fn token(args: &ServerArgs, env: &Environment) -> Result<Option<SecretText>> {
-    let Some(path) = &args.token_file else { return Ok(env.get(CLIENT_TOKEN).cloned()) };
-    let cannot = |why: &dyn std::fmt::Display| Failure::usage(format!("--token-file {}: {why}", path.display()));
-    let text = zeroize::Zeroizing::new(std::fs::read_to_string(path).map_err(|error| cannot(&error))?);
+    let (direct, named) = (env.get(CLIENT_TOKEN), env.get(CLIENT_TOKEN_FILE));
+    let (origin, path) = match (&args.token_file, direct, named) {
+        (Some(path), ..) => ("--token-file", path.clone()),
+        (None, Some(_), Some(_)) => {
+            return Err(Failure::usage(format!(
+                "{CLIENT_TOKEN} and {CLIENT_TOKEN_FILE} are both set; set one of them"
+            )));
+        }
+        (None, None, Some(path)) => (CLIENT_TOKEN_FILE, PathBuf::from(path.reveal())),
+        (None, direct, None) => return Ok(direct.cloned()),
+    };
+    let cannot = |why: &dyn std::fmt::Display| Failure::usage(format!("{origin} {}: {why}", path.display()));
+    let text = zeroize::Zeroizing::new(std::fs::read_to_string(&path).map_err(|error| cannot(&error))?);
     match text.trim() {
         "" => Err(cannot(&"the file is empty")),
         token => Ok(Some(SecretText::new(token))),

@@ -79,6 +79,7 @@ pub fn start(loaded: &Loaded, talk: Talk) -> Result<()> {
             FOR_MACHINES.store(true, Ordering::Relaxed);
         }
     }
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub const CLIENT_URL: &str = "ASGARD_URL";
 /// The credential of the command line client.
 pub const CLIENT_TOKEN: &str = "ASGARD_TOKEN";
+/// A file that holds it.
+pub const CLIENT_TOKEN_FILE: &str = "ASGARD_TOKEN_FILE";
 
 /// Loads the file and the environment; refuses with everything that is wrong.
 pub fn load(file: Option<PathBuf>, bind: Option<String>) -> Result<Loaded> {

@@ -161,3 +161,7 @@ pub async fn open_database(settings: &config::Database, tables: Tables, patience
 async fn load_catalog(config: Config) -> Result<Catalog> {
     tokio::task::spawn_blocking(move || Catalog::load(&config)).await.map_err(Error::bug)?
 }
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests;

@@ -98,5 +98,9 @@ fn failures_say_what_to_do_and_have_their_codes() {
     );
     place.write("good.token", &format!("{token}\n"));
     assert_eq!(place.run(&["tools", "--token-file", "good.token"]).code, 0);
+    let place = place.with("ASGARD_TOKEN_FILE", "good.token");
+    assert_eq!(place.run(&["tools"]).code, 0);
+    let done = place.with("ASGARD_TOKEN", "asg_pat_other").run(&["tools"]);
+    assert!(done.code == 2 && done.stderr.contains("are both set"), "{done:?}");
     server.terminate();
 }

@@ -181,6 +181,16 @@ fn sign_in_is_switched_off_only_loudly_and_on_loopback() {
     server.terminate();
 }
 
+#[test]
+fn a_worker_works_beside_the_server_and_stops_likewise() {
+    let place = Place::new();
+    place.serve().terminate();
+    let mut worker = place.start_with(&["worker"]);
+    worker.wait_for("Nothing listens here");
+    worker.terminate();
+    assert!(worker.log().trim_end().ends_with("Stopped."), "{}", worker.log());
+}
+
 /// What a process that may not be looked into has in /proc belongs to root, whoever runs it.
 #[cfg(target_os = "linux")]
 #[test]
