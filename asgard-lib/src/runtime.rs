@@ -94,6 +94,8 @@ impl Runtime {
         catalog: Catalog,
         world: World,
     ) -> Result<Self> {
+        // Before anything is written: what is refused here leaves no key file behind.
+        let (runner, binding) = runner::runner(config, supervisors)?;
         let (masters, master) = keys::masters(&config.keys, &*database.store, &world).await?;
         let keyring = Keyring::open(Arc::clone(&database.store), masters, world.clone()).await?;
         let vault = Arc::new(SealedVault::new(
@@ -102,7 +104,6 @@ impl Runtime {
             Arc::clone(&keyring),
             world.clone(),
         ));
-        let (runner, binding) = runner::runner(config, supervisors)?;
         let app = Asgard::new(Parts {
             store: Arc::clone(&database.store),
             vault: Arc::clone(&vault) as _,

@@ -73,6 +73,10 @@ impl Browser {
     }
 
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        self.attempt(method, path, body).unwrap_or_else(|error| panic!("{method} {path}: {error:#}"))
+    }
+
+    fn attempt(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Value> {
         let url = format!("{}{path}", self.session);
         let sent = match (method, body) {
             ("POST", body) => self.agent.post(&url).send_json(body.unwrap_or(&json!({}))),
@@ -82,8 +86,20 @@ impl Browser {
         let mut answer = sent.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         let body: Value =
             answer.body_mut().with_config().limit(64 * 1024 * 1024).read_json().expect("WebDriver speaks JSON");
-        assert!(answer.status().is_success(), "{method} {path}: {:#}", body["value"]);
-        body["value"].clone()
+        let value = body["value"].clone();
+        if answer.status().is_success() { Ok(value) } else { Err(value) }
+    }
+
+    /// Asks for something about the first element that fits. The page may change between finding it and asking.
+    fn ask(&self, css: &str, what: &str) -> Value {
+        for _ in 0..5 {
+            let path = format!("/element/{}/{what}", self.find(css));
+            match self.attempt("GET", &path, None) {
+                Ok(value) => return value,
+                Err(error) => assert_eq!(error["error"], "stale element reference", "{css} {what}: {error:#}"),
+            }
+        }
+        panic!("`{css}` at {} changes faster than it can be read", self.url());
     }
 
     /// Goes to a page and waits until it is loaded.
@@ -113,14 +129,12 @@ impl Browser {
 
     /// What is to be read in the first element that fits.
     pub fn read(&self, css: &str) -> String {
-        let element = self.find(css);
-        self.call("GET", &format!("/element/{element}/text"), None).as_str().expect("a text").to_owned()
+        self.ask(css, "text").as_str().expect("a text").to_owned()
     }
 
     /// An attribute of the first element that fits.
     pub fn attribute(&self, css: &str, name: &str) -> Option<String> {
-        let element = self.find(css);
-        self.call("GET", &format!("/element/{element}/attribute/{name}"), None).as_str().map(ToOwned::to_owned)
+        self.ask(css, &format!("attribute/{name}")).as_str().map(ToOwned::to_owned)
     }
 
     /// How many elements fit.

@@ -19,9 +19,9 @@ entry! {
         cloud: Slug, at("cloud");
         /// The account: an AWS account id, an Auth0 tenant.
         account: AccountName, at("account");
-        /// The region, where the cloud has regions.
+        /// The region, where the cloud has regions. Runs for `aws` find it in `AWS_REGION`.
         region: Option<Slug>, at("region");
-        /// The role that runs assume for this target, where the cloud is `aws`.
+        /// The role that runs assume for this target, where the cloud is `aws`. Not supported yet: refused at start.
         credentials: Option<RoleArn>, at("credentials");
     }, "cloud:account, or a map of cloud, account, region, credentials", cloud_and_account
 }

@@ -181,8 +181,15 @@ fn provisioning(raw: RawProvisioning, reader: &mut Reader<'_>, notes: &mut Notes
             let reason = format!("{}:{} is given twice", target.cloud, target.account);
             reader.blame("provisioning.allowed", reason);
         }
-        if target.credentials.is_some() && target.cloud.as_str() != "aws" {
-            let reason = format!("credentials are only for the cloud aws, not for {}", target.cloud);
+        // Accepting the role and running without it would use wider rights than the operator meant to give.
+        if target.credentials.is_some() {
+            let reason = match target.cloud.as_str() {
+                "aws" => format!(
+                    "runs cannot assume a role yet; leave `credentials` of aws:{} out and give Asgard's own AWS variables that role",
+                    target.account
+                ),
+                cloud => format!("credentials are only for the cloud aws, not for {cloud}"),
+            };
             reader.blame("provisioning.allowed", reason);
         }
     }

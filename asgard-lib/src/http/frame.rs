@@ -132,6 +132,7 @@ pub(super) async fn frame(State(state): State<Arc<HttpState>>, mut request: Requ
     let arrival = Arrival::of(&state, &request);
     let (trace, tls) = (arrival.trace.clone(), arrival.tls || state.settings().force_https);
     request.extensions_mut().insert(arrival);
+    let waits = request.headers().contains_key(header::EXPECT);
     let rest = RestOfBody::default();
     let request = request.map(|body| rest.lend(body));
     let limit = Duration::from_secs(state.settings().request_timeout_secs);
@@ -153,7 +154,8 @@ pub(super) async fn frame(State(state): State<Arc<HttpState>>, mut request: Requ
         .into_response(),
         Err(panic) => problem::Problem(Error::bug(panic_text(&*panic))).into_response(),
     };
-    if response.status().is_client_error() {
+    // A client that asks before it sends is told without being read from.
+    if response.status().is_client_error() && !waits {
         rest.drain().await;
     }
     problem::render(&mut response, &trace);

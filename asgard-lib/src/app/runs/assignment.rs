@@ -3,9 +3,10 @@
 use super::{carry::plan_id, state, supervision::Assignment};
 use crate::{
     app::{Asgard, catalog::Service},
+    config::Provisioning,
     domain::{
         project::Project,
-        request::{Command, Request},
+        request::{Command, Request, Target},
         resource::Resource,
         run::Run,
         secret::Secret,
@@ -15,7 +16,7 @@ use crate::{
     ports::records::Records,
 };
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use zeroize::Zeroizing;
 
 /// The only field of a spec's value that stands for a sensitive input.
@@ -71,12 +72,7 @@ pub(super) async fn assignment(app: &Asgard, claimed: &Claimed) -> Result<Assign
         Some(planned) => Some(plan(app, planned).await?.ok_or(Missing::Plan)?),
         None => None,
     };
-    let child_env: Vec<(String, SecretText)> = app
-        .config()
-        .provisioning
-        .child_env(resource.target.cloud.as_str())
-        .map(|(name, value)| (name.to_owned(), value.clone()))
-        .collect();
+    let child_env = child_env(&app.config().provisioning, &resource.target);
     Ok(Assignment {
         run: run.clone(),
         request: request.clone(),
@@ -89,6 +85,16 @@ pub(super) async fn assignment(app: &Asgard, claimed: &Claimed) -> Result<Assign
         plan,
         child_env,
     })
+}
+
+/// What the run's children find in their environment. The region of the target wins over that of this process.
+fn child_env(provisioning: &Provisioning, target: &Target) -> Vec<(String, SecretText)> {
+    let given = provisioning.child_env(target.cloud.as_str());
+    let mut given: BTreeMap<String, SecretText> = given.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+    if let Some(region) = target.region.as_deref().filter(|_| target.cloud.as_str() == "aws") {
+        given.extend(["AWS_REGION", "AWS_DEFAULT_REGION"].map(|name| (name.to_owned(), SecretText::new(region))));
+    }
+    given.into_iter().collect()
 }
 
 async fn plan(app: &Asgard, run: &RunId) -> Result<Option<Zeroizing<Vec<u8>>>> {
@@ -144,5 +150,22 @@ mod tests {
         ] {
             assert_eq!(secret_reference(&other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_run_finds_the_region_of_its_target() {
+        let mut provisioning = crate::config::Config::default().provisioning;
+        for name in ["PATH", "AWS_REGION", "AWS_ACCESS_KEY_ID"] {
+            provisioning.provider_env.insert(name.to_owned(), SecretText::new("own"));
+        }
+        let found = |cloud: &str, region: Option<&str>| {
+            let target = Target { cloud: cloud.parse().unwrap(), account: None, region: region.map(str::to_owned) };
+            let found = child_env(&provisioning, &target).into_iter();
+            found.map(|(name, value)| format!("{name}={}", value.reveal())).collect::<Vec<_>>()
+        };
+        assert_eq!(found("local", Some("eu-west-1")), ["PATH=own"]);
+        assert_eq!(found("aws", None), ["AWS_ACCESS_KEY_ID=own", "AWS_REGION=own", "PATH=own"]);
+        let regional = ["AWS_ACCESS_KEY_ID=own", "AWS_DEFAULT_REGION=eu-west-1", "AWS_REGION=eu-west-1", "PATH=own"];
+        assert_eq!(found("aws", Some("eu-west-1")), regional);
     }
 }

@@ -82,10 +82,12 @@ fn files_that_are_refused() {
              example arn:aws:iam::123456789012:role/asgard",
         ),
         (
-            "provisioning:\n  allowed:\n    - { cloud: auth0, account: t, credentials: 'arn:aws:iam::123456789012:role/x' }\n    - auth0:u\n    - auth0:u\n  default_cloud: aws\n  default_account: '1'\n",
+            "provisioning:\n  allowed:\n    - { cloud: auth0, account: t, credentials: 'arn:aws:iam::123456789012:role/x' }\n    - { cloud: aws, account: '2', credentials: 'arn:aws:iam::123456789012:role/x' }\n    - auth0:u\n    - auth0:u\n  default_cloud: aws\n  default_account: '1'\n",
             "asgard.yaml:2: provisioning.allowed: auth0:u is given twice\n\
              asgard.yaml:2: provisioning.allowed: credentials are only for the cloud aws, not for auth0\n\
-             asgard.yaml:6: provisioning.default_cloud: aws:1 is not one of provisioning.allowed",
+             asgard.yaml:2: provisioning.allowed: runs cannot assume a role yet; leave `credentials` of aws:2 out and give \
+             Asgard's own AWS variables that role\n\
+             asgard.yaml:7: provisioning.default_cloud: aws:1 is not one of provisioning.allowed",
         ),
         (
             "provisioning: { default_cloud: aws }\n",

@@ -6,9 +6,9 @@ use crate::{
     http::{HttpState, json},
 };
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
 /// The JSON object in the body; empty when there is none.
@@ -33,37 +33,22 @@ pub(super) async fn read(
     json::object(&bytes)
 }
 
-/// How much of a body that is too large is read and thrown away, so that the client is still there to read the refusal.
-const DRAIN: u64 = 16 * 1024 * 1024;
-
 /// The whole body, at most as large as configured.
-pub(in crate::http) async fn collect(state: &HttpState, headers: &HeaderMap, mut body: Body) -> Result<Bytes> {
+pub(in crate::http) async fn collect(state: &HttpState, headers: &HeaderMap, body: Body) -> Result<Bytes> {
     let limit = state.settings().max_body_bytes;
+    let too_large = || {
+        Error::new(Code::BodyTooLarge, format!("The body is larger than the {limit} bytes that are accepted here."))
+            .at("body")
+    };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let mut whole = BytesMut::new();
-    let mut size = 0u64;
-    let too_large = |size: u64| size > limit || announced.is_some_and(|announced| announced > limit);
-    // A client that asks before it sends is told without being read from.
-    if too_large(0) && headers.contains_key(header::EXPECT) {
-        return Err(refused(limit));
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large());
     }
-    while let Some(frame) = body.frame().await {
-        let frame =
-            frame.map_err(|error| Error::invalid("body", "The body could not be read to its end.").caused_by(error))?;
-        let Ok(data) = frame.into_data() else { continue };
-        size = size.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
-        if !too_large(size) {
-            whole.extend_from_slice(&data);
-        } else if size > DRAIN.saturating_add(limit) {
-            break;
-        }
+    match Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX)).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
+        Err(error) => Err(Error::invalid("body", "The body could not be read to its end.").caused_by(error)),
     }
-    if too_large(size) { Err(refused(limit)) } else { Ok(whole.freeze()) }
-}
-
-fn refused(limit: u64) -> Error {
-    let message = format!("The body is larger than the {limit} bytes that are accepted here.");
-    Error::new(Code::BodyTooLarge, message).at("body")
 }
 
 /// Whether the body says that it is JSON.
