@@ -13,6 +13,11 @@ mod settings;
 use clap::Parser;
 use std::process::ExitCode;
 
+/// Requests are many small allocations on several threads, which the allocators of C libraries are slow at; that of musl,
+/// which a static binary has, most of all.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Clap says itself what is wrong with a command line, and exits with 2.
     let cli = cli::Cli::parse();

@@ -1,8 +1,10 @@
 //! Databases of a test's own, and everything that is in them.
 
 use crate::Peers;
-use sqlx::{Connection, Executor, PgConnection, Row, SqliteConnection};
+use rusqlite::types::ValueRef;
+use sqlx::{Connection, Executor, PgConnection, Row};
 use std::{
+    error::Error,
     fs,
     future::Future,
     path::{Path, PathBuf},
@@ -23,6 +25,16 @@ pub enum Database {
 
 fn now<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+}
+
+/// A value of SQLite's as text.
+fn text(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => String::new(),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(number) => number.to_string(),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+    }
 }
 
 fn on_server(statement: String) {
@@ -77,46 +89,37 @@ impl Database {
     }
 
     /// The first column of a query, as text.
-    pub fn rows(&self, query: &str) -> Result<Vec<String>, sqlx::Error> {
-        let query = sqlx::AssertSqlSafe(query.to_owned());
-        now(async {
-            match self {
-                Self::Sqlite(path) => {
-                    let mut file = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await?;
-                    let rows = sqlx::query(query).fetch_all(&mut file).await?;
-                    let texts = rows.iter().map(|row| row.try_get_unchecked::<String, _>(0)).collect();
-                    file.close().await?;
-                    texts
-                }
-                Self::Postgres { url, .. } => {
-                    let mut database = PgConnection::connect(url).await?;
-                    let rows = sqlx::query(query).fetch_all(&mut database).await?;
-                    let texts = rows.iter().map(|row| row.try_get_unchecked::<String, _>(0)).collect();
-                    database.close().await?;
-                    texts
-                }
+    pub fn rows(&self, query: &str) -> Result<Vec<String>, Box<dyn Error>> {
+        match self {
+            Self::Sqlite(path) => {
+                let file = rusqlite::Connection::open(path)?;
+                let mut statement = file.prepare(query)?;
+                let texts = statement.query_map([], |row| Ok(text(row.get_ref(0)?)))?;
+                Ok(texts.collect::<Result<_, _>>()?)
             }
-        })
+            Self::Postgres { url, .. } => now(async {
+                let mut database = PgConnection::connect(url).await?;
+                let rows = sqlx::query(sqlx::AssertSqlSafe(query.to_owned())).fetch_all(&mut database).await?;
+                let texts = rows.iter().map(|row| row.try_get_unchecked::<String, _>(0)).collect::<Result<_, _>>();
+                database.close().await?;
+                Ok(texts?)
+            }),
+        }
     }
 
     /// Changes something behind Asgard's back.
     pub fn execute(&self, statement: &str) {
-        let statement = sqlx::AssertSqlSafe(statement.to_owned());
-        now(async {
-            match self {
-                Self::Sqlite(path) => {
-                    let mut file = SqliteConnection::connect(&format!("sqlite://{}", path.display()))
-                        .await
-                        .expect("the file opens");
-                    file.execute(statement).await.expect("the statement works");
-                    file.close().await.expect("the file closes");
-                }
-                Self::Postgres { url, .. } => {
-                    let mut database = PgConnection::connect(url).await.expect("the database answers");
-                    database.execute(statement).await.expect("the statement works");
-                }
+        match self {
+            Self::Sqlite(path) => {
+                let file = rusqlite::Connection::open(path).expect("the file opens");
+                file.execute_batch(statement).expect("the statement works");
             }
-        });
+            Self::Postgres { url, .. } => now(async {
+                let mut database = PgConnection::connect(url).await.expect("the database answers");
+                let statement = sqlx::AssertSqlSafe(statement.to_owned());
+                database.execute(statement).await.expect("the statement works");
+            }),
+        }
     }
 
     /// Shuts everybody out of a PostgreSQL database, as if the server were gone, or lets them in again.

@@ -42,8 +42,12 @@ pub trait Engine: Send + Sync + 'static {
     /// Ends a select whose rows are about to be deleted, so that two sweepers do not wait for each other.
     const SKIP_LOCKED: &'static str;
 
-    /// Runs a statement that reads records.
+    /// Runs a statement that reads records by their ids.
     async fn records(&self, sql: String, args: Vec<Arg>) -> Result<Vec<Row>, StoreError>;
+    /// Runs a statement that reads a page of records, which may take longer.
+    async fn page(&self, sql: String, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
+        self.records(sql, args).await
+    }
     /// Runs a statement that reads one column of texts.
     async fn texts(&self, sql: String, args: Vec<Arg>) -> Result<Vec<String>, StoreError>;
     /// Runs a statement that reads one column of bytes.
@@ -190,7 +194,7 @@ impl<E: Engine> Store for SqlStore<E> {
     async fn query(&self, query: &Query) -> Result<Found, StoreError> {
         query.check()?;
         let (sql, args) = select_page(query);
-        let mut rows = self.0.records(sql, args).await?;
+        let mut rows = self.0.page(sql, args).await?;
         let more = rows.len() > query.limit;
         rows.truncate(query.limit);
         let records = rows.into_iter().map(|row| record(query.index.kind, row)).collect::<Result<Vec<_>, _>>()?;

@@ -14,12 +14,17 @@ use asgard_lib::{
     },
 };
 use futures_util::future::join_all;
-use sqlx::{AssertSqlSafe, Column, Connection, Executor, Row, SqliteConnection, ValueRef};
+use rusqlite::{Connection, types::ValueRef};
 use std::{fs, path::Path, time::Duration};
 use tempfile::TempDir;
 
-pub async fn raw(path: &Path) -> SqliteConnection {
-    SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap()
+pub fn raw(path: &Path) -> Connection {
+    Connection::open(path).unwrap()
+}
+
+/// One column of a query.
+pub fn column<T: rusqlite::types::FromSql>(connection: &Connection, sql: &str, at: usize) -> Vec<T> {
+    connection.prepare(sql).unwrap().query_map([], |row| row.get(at)).unwrap().map(Result::unwrap).collect()
 }
 
 async fn open(path: &Path) -> SqliteStore {
@@ -56,12 +61,10 @@ async fn workers_keep_every_rule() {
 #[tokio::test]
 async fn declared_indexes_serve_their_queries() {
     let (store, _folder) = fresh().await;
-    let mut connection = raw(store.path()).await;
+    let connection = raw(store.path());
     for index in INDEXES {
         let explain = format!("EXPLAIN QUERY PLAN {}", backends::sql::page_with_literals(index));
-        let lines: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(AssertSqlSafe(explain)).fetch_all(&mut connection).await.unwrap();
-        let text = lines.into_iter().map(|line| line.3).collect::<Vec<_>>().join("\n");
+        let text = column::<String>(&connection, &explain, 3).join("\n");
         let everything = index.partition.is_none() && index.sort.is_none();
         let served_by =
             if everything { format!("sqlite_autoindex_{}_1", index.kind.name()) } else { index.name.into() };
@@ -134,7 +137,7 @@ async fn a_file_that_cannot_be_used_is_refused_clearly() {
     let bytes = fs::read(at("whole.db")).unwrap();
     fs::write(at("truncated.db"), &bytes[..bytes.len() / 2]).unwrap();
     fs::write(at("stump.db"), &bytes[..60]).unwrap();
-    raw_create(&at("foreign.db")).await;
+    raw(&at("foreign.db")).execute_batch("CREATE TABLE precious (id INTEGER)").unwrap();
     fs::create_dir(at("folder.db")).unwrap();
     for (name, says) in [
         ("text.db", "file is not a database"),
@@ -152,23 +155,16 @@ async fn a_file_that_cannot_be_used_is_refused_clearly() {
     }
 }
 
-async fn raw_create(path: &Path) {
-    fs::write(path, "").unwrap();
-    let mut connection = raw(path).await;
-    connection.execute("CREATE TABLE precious (id INTEGER)").await.unwrap();
-    connection.close().await.unwrap();
-}
-
 #[tokio::test]
 async fn an_edited_migration_and_a_newer_database_are_refused() {
     let (store, _folder) = fresh().await;
     store.check_migrated().await.unwrap();
-    let mut connection = raw(store.path()).await;
-    connection.execute("UPDATE migrations SET checksum = 'edited' WHERE number = 1").await.unwrap();
+    let connection = raw(store.path());
+    connection.execute_batch("UPDATE migrations SET checksum = 'edited' WHERE number = 1").unwrap();
     let refusal = store.migrate().await.unwrap_err();
     assert_eq!((refusal.code(), refusal.message().contains("must not be edited")), (Code::Config, true), "{refusal}");
-    connection.execute("INSERT INTO migrations VALUES (999, 'later', 'x', 'now')").await.unwrap();
-    connection.execute("DELETE FROM migrations WHERE number = 1").await.unwrap();
+    connection.execute_batch("INSERT INTO migrations VALUES (999, 'later', 'x', 'now')").unwrap();
+    connection.execute_batch("DELETE FROM migrations WHERE number = 1").unwrap();
     for refusal in [store.migrate().await.unwrap_err(), store.check_migrated().await.unwrap_err()] {
         assert!(refusal.message().contains("newer Asgard"), "{refusal}");
     }
@@ -182,9 +178,8 @@ async fn a_file_is_migrated_once_however_many_come() {
     assert!(unmigrated.check_migrated().await.unwrap_err().message().contains("asgard migrate"));
     join_all((0..6).map(|_| open(&path))).await;
     unmigrated.check_migrated().await.unwrap();
-    let (rows,): (i64,) =
-        sqlx::query_as("SELECT count(*) FROM migrations").fetch_one(&mut raw(&path).await).await.unwrap();
-    assert_eq!(rows, 2, "one migration, and the views");
+    let rows: Vec<i64> = column(&raw(&path), "SELECT count(*) FROM migrations", 0);
+    assert_eq!(rows, [2], "one migration, and the views");
 }
 
 /// A body that the database cannot read fails alone: the batches that shared its transaction commit.
@@ -205,13 +200,19 @@ async fn a_broken_batch_fails_alone() {
 async fn views_show_everything_but_what_is_hidden() {
     let (store, _folder) = fresh().await;
     views::fill(&store).await;
-    let mut connection = raw(store.path()).await;
+    let connection = raw(store.path());
     for view in views::VIEWS {
-        let row = sqlx::query(AssertSqlSafe(format!("SELECT * FROM {view}"))).fetch_one(&mut connection).await.unwrap();
-        for column in row.columns() {
-            let (name, value) = (column.name(), row.try_get_raw(column.ordinal()).unwrap());
-            assert!(!value.is_null(), "{view}.{name} shows nothing");
-            let text: String = row.try_get_unchecked(column.ordinal()).unwrap();
+        let mut statement = connection.prepare(&format!("SELECT * FROM {view}")).unwrap();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        let mut rows = statement.query([]).unwrap();
+        let row = rows.next().unwrap().unwrap();
+        for (at, name) in names.iter().enumerate() {
+            let text = match row.get_ref(at).unwrap() {
+                ValueRef::Null => panic!("{view}.{name} shows nothing"),
+                ValueRef::Integer(number) => number.to_string(),
+                ValueRef::Real(number) => number.to_string(),
+                ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).into_owned(),
+            };
             assert!(!text.contains(views::HIDDEN), "{view}.{name} shows what it must not");
             if name.ends_with("_usd") {
                 assert_eq!(text, "12.345678", "{view}.{name}");

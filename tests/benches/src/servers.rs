@@ -3,6 +3,7 @@
 use crate::load::{Wire, request};
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
     process::Stdio,
@@ -12,6 +13,11 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
 };
+
+/// The list that is measured.
+pub(crate) const LIST: &str = "/api/projects?limit=10";
+/// The tools that are measured.
+pub(crate) const TOOLS: [&str; 2] = ["list_services", "project_state"];
 
 /// A process that ends with its handle.
 pub(crate) struct Server {
@@ -63,9 +69,11 @@ pub(crate) fn program(name: &str) -> io::Result<PathBuf> {
     }
 }
 
-/// The bare servers.
-pub(crate) async fn bare() -> io::Result<Server> {
-    let mut child = Command::new(program("bare")?).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+/// The bare servers, which give these answers.
+pub(crate) async fn bare(folder: &Path, answers: &BTreeMap<&str, Value>) -> io::Result<Server> {
+    let file = folder.join("answers.json");
+    fs::write(&file, serde_json::to_vec(answers).map_err(io::Error::other)?)?;
+    let mut child = Command::new(program("bare")?).arg(file).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
     let out = child.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
     let address = BufReader::new(out)
         .lines()
@@ -77,8 +85,9 @@ pub(crate) async fn bare() -> io::Result<Server> {
 
 pub(crate) const PASSWORD: &str = "a bench password, not a secret";
 
-/// Asgard on a SQLite file in `folder`, once it answers `ready`; with the time from exec to that.
-pub(crate) async fn asgard(folder: &Path) -> io::Result<(Server, Duration)> {
+/// Asgard on a SQLite file in `folder`, once it answers `ready`; with the time from exec to that. Where the admin's password
+/// is configured, a start compares it with the account's, which takes a password hash.
+pub(crate) async fn asgard(folder: &Path, password: Option<&str>) -> io::Result<(Server, Duration)> {
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let address = format!("127.0.0.1:{port}");
     let log = fs::File::create(folder.join("asgard.log"))?;
@@ -88,8 +97,7 @@ pub(crate) async fn asgard(folder: &Path) -> io::Result<(Server, Duration)> {
         .env_clear()
         .env("ASGARD_DATABASE_URL", format!("sqlite://{}", folder.join("asgard.db").display()))
         .env("ASGARD_BIND", &address)
-        .env("ASGARD_ADMIN_PASSWORD", PASSWORD)
-        .env("ASGARD_LOG", "warn")
+        .envs(password.map(|password| ("ASGARD_ADMIN_PASSWORD", password)))
         .current_dir(folder)
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -127,6 +135,25 @@ fn text(value: &Value, field: &str) -> io::Result<String> {
 /// The body of a registration.
 pub(crate) fn registration() -> Value {
     json!({"name": "Bench", "owner_email": "owner@corp.example", "manager_email": "manager@corp.example", "group": "platform"})
+}
+
+/// The body of a call of a tool without arguments.
+pub(crate) fn tool_call(tool: &str) -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": {}}})
+}
+
+/// What Asgard answers to everything that is compared, by name.
+pub(crate) async fn answers(server: &Server, who: &Credentials) -> io::Result<BTreeMap<&'static str, Value>> {
+    let project = format!("/api/projects/{}", who.project);
+    let mut answers = BTreeMap::new();
+    answers.insert("project", server.call("GET", &project, Some(&who.token), None).await?);
+    answers.insert("projects", server.call("GET", LIST, Some(&who.token), None).await?);
+    for tool in TOOLS {
+        let mut answer = server.call("POST", "/mcp", Some(&who.key), Some(&tool_call(tool))).await?;
+        let content = answer.pointer_mut("/result/structuredContent").map(Value::take);
+        answers.insert(tool, content.ok_or_else(|| io::Error::other(format!("{tool} answered {answer}")))?);
+    }
+    Ok(answers)
 }
 
 pub(crate) async fn prepare(server: &Server) -> io::Result<Credentials> {

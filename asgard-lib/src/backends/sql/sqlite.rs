@@ -1,6 +1,7 @@
 //! SQLite: one file, one writer that groups commits, a few readers. Other processes of the same host may write it too.
 
 mod open;
+mod readers;
 mod writer;
 
 pub use open::SqliteOptions;
@@ -8,11 +9,11 @@ pub use open::SqliteOptions;
 use super::{Arg, Engine, Row, SqlStore, migrations::embedded};
 use crate::{
     backends::Upkeep,
-    error::Result,
+    error::{Error, Result},
     ports::store::{Batch, Outcome, StoreError},
 };
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, Sqlite, SqlitePool, query::Query, sqlite::SqliteArguments};
+use rusqlite::{Connection, params_from_iter, types::Value};
 use std::path::{Path, PathBuf};
 
 embedded!("sqlite": 1 = "0001_tables");
@@ -23,14 +24,15 @@ pub type SqliteStore = SqlStore<SqliteEngine>;
 /// The connections to one SQLite file.
 pub struct SqliteEngine {
     path: PathBuf,
-    readers: SqlitePool,
+    readers: readers::Readers,
     writer: writer::Writer,
 }
 
 impl SqliteStore {
     /// Opens the file, and creates it when it is not there.
     pub async fn open(path: &Path, options: SqliteOptions) -> Result<Self> {
-        open::open(path, options).await.map(|engine| Self(engine.into()))
+        let path = path.to_owned();
+        apart(move || open::open(&path, &options)).await.map(|engine| Self(engine.into()))
     }
 
     /// The file.
@@ -39,14 +41,21 @@ impl SqliteStore {
     }
 }
 
+/// Does what may take long away from the async threads.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::bug)?
+}
+
 #[async_trait]
 impl Upkeep for SqliteStore {
     async fn migrate(&self) -> Result<()> {
-        open::migrate(&self.0.path, true).await
+        let path = self.0.path.clone();
+        apart(move || open::migrate(&path, true)).await
     }
 
     async fn check_migrated(&self) -> Result<()> {
-        open::migrate(&self.0.path, false).await
+        let path = self.0.path.clone();
+        apart(move || open::migrate(&path, false)).await
     }
 
     async fn close(&self) {
@@ -64,37 +73,47 @@ impl Upkeep for SqliteStore {
     }
 }
 
-type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+fn closed() -> StoreError {
+    StoreError::Unavailable("the database was closed".into())
+}
 
-fn statement<'q>(sql: String, args: Vec<Arg>) -> Statement<'q> {
-    let mut statement = sqlx::query(AssertSqlSafe(sql));
-    for arg in args {
-        statement = match arg {
-            Arg::Text(text) => statement.bind(text),
-            Arg::Texts(texts) => statement.bind(serde_json::Value::from(texts).to_string()),
-            Arg::Number(number) => statement.bind(number),
-            Arg::Bytes(bytes) => statement.bind(bytes),
-        };
+/// SQLite numbers its parameters as `?1`; `$1` would be a name there.
+fn numbered(sql: &str) -> String {
+    sql.replace('$', "?")
+}
+
+fn value(arg: Arg) -> Value {
+    match arg {
+        Arg::Text(text) => Value::Text(text),
+        Arg::Texts(texts) => Value::Text(serde_json::Value::from(texts).to_string()),
+        Arg::Number(number) => Value::Integer(number),
+        Arg::Bytes(bytes) => Value::Blob(bytes),
     }
-    statement
+}
+
+/// Runs a statement and makes something of each row.
+fn rows<T>(
+    connection: &Connection,
+    sql: &str,
+    args: Vec<Arg>,
+    row: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    let mut statement = connection.prepare_cached(&numbered(sql))?;
+    statement.query_map(params_from_iter(args.into_iter().map(value)), row)?.collect()
+}
+
+/// The primary result code: the low byte of the extended one.
+fn primary_code(error: &rusqlite::Error) -> Option<i32> {
+    error.sqlite_error().map(|error| error.extended_code & 0xff)
 }
 
 /// What a failed statement means when nothing of it can have been committed.
-fn failed(error: sqlx::Error) -> StoreError {
-    if let sqlx::Error::Database(database) = &error {
-        // The primary code is the low byte of the extended one.
-        let code = database.code().and_then(|code| code.parse::<i32>().ok()).map_or(0, |code| code & 0xff);
+fn failed(error: rusqlite::Error) -> StoreError {
+    match primary_code(&error) {
         // Busy, locked, out of memory, read-only, interrupted, input or output failed, full, cannot open: the host's trouble.
-        if ![5, 6, 7, 8, 9, 10, 13, 14].contains(&code) {
-            return StoreError::Corrupt(database.message().to_owned());
-        }
-        return StoreError::Unavailable(Box::new(error));
-    }
-    match error {
-        error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_)) => {
-            StoreError::Corrupt(error.to_string())
-        }
-        error => StoreError::Unavailable(Box::new(error)),
+        Some(5 | 6 | 7 | 8 | 9 | 10 | 13 | 14) => StoreError::Unavailable(Box::new(error)),
+        // A value that is not of its column's type is as corrupt as what SQLite finds to be.
+        Some(_) | None => StoreError::Corrupt(error.to_string()),
     }
 }
 
@@ -104,18 +123,20 @@ impl Engine for SqliteEngine {
     const SKIP_LOCKED: &'static str = "";
 
     async fn records(&self, sql: String, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
-        let rows = statement(sql, args).try_map(|row| <Row as sqlx::FromRow<'_, _>>::from_row(&row));
-        rows.fetch_all(&self.readers).await.map_err(failed)
+        self.readers.glance(move |connection| rows(connection, &sql, args.clone(), record)).await
+    }
+
+    async fn page(&self, sql: String, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
+        self.readers.study(move |connection| rows(connection, &sql, args, record)).await
     }
 
     async fn texts(&self, sql: String, args: Vec<Arg>) -> Result<Vec<String>, StoreError> {
-        let rows = statement(sql, args).try_map(|row| <(String,) as sqlx::FromRow<'_, _>>::from_row(&row));
-        Ok(rows.fetch_all(&self.readers).await.map_err(failed)?.into_iter().map(|(text,)| text).collect())
+        self.readers.glance(move |connection| rows(connection, &sql, args.clone(), |row| row.get(0))).await
     }
 
     async fn bytes(&self, sql: String, args: Vec<Arg>) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = statement(sql, args).try_map(|row| <(Vec<u8>,) as sqlx::FromRow<'_, _>>::from_row(&row));
-        Ok(row.fetch_optional(&self.readers).await.map_err(failed)?.map(|(bytes,)| bytes))
+        let found = self.readers.study(move |connection| rows(connection, &sql, args, |row| row.get(0))).await?;
+        Ok(found.into_iter().next())
     }
 
     async fn change(&self, sql: String, args: Vec<Arg>) -> Result<Vec<String>, StoreError> {
@@ -125,4 +146,8 @@ impl Engine for SqliteEngine {
     async fn commit(&self, batch: &Batch) -> Result<Outcome, StoreError> {
         self.writer.commit(batch.clone()).await
     }
+}
+
+fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
 }

@@ -1,7 +1,12 @@
-//! What Asgard is compared with: an axum server and an rmcp server that do nothing else. Prints its address and serves
-//! until it is killed.
+//! What Asgard is compared with: an axum server and an rmcp server that do nothing but give answers which they were handed.
+//! Takes a file of answers by name, prints its address and serves until it is killed.
 
-use axum::{Json, Router, routing::get};
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
@@ -14,10 +19,12 @@ use rmcp::{
     },
 };
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{collections::BTreeMap, io, sync::Arc};
+
+type Answers = Arc<BTreeMap<String, Value>>;
 
 #[derive(Clone)]
-struct Bare;
+struct Bare(Answers);
 
 impl ServerHandler for Bare {
     fn get_info(&self) -> ServerConfig {
@@ -35,27 +42,30 @@ impl ServerHandler for Bare {
 
     async fn call_tool(
         &self,
-        _: CallToolRequestParams,
+        call: CallToolRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        Ok(CallToolResult::structured(answer()).into())
+        let answer = self.0.get(call.name.as_ref()).cloned().unwrap_or_default();
+        Ok(CallToolResult::structured(answer).into())
     }
 }
 
-/// About as large as what Asgard answers to the calls that it is compared in.
-fn answer() -> Value {
-    json!({"items": [{"id": "local-demo", "title": "Local demo", "description": "A stand-in for a real service that creates nothing.",
-        "cloud": "local", "approval": "by_input", "inputs": ["seconds", "fail_at", "approval", "monthly_usd"]}]})
+async fn answer(State(answers): State<Answers>, Path(name): Path<String>) -> Response {
+    Json(answers.get(&name)).into_response()
 }
 
 #[tokio::main]
-async fn main() -> std::io::Result<()> {
+async fn main() -> io::Result<()> {
+    let file = std::env::args().nth(1).ok_or_else(|| io::Error::other("name the file of answers"))?;
+    let answers: Answers = Arc::new(serde_json::from_slice(&std::fs::read(file)?).map_err(io::Error::other)?);
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
-    let mcp = StreamableHttpService::new(|| Ok(Bare), Arc::new(NeverSessionManager::default()), config);
+    let bare = Bare(Arc::clone(&answers));
+    let mcp = StreamableHttpService::new(move || Ok(bare.clone()), Arc::new(NeverSessionManager::default()), config);
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
-        .route("/json", get(|| async { Json(answer()) }))
-        .route_service("/mcp", mcp);
+        .route("/json/{name}", get(answer))
+        .route_service("/mcp", mcp)
+        .with_state(answers);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     #[allow(clippy::print_stdout, reason = "the address is this program's answer")]
     {

@@ -1,20 +1,19 @@
 //! Opening and migrating the file.
 
-use super::{MIGRATIONS, SqliteEngine, VIEWS, writer::Writer};
+use super::{MIGRATIONS, SqliteEngine, VIEWS, primary_code, readers::Readers, writer::Writer};
 use crate::{
     backends::sql::migrations::{self, Applied},
     error::{Code, Error, Result},
 };
-use sqlx::{
-    Connection, SqliteConnection,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use std::{fs::OpenOptions, io::ErrorKind, path::Path, time::Duration};
 
 /// Marks a file as Asgard's, so that it never writes into another program's database ("Asgd").
 const APPLICATION_ID: i64 = 0x4173_6764;
 /// How long to wait for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many prepared statements a connection keeps.
+const STATEMENTS: usize = 256;
 
 /// How a file is opened.
 #[derive(Clone, Debug)]
@@ -42,10 +41,10 @@ fn unusable(path: &Path, why: impl std::fmt::Display) -> Error {
     )
 }
 
-fn refused(path: &Path, error: sqlx::Error) -> Error {
-    let why = match &error {
-        sqlx::Error::Database(database) => database.message().to_owned(),
-        _ => "it cannot be opened".to_owned(),
+fn refused(path: &Path, error: rusqlite::Error) -> Error {
+    let why = match primary_code(&error) {
+        Some(_) => error.to_string(),
+        None => "it cannot be opened".to_owned(),
     };
     unusable(path, why).caused_by(error)
 }
@@ -65,40 +64,42 @@ fn create(path: &Path) -> Result<()> {
     }
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).statement_cache_capacity(256)
+/// A connection to a file that is there. A connection is used by one thread at a time, so SQLite need not lock for it.
+pub(super) fn connect(path: &Path, read_only: bool) -> rusqlite::Result<Connection> {
+    let access = if read_only { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
 }
 
-pub(super) async fn open(path: &Path, wanted: SqliteOptions) -> Result<SqliteEngine> {
-    create(path)?;
+/// A connection that writes, with a write-ahead log.
+pub(super) fn connect_writing(path: &Path, durable: bool) -> rusqlite::Result<Connection> {
+    let connection = connect(path, false)?;
     // With a write-ahead log, FULL is what makes an answered commit survive a power cut.
-    let synchronous = if wanted.durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
-    let writing = options(path).journal_mode(SqliteJournalMode::Wal).synchronous(synchronous);
+    let synchronous = if durable { "FULL" } else { "NORMAL" };
+    connection.execute_batch(&format!("PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}"))?;
+    Ok(connection)
+}
+
+pub(super) fn open(path: &Path, wanted: &SqliteOptions) -> Result<SqliteEngine> {
+    create(path)?;
     // Looked at before anything is changed: turning the log on writes to the file.
-    let mut connection = SqliteConnection::connect_with(&options(path)).await.map_err(|e| refused(path, e))?;
-    check_owner(&mut connection, path).await?;
-    connection.close().await.map_err(|e| refused(path, e))?;
-    let connection = SqliteConnection::connect_with(&writing).await.map_err(|e| refused(path, e))?;
-    let readers = SqlitePoolOptions::new()
-        .max_connections(wanted.readers.max(1))
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(options(path).read_only(true))
-        .await
-        .map_err(|e| refused(path, e))?;
-    Ok(SqliteEngine { path: path.to_owned(), readers, writer: Writer::start(writing, connection) })
+    let connection = connect(path, false).map_err(|e| refused(path, e))?;
+    check_owner(&connection, path)?;
+    drop(connection);
+    let writing = connect_writing(path, wanted.durable).map_err(|e| refused(path, e))?;
+    let writer = Writer::start(path.to_owned(), wanted.durable, writing).map_err(|e| unusable(path, e))?;
+    let readers = Readers::open(path.to_owned(), wanted.readers.max(1), BUSY_TIMEOUT).map_err(|e| refused(path, e))?;
+    Ok(SqliteEngine { path: path.to_owned(), readers, writer })
 }
 
 /// Refuses a file that is damaged or belongs to another program. Reading the list of tables touches the header and the
 /// first pages, and SQLite compares the header's size with the file's.
-async fn check_owner(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
-    let owner: i64 =
-        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(|e| refused(path, e))?;
-    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(|e| refused(path, e))?;
+fn check_owner(connection: &Connection, path: &Path) -> Result<()> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|e| refused(path, e));
+    let owner = number("PRAGMA application_id")?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
     if owner != APPLICATION_ID && tables > 0 {
         return Err(unusable(path, "it is the database of another program"));
     }
@@ -106,36 +107,31 @@ async fn check_owner(connection: &mut SqliteConnection, path: &Path) -> Result<(
 }
 
 /// Runs what is missing, each in an exclusive transaction; without `apply` only says what is missing.
-pub(super) async fn migrate(path: &Path, apply: bool) -> Result<()> {
-    let mut connection = SqliteConnection::connect_with(&options(path)).await.map_err(|e| refused(path, e))?;
-    let result = migrate_on(&mut connection, apply).await;
-    let closed = connection.close().await;
-    let done = result.and_then(|done| closed.map(|()| done));
-    done.map_err(|e| refused(path, e)).flatten()
+pub(super) fn migrate(path: &Path, apply: bool) -> Result<()> {
+    let mut connection = connect(path, false).map_err(|e| refused(path, e))?;
+    migrate_on(&mut connection, apply).map_err(|e| refused(path, e)).flatten()
 }
 
-async fn migrate_on(connection: &mut SqliteConnection, apply: bool) -> Result<Result<()>, sqlx::Error> {
+fn migrate_on(connection: &mut Connection, apply: bool) -> rusqlite::Result<Result<()>> {
     loop {
-        let mut transaction = connection.begin_with("BEGIN EXCLUSIVE").await?;
-        sqlx::query(migrations::TABLE).execute(&mut *transaction).await?;
-        let applied: Vec<Applied> =
-            sqlx::query_as("SELECT number, checksum FROM migrations").fetch_all(&mut *transaction).await?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+        transaction.execute_batch(migrations::TABLE)?;
+        let applied: Vec<Applied> = transaction
+            .prepare("SELECT number, checksum FROM migrations")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
         let migration = match migrations::next(MIGRATIONS, &VIEWS, &applied) {
             Ok(Some(migration)) if apply => migration,
             Ok(Some(migration)) => return Ok(Err(migrations::pending(migration))),
             Ok(None) => return Ok(Ok(())),
             Err(refusal) => return Ok(Err(refusal)),
         };
-        sqlx::raw_sql(migration.sql).execute(&mut *transaction).await?;
-        sqlx::query(
+        transaction.execute_batch(migration.sql)?;
+        transaction.execute(
             "INSERT OR REPLACE INTO migrations (number, name, checksum, applied_at) \
-             VALUES ($1, $2, $3, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))",
-        )
-        .bind(migration.number)
-        .bind(migration.name)
-        .bind(migration.checksum())
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
+             VALUES (?1, ?2, ?3, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))",
+            params![migration.number, migration.name, migration.checksum()],
+        )?;
+        transaction.commit()?;
     }
 }

@@ -1,12 +1,13 @@
 //! The one writer. It takes whatever waits, runs it in one transaction and waits for the disk once: under load the cost of
 //! a durable commit is shared, and a lone commit waits for nobody.
 
-use super::{Statement, failed, statement};
+use super::{closed, failed, open::connect_writing, primary_code, rows};
 use crate::{
     backends::sql::Arg,
     ports::store::{Batch, Count, Draft, Key, Op, Outcome, Reason, Refusal, StoreError},
 };
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use rusqlite::{Connection, OptionalExtension, ToSql};
+use std::{io, path::PathBuf};
 use tokio::sync::{mpsc, oneshot};
 
 /// The most writes in one transaction: bounds how long the first of them waits, and the log's growth.
@@ -31,18 +32,15 @@ enum Message {
     Close(oneshot::Sender<()>),
 }
 
-/// Hands writes to the task that owns the connection.
+/// Hands writes to the thread that owns the connection.
 pub(super) struct Writer(mpsc::Sender<Message>);
 
-fn closed() -> StoreError {
-    StoreError::Unavailable("the database was closed".into())
-}
-
 impl Writer {
-    pub(super) fn start(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
+    pub(super) fn start(path: PathBuf, durable: bool, connection: Connection) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        tokio::spawn(run(options, connection, receiver));
-        Self(sender)
+        let place = Place { path, durable };
+        std::thread::Builder::new().name("asgard-sqlite".into()).spawn(move || run(&place, connection, receiver))?;
+        Ok(Self(sender))
     }
 
     pub(super) async fn commit(&self, batch: Batch) -> Result<Outcome, StoreError> {
@@ -74,11 +72,17 @@ impl Writer {
     }
 }
 
-async fn run(options: SqliteConnectOptions, connection: SqliteConnection, mut queue: mpsc::Receiver<Message>) {
+/// Where to connect again after a connection was lost.
+struct Place {
+    path: PathBuf,
+    durable: bool,
+}
+
+fn run(place: &Place, connection: Connection, mut queue: mpsc::Receiver<Message>) {
     let mut connection = Some(connection);
     let mut closing = None;
     while closing.is_none() {
-        let Some(first) = queue.recv().await else { break };
+        let Some(first) = queue.blocking_recv() else { break };
         let mut group = Vec::new();
         let mut next = Some(first);
         while let Some(message) = next {
@@ -91,29 +95,31 @@ async fn run(options: SqliteConnectOptions, connection: SqliteConnection, mut qu
             }
             next = if group.len() < GROUP { queue.try_recv().ok() } else { None };
         }
-        connection = write(&options, connection, group).await;
+        connection = write(place, connection, group);
     }
-    if let Some(connection) = connection {
-        // The last one out folds the log into the file; a failure leaves that to the next opening.
-        let _ = connection.close().await;
+    // Who comes too late hears so, before anybody hears that it is closed.
+    queue.close();
+    while let Some(late) = queue.blocking_recv() {
+        match late {
+            Message::Work(_, answer) => drop(answer.send(Err(closed()))),
+            Message::Close(done) => drop(done.send(())),
+        }
     }
+    // The last one out folds the log into the file; a failure leaves that to the next opening.
+    drop(connection);
     if let Some(done) = closing {
         let _ = done.send(());
     }
 }
 
 /// Runs a group in one transaction and answers everybody. Returns the connection if it can be used again.
-async fn write(
-    options: &SqliteConnectOptions,
-    connection: Option<SqliteConnection>,
-    group: Vec<(Work, Answer)>,
-) -> Option<SqliteConnection> {
+fn write(place: &Place, connection: Option<Connection>, group: Vec<(Work, Answer)>) -> Option<Connection> {
     if group.is_empty() {
         return connection;
     }
-    let mut connection = match connection {
+    let connection = match connection {
         Some(connection) => connection,
-        None => match options.connect().await {
+        None => match connect_writing(&place.path, place.durable) {
             Ok(connection) => connection,
             Err(error) => {
                 answer_all(group, || StoreError::Unavailable(error.to_string().into()));
@@ -121,7 +127,7 @@ async fn write(
             }
         },
     };
-    match attempt(&mut connection, group.iter().map(|(work, _)| work)).await {
+    match attempt(&connection, group.iter().map(|(work, _)| work)) {
         Ok(done) => {
             for ((_, answer), done) in group.into_iter().zip(done) {
                 // Nobody waits for an answer whose caller went away.
@@ -129,28 +135,28 @@ async fn write(
             }
         }
         Err(Failure::Begin(error)) => {
-            let reusable = matches!(error, sqlx::Error::Database(_));
+            let reusable = primary_code(&error).is_some();
             answer_all(group, || StoreError::Unavailable(error.to_string().into()));
             return reusable.then_some(connection);
         }
         Err(Failure::Commit(error)) => {
-            rollback(&mut connection).await;
+            rollback(&connection);
             // What reached the log may count after a crash: only asking again under the same id tells.
             answer_all(group, || StoreError::Unknown(error.to_string().into()));
             return None;
         }
         Err(Failure::Step(_)) => {
-            rollback(&mut connection).await;
+            rollback(&connection);
             for (work, answer) in group {
-                let result = match attempt(&mut connection, std::iter::once(&work)).await {
+                let result = match attempt(&connection, std::iter::once(&work)) {
                     Ok(mut done) => done.pop().ok_or_else(closed),
                     Err(Failure::Begin(error)) => Err(StoreError::Unavailable(Box::new(error))),
                     Err(Failure::Step(error)) => {
-                        rollback(&mut connection).await;
+                        rollback(&connection);
                         Err(failed(error))
                     }
                     Err(Failure::Commit(error)) => {
-                        rollback(&mut connection).await;
+                        rollback(&connection);
                         Err(StoreError::Unknown(Box::new(error)))
                     }
                 };
@@ -167,128 +173,115 @@ fn answer_all(group: Vec<(Work, Answer)>, error: impl Fn() -> StoreError) {
     }
 }
 
-async fn rollback(connection: &mut SqliteConnection) {
+fn rollback(connection: &Connection) {
     // SQLite may have rolled back by itself, and then says that there is nothing to roll back.
-    let _ = sqlx::query("ROLLBACK").execute(connection).await;
+    let _ = execute(connection, "ROLLBACK", &[]);
 }
 
 enum Failure {
-    Begin(sqlx::Error),
-    Step(sqlx::Error),
-    Commit(sqlx::Error),
+    Begin(rusqlite::Error),
+    Step(rusqlite::Error),
+    Commit(rusqlite::Error),
 }
 
-async fn attempt(connection: &mut SqliteConnection, works: impl Iterator<Item = &Work>) -> Result<Vec<Done>, Failure> {
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await.map_err(Failure::Begin)?;
+fn attempt<'w>(connection: &Connection, works: impl Iterator<Item = &'w Work>) -> Result<Vec<Done>, Failure> {
+    execute(connection, "BEGIN IMMEDIATE", &[]).map_err(Failure::Begin)?;
     let mut done = Vec::new();
     for work in works {
         done.push(match work {
-            Work::Commit(batch) => Done::Commit(commit(connection, batch).await.map_err(Failure::Step)?),
-            Work::Change(sql, args) => Done::Change(change(connection, sql, args).await.map_err(Failure::Step)?),
+            Work::Commit(batch) => Done::Commit(commit(connection, batch).map_err(Failure::Step)?),
+            Work::Change(sql, args) => {
+                let changed = rows(connection, sql, args.clone(), |row| row.get(0));
+                Done::Change(changed.map_err(Failure::Step)?)
+            }
         });
     }
-    sqlx::query("COMMIT").execute(&mut *connection).await.map_err(Failure::Commit)?;
+    execute(connection, "COMMIT", &[]).map_err(Failure::Commit)?;
     Ok(done)
 }
 
-async fn change(connection: &mut SqliteConnection, sql: &str, args: &[Arg]) -> Result<Vec<String>, sqlx::Error> {
-    let rows =
-        statement(sql.to_owned(), args.to_vec()).try_map(|row| <(String,) as sqlx::FromRow<'_, _>>::from_row(&row));
-    Ok(rows.fetch_all(connection).await?.into_iter().map(|(text,)| text).collect())
+/// Runs a statement and says how many rows it changed.
+fn execute(connection: &Connection, sql: &str, args: &[&dyn ToSql]) -> rusqlite::Result<usize> {
+    connection.prepare_cached(sql)?.execute(args)
 }
 
 /// One batch inside the group's transaction. Each step is one statement that changes a row or does not; the savepoint takes
 /// back what a refused batch had done.
-async fn commit(connection: &mut SqliteConnection, batch: &Batch) -> Result<Outcome, sqlx::Error> {
-    let marker = sqlx::query("INSERT INTO commits (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING");
-    sqlx::query("SAVEPOINT batch").execute(&mut *connection).await?;
-    let marked =
-        marker.bind(batch.id().as_str()).bind(batch.at().to_string()).execute(&mut *connection).await?.rows_affected();
+fn commit(connection: &Connection, batch: &Batch) -> rusqlite::Result<Outcome> {
+    execute(connection, "SAVEPOINT batch", &[])?;
+    let marker = "INSERT INTO commits (id, at) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    let marked = execute(connection, marker, &[&batch.id().as_str(), &batch.at().to_string()])?;
     let mut outcome = Outcome::Committed;
     if marked > 0 {
         for (step, op) in batch.ops().iter().enumerate() {
-            if let Err(reason) = apply(connection, batch.id().as_str(), op).await? {
-                sqlx::query("ROLLBACK TO batch").execute(&mut *connection).await?;
+            if let Err(reason) = apply(connection, batch.id().as_str(), op)? {
+                execute(connection, "ROLLBACK TO batch", &[])?;
                 outcome = Outcome::Refused(Refusal { step, reason });
                 break;
             }
         }
     }
-    sqlx::query("RELEASE batch").execute(&mut *connection).await?;
+    execute(connection, "RELEASE batch", &[])?;
     Ok(outcome)
 }
 
-async fn apply(connection: &mut SqliteConnection, commit: &str, op: &Op) -> Result<Result<(), Reason>, sqlx::Error> {
-    let (statement, reason) = match op {
-        Op::Insert(draft) => (insert(draft, commit), Reason::Exists),
-        Op::Replace(draft, seen) => (replace(draft, commit).bind(seen.as_str()), Reason::Changed),
+fn apply(connection: &Connection, commit: &str, op: &Op) -> rusqlite::Result<Result<(), Reason>> {
+    let (touched, reason) = match op {
+        Op::Insert(draft) => (insert(connection, draft, commit)?, Reason::Exists),
+        Op::Replace(draft, seen) => (replace(connection, draft, commit, seen.as_str())?, Reason::Changed),
         Op::Remove(key, seen) => {
-            (on(key, "DELETE FROM {} WHERE id = $1 AND version = $2").bind(seen.as_str()), Reason::Changed)
+            let sql = on(key, "DELETE FROM {} WHERE id = ?1 AND version = ?2");
+            (execute(connection, &sql, &[&key.id, &seen.as_str()])?, Reason::Changed)
         }
         Op::Require(key, Some(seen)) => {
-            let there = on(key, "SELECT 1 FROM {} WHERE id = $1 AND version = $2")
-                .bind(seen.as_str())
-                .fetch_optional(connection)
-                .await?;
-            return Ok(there.map(|_| ()).ok_or(Reason::Changed));
+            let sql = on(key, "SELECT 1 FROM {} WHERE id = ?1 AND version = ?2");
+            let there = connection.prepare_cached(&sql)?.exists([key.id.as_str(), seen.as_str()])?;
+            return Ok(if there { Ok(()) } else { Err(Reason::Changed) });
         }
         Op::Require(key, None) => {
-            let there = on(key, "SELECT 1 FROM {} WHERE id = $1").fetch_optional(connection).await?;
-            return Ok(if there.is_none() { Ok(()) } else { Err(Reason::Exists) });
+            let there = connection.prepare_cached(&on(key, "SELECT 1 FROM {} WHERE id = ?1"))?.exists([&key.id])?;
+            return Ok(if there { Err(Reason::Exists) } else { Ok(()) });
         }
-        Op::Claim { name, owner } => (
-            sqlx::query("INSERT INTO claims (name, owner) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-                .bind(name)
-                .bind(owner),
-            Reason::Taken,
-        ),
+        Op::Claim { name, owner } => {
+            let sql = "INSERT INTO claims (name, owner) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+            (execute(connection, sql, &[name, owner])?, Reason::Taken)
+        }
         Op::Release { name, owner } => {
-            (sqlx::query("DELETE FROM claims WHERE name = $1 AND owner = $2").bind(name).bind(owner), Reason::NotHeld)
+            let sql = "DELETE FROM claims WHERE name = ?1 AND owner = ?2";
+            (execute(connection, sql, &[name, owner])?, Reason::NotHeld)
         }
-        Op::Count(count) => return apply_count(connection, count).await,
+        Op::Count(count) => return apply_count(connection, count),
     };
-    let touched = statement.execute(connection).await?.rows_affected();
     Ok(if touched > 0 { Ok(()) } else { Err(reason) })
 }
 
-/// The statement on the table of `key`, with its id as first parameter.
-fn on<'q>(key: &'q Key, sql: &str) -> Statement<'q> {
-    sqlx::query(AssertSqlSafe(sql.replace("{}", key.kind.name()))).bind(&key.id)
+/// The statement on the table of `key`.
+fn on(key: &Key, sql: &str) -> String {
+    sql.replace("{}", key.kind.name())
 }
 
-fn insert<'q>(draft: &'q Draft, commit: &'q str) -> Statement<'q> {
+fn insert(connection: &Connection, draft: &Draft, commit: &str) -> rusqlite::Result<usize> {
     let sql =
-        "INSERT INTO {} (id, version, schema, body, expires_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
-    on(&draft.key, sql)
-        .bind(commit)
-        .bind(draft.schema)
-        .bind(&draft.body)
-        .bind(draft.expires_at.map(|at| at.to_string()))
+        "INSERT INTO {} (id, version, schema, body, expires_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+    let expires_at = draft.expires_at.map(|at| at.to_string());
+    execute(connection, &on(&draft.key, sql), &[&draft.key.id, &commit, &draft.schema, &draft.body, &expires_at])
 }
 
-fn replace<'q>(draft: &'q Draft, commit: &'q str) -> Statement<'q> {
-    let sql = "UPDATE {} SET version = $2, schema = $3, body = $4, expires_at = $5 WHERE id = $1 AND version = $6";
-    on(&draft.key, sql)
-        .bind(commit)
-        .bind(draft.schema)
-        .bind(&draft.body)
-        .bind(draft.expires_at.map(|at| at.to_string()))
+fn replace(connection: &Connection, draft: &Draft, commit: &str, seen: &str) -> rusqlite::Result<usize> {
+    let sql = "UPDATE {} SET version = ?2, schema = ?3, body = ?4, expires_at = ?5 WHERE id = ?1 AND version = ?6";
+    let expires_at = draft.expires_at.map(|at| at.to_string());
+    let args: [&dyn ToSql; 6] = [&draft.key.id, &commit, &draft.schema, &draft.body, &expires_at, &seen];
+    execute(connection, &on(&draft.key, sql), &args)
 }
 
-async fn apply_count(connection: &mut SqliteConnection, count: &Count) -> Result<Result<(), Reason>, sqlx::Error> {
-    let shown: Option<i64> = sqlx::query_scalar("SELECT value FROM counters WHERE name = $1")
-        .bind(&count.counter)
-        .fetch_optional(&mut *connection)
-        .await?;
+fn apply_count(connection: &Connection, count: &Count) -> rusqlite::Result<Result<(), Reason>> {
+    let mut statement = connection.prepare_cached("SELECT value FROM counters WHERE name = ?1")?;
+    let shown: Option<i64> = statement.query_row([&count.counter], |row| row.get(0)).optional()?;
     let value = match count.step(shown.unwrap_or(0)) {
         Ok(value) => value,
         Err(reason) => return Ok(Err(reason)),
     };
-    sqlx::query("INSERT OR REPLACE INTO counters (name, value, expires_at) VALUES ($1, $2, $3)")
-        .bind(&count.counter)
-        .bind(value)
-        .bind(count.expires_at.map(|at| at.to_string()))
-        .execute(connection)
-        .await?;
+    let sql = "INSERT OR REPLACE INTO counters (name, value, expires_at) VALUES (?1, ?2, ?3)";
+    execute(connection, sql, &[&count.counter, &value, &count.expires_at.map(|at| at.to_string())])?;
     Ok(Ok(()))
 }
