@@ -2,7 +2,7 @@
 //! decided is carried out once, what had been written is kept, and nothing is left running.
 
 use crate::job::{all, ask, committed, fulfilled, log, request_id, running, runs, story, text, the_resource};
-use asgard_tests::{Cast, Client, Peers, Process, Server, Site, alive, eventually_within, overlay};
+use asgard_tests::{Cast, Client, Peers, Process, Server, Site, alive, eventually, eventually_within, overlay};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::{
@@ -221,7 +221,7 @@ fn an_unsafe_service_needs_attention() {
         process.signal(Signal::KILL);
     });
     scene.server.kill();
-    assert!(!doomed.iter().any(alive));
+    eventually("what was killed is gone", || (!doomed.iter().any(alive)).then_some(()));
     scene.restart();
     let over = scene.owner().settled(&request);
     assert_eq!(text(&over, "status"), "needs_attention", "{over:#}");
