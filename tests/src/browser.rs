@@ -30,6 +30,16 @@ pub struct Browser {
 impl Browser {
     /// Opens one.
     pub fn open(scheme: Scheme, javascript: bool) -> Self {
+        Self::start(scheme, javascript, json!({}))
+    }
+
+    /// Opens one as narrow as a phone's.
+    pub fn phone(scheme: Scheme) -> Self {
+        let screen = json!({"width": 390, "height": 844, "pixelRatio": 2});
+        Self::start(scheme, true, json!({"mobileEmulation": {"deviceMetrics": screen}}))
+    }
+
+    fn start(scheme: Scheme, javascript: bool, mut options: Value) -> Self {
         let peers = Peers::get();
         let port = free_port();
         let profile = tempfile::Builder::new().prefix("asgard-browser-").tempdir().expect("a folder can be made");
@@ -62,7 +72,8 @@ impl Browser {
         if scheme == Scheme::Dark {
             arguments.push("--blink-settings=preferredColorScheme=0".into());
         }
-        let mut options = json!({"binary": peers.chromium, "args": arguments});
+        options["binary"] = json!(peers.chromium);
+        options["args"] = json!(arguments);
         if !javascript {
             options["prefs"] = json!({"profile.managed_default_content_settings.javascript": 2});
         }
@@ -174,6 +185,14 @@ impl Browser {
         let first = found[0].as_object().and_then(|element| element.values().next()).and_then(Value::as_str);
         let first = first.unwrap_or_else(|| panic!("no button or link `{name}` at {}:\n{}", self.url(), self.text()));
         self.call("POST", &format!("/element/{first}/click"), None);
+    }
+
+    /// How much wider the page is than the screen, in pixels.
+    pub fn overflow(&self) -> i64 {
+        // A page that is too wide is shown smaller, so the window's own width would say nothing.
+        let script = "return document.documentElement.scrollWidth - screen.width";
+        let found = self.call("POST", "/execute/sync", Some(&json!({"script": script, "args": []})));
+        found.as_i64().expect("a number")
     }
 
     /// Keeps a picture of the window among the artefacts.

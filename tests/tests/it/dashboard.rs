@@ -12,7 +12,11 @@ struct Visitor {
 
 impl Visitor {
     fn new(server: &Server, scheme: Scheme, javascript: bool, name: &'static str) -> Self {
-        Self { browser: Browser::open(scheme, javascript), base: server.base().to_owned(), name }
+        Self::of(Browser::open(scheme, javascript), server, name)
+    }
+
+    fn of(browser: Browser, server: &Server, name: &'static str) -> Self {
+        Self { browser, base: server.base().to_owned(), name }
     }
 
     fn go(&self, path: &str) {
@@ -162,4 +166,47 @@ fn visit(scheme: Scheme, javascript: bool, name: &'static str) {
         .collect();
     assert!(complaints.is_empty(), "{complaints:#?}");
     site.assert_kept(&[secret]);
+}
+
+#[test]
+fn no_page_is_wider_than_a_phone() {
+    let site = Site::sqlite();
+    let server = site.start();
+    let cast = site.cast(&server);
+    let project = cast.project("Pilot");
+    let request = request_id(&ask(&cast.key(&project), "local-demo", "hello", &json!({"monthly_usd": 1})));
+    crate::job::fulfilled(&cast.owner.session, &request);
+    let resource = crate::job::the_resource(&cast.owner.session, &project, "hello");
+    let run = crate::job::runs(&cast.owner.session, &resource).pop().expect("an apply");
+
+    let visitor = Visitor::of(Browser::phone(Scheme::Light), &server, "phone");
+    visitor.sign_in("admin");
+    let of_project = |page: &str| format!("/projects/{project}{page}");
+    for (name, path) in [
+        ("projects", "/projects".to_owned()),
+        ("register", "/projects/new".into()),
+        ("project", of_project("")),
+        ("resources", of_project("/resources")),
+        ("requests", of_project("/requests")),
+        ("keys", of_project("/keys")),
+        ("secrets", of_project("/secrets")),
+        ("project-audit", of_project("/audit")),
+        ("settings", of_project("/settings")),
+        ("ask", of_project("/ask/local-demo")),
+        ("request", format!("/requests/{request}")),
+        ("resource", format!("/resources/{}", text(&resource, "resource_id"))),
+        ("run", format!("/runs/{}", text(&run, "run_id"))),
+        ("approvals", "/approvals".into()),
+        ("services", "/services".into()),
+        ("users", "/users".into()),
+        ("audit", "/audit".into()),
+        ("verify", "/audit/verify".into()),
+        ("account", "/account".into()),
+        ("reference", "/docs".into()),
+    ] {
+        visitor.go(&path);
+        visitor.shoot(name);
+        assert_eq!(visitor.browser.overflow(), 0, "{path} is wider than the screen");
+        assert!(!visitor.browser.title().contains("not found"), "{path} is no page");
+    }
 }
