@@ -133,9 +133,13 @@ fn kill_again_and_again(site: &Site, victim: Victim) {
 fn kill_once(scene: &mut Scene<'_>, victim: Victim, name: &str, after: Duration) -> bool {
     let (request, resource, start) = scene.apply("local-demo", name);
     sleep(after.saturating_sub(start.elapsed()));
-    let underway = runs(scene.owner(), &resource).last().is_some_and(|run| run["status"] == "running");
-    let targets = scene.targets(victim);
-    if !underway || targets.is_empty() {
+    // Early in an apply there may be no Terraform yet: it is killed as soon as there is one.
+    let targets = eventually("there is something to kill, or the apply is over", || {
+        let targets = scene.targets(victim);
+        let underway = runs(scene.owner(), &resource).last().is_some_and(|run| run["status"] == "running");
+        (!underway || !targets.is_empty()).then(|| if underway { targets } else { Vec::new() })
+    });
+    if targets.is_empty() {
         fulfilled(scene.owner(), &request);
         return false;
     }
