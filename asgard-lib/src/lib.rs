@@ -2,6 +2,8 @@
 
 pub mod adapters;
 pub mod app;
+#[cfg(any(feature = "dynamodb", feature = "aws"))]
+pub mod aws;
 pub mod backends;
 pub mod config;
 #[cfg(feature = "contract")]

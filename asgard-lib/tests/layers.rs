@@ -17,14 +17,15 @@ const MAP: &[(&str, &[&str])] = &[
     ("kernel", &[]),
     ("domain", &["kernel"]),
     ("ports", &["kernel", "domain"]),
+    ("aws", &["kernel"]),
     ("config", &["kernel", "domain"]),
     ("app", &["kernel", "domain", "ports", "config"]),
-    ("backends", &["kernel", "domain", "ports"]),
+    ("backends", &["kernel", "domain", "ports", "aws"]),
     // Adapters that execute runs drive them through the application (`app::runs::Supervision`).
-    ("adapters", &["kernel", "domain", "ports", "config", "app"]),
+    ("adapters", &["kernel", "domain", "ports", "config", "app", "aws"]),
     ("http", &["kernel", "domain", "ports", "config", "app"]),
     ("contract", &["kernel", "domain", "ports", "config", "app", "backends", "adapters", "http"]),
-    ("runtime", &["kernel", "domain", "ports", "config", "app", "backends", "adapters", "http"]),
+    ("runtime", &["kernel", "domain", "ports", "config", "app", "backends", "adapters", "http", "aws"]),
 ];
 
 fn sources(folder: &Path, into: &mut Vec<(String, String)>) {
