@@ -1,4 +1,4 @@
-//! Stores: memory, SQLite, PostgreSQL. All pass the same public suite, [`crate::contract`].
+//! Stores: memory, SQLite, PostgreSQL, DynamoDB. All pass the same public suite, [`crate::contract`].
 //!
 //! [`open`] picks one by the scheme of a database URL:
 //!
@@ -6,13 +6,18 @@
 //! |---|---|
 //! | `sqlite://asgard.db`, `sqlite:///var/lib/asgard/asgard.db` | one file, relative or absolute; feature `sqlite` |
 //! | `postgres://user:password@host:5432/database?sslmode=require` | PostgreSQL; feature `postgres` |
+//! | `dynamodb://table?region=eu-west-1` | a DynamoDB table; feature `dynamodb` |
 
+#[cfg(feature = "dynamodb")]
+pub mod dynamo;
 mod generation;
 pub mod memory;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
 mod url;
 
+#[cfg(feature = "dynamodb")]
+pub use dynamo::DynamoStore;
 pub use generation::WRITER;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
@@ -21,7 +26,7 @@ pub use sql::postgres::{PostgresOptions, PostgresStore};
 pub use sql::sqlite::{SqliteOptions, SqliteStore};
 
 use crate::{
-    error::{Code, Error, Result},
+    error::Result,
     ports::{blobs::Blobs, store::Store},
 };
 use async_trait::async_trait;
@@ -73,7 +78,7 @@ pub async fn open(url: &str) -> Result<Opened> {
 
 /// Opens the database at `url`. It is not looked into before [`Opened::migrate`] or [`Opened::check`].
 #[cfg_attr(
-    not(any(feature = "sqlite", feature = "postgres")),
+    not(any(feature = "sqlite", feature = "postgres", feature = "dynamodb")),
     allow(unused_variables, reason = "no database is compiled in")
 )]
 pub async fn open_with(url: &str, options: Options) -> Result<Opened> {
@@ -86,14 +91,19 @@ pub async fn open_with(url: &str, options: Options) -> Result<Opened> {
         Location::Postgres => PostgresStore::connect(url, options.postgres).await.map(Opened::new),
         #[cfg(not(feature = "postgres"))]
         Location::Postgres => Err(not_compiled("PostgreSQL", "postgres")),
-        Location::DynamoDb => {
-            Err(Error::new(Code::NotSupported, "DynamoDB is not built yet: use SQLite or PostgreSQL."))
+        #[cfg(feature = "dynamodb")]
+        Location::DynamoDb(table) => {
+            let aws = crate::aws::Aws::new().or_region(table.region.clone());
+            Ok(Opened::new(DynamoStore::open(table, &aws).await))
         }
+        #[cfg(not(feature = "dynamodb"))]
+        Location::DynamoDb(_) => Err(not_compiled("DynamoDB", "dynamodb")),
     }
 }
 
-#[cfg(not(all(feature = "sqlite", feature = "postgres")))]
-fn not_compiled(database: &str, feature: &str) -> Error {
+#[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "dynamodb")))]
+fn not_compiled(database: &str, feature: &str) -> crate::error::Error {
+    use crate::error::{Code, Error};
     let message = format!(
         "This build of Asgard has no {database} (feature `{feature}`): use a build that has, or another database URL."
     );
@@ -137,13 +147,15 @@ impl Opened {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     #[tokio::test]
     async fn what_is_not_there_is_refused_clearly() {
         let refusal =
             |url| async move { open(url).await.err().map(|error| (error.code(), error.message().to_owned())) };
-        let (code, message) = refusal("dynamodb://table?region=eu-west-1").await.unwrap();
-        assert_eq!((code, message.contains("not built yet")), (Code::NotSupported, true));
+        assert_eq!(refusal("dynamodb://a").await.unwrap().0, Code::Config);
+        #[cfg(not(feature = "dynamodb"))]
+        assert!(refusal("dynamodb://table").await.unwrap().1.contains("feature `dynamodb`"));
         #[cfg(not(feature = "sqlite"))]
         assert!(refusal("sqlite://asgard.db").await.unwrap().1.contains("feature `sqlite`"));
         #[cfg(not(feature = "postgres"))]

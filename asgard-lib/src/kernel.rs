@@ -5,6 +5,7 @@ pub mod id;
 pub mod money;
 pub mod page;
 pub mod secret;
+pub mod table;
 pub mod text;
 pub mod time;
 
@@ -13,6 +14,7 @@ pub use id::*;
 pub use money::{Dollars, Usd};
 pub use page::{Cursor, Limit, Page};
 pub use secret::SecretText;
+pub use table::DynamoTable;
 pub use text::{AccountName, DisplayName, Email, ResourceName, Slug, Username};
 pub use time::Timestamp;
 

@@ -1,10 +1,12 @@
 //! Database URLs. A message never quotes one: it may hold a password.
 
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    kernel::DynamoTable,
+};
 use std::path::PathBuf;
 
-const EXPECTED: &str =
-    "Expected `sqlite://asgard.db`, `sqlite:///absolute/path.db` or `postgres://user:password@host:5432/database`.";
+const EXPECTED: &str = "Expected `sqlite://asgard.db`, `sqlite:///absolute/path.db`, `postgres://user:password@host:5432/database` or `dynamodb://table?region=eu-west-1`.";
 
 /// Where a URL points.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,7 +16,7 @@ pub(super) enum Location {
     /// A server; its driver reads the rest of the URL.
     Postgres,
     /// A table in AWS.
-    DynamoDb,
+    DynamoDb(DynamoTable),
 }
 
 fn refuse(why: &str) -> Error {
@@ -27,7 +29,7 @@ pub(super) fn parse(url: &str) -> Result<Location> {
         "sqlite" => file(rest.strip_prefix("//").unwrap_or(rest)).map(Location::Sqlite),
         "postgres" | "postgresql" if rest.starts_with("//") => Ok(Location::Postgres),
         "postgres" | "postgresql" => Err(refuse("`//` is missing after the scheme.")),
-        "dynamodb" => Ok(Location::DynamoDb),
+        "dynamodb" => url.parse().map(Location::DynamoDb).map_err(|why| refuse(&format!("{why}."))),
         _ => Err(refuse("its scheme is not one that Asgard knows.")),
     }
 }
@@ -73,7 +75,7 @@ mod tests {
             assert_eq!(parse(url).unwrap(), Location::Sqlite(path.into()), "{url}");
         }
         assert_eq!(parse("postgresql://u:p@h/d").unwrap(), Location::Postgres);
-        assert_eq!(parse("dynamodb://table?region=eu-west-1").unwrap(), Location::DynamoDb);
+        assert!(matches!(parse("dynamodb://table?region=eu-west-1").unwrap(), Location::DynamoDb(_)));
     }
 
     #[test]
@@ -88,6 +90,7 @@ mod tests {
             ("sqlite://data/", "names a folder"),
             ("sqlite://:memory:", "in memory"),
             ("sqlite://a.db?mode=hunter2", "no options"),
+            ("dynamodb://a", "3 to 255"),
             ("sqlite://a%2", "%-escape"),
             ("sqlite://a%zz", "%-escape"),
             ("sqlite://a%00b", "NUL"),

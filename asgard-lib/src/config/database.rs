@@ -1,13 +1,14 @@
 //! Where records live, and the key that protects secrets at rest.
 
 use super::{section::section, spec::at, value::MasterKey};
-use crate::kernel::SecretText;
+use crate::kernel::{DynamoTable, SecretText};
 use std::{fmt, path::PathBuf};
 
 section! {
     /// The database.
     pub struct Database {
-        /// `sqlite://asgard.db`, `sqlite:///data/asgard.db` or `postgres://user:password@host:5432/asgard?sslmode=require`.
+        /// `sqlite://asgard.db`, `sqlite:///data/asgard.db`, `postgres://user:password@host:5432/asgard?sslmode=require` or
+        /// `dynamodb://table?region=eu-west-1`.
         location: DatabaseLocation = DatabaseLocation::Sqlite { path: PathBuf::from("asgard.db") },
             at("database.url").env("ASGARD_DATABASE_URL").secret();
         /// How many connections are kept to PostgreSQL, or readers to SQLite.
@@ -25,6 +26,11 @@ pub enum DatabaseLocation {
         /// The file.
         path: PathBuf,
     },
+    /// A table in AWS.
+    DynamoDb {
+        /// Which, and where.
+        table: DynamoTable,
+    },
     /// A PostgreSQL server.
     Postgres {
         /// The connection URL; it may hold a password.
@@ -37,6 +43,16 @@ impl fmt::Debug for DatabaseLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite { path } => write!(f, "sqlite://{}", path.display()),
+            Self::DynamoDb { table } => {
+                write!(f, "dynamodb://{}", table.name)?;
+                let parts = [("region", &table.region), ("endpoint", &table.endpoint)];
+                let mut glue = '?';
+                for (name, value) in parts.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+                    write!(f, "{glue}{name}={value}")?;
+                    glue = '&';
+                }
+                Ok(())
+            }
             Self::Postgres { url: _ } => f.write_str("postgres://(secret)"),
         }
     }

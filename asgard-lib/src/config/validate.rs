@@ -97,7 +97,10 @@ fn server(mut server: Server, reader: &mut Reader<'_>, notes: &mut Notes) -> Ser
 fn keys(raw: RawKeys, database: &DatabaseLocation, reader: &mut Reader<'_>) -> Option<Keys> {
     let given = reader.is_set("provisioning.secrets.master_key_hex");
     let source = match (raw.current, database) {
-        (Some(key), DatabaseLocation::Sqlite { .. } | DatabaseLocation::Postgres { .. }) => KeySource::Given(key),
+        (
+            Some(key),
+            DatabaseLocation::Sqlite { .. } | DatabaseLocation::Postgres { .. } | DatabaseLocation::DynamoDb { .. },
+        ) => KeySource::Given(key),
         // It was set and it was bad, which has been said. Nothing else may stand in for it.
         (None, _) if given => return None,
         (None, DatabaseLocation::Sqlite { path }) => {
@@ -105,8 +108,8 @@ fn keys(raw: RawKeys, database: &DatabaseLocation, reader: &mut Reader<'_>) -> O
             file.push(".key");
             KeySource::GeneratedFile { path: PathBuf::from(file) }
         }
-        (None, DatabaseLocation::Postgres { .. }) => {
-            let reason = "needed with PostgreSQL: 64 hex digits, the same for every replica. Make them with \
+        (None, DatabaseLocation::Postgres { .. } | DatabaseLocation::DynamoDb { .. }) => {
+            let reason = "needed with PostgreSQL and DynamoDB: 64 hex digits, the same for every replica. Make them with \
                           `openssl rand -hex 32` and keep them as carefully as the database";
             reader.problems.outside("ASGARD_SECRET_KEY", reason);
             return None;

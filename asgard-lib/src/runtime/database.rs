@@ -5,6 +5,7 @@ use crate::{
     backends::Opened,
     config::{Database, DatabaseLocation},
     error::{Code, Error, Kind, Result},
+    kernel::DynamoTable,
 };
 use std::{path::Path, time::Duration};
 use tokio::time::Instant;
@@ -46,6 +47,7 @@ async fn attempt(settings: &Database, tables: Tables) -> Result<Opened> {
             sqlite(path, settings).await?
         }
         DatabaseLocation::Postgres { url } => postgres(url.reveal(), settings).await?,
+        DatabaseLocation::DynamoDb { table } => dynamo(table).await?,
     };
     let ready = match tables {
         Tables::Migrate => opened.migrate().await,
@@ -96,7 +98,20 @@ async fn postgres(_: &str, _: &Database) -> Result<Opened> {
     Err(missing("PostgreSQL", "postgres"))
 }
 
-#[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+#[cfg(feature = "dynamodb")]
+async fn dynamo(table: &DynamoTable) -> Result<Opened> {
+    use crate::{aws::Aws, backends::DynamoStore};
+    let aws = Aws::new().or_region(table.region.clone());
+    Ok(Opened::new(DynamoStore::open(table.clone(), &aws).await))
+}
+
+#[cfg(not(feature = "dynamodb"))]
+#[allow(clippy::unused_async, reason = "the same signature as with the feature")]
+async fn dynamo(_: &DynamoTable) -> Result<Opened> {
+    Err(missing("DynamoDB", "dynamodb"))
+}
+
+#[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "dynamodb")))]
 fn missing(database: &str, feature: &str) -> Error {
     let message = format!("This build of Asgard has no {database} (feature `{feature}`): use a build that has it.");
     Error::new(Code::NotSupported, message)

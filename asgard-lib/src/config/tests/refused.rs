@@ -149,7 +149,7 @@ fn environments_that_are_refused() {
         ),
         (
             &[("ASGARD_DATABASE_URL", "postgres://u:hunter2@db/asgard")],
-            "ASGARD_SECRET_KEY: needed with PostgreSQL: 64 hex digits, the same for every replica. Make them with `openssl \
+            "ASGARD_SECRET_KEY: needed with PostgreSQL and DynamoDB: 64 hex digits, the same for every replica. Make them with `openssl \
              rand -hex 32` and keep them as carefully as the database",
         ),
         (
@@ -172,12 +172,12 @@ fn environments_that_are_refused() {
         ),
         (
             &[("ASGARD_DATABASE_URL", "mysql://u:hunter2@db/asgard")],
-            "ASGARD_DATABASE_URL: the value is not allowed; allowed here: sqlite://path/to/file or \
-             postgres://user:password@host:port/database",
+            "ASGARD_DATABASE_URL: the value is not allowed; allowed here: sqlite://path/to/file, \
+             postgres://user:password@host:port/database or dynamodb://table?region=eu-west-1",
         ),
         (
-            &[("ASGARD_DATABASE_URL", "dynamodb://asgard?region=eu-west-1")],
-            "ASGARD_DATABASE_URL: DynamoDB is not part of this build; use sqlite:// or postgres://",
+            &[("ASGARD_DATABASE_URL", "dynamodb://a?region=eu-west-1")],
+            "ASGARD_DATABASE_URL: a table's name is 3 to 255 letters, digits, `_`, `-` and `.`",
         ),
         (
             &[("ASGARD_DATABASE_URL", "sqlite://")],

@@ -197,7 +197,8 @@ impl Value for LogFormat {
 
 impl Value for DatabaseLocation {
     fn allowed(_: &Spec) -> String {
-        "sqlite://path/to/file or postgres://user:password@host:port/database".to_owned()
+        "sqlite://path/to/file, postgres://user:password@host:port/database or dynamodb://table?region=eu-west-1"
+            .to_owned()
     }
 
     fn parse(text: &str, _: &Spec) -> Result<Self, Refusal> {
@@ -217,7 +218,10 @@ impl Value for DatabaseLocation {
             "postgres" | "postgresql" if text.starts_with(&format!("{scheme}://")) && !rest.is_empty() => {
                 Ok(Self::Postgres { url: SecretText::new(text) })
             }
-            "dynamodb" => because("DynamoDB is not part of this build; use sqlite:// or postgres://"),
+            "dynamodb" => match text.parse() {
+                Ok(table) => Ok(Self::DynamoDb { table }),
+                Err(why) => because(why),
+            },
             _ => Err(Refusal::NotAllowed),
         }
     }

@@ -1,0 +1,134 @@
+//! What an answer of DynamoDB means: whether it did nothing, may have done it, or was asked something wrong; and how long
+//! to try again.
+
+use crate::ports::store::StoreError;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use std::{error::Error, time::Duration};
+
+/// How often a call is made that was throttled, or that another transaction was in the way of.
+const MOST_TRIES: u32 = 8;
+
+/// What to do about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing happened, and it may work in a moment.
+    Again,
+    /// Nothing happened.
+    Unavailable,
+    /// It may have happened.
+    Unknown,
+    /// The request was wrong, or the table is.
+    Wrong,
+}
+
+/// What the code of an answer means.
+pub(super) fn judge(code: &str) -> Verdict {
+    match code {
+        "TransactionConflictException"
+        | "ThrottlingException"
+        | "Throttling"
+        | "ProvisionedThroughputExceededException"
+        | "RequestLimitExceeded"
+        | "LimitExceededException"
+        | "ReplicatedWriteConflictException" => Verdict::Again,
+        "TransactionInProgressException" | "InternalServerError" | "InternalFailure" => Verdict::Unknown,
+        "ServiceUnavailable" | "ServiceUnavailableException" => Verdict::Unavailable,
+        // Credentials, rights and a table that is being made can be mended without a new Asgard.
+        "AccessDeniedException"
+        | "ResourceNotFoundException"
+        | "ResourceInUseException"
+        | "UnrecognizedClientException"
+        | "ExpiredTokenException"
+        | "InvalidSignatureException"
+        | "IncompleteSignature"
+        | "MissingAuthenticationTokenException" => Verdict::Unavailable,
+        _ => Verdict::Wrong,
+    }
+}
+
+fn verdict<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Verdict {
+    match error {
+        SdkError::ServiceError(answer) => judge(answer.err().code().unwrap_or_default()),
+        // Never sent.
+        SdkError::ConstructionFailure(_) => Verdict::Unavailable,
+        SdkError::DispatchFailure(failure) if failure.is_user() => Verdict::Unavailable,
+        // Sent, perhaps.
+        _ => Verdict::Unknown,
+    }
+}
+
+/// A failed call as the port has it.
+pub(super) fn failure<E, R>(error: SdkError<E, R>) -> StoreError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    let verdict = verdict(&error);
+    let cause = DisplayErrorContext(&error).to_string();
+    match verdict {
+        Verdict::Again | Verdict::Unavailable => StoreError::Unavailable(cause.into()),
+        Verdict::Unknown => StoreError::Unknown(cause.into()),
+        Verdict::Wrong => StoreError::Corrupt(format!("DynamoDB refused a request: {cause}")),
+    }
+}
+
+/// Tries of one call: a few milliseconds that double and differ between callers, at most about a second.
+#[derive(Default)]
+pub(super) struct Tries(u32);
+
+impl Tries {
+    /// Waits before the next try; `false` when there have been enough.
+    pub(super) async fn another(&mut self) -> bool {
+        self.0 += 1;
+        if self.0 >= MOST_TRIES {
+            return false;
+        }
+        let mut spread = [0u8; 1];
+        // Without randomness callers only meet more often.
+        let _ = getrandom::fill(&mut spread);
+        let base = 8u64 << self.0.min(7);
+        let [spread] = spread;
+        tokio::time::sleep(Duration::from_millis(base / 2 + base * u64::from(spread) / 256)).await;
+        true
+    }
+}
+
+/// Makes a call again as long as it is only throttled or in somebody's way.
+pub(super) async fn patiently<T, E, R, F>(mut call: impl FnMut() -> F) -> Result<T, SdkError<E, R>>
+where
+    E: ProvideErrorMetadata,
+    F: Future<Output = Result<T, SdkError<E, R>>>,
+{
+    let mut tries = Tries::default();
+    loop {
+        match call().await {
+            Err(error) if verdict(&error) == Verdict::Again && tries.another().await => {}
+            done => return done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_means_one_thing() {
+        assert_eq!(judge("TransactionConflictException"), Verdict::Again);
+        assert_eq!(judge("ProvisionedThroughputExceededException"), Verdict::Again);
+        assert_eq!(judge("InternalServerError"), Verdict::Unknown);
+        assert_eq!(judge("AccessDeniedException"), Verdict::Unavailable);
+        assert_eq!(judge("ValidationException"), Verdict::Wrong);
+        assert_eq!(judge(""), Verdict::Wrong);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tries_end() {
+        let mut tries = Tries::default();
+        let mut made = 1;
+        while tries.another().await {
+            made += 1;
+        }
+        assert_eq!(made, MOST_TRIES);
+    }
+}
