@@ -84,6 +84,19 @@ async fn a_name_that_is_taken_or_no_username_gets_another() {
 }
 
 #[tokio::test]
+async fn addresses_that_are_too_long_to_tell_apart_are_not_one_person() {
+    let app = TestApp::new().await;
+    let long = |end: &str| {
+        let address = format!("{}@{}.{end}.example", "a".repeat(60), "b".repeat(60));
+        HostUser::new(address.parse().unwrap(), Role::Member)
+    };
+    assert_eq!(me(&app, long("one")).await.status, 200);
+    let other = me(&app, long("two")).await;
+    assert_eq!(other.status, 403, "{}", other.text());
+    assert_eq!(me(&app, long("one")).await.status, 200);
+}
+
+#[tokio::test]
 async fn the_host_decides_the_role_and_cannot_take_the_last_admins() {
     let app = TestApp::new().await;
     let users = || request(Method::GET, "/api/users", &[], &Value::Null);
