@@ -25,7 +25,7 @@ pub mod testkit;
 #[cfg(test)]
 mod tests;
 
-pub use auth::Caller;
+pub use auth::{Caller, HostUser};
 pub use frame::{Arrival, Peer};
 pub use problem::Problem;
 pub use router::router;

@@ -1,8 +1,9 @@
 //! The composition root: from a [`Config`] to an [`Asgard`] that works. The binary, a Lambda function, tests and embedders
 //! all start here, so they cannot be put together differently.
 //!
-//! [`Runtime::open`] opens the database, the keys, the catalogue and the runner. [`Runtime::spawn_background`] starts what
-//! runs beside requests: the worker, the loops and the keyring's reloader. [`Runtime::close`] ends it all.
+//! [`Runtime::open`] opens the database, the keys, the catalogue and the runner; [`Runtime::open_on`] takes a database of
+//! the embedder's own. [`Runtime::spawn_background`] starts what runs beside requests: the worker, the loops and the
+//! keyring's reloader. [`Runtime::close`] ends it all.
 
 mod background;
 mod chores;
@@ -79,6 +80,33 @@ impl Runtime {
         let (catalog, database) = tokio::join!(catalog, database);
         let database = database?;
         match Self::assemble(config, options.supervisors, database.clone(), catalog?, world).await {
+            Ok(runtime) => Ok(runtime),
+            Err(error) => {
+                database.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The same on a database that the embedder opened: a store of their own, in [`Opened::new`]. `config.database` is not
+    /// looked at, and nothing is waited for. The database is closed when this fails.
+    ///
+    /// Runs of Terraform are executed by processes of their own, which have to open the same database: arm provisioning
+    /// only on a store that several processes can use, with `options.supervisors` that know how to open it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::open`].
+    pub async fn open_on(config: &Config, database: Opened, options: RuntimeOptions) -> Result<Self> {
+        let opened = async {
+            match options.tables {
+                Tables::Migrate => database.migrate().await?,
+                Tables::Require => database.check().await?,
+            }
+            let catalog = load_catalog(config.clone()).await?;
+            Self::assemble(config, options.supervisors, database.clone(), catalog, World::system()).await
+        };
+        match opened.await {
             Ok(runtime) => Ok(runtime),
             Err(error) => {
                 database.close().await;

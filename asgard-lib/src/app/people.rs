@@ -1,6 +1,7 @@
 //! People: signing in, sessions, tokens, passwords and accounts.
 
 mod authenticate;
+mod host;
 mod login;
 mod passwords;
 mod sessions;
@@ -9,6 +10,7 @@ mod tokens;
 mod users;
 
 pub use authenticate::{Accepts, authenticate, version};
+pub use host::vouched_for;
 pub use login::{AuthConfig, AuthConfigView, ChangePassword, Login, LoginView, Logout, Me, MeView, Nothing, role_name};
 pub use passwords::Passwords;
 pub use sessions::{ListSessions, RevokeSession, SessionView};

@@ -1,5 +1,6 @@
 //! Who asks: exactly one credential, from a header or the session cookie, and for cookies proof that our own page asks.
 
+mod host;
 pub(super) mod origin;
 
 use super::{Arrival, HttpState, Problem};
@@ -11,6 +12,7 @@ use crate::{
     ports::records::{Records, Stored, store_error},
 };
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+pub use host::HostUser;
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 pub use origin::check_origin;
 use std::sync::Arc;
@@ -25,12 +27,14 @@ pub enum Via {
     Bearer,
     /// The session cookie.
     Cookie,
+    /// The embedding service signed them in: a [`HostUser`].
+    Host,
     /// Nothing: sign-in is switched off on this loopback listener.
     DevInsecure,
 }
 
-/// Who asks. As an extractor it refuses requests without a good credential, and unsafe requests by cookie from another
-/// site; `Option<Caller>` is `None` for requests without one and for sessions that are over.
+/// Who asks. As an extractor it refuses requests without a good credential, and unsafe requests from another
+/// site by cookie or by the host's sign-in; `Option<Caller>` is `None` for requests without one and for sessions that are over.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// Who it is.
@@ -104,6 +108,9 @@ fn nobody() -> Error {
 }
 
 async fn identify(state: &HttpState, parts: &Parts) -> Result<Option<Caller>> {
+    if let Some(user) = HostUser::of(parts) {
+        return user.identify(state, parts).await.map(Some);
+    }
     let (credential, via) = match presented(&parts.headers)? {
         Some(Presented::Bearer(credential)) => (credential, Via::Bearer),
         Some(Presented::Cookie(credential)) => (credential, Via::Cookie),
@@ -149,7 +156,12 @@ impl OptionalFromRequestParts<Arc<HttpState>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<HttpState>) -> Result<Option<Self>, Problem> {
         match identify(state, parts).await {
-            Err(over) if over.code() == Code::BadCredential && !parts.headers.contains_key(header::AUTHORIZATION) => {
+            // A session that is over is like none. Whom the host vouches for is told what is wrong.
+            Err(over)
+                if over.code() == Code::BadCredential
+                    && !parts.headers.contains_key(header::AUTHORIZATION)
+                    && HostUser::of(parts).is_none() =>
+            {
                 Ok(None)
             }
             found => found.map_err(Problem),

@@ -1,6 +1,7 @@
 //! The surfaces as clients meet them.
 
 mod auth;
+mod host;
 mod hostile;
 #[cfg(feature = "mcp")]
 mod mcp;

@@ -73,7 +73,7 @@ async fn project_key(app: &Asgard, print: &Fingerprint) -> Result<Actor> {
     Ok(Actor::ProjectKey { key: key.id.clone(), project: key.project.clone(), minted_by: key.minted_by.clone() })
 }
 
-async fn person(app: &Asgard, user: &UserId, since: Timestamp) -> Result<User> {
+pub(super) async fn person(app: &Asgard, user: &UserId, since: Timestamp) -> Result<User> {
     let user = found::<User>(app, user.as_str()).await?.value;
     if !user.active {
         return Err(Error::new(

@@ -224,7 +224,7 @@ impl Operation for SetActive {
     }
 }
 
-async fn change(
+pub(super) async fn change(
     tx: &mut Tx<'_>,
     id: &UserId,
     action: &str,

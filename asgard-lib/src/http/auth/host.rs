@@ -1,0 +1,70 @@
+//! People whom the embedding service signed in.
+
+use super::{Caller, Via, check_origin};
+use crate::{
+    app::people::vouched_for,
+    error::{Code, Error, Result},
+    http::HttpState,
+    kernel::{Email, Role},
+};
+use http::{header, request::Parts};
+
+/// A person whom the embedding service has signed in, as an extension of a request.
+///
+/// A service that mounts [`router()`](crate::http::router()) beside routes of its own has its own way of knowing who visits: a
+/// session cookie, a proxy's assertion. Its middleware verifies that and then says so:
+///
+/// ```
+/// # use asgard_lib::{http::HostUser, kernel::Role};
+/// # fn verified(request: &mut http::Request<()>) -> Result<(), Box<dyn std::error::Error>> {
+/// request.extensions_mut().insert(HostUser::new("ann@corp.example".parse()?, Role::Member));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The rules:
+///
+/// - Only code can say it. An extension is a typed value inside the process; nothing that a client sends, header, cookie or
+///   body, becomes one. What the middleware believes before it says so is the middleware's responsibility: a header that a
+///   proxy sets is worth believing only from that proxy's address, and only if the proxy removes the client's own. The
+///   address has to be one that the host has verified: whoever has it is that person.
+/// - It counts for REST and the dashboard. `/mcp` takes keys and tokens in `Authorization` and nothing else.
+/// - The host decides the role, on every request; Asgard keeps the account, so that lists, audit and tokens know the person.
+///   An account that an admin switched off in Asgard stays off. The host cannot take the role from the last admin.
+/// - It is as good as a cookie and as exposed: an unsafe request must come from our own pages
+///   ([`check_origin`](super::check_origin)), whatever the host thinks of the request.
+/// - One credential a request: with an `Authorization` header as well the request is refused, so a middleware that read its
+///   own bearer removes the header. An Asgard session cookie is not looked at.
+/// - Somebody who left the host makes no requests, but their user tokens go on until they expire: revoke them, or switch the
+///   account off (`POST /api/users/{user_id}/active`).
+#[derive(Clone, Debug)]
+pub struct HostUser {
+    email: Email,
+    role: Role,
+}
+
+impl HostUser {
+    /// The person at `email`, who may do what `role` may.
+    pub fn new(email: Email, role: Role) -> Self {
+        Self { email, role }
+    }
+
+    /// Whom the host says the request is from.
+    pub(super) fn of(parts: &Parts) -> Option<&Self> {
+        parts.extensions.get()
+    }
+
+    pub(super) async fn identify(&self, state: &HttpState, parts: &Parts) -> Result<Caller> {
+        if parts.headers.contains_key(header::AUTHORIZATION) {
+            return Err(Error::new(
+                Code::InvalidInput,
+                "The request carries two different credentials: the sign-in of the service around Asgard and an Authorization header. Send one.",
+            )
+            .at("authorization"));
+        }
+        if !parts.method.is_safe() {
+            check_origin(state, parts)?;
+        }
+        Ok(Caller { actor: vouched_for(state.app(), &self.email, self.role).await?, via: Via::Host })
+    }
+}

@@ -1,0 +1,29 @@
+//! An Asgard on the store.
+
+use crate::RedbStore;
+use asgard_lib::{
+    Result,
+    backends::Opened,
+    config::{Config, KeySource},
+    runtime::{Runtime, RuntimeOptions, Supervisors},
+};
+use std::{net::SocketAddr, path::Path};
+
+/// Opens an Asgard on the file, with the defaults for everything else: nothing armed, the master key in a file beside the
+/// database. `config.database` would name SQLite or PostgreSQL and is not looked at.
+///
+/// # Errors
+///
+/// A file or a key that cannot be used.
+pub async fn open(file: &Path, bind: SocketAddr) -> Result<Runtime> {
+    let mut config = Config::default();
+    config.server.bind = bind;
+    let mut key = file.as_os_str().to_owned();
+    key.push(".key");
+    config.keys.source = KeySource::GeneratedFile { path: key.into() };
+    // For runs of Terraform, which start once provisioning is armed. It never is here: supervisors are other processes, and
+    // redb lets only one open the file.
+    let none = Supervisors { program: "asgard".into(), arguments: Vec::new(), environment: Vec::new() };
+    let store = RedbStore::open(file).await?;
+    Runtime::open_on(&config, Opened::new(store), RuntimeOptions::server(&config, none)).await
+}

@@ -1,0 +1,163 @@
+//! The service: routes of its own, and Asgard beside them.
+
+use crate::{
+    gate::{gate, role},
+    session::{COOKIE, Sessions, Visitor},
+};
+use asgard_lib::{
+    Result,
+    app::{Asgard, Call, people::vouched_for, projects::ListProjects},
+    config::{Config, DatabaseLocation, KeySource},
+    http::{HttpState, Readiness, auth::check_origin, problem},
+    kernel::{Limit, Timestamp},
+    runtime::{Background, Runtime, RuntimeOptions, Supervisors},
+};
+use axum::{
+    Extension, Json, Router,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    middleware::from_fn_with_state,
+    response::{IntoResponse, Redirect, Response},
+    routing::{any, get, post},
+};
+use serde_json::{Value, json};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// What the host's handlers share.
+pub struct Host {
+    pub(crate) sessions: Sessions,
+    asgard: Arc<HttpState>,
+}
+
+impl Host {
+    fn app(&self) -> &Arc<Asgard> {
+        self.asgard.app()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.app().world().now()
+    }
+}
+
+/// A service that is open, with what runs in the background.
+pub struct Service {
+    host: Arc<Host>,
+    runtime: Runtime,
+    background: Background,
+    stop: CancellationToken,
+}
+
+impl Service {
+    /// Opens Asgard on a SQLite file in `data` and starts its background work. `bind` is where the service is going to listen.
+    ///
+    /// # Errors
+    ///
+    /// A database or a key that cannot be used.
+    pub async fn open(data: &Path, bind: SocketAddr, sessions: Sessions) -> Result<Self> {
+        let mut config = Config::default();
+        config.server.bind = bind;
+        config.database.location = DatabaseLocation::Sqlite { path: data.join("asgard.db") };
+        config.keys.source = KeySource::GeneratedFile { path: data.join("asgard.db.key") };
+        // Would execute runs of Terraform; provisioning is not armed, so every run is a dry one and nothing is started.
+        let supervisors =
+            Supervisors { program: "asgard".into(), arguments: vec!["run".into()], environment: Vec::new() };
+        let runtime = Runtime::open(&config, RuntimeOptions::server(&config, supervisors)).await?;
+        let stop = CancellationToken::new();
+        let background = runtime.spawn_background(&stop);
+        let asgard = HttpState::new(Arc::clone(runtime.app()));
+        Ok(Self { host: Arc::new(Host { sessions, asgard }), runtime, background, stop })
+    }
+
+    /// Every route. The host's own come first, so a path that both know is the host's: that is how passwords and Asgard's
+    /// sign-out are replaced here. Asgard has the rest, at its usual paths, because its pages link to each other by them.
+    pub fn router(&self) -> Router {
+        let host = &self.host;
+        Router::new()
+            .route("/", get(home))
+            .route("/team", get(team))
+            .route("/sign-out", post(sign_out))
+            .route("/sign-in", any(no_passwords))
+            .route("/api/auth/login", any(no_passwords))
+            .with_state(Arc::clone(host))
+            .fallback_service(asgard_lib::http::router(Arc::clone(&host.asgard)))
+            .layer(from_fn_with_state(Arc::clone(host), gate))
+    }
+
+    /// What ends [`Service::serve`].
+    pub fn stop(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Serves until it is stopped, then finishes what has begun and closes everything.
+    ///
+    /// # Errors
+    ///
+    /// What the listener fails with.
+    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        let router = self.router().into_make_service_with_connect_info::<SocketAddr>();
+        let stopped = self.stop.clone().cancelled_owned();
+        let served = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
+        self.close().await;
+        served
+    }
+
+    /// Ends the background work and closes the database.
+    pub async fn close(self) {
+        self.host.asgard.set_readiness(Readiness::Stopping);
+        self.stop.cancel();
+        let grace = Duration::from_secs(self.host.app().config().server.shutdown_grace_secs);
+        self.background.stop(grace).await;
+        self.runtime.close().await;
+    }
+}
+
+/// Whoever comes to a page of Asgard without being signed in is sent here as well.
+async fn home(visitor: Option<Extension<Visitor>>) -> Response {
+    match visitor {
+        Some(Extension(visitor)) => {
+            format!("Signed in as {}. Asgard is at /projects, your team's projects at /team.\n", visitor.email)
+                .into_response()
+        }
+        None => (StatusCode::UNAUTHORIZED, "Sign in to the company first, then come back.\n").into_response(),
+    }
+}
+
+/// A route of the host's own that asks Asgard in the same process: the operations that REST and MCP run, as the same person
+/// and under the same rules, without HTTP in between.
+async fn team(State(host): State<Arc<Host>>, visitor: Option<Extension<Visitor>>) -> Response {
+    let Some(Extension(visitor)) = visitor else {
+        return (StatusCode::UNAUTHORIZED, Json(json!({ "error": "Sign in to the company first." }))).into_response();
+    };
+    match projects(&host, &visitor).await {
+        Ok(projects) => Json(json!({ "visitor": visitor, "projects": projects })).into_response(),
+        // Outside Asgard's router nobody renders its errors.
+        Err(error) => {
+            let document = problem::document(&error, &host.app().new_trace());
+            (problem::status(&error), Json(document)).into_response()
+        }
+    }
+}
+
+async fn projects(host: &Host, visitor: &Visitor) -> Result<Vec<Value>> {
+    let app = host.app();
+    let actor = vouched_for(app, &visitor.email, role(visitor)).await?;
+    let page =
+        app.run(&Call::by(actor, app.new_trace()), &ListProjects { cursor: None, limit: Limit::default() }).await?;
+    Ok(page.items.iter().map(|project| json!({ "id": project.project_id, "name": project.name })).collect())
+}
+
+/// Ends the company's session in this browser. Asgard's own sign-out would end a session of Asgard's, and there is none.
+async fn sign_out(State(host): State<Arc<Host>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    if let Err(error) = check_origin(&host.asgard, &parts) {
+        return (problem::status(&error), error.message().to_owned()).into_response();
+    }
+    let forget = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
+    ([(header::SET_COOKIE, forget)], Redirect::to("/")).into_response()
+}
+
+async fn no_passwords() -> StatusCode {
+    StatusCode::NOT_FOUND
+}
