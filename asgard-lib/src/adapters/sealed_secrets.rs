@@ -59,7 +59,7 @@ impl SealedSecrets {
         match commit(self.vault.store(), &self.world, ops).await? {
             Outcome::Committed => {
                 for removal in &removals {
-                    self.vault.discard(removal.blob.as_ref()).await;
+                    self.vault.discard(&removal.blobs).await;
                 }
                 Ok(true)
             }
@@ -77,7 +77,7 @@ impl SecretStore for SealedSecrets {
         if outcome == Outcome::Committed {
             return Ok(());
         }
-        self.vault.discard(sealed.blob.as_ref()).await;
+        self.vault.discard(&sealed.blobs).await;
         match self.get(id, version).await? {
             Some(stored) if stored.same(value.reveal()) => Ok(()),
             Some(_) => Err(Error::new(

@@ -80,7 +80,7 @@ impl Kit {
         let keyring = Keyring::open_with(Arc::clone(&store) as _, masters, world.clone(), timing).await?;
         let vault = Arc::new(
             SealedVault::new(Arc::clone(&store) as _, store, Arc::clone(&keyring), world.clone())
-                .keeping_inline(INLINE),
+                .keeping_inline(INLINE, 2 * INLINE),
         );
         let secrets = SealedSecrets::new(Arc::clone(&vault), world.clone());
         Ok(Replica { keyring, rotation: Rotation::new(Arc::clone(&vault)), vault, secrets })
@@ -123,7 +123,7 @@ impl Replica {
         let ops = vec![SealedVault::write(&sealed, old.as_ref())?];
         let committed = super::commit::commit(&kit.memory, &kit.world, ops).await? == Outcome::Committed;
         self.vault
-            .discard(if committed { old.as_ref().and_then(|old| old.blob.as_ref()) } else { sealed.blob.as_ref() })
+            .discard(if committed { old.as_ref().map_or(&[][..], |old| &old.blobs) } else { &sealed.blobs })
             .await;
         Ok(committed)
     }

@@ -1,5 +1,6 @@
 //! Everything that is kept encrypted: one record per value, apart from the record it belongs to, so that sealing it again
-//! under another key never moves an ETag. Small values are in the record, large ones in a blob that the record names.
+//! under another key never moves an ETag. Small values are in the record, large ones in blobs that the record names: a blob
+//! holds no more than the smallest backend's item does, so a long ciphertext is cut into several.
 //!
 //! A caller seals a value, then writes its record in a batch of its own, together with whatever the value belongs to.
 
@@ -12,12 +13,12 @@ mod tests;
 pub use orphans::Collected;
 pub use record::SealedRecord;
 
-use super::{Keyring, base64::Base64, commit::commit, keyring::SealedBytes};
+use super::{Keyring, base64::Base64, cipher::OVERHEAD, commit::commit, keyring::SealedBytes};
 use crate::{
     error::{Code, Error, Result},
     kernel::BlobId,
     ports::{
-        blobs::Blobs,
+        blobs::{Blobs, MAX_BLOB},
         records::{Records, Stored, draft, redraft, store_error},
         store::{Batch, Draft, Op, Outcome, Store},
         vault::Vault,
@@ -25,11 +26,16 @@ use crate::{
     },
 };
 use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// How often a read that races with writers is tried again.
 const TRIES: usize = 8;
+/// The most of a ciphertext that one blob holds, beside its owner's name.
+const PIECE: usize = MAX_BLOB - blob::HEAD;
+/// How many blobs are written or read at a time.
+const AT_ONCE: usize = 8;
 
 /// Encrypted values of a store.
 pub struct SealedVault {
@@ -38,6 +44,7 @@ pub struct SealedVault {
     keyring: Arc<Keyring>,
     world: World,
     inline: usize,
+    piece: usize,
 }
 
 #[async_trait]
@@ -53,9 +60,9 @@ impl Vault for SealedVault {
             if let Some(value) = self.open(&stored, context).await? {
                 return Ok(Some(value));
             }
-            // Its blob is gone because it was replaced between the two reads, or it is really lost.
+            // A blob of it is gone because it was replaced between the two reads, or it is really lost.
             if seen.as_ref() == Some(&stored.version) {
-                return Err(Error::bug(format!("the blob of sealed value {id} is missing")));
+                return Err(Error::bug(format!("a blob of sealed value {id} is missing")));
             }
             seen = Some(stored.version.clone());
         }
@@ -67,7 +74,7 @@ impl Vault for SealedVault {
             let Some(removal) = self.removal(id).await? else { return Ok(()) };
             // Refused means that it was replaced meanwhile, most likely by re-encryption.
             if commit(&*self.store, &self.world, vec![removal.op]).await? == Outcome::Committed {
-                self.discard(removal.blob.as_ref()).await;
+                self.discard(&removal.blobs).await;
                 return Ok(());
             }
         }
@@ -80,13 +87,13 @@ fn contended() -> Error {
     Error::new(Code::Busy, "The value is being changed by others. Try again in a moment.").retry_after(1)
 }
 
-/// How to remove a value: commit the step, then delete the blob.
+/// How to remove a value: commit the step, then delete the blobs.
 #[derive(Clone, Debug)]
 pub struct Removal {
     /// The step for the caller's batch.
     pub op: Op,
-    /// The blob to give to [`SealedVault::discard`] once the batch is committed.
-    pub blob: Option<BlobId>,
+    /// The blobs to give to [`SealedVault::discard`] once the batch is committed.
+    pub blobs: Vec<BlobId>,
 }
 
 /// What became of sealing a value again.
@@ -110,13 +117,13 @@ impl SealedVault {
 
     /// The vault of a store.
     pub fn new(store: Arc<dyn Store>, blobs: Arc<dyn Blobs>, keyring: Arc<Keyring>, world: World) -> Self {
-        Self { store, blobs, keyring, world, inline: Self::INLINE }
+        Self { store, blobs, keyring, world, inline: Self::INLINE, piece: PIECE }
     }
 
-    /// The same with another limit for small values, so that tests need no large ones.
+    /// The same with other limits for small values and pieces, so that tests need no large ones.
     #[cfg(test)]
-    pub(super) fn keeping_inline(self, inline: usize) -> Self {
-        Self { inline, ..self }
+    pub(super) fn keeping_inline(self, inline: usize, piece: usize) -> Self {
+        Self { inline, piece, ..self }
     }
 
     /// The keyring that it seals with.
@@ -128,7 +135,7 @@ impl SealedVault {
         &*self.store
     }
 
-    /// Seals a value as `id`, bound to `context`: who and what it belongs to. A large one is stored as a blob at once; if the
+    /// Seals a value as `id`, bound to `context`: who and what it belongs to. A large one is stored as blobs at once; if the
     /// record is never written, [`SealedVault::collect_orphan_blobs`] cleans up.
     pub async fn seal(&self, id: &str, context: &str, plaintext: &[u8]) -> Result<SealedRecord> {
         if id.is_empty() || id.len() > Batch::MAX_NAME || plaintext.len() > Self::MAX {
@@ -137,24 +144,53 @@ impl SealedVault {
                 plaintext.len()
             )));
         }
-        let blob = (plaintext.len() > self.inline).then(|| self.world.id::<BlobId>());
-        let sealed = self.keyring.seal(&bound_to(id, context, blob.as_ref()), plaintext).await?;
+        // Known before there is a ciphertext, because the ciphertext is bound to them.
+        let large = plaintext.len() > self.inline;
+        let count = if large { (plaintext.len() + OVERHEAD).div_ceil(self.piece) } else { 0 };
+        let blobs: Vec<BlobId> = (0..count).map(|_| self.world.id()).collect();
+        let sealed = self.keyring.seal(&bound_to(id, context, &blobs), plaintext).await?;
         let mut record = SealedRecord {
             id: id.to_owned(),
             context: context.to_owned(),
             data_key: sealed.key,
             inline: None,
-            blob: None,
+            blobs,
             size: u64::try_from(plaintext.len()).unwrap_or(u64::MAX),
         };
-        match blob {
-            None => record.inline = Some(Base64(sealed.bytes)),
-            Some(blob) => {
-                self.blobs.put(&blob, &blob::pack(id, &sealed.bytes)?, self.world.now()).await.map_err(store_error)?;
-                record.blob = Some(blob);
-            }
+        if large {
+            self.put_pieces(&record, &sealed.bytes).await?;
+        } else {
+            record.inline = Some(Base64(sealed.bytes));
         }
         Ok(record)
+    }
+
+    async fn put_pieces(&self, record: &SealedRecord, sealed: &[u8]) -> Result<()> {
+        let pieces: Vec<&[u8]> = sealed.chunks(self.piece).collect();
+        if pieces.len() != record.blobs.len() {
+            return Err(Error::bug("a ciphertext is longer than it was taken to become"));
+        }
+        let put = |(blob, piece): (BlobId, &[u8])| {
+            let packed = blob::pack(&record.id, piece);
+            async move { self.blobs.put(&blob, &packed?, self.world.now()).await.map_err(store_error) }
+        };
+        let puts: Vec<_> = record.blobs.iter().cloned().zip(pieces).map(put).collect();
+        stream::iter(puts).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// The ciphertext that the blobs of a record hold together; `None` when one is gone.
+    async fn pieces(&self, record: &SealedRecord) -> Result<Option<Vec<u8>>> {
+        let get = |blob: BlobId| async move { self.blobs.get(&blob).await.map_err(store_error) };
+        let gets: Vec<_> = record.blobs.iter().cloned().map(get).collect();
+        let packed: Vec<Option<Vec<u8>>> = stream::iter(gets).buffered(AT_ONCE).try_collect().await?;
+        let mut sealed = Vec::new();
+        for packed in packed {
+            let Some(packed) = packed else { return Ok(None) };
+            let piece = blob::unpack(&packed).filter(|(owner, _)| *owner == record.id).map(|(_, piece)| piece);
+            let foreign = || Error::bug(format!("sealed value {}: a blob of it is not its own", record.id));
+            sealed.extend_from_slice(piece.ok_or_else(foreign)?);
+        }
+        Ok(Some(sealed))
     }
 
     /// The record of `id`, to be replaced or removed at the version it has.
@@ -170,25 +206,22 @@ impl SealedVault {
         }
     }
 
-    /// The value of a record that was read; `None` when its blob is gone, so the record was replaced since.
+    /// The value of a record that was read; `None` when a blob of it is gone, so the record was replaced since.
     pub async fn open(&self, record: &SealedRecord, context: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let fault = |why: &str| Error::bug(format!("sealed value {}: {why}", record.id));
         if record.context != context {
             return Err(fault("it was read for something that it does not belong to"));
         }
-        let bytes = match (&record.inline, &record.blob) {
-            (Some(inline), None) => inline.0.clone(),
-            (None, Some(blob)) => match self.blobs.get(blob).await.map_err(store_error)? {
-                Some(packed) => blob::unpack(&packed)
-                    .filter(|(owner, _)| *owner == record.id)
-                    .map(|(_, sealed)| sealed.to_vec())
-                    .ok_or_else(|| fault("its blob is not its own"))?,
+        let bytes = match (&record.inline, record.blobs.as_slice()) {
+            (Some(inline), []) => inline.0.clone(),
+            (None, [_, ..]) => match self.pieces(record).await? {
+                Some(sealed) => sealed,
                 None => return Ok(None),
             },
-            (Some(_), Some(_)) | (None, None) => return Err(fault("it is neither inline nor a blob")),
+            (Some(_), [_, ..]) | (None, []) => return Err(fault("it is neither inline nor in blobs")),
         };
         let sealed = SealedBytes { key: record.data_key.clone(), bytes };
-        self.keyring.unseal(&bound_to(&record.id, context, record.blob.as_ref()), &sealed).await.map(Some)
+        self.keyring.unseal(&bound_to(&record.id, context, &record.blobs), &sealed).await.map(Some)
     }
 
     /// How to remove the value of `id`, if there is one.
@@ -199,15 +232,15 @@ impl SealedVault {
     /// How to remove the value of a record that was read.
     pub fn removal_of(stored: &Stored<SealedRecord>) -> Removal {
         let op = Op::Remove(crate::ports::records::key::<SealedRecord>(stored.id.as_str()), stored.version.clone());
-        Removal { op, blob: stored.blob.clone() }
+        Removal { op, blobs: stored.blobs.clone() }
     }
 
-    /// Deletes a blob that no record names any more. A failure is left to [`SealedVault::collect_orphan_blobs`].
-    pub async fn discard(&self, blob: Option<&BlobId>) {
-        if let Some(blob) = blob
-            && let Err(error) = self.blobs.delete(blob).await
-        {
-            tracing::debug!(blob.id = %blob, error = %error, "A blob could not be deleted; it will be collected.");
+    /// Deletes blobs that no record names any more. A failure is left to [`SealedVault::collect_orphan_blobs`].
+    pub async fn discard(&self, blobs: &[BlobId]) {
+        for blob in blobs {
+            if let Err(error) = self.blobs.delete(blob).await {
+                tracing::debug!(blob.id = %blob, error = %error, "A blob could not be deleted; it will be collected.");
+            }
         }
     }
 
@@ -223,24 +256,25 @@ impl SealedVault {
             return match now {
                 None => Ok(Resealed::Gone),
                 Some(now) if now.version != old.version => Ok(Resealed::Raced),
-                Some(_) => Err(Error::bug(format!("the blob of sealed value {id} is missing"))),
+                Some(_) => Err(Error::bug(format!("a blob of sealed value {id} is missing"))),
             };
         };
         let new = self.seal(id, &old.context, &value).await?;
         match commit(&*self.store, &self.world, vec![Self::write(&new, Some(&old))?]).await? {
             Outcome::Committed => {
-                self.discard(old.blob.as_ref()).await;
+                self.discard(&old.blobs).await;
                 Ok(Resealed::Moved)
             }
             Outcome::Refused(_) => {
-                self.discard(new.blob.as_ref()).await;
+                self.discard(&new.blobs).await;
                 Ok(Resealed::Raced)
             }
         }
     }
 }
 
-fn bound_to(id: &str, context: &str, blob: Option<&BlobId>) -> String {
+fn bound_to(id: &str, context: &str, blobs: &[BlobId]) -> String {
+    let blobs: Vec<&str> = blobs.iter().map(BlobId::as_str).collect();
     // The length makes the joint of id and context unambiguous.
-    format!("vault|{}|{}|{id}|{context}", blob.map_or("", BlobId::as_str), id.len())
+    format!("vault|{}|{}|{id}|{context}", blobs.join(","), id.len())
 }

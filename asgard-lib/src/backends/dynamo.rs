@@ -14,19 +14,17 @@ mod table;
 
 use crate::{
     aws::Aws,
-    kernel::{BlobId, DynamoTable, Timestamp},
-    ports::{
-        blobs::Blobs,
-        store::{Batch, Found, Key, Order, Outcome, Position, Query, Record, Store, StoreError},
-    },
+    kernel::{DynamoTable, Timestamp},
+    ports::store::{Batch, Found, Key, Order, Outcome, Position, Query, Record, Store, StoreError},
 };
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client,
     config::{Builder, Region},
-    types::{AttributeValue, KeysAndAttributes},
+    operation::query::builders::QueryFluentBuilder,
+    types::{AttributeValue, KeysAndAttributes, ReturnValue},
 };
-use failure::{Tries, failure, patiently};
+use failure::{Tries, failure, patiently, refused};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use layout::Item;
 use std::{
@@ -68,6 +66,11 @@ impl DynamoStore {
     /// The store in `table`, through a client of the caller's own.
     pub fn with(client: Client, table: DynamoTable) -> Self {
         Self { client, table: Arc::new(table) }
+    }
+
+    /// Which table it is in.
+    pub fn table(&self) -> &DynamoTable {
+        &self.table
     }
 
     fn name(&self) -> &str {
@@ -125,7 +128,7 @@ impl DynamoStore {
     }
 
     /// Up to `limit` entries of an index, as the index has them.
-    async fn entries(&self, range: Range<'_>, limit: usize) -> Result<Vec<Item>, StoreError> {
+    async fn entries(&self, range: Range, limit: usize) -> Result<Vec<Item>, StoreError> {
         let mut found: Vec<Item> = Vec::new();
         let mut start = None;
         while found.len() < limit {
@@ -157,19 +160,16 @@ fn unread(error: StoreError) -> StoreError {
 }
 
 /// Part of an index's partition. The bounds are inclusive: who asks drops what stands on one.
-struct Range<'a> {
-    index: (&'a str, &'a str, &'a str),
+struct Range {
+    index: layout::Slot,
     partition: String,
     from: Option<AttributeValue>,
     to: Option<AttributeValue>,
     order: Order,
 }
 
-impl Range<'_> {
-    fn call(
-        &self,
-        call: aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder,
-    ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+impl Range {
+    fn call(&self, call: QueryFluentBuilder) -> QueryFluentBuilder {
         let (index, hash, range) = self.index;
         let bounds = match (&self.from, &self.to) {
             (None, None) => String::new(),
@@ -228,9 +228,9 @@ impl Store for DynamoStore {
         // One more says whether there is a next page, and one may stand on each bound.
         let mut places = Vec::new();
         for entry in self.entries(range, query.limit + 3).await? {
-            let Some(place) = entry.get(slot.2).and_then(|value| value.as_b().ok()) else { continue };
-            if !on_a_bound(place.as_ref()) {
-                let place = layout::position(index, place.as_ref());
+            let Some(place) = layout::bytes(&entry, slot.2) else { continue };
+            if !on_a_bound(place) {
+                let place = layout::position(index, place);
                 places.push(place.ok_or_else(|| StoreError::Corrupt(format!("{} holds a bad entry", index.name)))?);
             }
         }
@@ -275,7 +275,7 @@ impl Store for DynamoStore {
                 .condition_expression("attribute_not_exists(n) OR n < :most")
                 .expression_attribute_values(":one", layout::number(1))
                 .expression_attribute_values(":most", layout::number(i64::MAX))
-                .return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew)
+                .return_values(ReturnValue::UpdatedNew)
                 .send()
         };
         match patiently(add).await {
@@ -336,9 +336,6 @@ impl Store for DynamoStore {
 impl DynamoStore {
     /// Deletes an item if it is past its time, which the index that named it may be wrong about.
     async fn expire_one(&self, pk: &str, now: Timestamp) -> Result<bool, StoreError> {
-        if let Some((id, digest)) = layout::upload_of(pk) {
-            return self.abandon(id, digest, now).await;
-        }
         let delete = || {
             self.client
                 .delete_item()
@@ -353,32 +350,5 @@ impl DynamoStore {
             Err(error) if refused(&error) => Ok(false),
             Err(error) => Err(failure(error)),
         }
-    }
-}
-
-/// Whether a condition stood in the way.
-fn refused<E: aws_sdk_dynamodb::error::ProvideErrorMetadata, R>(
-    error: &aws_sdk_dynamodb::error::SdkError<E, R>,
-) -> bool {
-    error.as_service_error().and_then(aws_sdk_dynamodb::error::ProvideErrorMetadata::code)
-        == Some("ConditionalCheckFailedException")
-}
-
-#[async_trait]
-impl Blobs for DynamoStore {
-    async fn put(&self, id: &BlobId, bytes: &[u8], at: Timestamp) -> Result<(), StoreError> {
-        self.put_blob(id, bytes, at).await
-    }
-
-    async fn get(&self, id: &BlobId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.get_blob(id).await
-    }
-
-    async fn delete(&self, id: &BlobId) -> Result<(), StoreError> {
-        self.delete_blob(id).await
-    }
-
-    async fn list(&self, before: Timestamp, after: Option<&BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError> {
-        self.list_blobs(before, after, limit).await
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     error::Result,
     kernel::{BlobId, CommitId, Timestamp},
     ports::{
-        blobs::Blobs,
+        blobs::{Blobs, check_size},
         kinds::{INDEXES, Index},
         store::{
             Batch, Count, Draft, Found, Key, MARKERS_KEPT, Op, Order, Outcome, Position, Query, Reason, Record,
@@ -241,6 +241,7 @@ impl Store for MemoryStore {
 #[async_trait]
 impl Blobs for MemoryStore {
     async fn put(&self, id: &BlobId, bytes: &[u8], at: Timestamp) -> Result<(), StoreError> {
+        check_size(id, bytes)?;
         let mut state = self.lock();
         match state.blobs.get(id) {
             Some((stored, _)) if stored == bytes => Ok(()),

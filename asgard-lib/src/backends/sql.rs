@@ -10,7 +10,7 @@ pub mod sqlite;
 use crate::{
     kernel::{BlobId, Timestamp},
     ports::{
-        blobs::Blobs,
+        blobs::{Blobs, check_size},
         kinds::Kind,
         store::{Batch, Found, Key, MARKERS_KEPT, Order, Outcome, Position, Query, Record, Store, StoreError},
     },
@@ -258,6 +258,7 @@ fn number(text: &str) -> Result<i64, StoreError> {
 #[async_trait]
 impl<E: Engine> Blobs for SqlStore<E> {
     async fn put(&self, id: &BlobId, bytes: &[u8], at: Timestamp) -> Result<(), StoreError> {
+        check_size(id, bytes)?;
         let sql = "INSERT INTO blobs (id, at, bytes) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING RETURNING id";
         let args = vec![Arg::Text(id.to_string()), Arg::Text(at.to_string()), Arg::Bytes(bytes.to_vec())];
         if !self.0.change(sql.to_owned(), args).await?.is_empty() {

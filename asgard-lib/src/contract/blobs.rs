@@ -3,7 +3,11 @@
 use super::lab::{hours_later, noon};
 use crate::{
     kernel::BlobId,
-    ports::{blobs::Blobs, store::StoreError, world::World},
+    ports::{
+        blobs::{Blobs, MAX_BLOB},
+        store::StoreError,
+        world::World,
+    },
 };
 use futures_util::future::{BoxFuture, join_all};
 
@@ -32,6 +36,7 @@ macro_rules! scenarios {
 
 scenarios! { $
     blobs_come_back_as_they_were_put,
+    a_blob_has_a_limit,
     a_blob_is_written_once,
     deleting_is_idempotent,
     lists_are_ordered_paged_and_bounded_by_time,
@@ -54,15 +59,22 @@ fn ids(n: usize) -> Vec<BlobId> {
     ids
 }
 
-/// Any bytes, none, and a few megabytes.
+/// Any bytes, none, and as many as are allowed.
 pub async fn blobs_come_back_as_they_were_put(blobs: &dyn Blobs) {
     let every: Vec<u8> = (0..=u8::MAX).collect();
-    let large: Vec<u8> = (0..3_000_000u32).map(|i| i.to_le_bytes()[i as usize % 4]).collect();
+    let large: Vec<u8> = (0..MAX_BLOB).map(|i| i.to_le_bytes()[i % 4]).collect();
     for (id, bytes) in ids(3).iter().zip([Vec::new(), every, large]) {
         assert_eq!(blobs.get(id).await.unwrap(), None);
         blobs.put(id, &bytes, noon()).await.unwrap();
         assert!(blobs.get(id).await.unwrap().as_ref() == Some(&bytes), "{} bytes came back changed", bytes.len());
     }
+}
+
+/// More than that is refused on every backend, because the smallest backend's limit is everybody's.
+pub async fn a_blob_has_a_limit(blobs: &dyn Blobs) {
+    let id = &ids(1)[0];
+    assert!(matches!(blobs.put(id, &vec![0; MAX_BLOB + 1], noon()).await, Err(StoreError::Corrupt(_))));
+    assert_eq!(blobs.get(id).await.unwrap(), None);
 }
 
 /// The same bytes again are fine; others are refused, and the first stay.

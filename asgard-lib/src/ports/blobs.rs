@@ -1,11 +1,23 @@
-//! Write-once bytes by id: Terraform states, plans, long logs. Encryption and compression happen above this port; what
-//! is current is a record that names a blob.
+//! Write-once bytes by id: pieces of Terraform states, plans and long logs. Encryption and cutting to size happen above this
+//! port; what is current is a record that names blobs.
 
 use super::store::StoreError;
 use crate::kernel::{BlobId, Timestamp};
 use async_trait::async_trait;
 
-/// Bytes that are written once.
+/// The most bytes in one blob: what fits in an item of the smallest backend, as with records.
+pub const MAX_BLOB: usize = 350_000;
+
+/// Refuses a blob over the limit. Every backend calls it.
+pub fn check_size(id: &BlobId, bytes: &[u8]) -> Result<(), StoreError> {
+    if bytes.len() > MAX_BLOB {
+        let length = bytes.len();
+        return Err(StoreError::Corrupt(format!("blob {id} has {length} bytes; at most {MAX_BLOB} are allowed")));
+    }
+    Ok(())
+}
+
+/// Bytes that are written once, at most [`MAX_BLOB`] of them.
 #[async_trait]
 pub trait Blobs: Send + Sync + 'static {
     /// Stores `bytes` under a new id. Storing the same bytes again is fine; other bytes are refused as corrupt.

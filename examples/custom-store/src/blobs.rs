@@ -7,7 +7,10 @@ use crate::{
 };
 use asgard_lib::{
     kernel::{BlobId, Timestamp},
-    ports::{blobs::Blobs, store::StoreError},
+    ports::{
+        blobs::{Blobs, check_size},
+        store::StoreError,
+    },
 };
 use async_trait::async_trait;
 use redb::ReadableTable;
@@ -16,6 +19,7 @@ use std::ops::Bound;
 #[async_trait]
 impl Blobs for RedbStore {
     async fn put(&self, id: &BlobId, bytes: &[u8], at: Timestamp) -> Result<(), StoreError> {
+        check_size(id, bytes)?;
         let (id, bytes, at) = (id.clone(), bytes.to_vec(), text(at));
         self.write(move |transaction| {
             let mut blobs = transaction.open_table(BLOBS)?;

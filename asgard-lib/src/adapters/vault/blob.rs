@@ -4,6 +4,8 @@
 use crate::error::{Error, Result};
 
 const MAGIC: &[u8] = b"ASGV\x01";
+/// The most that stands before the ciphertext.
+pub(super) const HEAD: usize = MAGIC.len() + 1 + 255;
 
 /// The blob that holds `sealed` for the record `owner`.
 pub(super) fn pack(owner: &str, sealed: &[u8]) -> Result<Vec<u8>> {

@@ -44,8 +44,8 @@ impl SealedVault {
         let ids: Vec<String> = owners.keys().cloned().collect();
         let records = self.store.read_many::<SealedRecord>(&ids).await?;
         for (record, (_, blobs)) in records.into_iter().zip(owners) {
-            let named = record.and_then(|record| record.value.blob);
-            for blob in blobs.into_iter().filter(|blob| named.as_ref() != Some(blob)) {
+            let named = record.map(|record| record.value.blobs).unwrap_or_default();
+            for blob in blobs.into_iter().filter(|blob| !named.contains(blob)) {
                 self.blobs.delete(&blob).await.map_err(store_error)?;
                 collected.deleted += 1;
             }

@@ -5,9 +5,9 @@ use crate::{
     kernel::{BlobId, DataKeyId},
     ports::{kinds::Kind, records::Entity},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// A sealed value as it is stored: the ciphertext, or the blob that holds it.
+/// A sealed value as it is stored: the ciphertext, or the blobs that hold it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedRecord {
     /// What its owner calls it, for example `secret/sec_.../1`.
@@ -19,11 +19,25 @@ pub struct SealedRecord {
     /// The ciphertext of a small value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) inline: Option<Base64>,
-    /// The blob with the ciphertext of a large value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blob: Option<BlobId>,
+    /// The blobs that hold the ciphertext of a large value, in order.
+    #[serde(rename = "blob", default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    pub blobs: Vec<BlobId>,
     /// How long the plaintext is.
     pub size: u64,
+}
+
+/// There was one blob before a blob had a limit, and its name stood there alone.
+fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<BlobId>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Named {
+        One(BlobId),
+        Many(Vec<BlobId>),
+    }
+    Ok(match Named::deserialize(from)? {
+        Named::One(blob) => vec![blob],
+        Named::Many(blobs) => blobs,
+    })
 }
 
 impl Entity for SealedRecord {

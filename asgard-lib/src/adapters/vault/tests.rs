@@ -20,10 +20,11 @@ async fn values_of_every_size_come_back_and_never_show() {
         let value: Vec<u8> = b"needle in a haystack ".iter().copied().cycle().take(size).collect();
         assert!(replica.set(&kit, "v", &value).await.unwrap());
         let stored = replica.vault.stored("v").await.unwrap().unwrap();
-        assert_eq!((stored.blob.is_some(), stored.size), (size > INLINE, u64::try_from(size).unwrap()));
+        let pieces = if size > INLINE { (size + OVERHEAD).div_ceil(2 * INLINE) } else { 0 };
+        assert_eq!((stored.blobs.len(), stored.size), (pieces, u64::try_from(size).unwrap()));
         assert_eq!(replica.get("v").await.unwrap(), value);
         assert!(!kit.dump().await.contains("needle"), "{size}");
-        assert_eq!(kit.blobs().await.len(), usize::from(size > INLINE), "replaced blobs are deleted");
+        assert_eq!(kit.blobs().await.len(), pieces, "replaced blobs are deleted");
     }
     let whole = SealedVault::new(
         Arc::new(kit.memory.clone()),
@@ -33,13 +34,19 @@ async fn values_of_every_size_come_back_and_never_show() {
     );
     let longest = vec![7; SealedVault::INLINE];
     let prepared = whole.seal("longest", "test", &longest).await.unwrap();
-    assert!(prepared.blob.is_none());
+    assert!(prepared.blobs.is_empty());
     assert_eq!(
         commit(&kit.memory, &kit.world, vec![SealedVault::write(&prepared, None).unwrap()]).await.unwrap(),
         Outcome::Committed
     );
     assert_eq!(replica.get("longest").await.unwrap(), longest, "the longest inline value fits into a record");
-    assert!(whole.seal("longer", "test", &[longest, vec![7]].concat()).await.unwrap().blob.is_some());
+    assert_eq!(whole.seal("longer", "test", &[longest, vec![7]].concat()).await.unwrap().blobs.len(), 1);
+    let largest = vec![7; SealedVault::MAX];
+    let pieces = whole.seal("largest", "test", &largest).await.unwrap();
+    assert_eq!(pieces.blobs.len(), 96);
+    let ops = vec![SealedVault::write(&pieces, None).unwrap()];
+    assert_eq!(commit(&kit.memory, &kit.world, ops).await.unwrap(), Outcome::Committed);
+    assert!(*replica.get("largest").await.unwrap() == largest, "every piece is in its place");
     let too_large = vec![0; SealedVault::MAX + 1];
     assert_eq!(replica.vault.seal("v", "test", &too_large).await.unwrap_err().code(), Code::Bug);
     for id in ["", &"x".repeat(201)] {
@@ -90,11 +97,17 @@ async fn a_value_is_bound_to_its_id_context_and_blob() {
     put("la", &la).await;
     assert_eq!(replica.get("a").await.unwrap(), b"1");
     assert_eq!(replica.get("la").await.unwrap(), large[0]);
-    let blob: BlobId = la["blob"].as_str().unwrap().parse().unwrap();
+    // A record from when there was one blob to a value names it alone.
+    let mut older = la.clone();
+    older["blob"] = la["blob"][0].clone();
+    put("la", &older).await;
+    assert_eq!(replica.get("la").await.unwrap(), large[0]);
+    put("la", &la).await;
+    let blob: BlobId = la["blob"][0].as_str().unwrap().parse().unwrap();
     // Nor does an older blob of the same record in the place of the present one.
     let older = kit.memory.get(&blob).await.unwrap().unwrap();
     replica.set(&kit, "la", &large[1]).await.unwrap();
-    let present = replica.vault.stored("la").await.unwrap().unwrap().blob.clone().unwrap();
+    let present = replica.vault.stored("la").await.unwrap().unwrap().blobs[0].clone();
     kit.memory.delete(&present).await.unwrap();
     kit.memory.put(&present, &older, kit.world.now()).await.unwrap();
     refused("la", "test").await;

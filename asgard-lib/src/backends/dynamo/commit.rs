@@ -20,8 +20,7 @@ use aws_sdk_dynamodb::{
 use std::collections::HashMap;
 
 /// Reasons of a canceled transaction that pass.
-pub(super) const PASSING: [&str; 4] =
-    ["None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+const PASSING: [&str; 4] = ["None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
 
 /// What a canceled transaction says.
 #[derive(Debug, PartialEq, Eq)]

@@ -72,6 +72,11 @@ where
     }
 }
 
+/// Whether a condition stood in the way.
+pub(super) fn refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("ConditionalCheckFailedException")
+}
+
 /// Tries of one call: a few milliseconds that double and differ between callers, at most about a second.
 #[derive(Default)]
 pub(super) struct Tries(u32);

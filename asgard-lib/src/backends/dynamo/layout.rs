@@ -7,14 +7,14 @@
 //! | claim | `default/c/<name>` | `o` owner |
 //! | counter | `default/n/<name>` | `n` |
 //! | a commit's marker | `default/m/<commit>` | |
-//! | blob, its pieces, an upload | `default/b/<id>`, `default/p/<id>/<digest>/<n>`, `default/u/<id>/<digest>` | see [`super::blobs`] |
+//! | blob | `default/b/<id>` | `b` bytes, index entry |
 //!
 //! A kind's first declared index is entered in `p1` and `s1`, its second in `p2` and `s2`, and so on: partition, and what
 //! orders within it. Items that expire have `xp` and `xs` (partition and moment of the index by expiry) and `ttl`, by which
 //! DynamoDB deletes what nobody came to delete.
 
 use crate::{
-    kernel::{CommitId, Timestamp},
+    kernel::{BlobId, CommitId, Timestamp},
     ports::{
         kinds::{INDEXES, Index},
         store::{Draft, Key, Position, Record, StoreError},
@@ -28,11 +28,13 @@ use std::collections::HashMap;
 const ORG: &str = "default";
 /// The most indexes that a kind may have.
 pub(super) const SLOTS: usize = 4;
-/// The names of the indexes by slot, of their partition attributes, and of their sort attributes.
-pub(super) const INDEX: [(&str, &str, &str); SLOTS] =
+/// An index: its name, its partition attribute and its sort attribute.
+pub(super) type Slot = (&'static str, &'static str, &'static str);
+/// The indexes that kinds share.
+pub(super) const INDEX: [Slot; SLOTS] =
     [("index1", "p1", "s1"), ("index2", "p2", "s2"), ("index3", "p3", "s3"), ("index4", "p4", "s4")];
-/// The index by expiry: its name, partition and sort attribute.
-pub(super) const EXPIRY: (&str, &str, &str) = ("expiry", "xp", "xs");
+/// The index by expiry.
+pub(super) const EXPIRY: Slot = ("expiry", "xp", "xs");
 /// The attribute by which DynamoDB itself deletes.
 pub(super) const TTL: &str = "ttl";
 /// Every commit leaves a marker that expires, and one partition takes a thousand writes a second.
@@ -73,21 +75,8 @@ pub(super) fn marker_pk(id: &CommitId) -> String {
     pk('m', id.as_str())
 }
 
-pub(super) fn blob_pk(id: &str) -> String {
-    pk('b', id)
-}
-
-pub(super) fn upload_pk(id: &str, digest: &str) -> String {
-    pk('u', &format!("{id}/{digest}"))
-}
-
-pub(super) fn piece_pk(id: &str, digest: &str, number: usize) -> String {
-    pk('p', &format!("{id}/{digest}/{number}"))
-}
-
-/// The blob and the digest that the key of an upload names.
-pub(super) fn upload_of(pk: &str) -> Option<(&str, &str)> {
-    pk.strip_prefix(ORG)?.strip_prefix("/u/")?.split_once('/')
+pub(super) fn blob_pk(id: &BlobId) -> String {
+    pk('b', id.as_str())
 }
 
 /// A key as the SDK takes it.
@@ -101,6 +90,10 @@ pub(super) fn string<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
 
 pub(super) fn integer(item: &Item, name: &str) -> Option<i64> {
     item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+pub(super) fn bytes<'a>(item: &'a Item, name: &str) -> Option<&'a [u8]> {
+    item.get(name)?.as_b().ok().map(AsRef::as_ref)
 }
 
 /// The partition of an index.
@@ -141,7 +134,7 @@ pub(super) fn position(index: &Index, place: &[u8]) -> Option<Position> {
 }
 
 /// The attributes of the `slot`th index.
-pub(super) fn slot_of(index: &Index) -> Option<(&'static str, &'static str, &'static str)> {
+pub(super) fn slot_of(index: &Index) -> Option<Slot> {
     let slot = INDEXES.iter().filter(|other| other.kind == index.kind).position(|other| other.name == index.name)?;
     INDEX.get(slot).copied()
 }

@@ -1,0 +1,170 @@
+//! The suite through a wire on which DynamoDB throttles, cancels for conflicts, loses replies, leaves keys unread and ends
+//! pages early: what no emulator does by itself.
+
+use super::{open, table};
+use asgard_lib::{
+    aws::Aws,
+    backends::{DynamoStore, Upkeep},
+    contract::{
+        lab::{Lab, count, insert_empty, request},
+        load, property,
+    },
+    kernel::DynamoTable,
+    ports::store::{Op, Outcome, Store, StoreError},
+};
+use aws_smithy_runtime_api::{
+    client::{
+        http::{
+            HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+            SharedHttpConnector,
+        },
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+        runtime_components::RuntimeComponents,
+    },
+    http::StatusCode,
+};
+use aws_smithy_types::body::SdkBody;
+use serde_json::{Value, json};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+/// What goes wrong, and how often: every nth time, 0 for never.
+#[derive(Clone, Copy, Debug, Default)]
+struct Troubles {
+    throttled: u32,
+    conflicts: u32,
+    lost: u32,
+    unread: u32,
+    page: Option<u32>,
+}
+
+#[derive(Clone, Debug)]
+struct Wire<C> {
+    inner: C,
+    troubles: Troubles,
+    calls: Arc<AtomicU32>,
+}
+
+impl HttpClient for Wire<SharedHttpClient> {
+    fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {
+        let (inner, calls) = (self.inner.http_connector(settings, parts), Arc::clone(&self.calls));
+        SharedHttpConnector::new(Wire { inner, troubles: self.troubles, calls })
+    }
+}
+
+fn answer(status: u16, body: &Value) -> HttpConnectorFuture {
+    let response = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body.to_string()));
+    HttpConnectorFuture::ready(Ok(response))
+}
+
+fn error(kind: &str) -> Value {
+    json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{kind}"), "message": "trouble" })
+}
+
+impl HttpConnector for Wire<SharedHttpConnector> {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        let strikes = |nth: u32| nth != 0 && number.is_multiple_of(nth);
+        let target = request.headers().get("x-amz-target").unwrap_or_default().rsplit('.').next().unwrap().to_owned();
+        let mut body: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+        if strikes(self.troubles.throttled) {
+            return answer(400, &error("ProvisionedThroughputExceededException"));
+        }
+        if target == "TransactWriteItems" && strikes(self.troubles.conflicts) {
+            let mut canceled = error("TransactionCanceledException");
+            let items = body["TransactItems"].as_array().unwrap().len();
+            let reasons: Vec<Value> = (0..items)
+                .map(|at| json!({ "Code": if at + 1 == items { "TransactionConflict" } else { "None" } }))
+                .collect();
+            canceled["CancellationReasons"] = reasons.into();
+            return answer(400, &canceled);
+        }
+        if target == "BatchGetItem" && strikes(self.troubles.unread) {
+            return answer(200, &json!({ "Responses": {}, "UnprocessedKeys": body["RequestItems"] }));
+        }
+        if let ("Query", Some(page)) = (target.as_str(), self.troubles.page) {
+            body["Limit"] = body["Limit"].as_u64().map_or(page, |limit| page.min(u32::try_from(limit).unwrap())).into();
+            let text = body.to_string();
+            request.headers_mut().insert("content-length", text.len().to_string());
+            *request.body_mut() = SdkBody::from(text);
+        }
+        let call = self.inner.call(request);
+        let lost = target == "TransactWriteItems" && strikes(self.troubles.lost);
+        HttpConnectorFuture::new(async move {
+            let answered = call.await;
+            if lost { Err(ConnectorError::io("the connection broke".into())) } else { answered }
+        })
+    }
+}
+
+/// A store on such a wire, which tries nothing again by itself: the SDK's own retries would hide the backend's.
+async fn through(troubles: Troubles, table: DynamoTable) -> DynamoStore {
+    let aws = Aws::new();
+    let sdk = aws.sdk().await;
+    let wire = Wire { inner: sdk.http_client().unwrap(), troubles, calls: Arc::default() };
+    let config = aws_sdk_dynamodb::config::Builder::from(sdk)
+        .endpoint_url(table.endpoint.clone().unwrap())
+        .region(aws_sdk_dynamodb::config::Region::new("eu-west-1"))
+        .retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
+        .http_client(wire);
+    DynamoStore::with(aws_sdk_dynamodb::Client::from_conf(config.build()), table)
+}
+
+async fn made(troubles: Troubles) -> (DynamoStore, ()) {
+    let table = table();
+    open(table.clone()).await.migrate().await.unwrap();
+    (through(troubles, table).await, ())
+}
+
+mod throttled_and_in_conflict {
+    use super::*;
+
+    async fn fresh() -> (DynamoStore, ()) {
+        made(Troubles { throttled: 7, conflicts: 5, unread: 3, page: Some(2), ..Troubles::default() }).await
+    }
+
+    asgard_lib::store_contract!(fresh);
+    asgard_lib::blobs_contract!(fresh);
+
+    #[test]
+    fn random_histories_agree_with_the_model() {
+        property::agrees_with_the_model(fresh, 20);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_keep_every_rule_while_replies_are_lost() {
+    let (store, ()) =
+        made(Troubles { throttled: 11, conflicts: 7, lost: 4, page: Some(3), ..Troubles::default() }).await;
+    assert!(load::workers_keep_every_rule(store, 8, Duration::from_secs(3)).await > 20);
+}
+
+/// Whatever happens on the wire after a commit was sent, the store does not say that nothing happened.
+#[tokio::test]
+async fn a_lost_reply_leaves_the_outcome_open_and_asking_again_tells() {
+    let (store, ()) = made(Troubles { lost: 1, ..Troubles::default() }).await;
+    let lab = Lab::new(&store);
+    let batch = lab.batch([insert_empty(&request("r")), Op::Count(count("n", 1))]);
+    assert!(matches!(store.commit(&batch).await, Err(StoreError::Unknown(_))));
+    assert_eq!(lab.shows("n").await, 1);
+    // The marker says so over a wire that works.
+    let (calm, ()) = (through(Troubles::default(), store.table().clone()).await, ());
+    assert_eq!(calm.commit(&batch).await.unwrap(), Outcome::Committed);
+    assert_eq!(Lab::new(&calm).shows("n").await, 1);
+}
+
+/// Throttling that does not end is said in the end, and nothing was done.
+#[tokio::test]
+async fn throttling_without_end_is_unavailable() {
+    let (store, ()) = made(Troubles { throttled: 1, ..Troubles::default() }).await;
+    let lab = Lab::new(&store);
+    let error = store.commit(&lab.batch([insert_empty(&request("r"))])).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    assert!(matches!(store.get_many(&[request("r")]).await, Err(StoreError::Unavailable(_))));
+}
