@@ -1,6 +1,6 @@
 //! Databases of a test's own, and everything that is in them.
 
-use crate::Peers;
+use crate::{Peers, dynamodb};
 use rusqlite::types::ValueRef;
 use sqlx::{Connection, Executor, PgConnection, Row};
 use std::{
@@ -21,6 +21,17 @@ pub enum Database {
         /// Its URL.
         url: String,
     },
+    /// A table of the emulator of DynamoDB; gone when this is dropped.
+    DynamoDb {
+        /// Its name.
+        table: String,
+    },
+}
+
+/// A name that nobody has.
+fn unique() -> String {
+    let unique = tempfile::Builder::new().prefix("").rand_bytes(12).tempdir().expect("a unique name");
+    format!("asgard_test_{}", unique.path().file_name().expect("a name").to_string_lossy().to_lowercase())
 }
 
 fn now<T>(work: impl Future<Output = T>) -> T {
@@ -52,12 +63,15 @@ impl Database {
 
     /// A new, empty database.
     pub fn postgres() -> Self {
-        let unique = tempfile::Builder::new().prefix("").rand_bytes(12).tempdir().expect("a unique name");
-        let suffix = unique.path().file_name().expect("a name").to_string_lossy().to_lowercase();
-        let name = format!("asgard_test_{suffix}");
+        let name = unique();
         on_server(format!("CREATE DATABASE {name}"));
         let base = Peers::get().postgres_url.rsplit_once('/').expect("a URL with a database").0;
         Self::Postgres { url: format!("{base}/{name}"), name }
+    }
+
+    /// A new table, made at the first start.
+    pub fn dynamodb() -> Self {
+        Self::DynamoDb { table: unique() }
     }
 
     /// What ASGARD_DATABASE_URL takes.
@@ -65,6 +79,9 @@ impl Database {
         match self {
             Self::Sqlite(path) => format!("sqlite://{}", path.display()),
             Self::Postgres { url, .. } => url.clone(),
+            Self::DynamoDb { table } => {
+                format!("dynamodb://{table}?region=eu-west-1&endpoint={}", Peers::get().dynamodb_url)
+            }
         }
     }
 
@@ -76,6 +93,7 @@ impl Database {
                 .flat_map(|suffix| fs::read(format!("{}{suffix}", path.display())).unwrap_or_default())
                 .collect(),
             Self::Postgres { .. } => self.rows("SELECT 1").map(|_| self.all_rows()).unwrap_or_default().into_bytes(),
+            Self::DynamoDb { table } => dynamodb::dump(&Peers::get().dynamodb_url, table),
         }
     }
 
@@ -104,6 +122,7 @@ impl Database {
                 database.close().await?;
                 Ok(texts?)
             }),
+            Self::DynamoDb { .. } => Err("a table of DynamoDB takes no SQL".into()),
         }
     }
 
@@ -119,12 +138,13 @@ impl Database {
                 let statement = sqlx::AssertSqlSafe(statement.to_owned());
                 database.execute(statement).await.expect("the statement works");
             }),
+            Self::DynamoDb { .. } => panic!("a table of DynamoDB takes no SQL"),
         }
     }
 
     /// Shuts everybody out of a PostgreSQL database, as if the server were gone, or lets them in again.
     pub fn admit(&self, everybody: bool) {
-        let Self::Postgres { name, .. } = self else { panic!("a file cannot be shut") };
+        let Self::Postgres { name, .. } = self else { panic!("only a server can be shut") };
         on_server(format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS {everybody}"));
         if !everybody {
             on_server(format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"));
@@ -134,6 +154,9 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
+        if let Self::DynamoDb { table } = self {
+            dynamodb::drop_table(&Peers::get().dynamodb_url, table);
+        }
         if let Self::Postgres { name, .. } = self {
             let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
             now(async {

@@ -16,6 +16,7 @@ mod browser;
 mod cast;
 mod client;
 mod databases;
+mod dynamodb;
 mod leaks;
 mod overlay;
 mod peers;

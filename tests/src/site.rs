@@ -48,7 +48,11 @@ impl Site {
         env.insert("ASGARD_DATABASE_URL".into(), database.url());
         env.insert("ASGARD_ADMIN_PASSWORD".into(), crate::PASSWORD.into());
         env.insert("ASGARD_LOG".into(), "info,asgard=debug,asgard_lib=debug".into());
-        if matches!(database, Database::Postgres { .. }) {
+        if matches!(database, Database::DynamoDb { .. }) {
+            env.insert("AWS_ACCESS_KEY_ID".into(), "test".into());
+            env.insert("AWS_SECRET_ACCESS_KEY".into(), "test".into());
+        }
+        if !matches!(database, Database::Sqlite(_)) {
             env.insert("ASGARD_SECRET_KEY".into(), data_encoding::HEXLOWER.encode(&unique()));
         }
         Self { database, dir, env, yaml: GROUPS.into(), starts: AtomicU32::new(0), transcript: Arc::default() }
@@ -62,6 +66,11 @@ impl Site {
     /// On a PostgreSQL database of its own.
     pub fn postgres() -> Self {
         Self::on(|_| Database::postgres())
+    }
+
+    /// On a DynamoDB table of its own.
+    pub fn dynamodb() -> Self {
+        Self::on(|_| Database::dynamodb())
     }
 
     /// With the real Terraform, armed by the environment as the deploy runbook's step 8 says.

@@ -27,6 +27,11 @@ fn main_job_on_postgres() {
     main_job(&Site::postgres().armed());
 }
 
+#[test]
+fn main_job_on_dynamodb() {
+    main_job(&Site::dynamodb().armed());
+}
+
 const NAME: &str = "local-demo.demo.token";
 
 fn main_job(site: &Site) {

@@ -32,7 +32,7 @@ pub(super) const SLOTS: usize = 4;
 pub(super) type Slot = (&'static str, &'static str, &'static str);
 /// The indexes that kinds share.
 pub(super) const INDEX: [Slot; SLOTS] =
-    [("index1", "p1", "s1"), ("index2", "p2", "s2"), ("index3", "p3", "s3"), ("index4", "p4", "s4")];
+    [("ix1", "p1", "s1"), ("ix2", "p2", "s2"), ("ix3", "p3", "s3"), ("ix4", "p4", "s4")];
 /// The index by expiry.
 pub(super) const EXPIRY: Slot = ("expiry", "xp", "xs");
 /// The attribute by which DynamoDB itself deletes.

@@ -215,3 +215,24 @@ impl Upkeep for DynamoStore {
         format!("DynamoDB table {} {region}", self.name()).trim_end().to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// The template makes the table in a deployment without servers, and the two must agree.
+    #[test]
+    fn the_table_is_the_one_that_infra_makes() {
+        let contract: Value = serde_json::from_str(include_str!("../../../../infra/contract.json")).unwrap();
+        let table = &contract["table"];
+        assert_eq!((&table["key"]["hash"], &table["ttl"]), (&json!(["pk", "S"]), &json!(layout::TTL)));
+        let made: serde_json::Map<String, Value> = indexes()
+            .into_iter()
+            .map(|(name, hash, range, kind)| {
+                (name.to_owned(), json!({ "hash": [hash, "S"], "range": [range, kind.as_str()] }))
+            })
+            .collect();
+        assert_eq!(table["indices"], Value::Object(made));
+    }
+}

@@ -1,6 +1,7 @@
 //! DynamoDB: the suite against an emulator that keeps its transactions, and what is its own: tables that are made, checked
 //! and refused.
 
+mod trips;
 mod troubled;
 
 use asgard_lib::{

@@ -28,7 +28,7 @@ use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -36,7 +36,7 @@ use std::{
 
 /// What goes wrong, and how often: every nth time, 0 for never.
 #[derive(Clone, Copy, Debug, Default)]
-struct Troubles {
+pub struct Troubles {
     throttled: u32,
     conflicts: u32,
     lost: u32,
@@ -49,12 +49,14 @@ struct Wire<C> {
     inner: C,
     troubles: Troubles,
     calls: Arc<AtomicU32>,
+    made: Arc<Mutex<Vec<String>>>,
 }
 
 impl HttpClient for Wire<SharedHttpClient> {
     fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {
-        let (inner, calls) = (self.inner.http_connector(settings, parts), Arc::clone(&self.calls));
-        SharedHttpConnector::new(Wire { inner, troubles: self.troubles, calls })
+        let inner = self.inner.http_connector(settings, parts);
+        let (calls, made) = (Arc::clone(&self.calls), Arc::clone(&self.made));
+        SharedHttpConnector::new(Wire { inner, troubles: self.troubles, calls, made })
     }
 }
 
@@ -72,6 +74,7 @@ impl HttpConnector for Wire<SharedHttpConnector> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         let strikes = |nth: u32| nth != 0 && number.is_multiple_of(nth);
         let target = request.headers().get("x-amz-target").unwrap_or_default().rsplit('.').next().unwrap().to_owned();
+        self.made.lock().unwrap().push(target.clone());
         let mut body: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
         if strikes(self.troubles.throttled) {
             return answer(400, &error("ProvisionedThroughputExceededException"));
@@ -105,15 +108,21 @@ impl HttpConnector for Wire<SharedHttpConnector> {
 
 /// A store on such a wire, which tries nothing again by itself: the SDK's own retries would hide the backend's.
 async fn through(troubles: Troubles, table: DynamoTable) -> DynamoStore {
+    watched(troubles, table).await.0
+}
+
+/// The same, and the operations that were asked for, in order.
+pub async fn watched(troubles: Troubles, table: DynamoTable) -> (DynamoStore, Arc<Mutex<Vec<String>>>) {
     let aws = Aws::new();
     let sdk = aws.sdk().await;
-    let wire = Wire { inner: sdk.http_client().unwrap(), troubles, calls: Arc::default() };
+    let made = Arc::default();
+    let wire = Wire { inner: sdk.http_client().unwrap(), troubles, calls: Arc::default(), made: Arc::clone(&made) };
     let config = aws_sdk_dynamodb::config::Builder::from(sdk)
         .endpoint_url(table.endpoint.clone().unwrap())
         .region(aws_sdk_dynamodb::config::Region::new("eu-west-1"))
         .retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
         .http_client(wire);
-    DynamoStore::with(aws_sdk_dynamodb::Client::from_conf(config.build()), table)
+    (DynamoStore::with(aws_sdk_dynamodb::Client::from_conf(config.build()), table), made)
 }
 
 async fn made(troubles: Troubles) -> (DynamoStore, ()) {
