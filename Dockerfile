@@ -1,0 +1,66 @@
+# syntax=docker/dockerfile:1
+# One image: the server (`docker run asgard`), and the runner of the serverless shape (/usr/local/bin/asgard-runner).
+
+ARG RUST=1.95
+ARG DEBIAN=bookworm
+
+# --- the programs -------------------------------------------------------------------------------------------------------
+
+FROM rust:${RUST}-slim-${DEBIAN} AS build
+WORKDIR /src
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked -p asgard-bin --bin asgard -p asgard-lambda --bin runner && \
+    install -D target/release/asgard /out/asgard && \
+    install -D target/release/runner /out/asgard-runner
+
+# --- Terraform, the modules, and the providers that they need ---------------------------------------------------------------
+
+FROM debian:${DEBIAN}-slim AS terraform
+ARG TERRAFORM=1.11.4
+# hadolint ignore=DL3008 # Debian keeps only the newest version of a package; the release pins enough
+RUN apt-get update && \
+    apt-get install -y --no-install-recommends ca-certificates curl gnupg unzip && \
+    rm -rf /var/lib/apt/lists/*
+COPY infra/image/fetch-terraform infra/image/mirror-providers /usr/local/bin/
+RUN fetch-terraform "${TERRAFORM}" /usr/local/bin
+COPY modules /modules
+RUN mirror-providers /modules /providers
+
+# --- the image ----------------------------------------------------------------------------------------------------------
+
+FROM debian:${DEBIAN}-slim
+# curl is for HEALTHCHECK; the certificates for whatever Asgard and Terraform's providers call.
+# hadolint ignore=DL3008
+RUN apt-get update && \
+    apt-get install -y --no-install-recommends ca-certificates curl && \
+    rm -rf /var/lib/apt/lists/* && \
+    groupadd --gid 10001 asgard && \
+    useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin asgard && \
+    install -d -o asgard -g asgard -m 0700 /data && \
+    # Where Terraform looks when nothing names the mirror.
+    mkdir -p /usr/local/share/terraform && \
+    ln -s /providers /usr/local/share/terraform/plugins
+COPY infra/image/terraform.rc /etc/asgard/terraform.rc
+COPY infra/image/mirror-providers /usr/local/bin/
+COPY --from=terraform /usr/local/bin/terraform /usr/local/bin/
+COPY --from=terraform /modules /modules
+COPY --from=terraform /providers /providers
+COPY --from=build /out/asgard /out/asgard-runner /usr/local/bin/
+
+# SQLite is for one container with a volume that stays; set ASGARD_DATABASE_URL to PostgreSQL otherwise.
+ENV ASGARD_BIND=0.0.0.0:8080 \
+    ASGARD_DATABASE_URL=sqlite:///data/asgard.db \
+    TF_CLI_CONFIG_FILE=/etc/asgard/terraform.rc
+USER 10001:10001
+WORKDIR /data
+# Declared so that a read-only root gets both, with the rights that they have here. Fargate knows no other way to give a
+# volume to a user that is not root.
+VOLUME ["/data", "/tmp"]
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1:8080/readyz"]
+ENTRYPOINT ["asgard"]
+CMD ["serve"]
