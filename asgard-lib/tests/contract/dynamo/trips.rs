@@ -79,7 +79,7 @@ async fn an_authenticated_list_services_takes_two_reads() {
     for (name, arguments, most) in [
         ("list_services", json!({}), 2),
         ("get_service", json!({"service": "local-demo"}), 2),
-        ("project_get", json!({}), 2),
+        ("project_get", json!({}), 3),
         ("list_resources", json!({}), 3),
         ("project_state", json!({}), 8),
     ] {
