@@ -1,6 +1,6 @@
 """What the template lets whom do. Returns sentences that say what is wrong."""
 
-from cloudformation import branches, items, texts
+from cloudformation import items, texts
 
 POLICY_TYPES = ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")
 # Places of policies that belong to a resource and not to a role.
@@ -156,5 +156,3 @@ def conditions(template):
                     found.append(f"{name}: lets {service} act for other accounts; tie it to aws:SourceAccount")
     return found
 
-
-__all__ = ["wrong", "branches"]

@@ -2,14 +2,15 @@
 
 import json
 import os
+import re
 
-from cloudformation import branches, function, items, texts
+from cloudformation import function, items, texts
 
 
 def wrong(template, contract, repo):
     resources = template["Resources"]
     checks = [table, kept, ticks, functions, environment, front, task, queues, logs, alarms]
-    return [sentence for check in checks for sentence in check(resources, contract, template)] + code(contract, repo)
+    return [sentence for check in checks for sentence in check(resources, contract, template)] + code(contract, repo) + documented(template, repo)
 
 
 def same(what, is_, expected):
@@ -233,6 +234,18 @@ def code(contract, repo):
     return found + same("the loops of the code", sorted(chores), sorted(ticked))
 
 
+def documented(template, repo):
+    with open(os.path.join(repo, "docs", "deploy-serverless.md"), encoding="utf-8") as file:
+        text = file.read()
+    rows = re.findall(r"^\| (`.*?) \|", text.partition("## Parameters")[2].partition("\n## ")[0], re.M)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    found = same("the parameters that docs/deploy-serverless.md explains", sorted(named), sorted(template["Parameters"]))
+    alarms_ = sum(resource["Type"] == "AWS::CloudWatch::Alarm" for resource in template["Resources"].values())
+    if f"| {alarms_} × 0.10 |" not in text:
+        found.append(f"docs/deploy-serverless.md reckons with another number of alarms than {alarms_}")
+    return found
+
+
 def names_of_chores(source):
     found = set()
     for part in source.split("impl Chore for ")[1:]:
@@ -241,5 +254,3 @@ def names_of_chores(source):
             found.add(body[1].split('"', 2)[1])
     return found
 
-
-__all__ = ["wrong", "branches"]

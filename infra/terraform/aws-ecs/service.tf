@@ -105,7 +105,7 @@ resource "aws_ecs_service" "asgard" {
   deployment_maximum_percent         = 200
   health_check_grace_period_seconds  = 120
   propagate_tags                     = "SERVICE"
-  wait_for_steady_state              = true
+  wait_for_steady_state              = var.wait_for_service
   tags                               = local.tags
 
   deployment_circuit_breaker {

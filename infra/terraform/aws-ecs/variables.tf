@@ -283,6 +283,12 @@ variable "secret_arns" {
   default     = []
 }
 
+variable "wait_for_service" {
+  description = "Whether an apply waits until the new replicas are ready, and fails when they do not become so."
+  type        = bool
+  default     = true
+}
+
 variable "tags" {
   description = "Tags of everything."
   type        = map(string)
