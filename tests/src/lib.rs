@@ -12,6 +12,7 @@
     reason = "this is test code: a surprise ends the test with a message"
 )]
 
+mod aws;
 mod browser;
 mod cast;
 mod client;
@@ -24,6 +25,7 @@ mod server;
 mod site;
 mod wait;
 
+pub use aws::Aws;
 pub use browser::{Browser, Scheme};
 pub use cast::{Cast, PASSWORD, Person};
 pub use client::{Client, Reply, Tool, Transcript};
