@@ -60,7 +60,7 @@ pub fn filter(loaded: &Loaded, talk: Talk) -> Result<EnvFilter> {
 /// it logs whole messages, which hold what `get_secret` reveals. The AWS SDK does the same at its finest level, with the
 /// values that are put into Secrets Manager.
 fn may_be_logged(about: &Metadata<'_>) -> bool {
-    let most = match about.target().split_once("::").map_or(about.target(), |(library, _)| library) {
+    let most = match about.target().split("::").next().unwrap_or_default() {
         "rmcp" => Level::WARN,
         library if library.starts_with("aws_") => Level::DEBUG,
         _ => Level::TRACE,

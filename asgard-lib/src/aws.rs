@@ -4,7 +4,8 @@
 
 #[cfg(feature = "aws")]
 mod fault;
-#[cfg(all(test, feature = "aws"))]
+#[cfg(feature = "aws")]
+#[cfg(test)]
 pub(crate) mod testkit;
 
 #[cfg(feature = "aws")]

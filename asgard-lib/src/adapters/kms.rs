@@ -87,8 +87,8 @@ impl KmsKey {
             .send()
             .await
             .map_err(|error| refusal(&error, "kms:Decrypt", &self.arn, Some(context)))?;
-        let key = answer.plaintext.map(Blob::into_inner).map(Zeroizing::new);
-        let key = key.as_deref().and_then(|bytes| cipher::key_of(bytes)).ok_or_else(|| odd("Decrypt"))?;
+        let key = answer.plaintext.map(Blob::into_inner).map(Zeroizing::new).ok_or_else(|| odd("Decrypt"))?;
+        let key = cipher::key_of(&key).ok_or_else(|| broken(&self.arn, context, &"KMS's wrap holds no key"))?;
         self.opened.keep(name, &key);
         Ok(key)
     }
@@ -113,9 +113,11 @@ impl KeyWrapper for KmsKey {
     }
 
     async fn unwrap(&self, wrapped: &[u8], context: &WrapContext) -> Result<Zeroizing<[u8; 32]>> {
-        let (wrap, sealed) = split(wrapped).ok_or_else(|| broken(&self.arn, context, &"it is cut short or of another format"))?;
+        let (wrap, sealed) =
+            split(wrapped).ok_or_else(|| broken(&self.arn, context, &"it is cut short or of another format"))?;
         let fresh = self.reopened(wrap, context).await?;
-        let key = cipher::open(&fresh, &whole(wrap, context), sealed).map_err(|why| broken(&self.arn, context, &why))?;
+        let key =
+            cipher::open(&fresh, &whole(wrap, context), sealed).map_err(|why| broken(&self.arn, context, &why))?;
         cipher::key_of(&key).ok_or_else(|| broken(&self.arn, context, &"it does not hold 32 bytes"))
     }
 }
@@ -139,7 +141,8 @@ fn split(wrapped: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn encryption_context(context: &WrapContext) -> HashMap<String, String> {
-    let parts = [("asgard:org", context.org.as_str()), ("asgard:purpose", "data-key"), ("asgard:data-key", &context.data_key)];
+    let parts =
+        [("asgard:org", context.org.as_str()), ("asgard:purpose", "data-key"), ("asgard:data-key", &context.data_key)];
     parts.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
@@ -150,7 +153,10 @@ async fn look_up(client: &Client, id: &KmsKeyId) -> Result<String> {
     let key = answer.key_metadata.ok_or_else(|| odd("DescribeKey"))?;
     let fits = key.key_usage == Some(KeyUsageType::EncryptDecrypt) && key.key_spec == Some(KeySpec::SymmetricDefault);
     if !fits {
-        let message = format!("The KMS key {} is not a symmetric key for encryption and decryption. Use one that is.", id.as_str());
+        let message = format!(
+            "The KMS key {} is not a symmetric key for encryption and decryption. Use one that is.",
+            id.as_str()
+        );
         return Err(Error::new(Code::Config, message));
     }
     key.arn.ok_or_else(|| odd("DescribeKey"))
@@ -166,12 +172,18 @@ where
         return usual;
     }
     let message = match (fault.code(), context) {
-        ("DisabledException", _) => format!("The KMS key {key} is disabled. Enable it: without it nothing encrypted can be read."),
+        ("DisabledException", _) => {
+            format!("The KMS key {key} is disabled. Enable it: without it nothing encrypted can be read.")
+        }
         ("KMSInvalidStateException", _) => {
-            format!("The KMS key {key} cannot be used in its present state. If its deletion is scheduled, cancel that and enable it: without it nothing encrypted can be read.")
+            format!(
+                "The KMS key {key} cannot be used in its present state. If its deletion is scheduled, cancel that and enable it: without it nothing encrypted can be read."
+            )
         }
         ("NotFoundException", _) => {
-            format!("There is no KMS key {key}. Look at its account and region; an id or an alias is looked for in the region of AWS_REGION.")
+            format!(
+                "There is no KMS key {key}. Look at its account and region; an id or an alias is looked for in the region of AWS_REGION."
+            )
         }
         ("InvalidKeyUsageException", _) => {
             format!("The KMS key {key} is not a symmetric key for encryption and decryption. Use one that is.")

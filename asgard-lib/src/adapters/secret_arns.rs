@@ -46,7 +46,9 @@ async fn fetch_one(aws: &Aws, arn: &str, region: &str) -> Result<SecretText, Str
             (Some(error), _) => error.to_string(),
             (None, "ResourceNotFoundException") => format!("there is no secret {arn}, or it has no value"),
             (None, "InvalidRequestException") => format!("the secret {arn} is scheduled for deletion; restore it"),
-            (None, "DecryptionFailure") => format!("AWS cannot decrypt the secret {arn}; look at its KMS key ({fault})"),
+            (None, "DecryptionFailure") => {
+                format!("AWS cannot decrypt the secret {arn}; look at its KMS key ({fault})")
+            }
             (None, _) => format!("AWS refuses the secret {arn} ({fault})"),
         }
     })?;

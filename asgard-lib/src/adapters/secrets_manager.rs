@@ -7,9 +7,9 @@
 //!
 //! A version's id follows from the secret and the number: putting it twice is putting it once, whoever does it.
 
-mod versions;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use crate::{
     aws::{Aws, Fault, Trouble},
@@ -96,7 +96,8 @@ impl SecretsManager {
     /// Attaches a label to a version, or takes it away.
     async fn label(&self, name: &str, label: &str, from: Option<&str>, to: Option<&str>) -> Result<()> {
         let moved = self.client.update_secret_version_stage().secret_id(name).version_stage(label);
-        let moved = moved.set_remove_from_version_id(from.map(str::to_owned)).set_move_to_version_id(to.map(str::to_owned));
+        let moved =
+            moved.set_remove_from_version_id(from.map(str::to_owned)).set_move_to_version_id(to.map(str::to_owned));
         moved.send().await.map(|_| ()).map_err(|error| refusal(&error, "UpdateSecretVersionStage", name))
     }
 
@@ -105,7 +106,9 @@ impl SecretsManager {
         let asked = self.client.get_secret_value().secret_id(&name).version_stage(label(version)).send().await;
         match asked.map(|answer| answer.secret_string.map(SecretText::new)) {
             Ok(Some(text)) => Ok(Some(text)),
-            Ok(None) => Err(Error::bug(format!("version {version} of the secret {name} in Secrets Manager is not text"))),
+            Ok(None) => {
+                Err(Error::bug(format!("version {version} of the secret {name} in Secrets Manager is not text")))
+            }
             // No such secret, no such label, or on its way to deletion.
             Err(error) if is(&error, NOT_FOUND) || is(&error, INVALID_REQUEST) => Ok(None),
             Err(error) => Err(refusal(&error, "GetSecretValue", &name)),

@@ -64,7 +64,9 @@ impl Fault {
         let status = error.raw_response().map_or(0, |response| response.status().as_u16());
         let among = |codes: &[&str]| codes.contains(&code.as_str());
         let trouble = match error {
-            SdkError::ServiceError(_) | SdkError::ResponseError(_) if among(AGAIN) || status >= 500 || status == 429 => {
+            SdkError::ServiceError(_) | SdkError::ResponseError(_)
+                if among(AGAIN) || status >= 500 || status == 429 =>
+            {
                 Trouble::Unavailable
             }
             SdkError::ServiceError(_) if among(BAD_CREDENTIALS) => Trouble::BadCredentials,
@@ -105,15 +107,21 @@ impl Fault {
             Trouble::Refused => return None,
             Trouble::NoCredentials => (
                 Code::Config,
-                format!("{action} on {on} needs AWS credentials, and there are none. Give Asgard a role (of the task, the function or the instance), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."),
+                format!(
+                    "{action} on {on} needs AWS credentials, and there are none. Give Asgard a role (of the task, the function or the instance), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
+                ),
             ),
             Trouble::BadCredentials => (
                 Code::Config,
-                format!("AWS does not accept the credentials that Asgard was given ({action} on {on}). They may have expired."),
+                format!(
+                    "AWS does not accept the credentials that Asgard was given ({action} on {on}). They may have expired."
+                ),
             ),
             Trouble::Denied => (
                 Code::Config,
-                format!("AWS does not allow Asgard {action} on {on}. Allow it in the policy of the role that Asgard runs as and, for a KMS key, in the key's own policy."),
+                format!(
+                    "AWS does not allow Asgard {action} on {on}. Allow it in the policy of the role that Asgard runs as and, for a KMS key, in the key's own policy."
+                ),
             ),
             Trouble::Unavailable => {
                 let message = format!("AWS cannot be used just now ({action} on {on}). Try again in a moment.");

@@ -39,11 +39,7 @@ impl FakeAws {
     pub async fn answering(answers: impl IntoIterator<Item = Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let fake = Self {
-            asked: Arc::default(),
-            answers: Arc::new(Mutex::new(answers.into_iter().collect())),
-            url,
-        };
+        let fake = Self { asked: Arc::default(), answers: Arc::new(Mutex::new(answers.into_iter().collect())), url };
         let server = fake.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -111,7 +107,9 @@ async fn next(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<Asked> {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
             let header = |name: &str| {
-                head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim)).map(str::to_owned)
+                head.lines()
+                    .find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+                    .map(str::to_owned)
             };
             let length: usize = header("content-length").map_or(0, |length| length.parse().unwrap());
             if bytes.len() >= end + 4 + length {

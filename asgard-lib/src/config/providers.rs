@@ -60,7 +60,8 @@ pub(super) fn gather(reader: &mut Reader<'_>, notes: &mut Notes) -> BTreeMap<Str
             None if !COMMON.contains(&name) => continue,
             Some((.., by_file)) if by_file.iter().any(resolved) => continue,
             Some((.., by_file)) if name.ends_with("_SECRET_ARN") => {
-                let reason = format!("it cannot be given by a secret's ARN; of its kind only {} can", by_file.join(", "));
+                let reason =
+                    format!("it cannot be given by a secret's ARN; of its kind only {} can", by_file.join(", "));
                 reader.problems.outside(name, reason);
                 continue;
             }
@@ -84,7 +85,10 @@ pub(super) fn gather(reader: &mut Reader<'_>, notes: &mut Notes) -> BTreeMap<Str
 /// For the reference: what children get.
 pub(super) fn described() -> String {
     let clouds = CLOUDS.iter().map(|(cloud, prefix, by_file)| {
-        format!("- Cloud `{cloud}`: every variable that starts with `{prefix}`. As `X_FILE` or `X_SECRET_ARN`, too: {}.\n", code(by_file))
+        format!(
+            "- Cloud `{cloud}`: every variable that starts with `{prefix}`. As `X_FILE` or `X_SECRET_ARN`, too: {}.\n",
+            code(by_file)
+        )
     });
     format!("{}- Every cloud: {}.\n", clouds.collect::<String>(), code(COMMON))
 }

@@ -24,7 +24,9 @@ impl SecretArn {
             None => (text, None),
         };
         let parts: Vec<&str> = arn.split(':').collect();
-        let ["arn", partition, "secretsmanager", region, account, "secret", name] = parts.as_slice() else { return None };
+        let ["arn", partition, "secretsmanager", region, account, "secret", name] = parts.as_slice() else {
+            return None;
+        };
         let word = |text: &str, also: &[u8]| {
             !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || also.contains(&b))
         };
@@ -83,8 +85,10 @@ impl SecretArn {
             return Ok(url);
         }
         let engine = object.get("engine").and_then(Json::as_str).unwrap_or_default();
-        let missing: Vec<&str> =
-            ["engine", "username", "password", "host"].into_iter().filter(|field| !object.contains_key(*field)).collect();
+        let missing: Vec<&str> = ["engine", "username", "password", "host"]
+            .into_iter()
+            .filter(|field| !object.contains_key(*field))
+            .collect();
         if !missing.is_empty() {
             return Err(format!(
                 "the secret {} is JSON without `url`, and as a database's secret it lacks {}; add what is missing, or say \
@@ -101,13 +105,14 @@ impl SecretArn {
         }
         let part = |field: &str, otherwise: &str| match object.get(field) {
             None | Some(Json::Null) => Ok(SecretText::new(otherwise)),
-            present => plain(present).ok_or_else(|| format!("the field `{field}` of the secret {} is not a text", self.arn)),
+            present => {
+                plain(present).ok_or_else(|| format!("the field `{field}` of the secret {} is not a text", self.arn))
+            }
         };
         let (user, password) = (part("username", "")?, part("password", "")?);
         let (host, port, name) = (part("host", "")?, part("port", "5432")?, part("dbname", "postgres")?);
-        let host_fits = |host: &str| {
-            !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
-        };
+        let host_fits =
+            |host: &str| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
         if !host_fits(host.reveal()) || !port.reveal().parse::<u16>().is_ok_and(|port| port > 0) {
             return Err(format!("the `host` or the `port` of the secret {} is not that of a server", self.arn));
         }
@@ -224,9 +229,15 @@ mod tests {
         for (secret, why) in [
             // What RDS keeps for a password that it manages itself.
             (r#"{"username":"u","password":"hunter2"}"#, "lacks engine, host"),
-            (r#"{"engine":"mysql","username":"u","password":"hunter2","host":"h"}"#, "not that of a PostgreSQL database"),
+            (
+                r#"{"engine":"mysql","username":"u","password":"hunter2","host":"h"}"#,
+                "not that of a PostgreSQL database",
+            ),
             (r#"{"engine":"postgres","username":"u","password":"hunter2","host":"h/evil"}"#, "is not that of a server"),
-            (r#"{"engine":"postgres","username":"u","password":"hunter2","host":"h","port":70000}"#, "is not that of a server"),
+            (
+                r#"{"engine":"postgres","username":"u","password":"hunter2","host":"h","port":70000}"#,
+                "is not that of a server",
+            ),
             (r#"{"engine":"postgres","username":"u","password":["hunter2"],"host":"h"}"#, "`password` of the secret"),
         ] {
             let reason = url(secret).unwrap_err();

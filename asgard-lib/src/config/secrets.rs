@@ -62,9 +62,8 @@ impl SecretPath {
 
     /// Reads a path.
     pub fn parse(text: &str) -> Option<Self> {
-        let part = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=.@-".contains(&b))
-        };
+        let part =
+            |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=.@-".contains(&b));
         (text.len() <= 256 && text.split('/').all(part)).then(|| Self(text.to_owned()))
     }
 }

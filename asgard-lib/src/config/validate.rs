@@ -105,8 +105,10 @@ fn keys(raw: RawKeys, database: &DatabaseLocation, reader: &mut Reader<'_>) -> O
     const PREVIOUS_KMS: &str = "provisioning.secrets.previous_kms_key_ids";
     let (local, kms) = (reader.is_set(LOCAL), reader.is_set(KMS));
     if !cfg!(feature = "aws") {
-        for name in [KMS, PREVIOUS_KMS].into_iter().filter(|name| reader.is_set(name)).collect::<Vec<_>>() {
-            let reason = "AWS KMS needs the `aws` feature, which is not part of this build; unset it and set ASGARD_SECRET_KEY";
+        for (name, _) in [(KMS, kms), (PREVIOUS_KMS, !raw.previous_kms.is_empty())].into_iter().filter(|(_, set)| *set)
+        {
+            let reason =
+                "AWS KMS needs the `aws` feature, which is not part of this build; unset it and set ASGARD_SECRET_KEY";
             reader.blame(name, reason);
         }
     }

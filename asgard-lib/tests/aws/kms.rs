@@ -3,7 +3,7 @@
 use crate::peer::{self, kms, new_key, wrapper};
 use asgard_lib::{
     Code, Kind, Result,
-    adapters::{KmsKey, Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault},
+    adapters::{Keyring, KmsKey, LocalKey, MasterKeys, SealedSecrets, SealedVault},
     backends::MemoryStore,
     kernel::{ProjectId, SecretId, SecretText},
     ports::{
@@ -41,7 +41,10 @@ async fn a_key_is_the_same_by_every_name() {
     // Another process, another cache: what it opens is KMS's to say.
     let other = WrapContext { data_key: "dek_y".into(), ..context() };
     let error = wrapper(&arn).await.unwrap().unwrap(&wrapped, &other).await.unwrap_err();
-    assert!(error.code() == Code::Config && error.message().contains("wrap of data key dek_y does not open"), "{error}");
+    assert!(
+        error.code() == Code::Config && error.message().contains("wrap of data key dek_y does not open"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -69,9 +72,9 @@ async fn a_key_that_cannot_be_used_is_named_with_what_to_do() {
     assert!(error.code() == Code::Config && error.message().contains("There is no KMS key"), "{}", error.chain());
     let error = wrapper("alias/nobody-made-this").await.unwrap_err();
     assert!(error.message().contains("There is no KMS key alias/nobody-made-this"), "{error}");
-    let signs = kms().create_key().key_usage(aws_sdk_kms::types::KeyUsageType::SignVerify);
-    let signs = signs.key_spec(aws_sdk_kms::types::KeySpec::Rsa2048).send().await.unwrap().key_metadata.unwrap();
-    let error = wrapper(signs.key_id()).await.unwrap_err();
+    let macs = kms().create_key().key_usage(aws_sdk_kms::types::KeyUsageType::GenerateVerifyMac);
+    let macs = macs.key_spec(aws_sdk_kms::types::KeySpec::Hmac256).send().await.unwrap().key_metadata.unwrap();
+    let error = wrapper(macs.key_id()).await.unwrap_err();
     assert!(error.message().contains("is not a symmetric key"), "{error}");
 }
 

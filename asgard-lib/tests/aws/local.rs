@@ -67,7 +67,9 @@ async fn what_was_there_before_is_read_and_forgotten_and_not_written() {
     before.put(&id, 1, &SecretText::new("old"), &project).await.unwrap();
     let both = asgard_lib::adapters::LayeredSecrets { now: Arc::clone(&now) as _, before: Arc::clone(&before) as _ };
     both.put(&id, 2, &SecretText::new("new"), &project).await.unwrap();
-    assert!(both.get(&id, 1).await.unwrap().unwrap().same("old") && both.get(&id, 2).await.unwrap().unwrap().same("new"));
+    assert!(
+        both.get(&id, 1).await.unwrap().unwrap().same("old") && both.get(&id, 2).await.unwrap().unwrap().same("new")
+    );
     assert!(before.get(&id, 2).await.unwrap().is_none() && now.get(&id, 1).await.unwrap().is_none());
     both.forget(&id, 1).await.unwrap();
     assert!(both.get(&id, 1).await.unwrap().is_none() && before.get(&id, 1).await.unwrap().is_none());

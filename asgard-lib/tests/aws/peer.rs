@@ -1,11 +1,6 @@
 //! The stand-in for AWS, and keys in it.
 
-use asgard_lib::{
-    adapters::KmsKey,
-    aws::Aws,
-    config::KmsKeyId,
-    ports::world::World,
-};
+use asgard_lib::{adapters::KmsKey, aws::Aws, config::KmsKeyId, ports::world::World};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kms::config::{AsyncSleep, Credentials, SharedAsyncSleep, SharedCredentialsProvider, Sleep};
 use std::time::Duration;

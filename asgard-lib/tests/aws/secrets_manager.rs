@@ -67,7 +67,11 @@ async fn an_operator_finds_the_secret_by_its_id_project_key_and_stages() {
     let forgotten = [("AWSCURRENT", "v3"), ("AWSPREVIOUS", "v2"), ("asgard-2", "v2"), ("asgard-3", "v3")];
     assert_eq!(labels(&name).await, map(forgotten));
     store.forget(&id, 2).await.unwrap();
-    assert_eq!(labels(&name).await, map([("AWSCURRENT", "v3"), ("asgard-3", "v3")]), "AWSPREVIOUS goes with its version");
+    assert_eq!(
+        labels(&name).await,
+        map([("AWSCURRENT", "v3"), ("asgard-3", "v3")]),
+        "AWSPREVIOUS goes with its version"
+    );
 }
 
 #[tokio::test]

@@ -25,7 +25,8 @@ async fn secret(text: &str) -> String {
 #[tokio::test]
 async fn every_setting_may_be_a_secret() {
     let url = r#"{"engine":"postgres","username":"asgard","password":"a/b","host":"db.example.com","dbname":"asgard"}"#;
-    let keys = r#"{"master":"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff","bind":"127.0.0.1:8099"}"#;
+    let keys =
+        r#"{"master":"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff","bind":"127.0.0.1:8099"}"#;
     let (url, password, keys) = (secret(url).await, secret("correct horse\n").await, secret(keys).await);
     let loaded = load(&[
         ("ASGARD_DATABASE_URL_SECRET_ARN", &url),

@@ -55,9 +55,7 @@ fn settings_keys_and_values_live_on_aws_and_nothing_of_them_elsewhere() {
     assert!(masters(&site).contains(&key), "the data keys are under the key in KMS");
 
     let listed = aws.secrets("ListSecrets", &json!({ "MaxResults": 100 }));
-    let ours = |secret: &&Value| {
-        secret["Name"].as_str().is_some_and(|name| name.starts_with(&format!("{path}/sec_")))
-    };
+    let ours = |secret: &&Value| secret["Name"].as_str().is_some_and(|name| name.starts_with(&format!("{path}/sec_")));
     let secrets: Vec<&Value> = listed["SecretList"].as_array().expect("secrets").iter().filter(ours).collect();
     assert_eq!(secrets.len(), 1, "{listed:#}");
     assert_eq!(secrets[0]["Tags"], json!([{ "Key": "asgard:project", "Value": project }]));

@@ -78,7 +78,10 @@ async fn a_warm_cache_opens_nothing_for_another_context() {
     fake.then([refusal(400, "InvalidCiphertextException")]);
     let error = kms.unwrap(&wrapped, &other).await.unwrap_err();
     assert_eq!((error.code(), error.kind().retryable()), (Code::Config, false));
-    assert!(error.message().contains("does not open under the KMS key") && error.message().contains("backup"), "{error}");
+    assert!(
+        error.message().contains("does not open under the KMS key") && error.message().contains("backup"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -88,7 +91,12 @@ async fn throttling_is_retried_a_few_times_and_is_then_something_to_wait_for() {
     let kms = key(&fake).await;
     kms.wrap(&[75; 32], &context()).await.unwrap();
     assert_eq!(fake.operations().len(), 3, "two retries");
-    for answer in [throttled(), refusal(500, "KMSInternalException"), refusal(503, "Whatever"), refusal(400, "KeyUnavailableException")] {
+    for answer in [
+        throttled(),
+        refusal(500, "KMSInternalException"),
+        refusal(503, "Whatever"),
+        refusal(400, "KeyUnavailableException"),
+    ] {
         fake.then([answer]);
         let error = kms.wrap(&[75; 32], &context()).await.unwrap_err();
         assert_eq!((error.code(), error.kind()), (Code::KeyUnavailable, Kind::Unavailable), "{}", error.chain());
@@ -128,9 +136,9 @@ async fn answers_that_lack_something_open_nothing() {
     let fake = FakeAws::answering([generated()]).await;
     let kms = key(&fake).await;
     let wrapped = kms.wrap(&[75; 32], &context()).await.unwrap();
-    for answer in [json!({}), json!({ "Plaintext": "c2hvcnQ=" })] {
+    for (answer, code) in [(json!({}), Code::KeyUnavailable), (json!({ "Plaintext": "c2hvcnQ=" }), Code::Config)] {
         fake.then([(200, answer)]);
-        assert_eq!(kms.unwrap(&wrapped, &context()).await.unwrap_err().code(), Code::KeyUnavailable);
+        assert_eq!(kms.unwrap(&wrapped, &context()).await.unwrap_err().code(), code);
         assert_eq!(kms.wrap(&[75; 32], &context()).await.unwrap_err().code(), Code::KeyUnavailable);
     }
     // Another key than the one that sealed: a KMS that accepts a wrap that was changed gives one.
@@ -150,7 +158,9 @@ async fn an_alias_is_looked_up_and_must_be_a_key_that_wraps() {
     let fake = FakeAws::answering([described("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT")]).await;
     let open = async |name: &str| KmsKey::open(&fake.aws(), &id(name), World::system()).await;
     assert_eq!(open("alias/asgard").await.unwrap().master_id(), ARN);
-    for (usage, spec) in [("SIGN_VERIFY", "RSA_2048"), ("GENERATE_VERIFY_MAC", "HMAC_256"), ("ENCRYPT_DECRYPT", "RSA_2048")] {
+    for (usage, spec) in
+        [("SIGN_VERIFY", "RSA_2048"), ("GENERATE_VERIFY_MAC", "HMAC_256"), ("ENCRYPT_DECRYPT", "RSA_2048")]
+    {
         fake.then([described(usage, spec)]);
         let error = open("alias/asgard").await.unwrap_err();
         assert!(error.message().contains("alias/asgard is not a symmetric key"), "{error}");
@@ -219,5 +229,6 @@ async fn a_keyring_says_at_start_why_kms_does_not_open_it() {
     fake.then([refusal(400, "DisabledException")]);
     kit.pass(Duration::from_secs(3600));
     assert_eq!(replica.get("a").await.unwrap(), b"a value nobody may see");
-    assert_eq!(replica.keyring.rotate().await.unwrap_err().kind(), Kind::Unavailable, "callers are told to come back");
+    let error = replica.keyring.rotate().await.unwrap_err();
+    assert!(error.message().contains("Enable it"), "the operator who rotates learns why not: {error}");
 }

@@ -23,12 +23,10 @@ fn text(text: &str) -> Answer {
 async fn each_secret_is_fetched_once_and_shown_by_its_variable() {
     let fake = FakeAws::answering([text(r#"{"password":"correct horse","token":"a token of sixteen"}"#)]).await;
     let (password, token) = (format!("{ARN}#password"), format!("{ARN}#token"));
-    let loaded = load(
-        &fake,
-        &[("ASGARD_ADMIN_PASSWORD_SECRET_ARN", &password), ("ASGARD_METRICS_TOKEN_SECRET_ARN", &token)],
-    )
-    .await
-    .unwrap();
+    let loaded =
+        load(&fake, &[("ASGARD_ADMIN_PASSWORD_SECRET_ARN", &password), ("ASGARD_METRICS_TOKEN_SECRET_ARN", &token)])
+            .await
+            .unwrap();
     assert!(loaded.config.people.admin_password.as_ref().unwrap().same("correct horse"));
     assert_eq!(fake.operations(), ["getsecretvalue"], "one secret, one call");
     let shown = config::show(&loaded);
@@ -80,7 +78,10 @@ async fn a_secret_that_cannot_be_a_setting_is_refused() {
         let fake = FakeAws::answering([answer]).await;
         let problems = load(&fake, &[("ASGARD_ADMIN_PASSWORD_SECRET_ARN", ARN)]).await.unwrap_err();
         assert!(problems.contains(why) && problems.contains(ARN), "{problems}");
-        assert!(problems.starts_with("ASGARD_ADMIN_PASSWORD_SECRET_ARN: ") && !problems.contains("hunter2"), "{problems}");
+        assert!(
+            problems.starts_with("ASGARD_ADMIN_PASSWORD_SECRET_ARN: ") && !problems.contains("hunter2"),
+            "{problems}"
+        );
         assert_eq!(problems.lines().count(), 1, "{problems}");
     }
 }
@@ -92,7 +93,8 @@ async fn all_secrets_together_have_five_seconds() {
     let fake = FakeAws::answering([text("x")]).await;
     let url = format!("http://{}", silent.local_addr().unwrap());
     let aws = Aws::with(fake.sdk().to_builder().endpoint_url(url).build());
-    let mut env = Environment::from([("ASGARD_ADMIN_PASSWORD_SECRET_ARN", ARN), ("ASGARD_METRICS_TOKEN_SECRET_ARN", OTHER)]);
+    let mut env =
+        Environment::from([("ASGARD_ADMIN_PASSWORD_SECRET_ARN", ARN), ("ASGARD_METRICS_TOKEN_SECRET_ARN", OTHER)]);
     let wanted = config::secrets_to_fetch(&env);
     let started = Instant::now();
     fetch(&aws, &mut env, &wanted).await;

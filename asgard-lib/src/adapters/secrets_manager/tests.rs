@@ -10,7 +10,8 @@ use serde_json::json;
 const SECRET: &str = "hunter2-and-more";
 
 fn described(versions: &[(&str, &[&str])]) -> Answer {
-    let versions: serde_json::Map<_, _> = versions.iter().map(|(id, labels)| ((*id).to_owned(), json!(labels))).collect();
+    let versions: serde_json::Map<_, _> =
+        versions.iter().map(|(id, labels)| ((*id).to_owned(), json!(labels))).collect();
     (200, json!({ "Name": "asgard/x", "VersionIdsToStages": versions }))
 }
 
@@ -57,7 +58,8 @@ async fn a_first_version_is_three_calls_and_a_later_one_two() {
 
 #[tokio::test]
 async fn races_end_with_one_value() {
-    let fake = FakeAws::answering([refusal(400, NOT_FOUND), refusal(400, EXISTS), put(&["AWSCURRENT", "asgard-1"])]).await;
+    let fake =
+        FakeAws::answering([refusal(400, NOT_FOUND), refusal(400, EXISTS), put(&["AWSCURRENT", "asgard-1"])]).await;
     let store = store(&fake).await;
     let (id, value, project) = secret();
     store.put(&id, 1, &value, &project).await.unwrap();
@@ -81,7 +83,8 @@ async fn what_is_wrong_is_for_the_log_and_no_value_is_in_it() {
     let fake = FakeAws::answering([fine()]).await;
     let store = store(&fake).await;
     let (id, value, project) = secret();
-    let quoting = (400, json!({ "__type": "ValidationException", "message": format!("Value '{SECRET}' at 'secretString'") }));
+    let quoting =
+        (400, json!({ "__type": "ValidationException", "message": format!("Value '{SECRET}' at 'secretString'") }));
     for (answer, cause) in [
         (refusal(400, "AccessDeniedException"), "secretsmanager:PutSecretValue on the secret asgard/sec_"),
         (refusal(400, "ThrottlingException"), "ThrottlingException"),
@@ -96,7 +99,10 @@ async fn what_is_wrong_is_for_the_log_and_no_value_is_in_it() {
         assert!(error.chain().contains(cause), "{}", error.chain());
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }
-    for (answer, cause) in [(refusal(400, "AccessDeniedException"), "GetSecretValue"), (refusal(400, "DecryptionFailure"), "DecryptionFailure")] {
+    for (answer, cause) in [
+        (refusal(400, "AccessDeniedException"), "GetSecretValue"),
+        (refusal(400, "DecryptionFailure"), "DecryptionFailure"),
+    ] {
         fake.then([answer]);
         let error = store.get(&id, 1).await.unwrap_err();
         assert!(error.code() == Code::StoreUnavailable && error.chain().contains(cause), "{}", error.chain());
@@ -110,7 +116,10 @@ async fn limits_are_said_before_aws_is_asked() {
     let fake = FakeAws::answering([fine()]).await;
     let store = store(&fake).await;
     let (id, _, project) = secret();
-    for (value, why) in [(String::new(), "no empty value"), ("x".repeat(LONGEST + 1), "65537 bytes; AWS Secrets Manager takes at most 65536")] {
+    for (value, why) in [
+        (String::new(), "no empty value"),
+        ("x".repeat(LONGEST + 1), "65537 bytes; AWS Secrets Manager takes at most 65536"),
+    ] {
         let error = store.put(&id, 1, &SecretText::new(value), &project).await.unwrap_err();
         assert!(error.code() == Code::InvalidInput && error.message().contains(why), "{error}");
     }

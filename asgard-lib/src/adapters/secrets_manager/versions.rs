@@ -42,7 +42,8 @@ impl Known {
         let mut versions = BTreeMap::new();
         for (id, labels) in answer.version_ids_to_stages().into_iter().flatten() {
             for number in labels.iter().filter_map(|label| label.strip_prefix(LABEL)?.parse().ok()) {
-                versions.insert(number, Held { id: id.clone(), previous: labels.iter().any(|label| label == PREVIOUS) });
+                versions
+                    .insert(number, Held { id: id.clone(), previous: labels.iter().any(|label| label == PREVIOUS) });
             }
         }
         Self { versions, deleted: answer.deleted_date().is_some() }

@@ -7,8 +7,11 @@ const KMS: &str = "arn:aws:kms:eu-west-1:123456789012:key/0f1e2d3c-4b5a-6978-879
 #[test]
 fn the_master_key_is_in_one_place_and_moves_between_two() {
     for database in ["sqlite://a.db", "postgres://db/asgard"] {
-        let to_kms =
-            load_env([("ASGARD_DATABASE_URL", database), ("ASGARD_KMS_KEY_ID", KMS), ("ASGARD_SECRET_KEY_PREVIOUS", KEY)]);
+        let to_kms = load_env([
+            ("ASGARD_DATABASE_URL", database),
+            ("ASGARD_KMS_KEY_ID", KMS),
+            ("ASGARD_SECRET_KEY_PREVIOUS", KEY),
+        ]);
         if !cfg!(feature = "aws") {
             assert!(to_kms.unwrap_err().contains("ASGARD_KMS_KEY_ID: AWS KMS needs the `aws` feature"));
             continue;
@@ -26,7 +29,11 @@ fn the_master_key_is_in_one_place_and_moves_between_two() {
         assert_eq!((keys.previous.len(), keys.previous_kms.len()), (0, 2));
     }
     let both = load_env([("ASGARD_SECRET_KEY", KEY), ("ASGARD_KMS_KEY_ID", KMS)]).unwrap_err();
-    for part in ["ASGARD_KMS_KEY_ID: set together with ASGARD_SECRET_KEY", "ASGARD_SECRET_KEY_PREVIOUS", "ASGARD_KMS_KEY_ID_PREVIOUS"] {
+    for part in [
+        "ASGARD_KMS_KEY_ID: set together with ASGARD_SECRET_KEY",
+        "ASGARD_SECRET_KEY_PREVIOUS",
+        "ASGARD_KMS_KEY_ID_PREVIOUS",
+    ] {
         assert!(both.contains(part), "{both}");
     }
 }
@@ -62,7 +69,10 @@ fn where_secrets_live_is_sealed_unless_somebody_says_otherwise() {
 fn only_what_has_to_be_fetched_is_fetched() {
     const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x";
     let wanted = |env: Environment| secrets_to_fetch(&env).len();
-    assert_eq!(wanted(Environment::from([("ASGARD_ADMIN_PASSWORD_SECRET_ARN", ARN), ("AUTH0_CLIENT_SECRET_SECRET_ARN", ARN)])), 2);
+    assert_eq!(
+        wanted(Environment::from([("ASGARD_ADMIN_PASSWORD_SECRET_ARN", ARN), ("AUTH0_CLIENT_SECRET_SECRET_ARN", ARN)])),
+        2
+    );
     assert_eq!(wanted(Environment::from([("ASGARD_CONFIG_SECRET_ARN", ARN)])), 1);
     for none in [
         ("SOMEBODY_ELSES_SECRET_ARN", ARN),

@@ -44,9 +44,10 @@ fn is_arn(rest: &str) -> bool {
 }
 
 fn is_name(text: &str) -> bool {
-    text.strip_prefix("alias/").map_or_else(|| is_key(text), |alias| {
-        !alias.is_empty() && alias.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_-".contains(&b))
-    })
+    text.strip_prefix("alias/").map_or_else(
+        || is_key(text),
+        |alias| !alias.is_empty() && alias.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_-".contains(&b)),
+    )
 }
 
 /// A UUID, or `mrk-` and 32 hex digits for a key of several regions.
