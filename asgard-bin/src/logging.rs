@@ -57,9 +57,15 @@ pub fn filter(loaded: &Loaded, talk: Talk) -> Result<EnvFilter> {
 }
 
 /// Whatever the filter says: the protocol library of MCP tells of every request that it comes and goes, and at finer levels
-/// it logs whole messages, which hold what `get_secret` reveals.
+/// it logs whole messages, which hold what `get_secret` reveals. The AWS SDK does the same at its finest level, with the
+/// values that are put into Secrets Manager.
 fn may_be_logged(about: &Metadata<'_>) -> bool {
-    !about.target().starts_with("rmcp") || *about.level() <= Level::WARN
+    let most = match about.target().split("::").next().unwrap_or_default() {
+        "rmcp" => Level::WARN,
+        library if library.starts_with("aws_") => Level::DEBUG,
+        _ => Level::TRACE,
+    };
+    *about.level() <= most
 }
 
 /// Starts the log, and says what the configuration has to say.

@@ -1,7 +1,10 @@
 //! Loading the configuration for a command.
 
 use crate::failure::Result;
-use asgard_lib::config::{self, Environment, LoadOptions, Loaded};
+use asgard_lib::{
+    config::{Environment, LoadOptions, Loaded},
+    runtime::load_settings,
+};
 use std::path::PathBuf;
 
 /// Variables of the command line client. The server knows them so that it does not warn of them.
@@ -11,11 +14,11 @@ pub const CLIENT_TOKEN: &str = "ASGARD_TOKEN";
 /// A file that holds it.
 pub const CLIENT_TOKEN_FILE: &str = "ASGARD_TOKEN_FILE";
 
-/// Loads the file and the environment; refuses with everything that is wrong.
+/// Loads the file and the environment, and fetches what is in AWS Secrets Manager; refuses with everything that is wrong.
 pub fn load(file: Option<PathBuf>, bind: Option<String>) -> Result<Loaded> {
     let env = Environment::from_process();
     let options = LoadOptions { file, env, bind, also_known: vec![CLIENT_URL, CLIENT_TOKEN] };
-    let loaded = config::load(&options)?;
+    let loaded = crate::process::one_thread()?.block_on(load_settings(options))?;
     // A filter that cannot be read would otherwise be found out only when the log is needed.
     crate::logging::filter(&loaded, crate::logging::Talk::Usual)?;
     Ok(loaded)

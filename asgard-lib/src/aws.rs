@@ -2,6 +2,16 @@
 //! come from (variables, profiles, the task's or the function's role) is the AWS SDK's business, and so are the endpoints
 //! of emulators (`AWS_ENDPOINT_URL`).
 
+#[cfg(feature = "aws")]
+mod fault;
+#[cfg(feature = "aws")]
+#[cfg(test)]
+pub(crate) mod testkit;
+
+#[cfg(feature = "aws")]
+pub use fault::{Fault, Trouble};
+
+use crate::error::{Code, Error, Result};
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_http_client::{
     Builder,
@@ -29,6 +39,11 @@ impl Aws {
     /// As the environment says.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// As the caller has set it up: for embedders with a configuration of their own, and for tests.
+    pub fn with(sdk: SdkConfig) -> Self {
+        Self { sdk: Arc::new(OnceCell::new_with(Some(sdk))), region: None }
     }
 
     /// The region where the environment names none: that of the database, in most deployments.
@@ -61,5 +76,22 @@ impl Aws {
                 }
             })
             .await
+    }
+
+    /// The same for `region`, or for the region of the environment.
+    ///
+    /// # Errors
+    ///
+    /// There is no region.
+    pub async fn sdk_in(&self, region: Option<&str>) -> Result<SdkConfig> {
+        let sdk = self.sdk().await;
+        match (region, sdk.region()) {
+            (Some(region), _) => Ok(sdk.to_builder().region(Region::new(region.to_owned())).build()),
+            (None, Some(_)) => Ok(sdk.clone()),
+            (None, None) => {
+                let message = "No AWS region is known. Set AWS_REGION, or use ARNs, which name theirs.";
+                Err(Error::new(Code::Config, message))
+            }
+        }
     }
 }

@@ -15,6 +15,8 @@ mod providers;
 mod provisioning;
 mod reader;
 mod reference;
+mod secret_arn;
+mod secrets;
 mod section;
 mod server;
 mod spec;
@@ -23,16 +25,18 @@ mod value;
 mod yaml;
 
 pub use database::{Database, DatabaseLocation, KeySource, Keys};
-pub use environment::Environment;
+pub use environment::{Environment, SecretVariable};
 pub use governance::{Governance, Group, Registration, Review, Runs};
 pub use people::{People, Throttle};
 pub use problems::{ConfigProblems, Problem};
 pub use provisioning::{AllowedTarget, Provisioning, Terraform};
 pub use reader::{Origin, Setting};
 pub use reference::{reference, show};
+pub use secret_arn::SecretArn;
+pub use secrets::{SecretPath, SecretStoreKind, Secrets};
 pub use server::{Log, LogFormat, Metrics, Server};
 pub use spec::Spec;
-pub use value::{EvidenceRules, MasterKey, PublicUrl, RoleArn, SystemName};
+pub use value::{EvidenceRules, KmsKeyId, MasterKey, PublicUrl, RoleArn, SystemName};
 
 use reader::Reader;
 use std::{fs::File, io::Read, path::PathBuf};
@@ -51,6 +55,8 @@ pub struct Config {
     pub database: Database,
     /// The master keys.
     pub keys: Keys,
+    /// Where the values of secrets live.
+    pub secrets: Secrets,
     /// The first admin, sessions and tokens.
     pub people: People,
     /// How guessing passwords is slowed down.
@@ -141,6 +147,14 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigProblems> {
         }
         None => Err(reader.problems.finish()),
     }
+}
+
+/// The variables whose values have to be fetched from AWS Secrets Manager, and told to [`Environment::fetched`], before
+/// [`load`] can judge this environment.
+pub fn secrets_to_fetch(environment: &Environment) -> Vec<SecretVariable> {
+    let settings = reference::declared();
+    let variables = settings.iter().filter_map(|setting| setting.spec.env);
+    environment.by_arn([known::FILE_VARIABLE].into_iter().chain(variables).chain(providers::resolved()))
 }
 
 fn read_file(path: &PathBuf, name: &str) -> Result<Option<Node>, ConfigProblems> {

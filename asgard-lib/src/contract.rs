@@ -18,6 +18,9 @@
 //! }
 //! ```
 //!
+//! `secrets_contract!` and `wrapper_contract!` do the same for a [`SecretStore`](crate::ports::secrets::SecretStore) and for a
+//! [`KeyWrapper`](crate::ports::secrets::KeyWrapper) of one's own.
+//!
 //! Scenarios ask indexes until they have caught up, so an index that lags by less than [`lab::PATIENCE`] passes.
 
 #![allow(
@@ -33,4 +36,6 @@ pub mod faults;
 pub mod lab;
 pub mod load;
 pub mod property;
+pub mod secrets;
 pub mod store;
+pub mod wrapper;

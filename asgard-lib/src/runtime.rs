@@ -7,23 +7,29 @@
 
 mod background;
 mod chores;
+mod cloud;
 mod database;
 mod keys;
+mod patience;
 mod runner;
+mod settings;
 
 pub use background::Background;
 pub use keys::Master;
 pub use runner::Supervisors;
+pub use settings::load_settings;
 
 use crate::{
-    adapters::{Keyring, SealedSecrets, SealedVault},
+    adapters::{Keyring, LayeredSecrets, SealedSecrets, SealedVault},
     app::{Asgard, Catalog, Parts},
     backends::Opened,
-    config::{self, Config},
+    config::{self, Config, KeySource, SecretStoreKind},
     error::{Error, Result},
-    ports::world::World,
+    ports::{secrets::SecretStore, world::World},
 };
+use cloud::Cloud;
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// What becomes of a database that is not up to date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,12 +80,13 @@ impl Runtime {
     /// A database that stays out of reach, is damaged or newer than this build; a master key that is not the database's; a
     /// catalogue that cannot be read. The message says what to do.
     pub async fn open(config: &Config, options: RuntimeOptions) -> Result<Self> {
-        let world = World::system();
+        let (world, cloud) = (World::system(), Cloud::default());
+        let until = Instant::now() + options.patience;
         let catalog = load_catalog(config.clone());
         let database = database::open(&config.database, options.tables, options.patience);
         let (catalog, database) = tokio::join!(catalog, database);
         let database = database?;
-        match Self::assemble(config, options.supervisors, database.clone(), catalog?, world).await {
+        match Self::assemble(config, options.supervisors, database.clone(), catalog?, world, (&cloud, until)).await {
             Ok(runtime) => Ok(runtime),
             Err(error) => {
                 database.close().await;
@@ -121,22 +128,27 @@ impl Runtime {
         database: Opened,
         catalog: Catalog,
         world: World,
+        (cloud, until): (&Cloud, Instant),
     ) -> Result<Self> {
         // Before anything is written: what is refused here leaves no key file behind.
         let (runner, binding) = runner::runner(config, supervisors)?;
-        let (masters, master) = keys::masters(&config.keys, &*database.store, &world).await?;
-        let keyring = Keyring::open(Arc::clone(&database.store), masters, world.clone()).await?;
+        let (keyring, master) = patience::patiently("The master key", until, async || {
+            let (masters, master) = keys::masters(&config.keys, &*database.store, &world, cloud).await?;
+            Ok((Keyring::open(Arc::clone(&database.store), masters, world.clone()).await?, master))
+        })
+        .await?;
         let vault = Arc::new(SealedVault::new(
             Arc::clone(&database.store),
             Arc::clone(&database.blobs),
             Arc::clone(&keyring),
             world.clone(),
         ));
+        let secrets = secrets(config, &vault, &world, cloud).await?;
         let app = Asgard::new(Parts {
             store: Arc::clone(&database.store),
             vault: Arc::clone(&vault) as _,
             seals: keyring,
-            secrets: Arc::new(SealedSecrets::new(Arc::clone(&vault), world.clone())),
+            secrets,
             runner,
             catalog,
             world,
@@ -174,6 +186,27 @@ impl Runtime {
     /// Writes what is queued and closes the database. Stop what uses it first.
     pub async fn close(self) {
         self.database.close().await;
+    }
+}
+
+/// The secret store that the configuration names. Values from before it was Secrets Manager stay where they are.
+async fn secrets(
+    config: &Config,
+    vault: &Arc<SealedVault>,
+    world: &World,
+    cloud: &Cloud,
+) -> Result<Arc<dyn SecretStore>> {
+    let sealed = Arc::new(SealedSecrets::new(Arc::clone(vault), world.clone()));
+    match config.secrets.store {
+        SecretStoreKind::Sealed => Ok(sealed),
+        SecretStoreKind::SecretsManager => {
+            let key = match &config.keys.source {
+                KeySource::Kms(key) => Some(key),
+                KeySource::Given(_) | KeySource::GeneratedFile { .. } => None,
+            };
+            let now = cloud.secrets_manager(&config.secrets.path, key).await?;
+            Ok(Arc::new(LayeredSecrets { now, before: sealed }))
+        }
     }
 }
 

@@ -12,6 +12,7 @@
     reason = "this is test code: a surprise ends the test with a message"
 )]
 
+mod aws;
 mod browser;
 mod cast;
 mod client;
@@ -25,6 +26,7 @@ mod server;
 mod site;
 mod wait;
 
+pub use aws::Aws;
 pub use browser::{Browser, Scheme};
 pub use cast::{Cast, PASSWORD, Person};
 pub use client::{Client, Reply, Tool, Transcript};

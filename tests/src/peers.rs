@@ -34,7 +34,7 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn needed(name: &str) -> String {
+pub(crate) fn needed(name: &str) -> String {
     variable(name).unwrap_or_else(|| {
         panic!(
             "{name} is not set. Run `tests/run`; or run `tests/run --peers` and `. tests/.peers/env` in another shell."

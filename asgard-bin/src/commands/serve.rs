@@ -126,6 +126,7 @@ pub fn tell_of(runtime: &Runtime) {
     tracing::info!("The database: {}.", runtime.database().place());
     match runtime.master() {
         Master::Given => {}
+        Master::Kms => tracing::info!("The master key is in AWS KMS."),
         Master::File { path, created } => {
             let what = if *created { "A master key was generated" } else { "The master key is" };
             tracing::warn!(

@@ -70,6 +70,18 @@ pub(crate) fn open(root: &[u8; 32], aad: &[u8], sealed: &[u8]) -> Result<Zeroizi
     opened.map(Zeroizing::new).map_err(|_| Broken::Unproven)
 }
 
+/// A key, if there are just as many bytes.
+pub(crate) fn key_of(bytes: &[u8]) -> Option<Root> {
+    let mut key = Zeroizing::new([0u8; 32]);
+    if bytes.len() != key.len() {
+        return None;
+    }
+    for (slot, byte) in key.iter_mut().zip(bytes) {
+        *slot = *byte;
+    }
+    Some(key)
+}
+
 fn halves(random: &[u8; RANDOM]) -> (&[u8], [u8; HALF]) {
     let (first, second) = random.split_at(HALF);
     let mut nonce = [0u8; HALF];

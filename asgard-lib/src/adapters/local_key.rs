@@ -68,7 +68,8 @@ impl fmt::Debug for LocalKey {
     }
 }
 
-fn bound_to(context: &WrapContext) -> Vec<u8> {
+/// What a wrap is bound to, as associated data.
+pub(super) fn bound_to(context: &WrapContext) -> Vec<u8> {
     // The length makes the joint unambiguous: no org and data key can be mistaken for another pair.
     format!("asgard|wrap|{}|{}|{}", context.org.len(), context.org, context.data_key).into_bytes()
 }
@@ -91,14 +92,7 @@ impl KeyWrapper for LocalKey {
             ))
         };
         let opened = cipher::open(&self.key, &bound_to(context), wrapped).map_err(|broken| failed(&broken))?;
-        let mut key = Zeroizing::new([0u8; 32]);
-        if opened.len() != key.len() {
-            return Err(failed(&"it does not hold 32 bytes"));
-        }
-        for (slot, byte) in key.iter_mut().zip(opened.iter()) {
-            *slot = *byte;
-        }
-        Ok(key)
+        cipher::key_of(&opened).ok_or_else(|| failed(&"it does not hold 32 bytes"))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{SealedVault, commit::commit, vault::SealedRecord};
 use crate::{
     error::{Code, Error, Result},
-    kernel::{SecretId, SecretText},
+    kernel::{ProjectId, SecretId, SecretText},
     ports::{
         records::{Records, Stored},
         secrets::SecretStore,
@@ -71,7 +71,7 @@ impl SealedSecrets {
 
 #[async_trait]
 impl SecretStore for SealedSecrets {
-    async fn put(&self, id: &SecretId, version: u32, value: &SecretText) -> Result<()> {
+    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, _: &ProjectId) -> Result<()> {
         let sealed = self.seal(id, version, value).await?;
         let outcome = commit(self.vault.store(), &self.world, vec![SealedVault::write(&sealed, None)?]).await?;
         if outcome == Outcome::Committed {

@@ -1,6 +1,10 @@
 //! Where records live, and the key that protects secrets at rest.
 
-use super::{section::section, spec::at, value::MasterKey};
+use super::{
+    section::section,
+    spec::at,
+    value::{KmsKeyId, MasterKey},
+};
 use crate::kernel::{DynamoTable, SecretText};
 use std::{fmt, path::PathBuf};
 
@@ -66,12 +70,19 @@ section! {
         current: Option<MasterKey> = None, at("provisioning.secrets.master_key_hex")
             .env("ASGARD_SECRET_KEY")
             .secret()
-            .default_note("SQLite: a key is generated into a file beside the database; PostgreSQL: none, and the server refuses to start");
+            .default_note("SQLite without ASGARD_KMS_KEY_ID: a key is generated into a file beside the database; PostgreSQL: none, and without ASGARD_KMS_KEY_ID the server refuses to start");
         /// Master keys that were in use before, while the master key is being changed: 64 hex digits each, separated by
         /// commas in the variable.
         previous: Vec<MasterKey> = Vec::new(), at("provisioning.secrets.previous_master_keys_hex")
             .env("ASGARD_SECRET_KEY_PREVIOUS")
             .secret();
+        /// A symmetric key in AWS KMS that is the master key instead: its ARN, its id or an alias. With an ARN nothing has to
+        /// be looked up at start. Needs the feature `aws` and the rights `kms:GenerateDataKey`, `kms:Decrypt` and, unless it
+        /// is a key's ARN, `kms:DescribeKey`.
+        kms: Option<KmsKeyId> = None, at("provisioning.secrets.kms_key_id").env("ASGARD_KMS_KEY_ID");
+        /// KMS keys that were the master key before, while it is being changed; separated by commas in the variable.
+        previous_kms: Vec<KmsKeyId> = Vec::new(), at("provisioning.secrets.previous_kms_key_ids")
+            .env("ASGARD_KMS_KEY_ID_PREVIOUS");
     }
 }
 
@@ -82,6 +93,8 @@ pub struct Keys {
     pub source: KeySource,
     /// Master keys that still open what they sealed.
     pub previous: Vec<MasterKey>,
+    /// The same in AWS KMS.
+    pub previous_kms: Vec<KmsKeyId>,
 }
 
 /// Where the master key comes from.
@@ -89,6 +102,8 @@ pub struct Keys {
 pub enum KeySource {
     /// It was configured.
     Given(MasterKey),
+    /// AWS KMS holds it.
+    Kms(KmsKeyId),
     /// It is in this file, which is made (readable by its owner only) when it is not there.
     GeneratedFile {
         /// The file, beside the SQLite database.

@@ -1,6 +1,9 @@
 //! The environment as a value, so that tests pass a map and only one place reads the process's own.
 
-use super::problems::Finder;
+use super::{
+    problems::Finder,
+    secret_arn::{self, SecretArn},
+};
 use crate::kernel::SecretText;
 use std::{collections::BTreeMap, ffi::OsString, fs::File, io::Read};
 use zeroize::Zeroizing;
@@ -8,9 +11,24 @@ use zeroize::Zeroizing;
 /// The largest file that `X_FILE` may name.
 const MAX_SECRET_FILE: u64 = 64 * 1024;
 
+/// What `X_SECRET_ARN` ends with.
+const BY_ARN: &str = "_SECRET_ARN";
+
 /// Environment variables. Empty ones are not set. Shows names only.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, Text>);
+pub struct Environment {
+    set: BTreeMap<String, Text>,
+    /// By `X_SECRET_ARN`: the value of `X`, or why it could not be had.
+    fetched: BTreeMap<String, Result<SecretText, String>>,
+}
+
+/// A setting whose value is in AWS Secrets Manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretVariable {
+    variable: String,
+    /// The secret.
+    pub arn: SecretArn,
+}
 
 #[derive(Clone)]
 enum Text {
@@ -30,12 +48,12 @@ impl Environment {
 
     /// The names of the variables that are set.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.set.keys().map(String::as_str)
     }
 
     /// The value of a variable, unless it is not set or not text.
     pub fn get(&self, name: &str) -> Option<&SecretText> {
-        match self.0.get(name)? {
+        match self.set.get(name)? {
             Text::Utf8(text) => Some(text),
             Text::NotUtf8 => None,
         }
@@ -43,13 +61,32 @@ impl Environment {
 
     /// Whether a variable is set.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.set.contains_key(name)
+    }
+
+    /// The variables among `X_SECRET_ARN`, for each `X` of `names`, whose secrets have to be fetched. Those that are wrong
+    /// already, because they hold no ARN or because `X` is given as well, are left for [`super::load`] to refuse.
+    pub(super) fn by_arn<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<SecretVariable> {
+        let wanted = |name: &str| {
+            let variable = format!("{name}{BY_ARN}");
+            let arn = SecretArn::parse(self.get(&variable)?.reveal())?;
+            let only = !self.has(name) && !self.has(&format!("{name}_FILE"));
+            only.then_some(SecretVariable { variable, arn })
+        };
+        names.into_iter().filter_map(wanted).collect()
+    }
+
+    /// Tells what became of fetching a secret: its text, or why there is none.
+    pub fn fetched(&mut self, wanted: &SecretVariable, found: Result<SecretText, String>) {
+        let name = wanted.variable.strip_suffix(BY_ARN).unwrap_or_default();
+        let value = found.and_then(|secret| wanted.arn.value(name, &secret));
+        self.fetched.insert(wanted.variable.clone(), value);
     }
 }
 
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.set.keys()).finish()
     }
 }
 
@@ -63,7 +100,7 @@ impl FromIterator<(OsString, OsString)> for Environment {
             Text::Utf8(text) => !text.reveal().is_empty(),
             Text::NotUtf8 => true,
         };
-        Self(variables.into_iter().filter_map(entry).filter(set).collect())
+        Self { set: variables.into_iter().filter_map(entry).filter(set).collect(), fetched: BTreeMap::new() }
     }
 }
 
@@ -73,7 +110,7 @@ impl<const N: usize> From<[(&str, &str); N]> for Environment {
     }
 }
 
-/// A value from the environment and the variable that gave it: `X` itself or `X_FILE`.
+/// A value from the environment and the variable that gave it: `X` itself, `X_FILE` or `X_SECRET_ARN`.
 pub(super) struct FromEnvironment {
     pub(super) text: SecretText,
     pub(super) variable: String,
@@ -82,14 +119,16 @@ pub(super) struct FromEnvironment {
 /// The value of `name`, given as itself, as `name_FILE` or as `name_SECRET_ARN`.
 pub(super) fn resolve(environment: &Environment, name: &str, problems: &mut Finder<'_>) -> Option<FromEnvironment> {
     let file = format!("{name}_FILE");
-    let arn = format!("{name}_SECRET_ARN");
+    let arn = format!("{name}{BY_ARN}");
     let given: Vec<&str> = [name, &file, &arn].into_iter().filter(|variable| environment.has(variable)).collect();
     match given.as_slice() {
         [] => None,
         [variable] if **variable == arn => {
-            let reason = format!(
-                "AWS Secrets Manager needs the `aws` feature, which is not part of this build; set {name} or {file}"
-            );
+            let reason = match environment.fetched.get(&arn) {
+                Some(Ok(text)) => return Some(FromEnvironment { text: text.clone(), variable: arn }),
+                Some(Err(reason)) => reason.clone(),
+                None => not_fetched(environment, name, &arn),
+            };
             problems.outside(arn, reason);
             None
         }
@@ -113,6 +152,20 @@ pub(super) fn resolve(environment: &Environment, name: &str, problems: &mut Find
             problems.outside(name, format!("{} are both set; set one of them", several.join(" and ")));
             None
         }
+    }
+}
+
+/// Why nobody has fetched the secret that a variable names.
+fn not_fetched(environment: &Environment, name: &str, variable: &str) -> String {
+    if !cfg!(feature = "aws") {
+        return format!(
+            "AWS Secrets Manager needs the `aws` feature, which is not part of this build; set {name} or {name}_FILE"
+        );
+    }
+    match environment.get(variable).map(|text| SecretArn::parse(text.reveal())) {
+        Some(Some(arn)) => format!("the secret {arn} was not fetched before the configuration was read"),
+        Some(None) => secret_arn::ALLOWED.to_owned(),
+        None => "the value is not UTF-8 text".to_owned(),
     }
 }
 

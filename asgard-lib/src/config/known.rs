@@ -20,10 +20,8 @@ const BLOCKS: &[(&str, &str)] = &[
 ];
 
 /// Variables whose part this build does not have, and that ask for something that must not be ignored.
-const REFUSED: &[(&str, &str)] = &[
-    ("ASGARD_OIDC_DOMAIN", "single sign-on is not part of this build; unset it to start with local users"),
-    ("ASGARD_KMS_KEY_ID", "AWS KMS is not part of this build; unset it and set ASGARD_SECRET_KEY"),
-];
+const REFUSED: &[(&str, &str)] =
+    &[("ASGARD_OIDC_DOMAIN", "single sign-on is not part of this build; unset it to start with local users")];
 
 /// Variables whose part this build does not have, and that do nothing by themselves.
 const IDLE: &[(&str, &str)] = &[

@@ -36,6 +36,11 @@ pub(super) fn may_have(cloud: &str, variable: &str) -> bool {
     COMMON.contains(&variable) || CLOUDS.iter().any(|(of, prefix, _)| *of == cloud && variable.starts_with(prefix))
 }
 
+/// The variables that may also be given as `X_FILE` or `X_SECRET_ARN`.
+pub(super) fn resolved() -> impl Iterator<Item = &'static str> {
+    CLOUDS.iter().flat_map(|(.., by_file)| by_file.iter().copied())
+}
+
 /// The variables to keep for children.
 pub(super) fn gather(reader: &mut Reader<'_>, notes: &mut Notes) -> BTreeMap<String, SecretText> {
     let mut kept = BTreeMap::new();
@@ -54,8 +59,9 @@ pub(super) fn gather(reader: &mut Reader<'_>, notes: &mut Notes) -> BTreeMap<Str
         match of_a_cloud {
             None if !COMMON.contains(&name) => continue,
             Some((.., by_file)) if by_file.iter().any(resolved) => continue,
-            Some(_) if name.ends_with("_SECRET_ARN") => {
-                let reason = "AWS Secrets Manager needs the `aws` feature, which is not part of this build";
+            Some((.., by_file)) if name.ends_with("_SECRET_ARN") => {
+                let reason =
+                    format!("it cannot be given by a secret's ARN; of its kind only {} can", by_file.join(", "));
                 reader.problems.outside(name, reason);
                 continue;
             }
@@ -79,7 +85,10 @@ pub(super) fn gather(reader: &mut Reader<'_>, notes: &mut Notes) -> BTreeMap<Str
 /// For the reference: what children get.
 pub(super) fn described() -> String {
     let clouds = CLOUDS.iter().map(|(cloud, prefix, by_file)| {
-        format!("- Cloud `{cloud}`: every variable that starts with `{prefix}`. As `X_FILE`, too: {}.\n", code(by_file))
+        format!(
+            "- Cloud `{cloud}`: every variable that starts with `{prefix}`. As `X_FILE` or `X_SECRET_ARN`, too: {}.\n",
+            code(by_file)
+        )
     });
     format!("{}- Every cloud: {}.\n", clouds.collect::<String>(), code(COMMON))
 }

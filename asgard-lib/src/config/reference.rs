@@ -29,8 +29,8 @@ pub fn show(loaded: &Loaded) -> String {
     out
 }
 
-/// The page `docs/configuration.md`.
-pub fn reference() -> String {
+/// Every setting as it is declared.
+pub(super) fn declared() -> Vec<Setting> {
     let environment = Environment::default();
     let mut reader = Reader {
         root: None,
@@ -41,9 +41,14 @@ pub fn reference() -> String {
         settings: Vec::new(),
     };
     let _ = RawConfig::read(&mut reader);
+    reader.settings
+}
+
+/// The page `docs/configuration.md`.
+pub fn reference() -> String {
     let mut page = INTRODUCTION.to_owned();
     let mut chapter = "";
-    for setting in &reader.settings {
+    for setting in &declared() {
         let next = chapter_of(setting);
         if next != chapter {
             chapter = next;
@@ -74,6 +79,8 @@ const CHAPTERS: &[(&str, &str)] = &[
     ("ASGARD_METRICS", "Metrics"),
     ("log", "Log"),
     ("database", "Database"),
+    ("provisioning.secrets.store", "Secret values"),
+    ("provisioning.secrets.path", "Secret values"),
     ("provisioning.secrets", "Master key"),
     ("people", "People"),
     ("ASGARD_ADMIN", "People"),
@@ -146,8 +153,12 @@ is wrong at once, with the line; `asgard config show` prints every value in forc
 - An unknown key, a key given twice, a bad value or a file that cannot be read refuses to start. An unknown `ASGARD_`
   variable only warns. A key without a value, and an empty variable, are as if they were not there.
 - Any variable `X` of this page may be given as `X_FILE`: the value is then the content of that file, at most 65536 bytes,
-  without one newline at its end. Giving both refuses. `X_SECRET_ARN` (AWS Secrets Manager) is known, but not part of this
-  build, and refuses.
+  without one newline at its end. Or as `X_SECRET_ARN`: the value is then that of a secret in AWS Secrets Manager, fetched
+  once at start from the region that the ARN names; all of them together may take 5 seconds. `#field` after the ARN means
+  one field of a secret that is a JSON object. For `ASGARD_DATABASE_URL` the secret may be the URL, JSON with `url`, or JSON
+  with `engine`, `username`, `password`, `host` and perhaps `port` (5432) and `dbname` (postgres), as AWS keeps it for a
+  PostgreSQL database; TLS is then required. Giving a variable in two of the three ways refuses. This needs a build with the
+  feature `aws`, and the right `secretsmanager:GetSecretValue` on those secrets.
 - The file is YAML, at most 1 MiB, at most 16 levels deep, one document, without anchors, aliases, merge keys and tags of
   its own.
 ";

@@ -1,6 +1,7 @@
 //! Every refusal with its full message, everything that the guide and the runbooks write, and that no secret is ever shown.
 
 mod accepted;
+mod aws;
 mod refused;
 mod secrets;
 
@@ -63,7 +64,7 @@ const CONTRACT: &str = "
     ASGARD_OIDC_ADMIN_GROUPS ASGARD_OIDC_FINANCE_GROUPS ASGARD_OIDC_GROUPS_CLAIM ASGARD_ADMIN_EMAILS
     ASGARD_DISABLE_LOCAL_LOGIN ASGARD_DEV_INSECURE ASGARD_FORCE_HTTPS ASGARD_TF_BIN ASGARD_TF_MODULES_DIR ASGARD_TF_WORK_DIR
     ASGARD_TF_ALLOWED ASGARD_GIT_TOKEN ASGARD_GUARDRAIL_MODE AUTH0_DOMAIN AUTH0_CLIENT_ID AUTH0_CLIENT_SECRET
-    ASGARD_KMS_KEY_ID ASGARD_METRICS_TOKEN ASGARD_LOG ASGARD_LOG_FORMAT ASGARD_PUBLIC_URL ASGARD_CONFIG
+    ASGARD_KMS_KEY_ID ASGARD_KMS_KEY_ID_PREVIOUS ASGARD_SECRET_STORE ASGARD_SECRET_STORE_PATH ASGARD_METRICS_TOKEN ASGARD_LOG ASGARD_LOG_FORMAT ASGARD_PUBLIC_URL ASGARD_CONFIG
     groups registration.require_manager registration.require_group registration.require_cost_center
     classification_requirements review.poc_window_days review.auto_extensions review.sweep_secs governance.maintainer_min
     lease_ttl_secs reconcile_secs sources provisioning.default_cloud provisioning.default_account provisioning.allowed

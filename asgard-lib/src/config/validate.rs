@@ -2,7 +2,7 @@
 
 use super::{
     Config, Database, DatabaseLocation, Governance, KeySource, Keys, Log, Metrics, People, Provisioning, Registration,
-    Review, Runs, Server, Terraform, Throttle,
+    Review, Runs, SecretStoreKind, Secrets, Server, Terraform, Throttle,
     database::RawKeys,
     known::distance,
     people::RawPeople,
@@ -23,6 +23,7 @@ pub(super) struct RawConfig {
     log: Log,
     database: Database,
     keys: RawKeys,
+    secrets: Secrets,
     people: RawPeople,
     throttle: Throttle,
     registration: Registration,
@@ -40,6 +41,7 @@ impl RawConfig {
             log: Log::read(reader),
             database: Database::read(reader),
             keys: RawKeys::read(reader),
+            secrets: Secrets::read(reader),
             people: RawPeople::read(reader),
             throttle: Throttle::read(reader),
             registration: Registration::read(reader),
@@ -62,6 +64,7 @@ pub(super) struct Notes {
 pub(super) fn validate(raw: RawConfig, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<Config> {
     let server = server(raw.server, reader, notes);
     let keys = keys(raw.keys, &raw.database.location, reader);
+    secrets(&raw.secrets, reader);
     let people = people(raw.people, reader, notes);
     registration(&raw.registration, reader);
     evidence(&raw.governance, notes);
@@ -72,6 +75,7 @@ pub(super) fn validate(raw: RawConfig, reader: &mut Reader<'_>, notes: &mut Note
         log: raw.log,
         database: raw.database,
         keys: keys?,
+        secrets: raw.secrets,
         people: people?,
         throttle: raw.throttle,
         registration: raw.registration,
@@ -95,31 +99,60 @@ fn server(mut server: Server, reader: &mut Reader<'_>, notes: &mut Notes) -> Ser
 }
 
 fn keys(raw: RawKeys, database: &DatabaseLocation, reader: &mut Reader<'_>) -> Option<Keys> {
-    let given = reader.is_set("provisioning.secrets.master_key_hex");
-    let source = match (raw.current, database) {
-        (
-            Some(key),
-            DatabaseLocation::Sqlite { .. } | DatabaseLocation::Postgres { .. } | DatabaseLocation::DynamoDb { .. },
-        ) => KeySource::Given(key),
+    const LOCAL: &str = "provisioning.secrets.master_key_hex";
+    const KMS: &str = "provisioning.secrets.kms_key_id";
+    const PREVIOUS: &str = "provisioning.secrets.previous_master_keys_hex";
+    const PREVIOUS_KMS: &str = "provisioning.secrets.previous_kms_key_ids";
+    let (local, kms) = (reader.is_set(LOCAL), reader.is_set(KMS));
+    if !cfg!(feature = "aws") {
+        for (name, _) in [(KMS, kms), (PREVIOUS_KMS, !raw.previous_kms.is_empty())].into_iter().filter(|(_, set)| *set)
+        {
+            let reason =
+                "AWS KMS needs the `aws` feature, which is not part of this build; unset it and set ASGARD_SECRET_KEY";
+            reader.blame(name, reason);
+        }
+    }
+    if local && kms {
+        let reason = "set together with ASGARD_SECRET_KEY, and there is one master key. To move to KMS, keep \
+                      ASGARD_KMS_KEY_ID and give the old key as ASGARD_SECRET_KEY_PREVIOUS; to move away from KMS, keep \
+                      ASGARD_SECRET_KEY and give the KMS key as ASGARD_KMS_KEY_ID_PREVIOUS";
+        reader.blame(KMS, reason);
+        return None;
+    }
+    let source = match (raw.current, raw.kms, database) {
+        (Some(key), _, _) => KeySource::Given(key),
+        (None, Some(key), _) => KeySource::Kms(key),
         // It was set and it was bad, which has been said. Nothing else may stand in for it.
-        (None, _) if given => return None,
-        (None, DatabaseLocation::Sqlite { path }) => {
+        (None, None, _) if local || kms => return None,
+        (None, None, DatabaseLocation::Sqlite { path }) => {
             let mut file = path.clone().into_os_string();
             file.push(".key");
             KeySource::GeneratedFile { path: PathBuf::from(file) }
         }
-        (None, DatabaseLocation::Postgres { .. } | DatabaseLocation::DynamoDb { .. }) => {
+        (None, None, DatabaseLocation::Postgres { .. } | DatabaseLocation::DynamoDb { .. }) => {
             let reason = "needed with PostgreSQL and DynamoDB: 64 hex digits, the same for every replica. Make them with \
-                          `openssl rand -hex 32` and keep them as carefully as the database";
+                          `openssl rand -hex 32` and keep them as carefully as the database. Or set ASGARD_KMS_KEY_ID";
             reader.problems.outside("ASGARD_SECRET_KEY", reason);
             return None;
         }
     };
-    if let (KeySource::GeneratedFile { .. }, false) = (&source, raw.previous.is_empty()) {
-        let reason = "set without ASGARD_SECRET_KEY; previous keys only make sense beside the present one";
-        reader.blame("provisioning.secrets.previous_master_keys_hex", reason);
+    if let KeySource::GeneratedFile { .. } = &source {
+        for (name, none) in [(PREVIOUS, raw.previous.is_empty()), (PREVIOUS_KMS, raw.previous_kms.is_empty())] {
+            if !none {
+                let reason = "set without ASGARD_SECRET_KEY or ASGARD_KMS_KEY_ID; previous keys only make sense beside the \
+                              present one";
+                reader.blame(name, reason);
+            }
+        }
     }
-    Some(Keys { source, previous: raw.previous })
+    Some(Keys { source, previous: raw.previous, previous_kms: raw.previous_kms })
+}
+
+fn secrets(secrets: &Secrets, reader: &mut Reader<'_>) {
+    if secrets.store == SecretStoreKind::SecretsManager && !cfg!(feature = "aws") {
+        let reason = "AWS Secrets Manager needs the `aws` feature, which is not part of this build; use `sealed`";
+        reader.blame("provisioning.secrets.store", reason);
+    }
 }
 
 fn people(raw: RawPeople, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<People> {

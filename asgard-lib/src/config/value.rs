@@ -1,9 +1,11 @@
 //! How a setting's text becomes a value, the same from the file and from the environment.
 
+mod kms;
 mod lists;
 mod plain;
 mod types;
 
+pub use kms::KmsKeyId;
 pub(crate) use lists::Entries;
 pub use types::{EvidenceRules, MasterKey, PublicUrl, RoleArn, SystemName};
 

@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    kernel::{SecretId, SecretText},
+    kernel::{ProjectId, SecretId, SecretText},
 };
 use async_trait::async_trait;
 use zeroize::Zeroizing;
@@ -10,13 +10,16 @@ use zeroize::Zeroizing;
 /// Where secret values live. Metadata (name, project, version) is a record of Asgard's; this holds only the values.
 #[async_trait]
 pub trait SecretStore: Send + Sync + 'static {
-    /// Stores a value as version `version` of a secret. Storing the same version again with the same value is fine.
-    async fn put(&self, id: &SecretId, version: u32, value: &SecretText) -> Result<()>;
+    /// Stores a value as version `version` of a secret. Storing the same version again with the same value is fine; with
+    /// another value it is refused as [`Code::AlreadyExists`](crate::Code::AlreadyExists). The project is for stores that
+    /// show their secrets to people, as a label.
+    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, project: &ProjectId) -> Result<()>;
 
     /// The value of a version.
     async fn get(&self, id: &SecretId, version: u32) -> Result<Option<SecretText>>;
 
-    /// Forgets every version up to and including `version`.
+    /// Forgets every version up to and including `version`; none of them can be had afterwards. Doing it again is fine. A
+    /// store may refuse to store another value under a number that it was made to forget.
     async fn forget(&self, id: &SecretId, version: u32) -> Result<()>;
 }
 

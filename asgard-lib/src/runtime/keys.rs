@@ -1,5 +1,6 @@
 //! The master keys that the configuration names.
 
+use super::cloud::Cloud;
 use crate::{
     adapters::{KeyFile, LocalKey, MasterKeys, local_key::Origin},
     config::{KeySource, Keys, MasterKey},
@@ -14,6 +15,8 @@ use zeroize::Zeroizing;
 pub enum Master {
     /// It was configured.
     Given,
+    /// AWS KMS holds it.
+    Kms,
     /// It is in this file beside the database, because none was configured.
     File {
         /// The file.
@@ -24,12 +27,18 @@ pub enum Master {
 }
 
 /// The configured keys, or that of the key file, which is made for a store that has no keys yet.
-pub(super) async fn masters(keys: &Keys, store: &dyn Store, world: &World) -> Result<(MasterKeys, Master)> {
+pub(super) async fn masters(
+    keys: &Keys,
+    store: &dyn Store,
+    world: &World,
+    cloud: &Cloud,
+) -> Result<(MasterKeys, Master)> {
     let local = |key: &MasterKey| -> Arc<dyn KeyWrapper> {
         Arc::new(LocalKey::new(Zeroizing::new(*key.bytes()), world.clone()))
     };
     let (primary, master) = match &keys.source {
         KeySource::Given(key) => (local(key), Master::Given),
+        KeySource::Kms(key) => (cloud.kms_key(key, world).await?, Master::Kms),
         KeySource::GeneratedFile { path } => {
             let (key, origin) = KeyFile::at(path).open(store, world).await?;
             let created = match origin {
@@ -39,5 +48,9 @@ pub(super) async fn masters(keys: &Keys, store: &dyn Store, world: &World) -> Re
             (Arc::new(key) as _, Master::File { path: path.clone(), created })
         }
     };
-    Ok((MasterKeys { primary, previous: keys.previous.iter().map(local).collect() }, master))
+    let mut previous: Vec<_> = keys.previous.iter().map(local).collect();
+    for key in &keys.previous_kms {
+        previous.push(cloud.kms_key(key, world).await?);
+    }
+    Ok((MasterKeys { primary, previous }, master))
 }

@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod aws;
 mod dashboard;
 mod faults;
 mod hostile;

@@ -93,7 +93,7 @@ impl MasterKeys {
             format!(
                 "The master key is wrong: the data keys in this database are wrapped under {theirs}, and {ours} was given. \
                  Give the master key that the database was made with (ASGARD_SECRET_KEY, the key file beside the database, or ASGARD_KMS_KEY_ID). \
-                 To change the master key, give the new one as the primary and keep the old one as a previous one (ASGARD_SECRET_KEY_PREVIOUS) until every replica runs with both."
+                 To change the master key, give the new one as the primary and keep the old one as a previous one (ASGARD_SECRET_KEY_PREVIOUS, ASGARD_KMS_KEY_ID_PREVIOUS) until every replica runs with both."
             ),
         )
         .caused_by(format!("data key {} has no wrap under {ours}", key.id))

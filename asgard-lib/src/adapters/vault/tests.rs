@@ -209,15 +209,15 @@ async fn secrets_are_write_once_per_version_and_forgotten_up_to_one() {
     let (id, other): (SecretId, SecretId) = (kit.world.id(), kit.world.id());
     let value = |n: u32| SecretText::new(format!("hunter{n}"));
     for version in 1..=120 {
-        secrets.put(&id, version, &value(version)).await.unwrap();
+        secrets.put(&id, version, &value(version), &project()).await.unwrap();
     }
-    secrets.put(&other, 1, &SecretText::new("x".repeat(200_000))).await.unwrap();
-    secrets.put(&id, 7, &value(7)).await.unwrap();
-    let error = secrets.put(&id, 7, &value(8)).await.unwrap_err();
+    secrets.put(&other, 1, &SecretText::new("x".repeat(200_000)), &project()).await.unwrap();
+    secrets.put(&id, 7, &value(7), &project()).await.unwrap();
+    let error = secrets.put(&id, 7, &value(8), &project()).await.unwrap_err();
     assert_eq!(error.code(), Code::AlreadyExists);
     assert!(!error.chain().contains("hunter"));
     for bad in [0, MAX + 1] {
-        assert_eq!(secrets.put(&id, bad, &value(1)).await.unwrap_err().code(), Code::Bug);
+        assert_eq!(secrets.put(&id, bad, &value(1), &project()).await.unwrap_err().code(), Code::Bug);
     }
     assert!(secrets.get(&id, 7).await.unwrap().unwrap().same("hunter7"));
     assert!(secrets.get(&id, 121).await.unwrap().is_none());
@@ -242,16 +242,21 @@ async fn secrets_are_write_once_per_version_and_forgotten_up_to_one() {
 
 const MAX: u32 = 1_000_000;
 
+fn project() -> crate::kernel::ProjectId {
+    crate::kernel::ProjectId::new(2026, 1)
+}
+
 #[tokio::test]
 async fn racing_puts_of_one_version_agree() {
     let kit = Kit::new();
     let replica = kit.boot(Faulty::none(&kit.memory), kit.masters()).await.unwrap();
     let id: SecretId = kit.world.id();
     let same = SecretText::new("x".repeat(150_000));
-    let puts = join_all((0..5).map(|_| replica.secrets.put(&id, 1, &same))).await;
+    let project = project();
+    let puts = join_all((0..5).map(|_| replica.secrets.put(&id, 1, &same, &project))).await;
     assert!(puts.iter().all(Result::is_ok), "{puts:?}");
     assert_eq!(kit.blobs().await.len(), 1, "the losers' blobs are gone");
     let values: Vec<SecretText> = (0..5).map(|n| SecretText::new(format!("v{n}"))).collect();
-    let puts = join_all(values.iter().map(|value| replica.secrets.put(&id, 2, value))).await;
+    let puts = join_all(values.iter().map(|value| replica.secrets.put(&id, 2, value, &project))).await;
     assert_eq!(puts.iter().filter(|put| put.is_ok()).count(), 1);
 }

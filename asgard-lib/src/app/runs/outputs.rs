@@ -10,7 +10,7 @@ use crate::{
         secret::Secret,
     },
     error::{Code, Error, Result},
-    kernel::{SecretId, SecretText},
+    kernel::{ProjectId, SecretId, SecretText},
     ports::{
         records::{Records, store_error},
         runner::OutputValue,
@@ -99,7 +99,7 @@ pub(super) async fn prepare(
                 "Another secret is called {name} already; an output and a sensitive input cannot share a name."
             )));
         }
-        let version = put(app, &id, &value).await?;
+        let version = put(app, &id, &value, &resource.project).await?;
         produced.secret_refs.insert(output.clone(), SecretRef { secret_id: id.clone(), name: name.clone() });
         stored.push(Stored { id, output: output.clone(), name, version });
     }
@@ -119,13 +119,13 @@ fn secret_text(value: &Value) -> Result<Option<SecretText>> {
 }
 
 /// Stores a value and returns its version: the present one when the value has not changed.
-async fn put(app: &Asgard, id: &SecretId, value: &SecretText) -> Result<u32> {
+async fn put(app: &Asgard, id: &SecretId, value: &SecretText, project: &ProjectId) -> Result<u32> {
     let present = app.store().read::<Secret>(id.as_str()).await?.map_or(0, |secret| secret.value.version);
     if present > 0 && app.secrets().get(id, present).await?.is_some_and(|stored| stored.same(value.reveal())) {
         return Ok(present);
     }
     for version in present + 1..=present + MOST_LEFTOVERS {
-        match app.secrets().put(id, version, value).await {
+        match app.secrets().put(id, version, value, project).await {
             Ok(()) => return Ok(version),
             // An attempt that was cut short left another value here; nobody was ever told of it.
             Err(error) if error.code() == Code::AlreadyExists => {}

@@ -3,7 +3,7 @@
 use crate::{
     app::{Tx, catalog::Service, runs},
     domain::secret::Secret,
-    error::{Error, Result},
+    error::{Code, Error, Result},
     kernel::{ProjectId, ResourceId, ResourceName, SecretText},
 };
 use serde_json::{Map, Value};
@@ -61,7 +61,7 @@ async fn keep(
             created_at: now,
             rotated_at: now,
         };
-        store.put(&secret.id, 1, text).await?;
+        store.put(&secret.id, 1, text, project).await?;
         tx.claim(Secret::claim(project, &secret.name), &secret.id)?;
         tx.insert(&secret)?;
         return Ok(runs::secret_input(&secret.id, 1));
@@ -71,15 +71,15 @@ async fn keep(
         return Ok(runs::secret_input(&known.id, present));
     }
     let mut version = present + 1;
-    while store.put(&known.id, version, text).await.is_err() {
+    while let Err(error) = store.put(&known.id, version, text, project).await {
         // An attempt that never committed has stored another value under this version.
         version += 1;
+        if error.code() != Code::AlreadyExists {
+            return Err(error);
+        }
         if version > present + MOST_SKIPS {
-            return Err(Error::new(
-                crate::Code::Busy,
-                "The secret store does not take the value. Try again in a moment.",
-            )
-            .retry_after(5));
+            return Err(Error::new(Code::Busy, "The secret store does not take the value. Try again in a moment.")
+                .retry_after(5));
         }
     }
     tx.replace(&known, &Secret { version, rotated_at: now, ..known.value.clone() })?;

@@ -242,8 +242,10 @@ fn the_examples_load() {
         if name == "asgard.full.yaml" {
             for setting in &loaded.settings {
                 let in_file = matches!(setting.origin, Origin::File { .. });
+                // A key in KMS would be the master key, and needs a build that knows KMS: it is there as a comment.
+                let commented = setting.spec.env == Some("ASGARD_KMS_KEY_ID");
                 assert!(
-                    in_file || setting.spec.yaml.is_none() || setting.spec.secret,
+                    in_file || setting.spec.yaml.is_none() || setting.spec.secret || commented,
                     "{} is not in {name}",
                     setting.spec.name()
                 );

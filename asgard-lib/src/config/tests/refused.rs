@@ -150,7 +150,7 @@ fn environments_that_are_refused() {
         (
             &[("ASGARD_DATABASE_URL", "postgres://u:hunter2@db/asgard")],
             "ASGARD_SECRET_KEY: needed with PostgreSQL and DynamoDB: 64 hex digits, the same for every replica. Make them with `openssl \
-             rand -hex 32` and keep them as carefully as the database",
+             rand -hex 32` and keep them as carefully as the database. Or set ASGARD_KMS_KEY_ID",
         ),
         (
             &[("ASGARD_SECRET_KEY", "hunter2")],
@@ -163,7 +163,8 @@ fn environments_that_are_refused() {
         ),
         (
             &[("ASGARD_SECRET_KEY_PREVIOUS", KEY)],
-            "ASGARD_SECRET_KEY_PREVIOUS: set without ASGARD_SECRET_KEY; previous keys only make sense beside the present one",
+            "ASGARD_SECRET_KEY_PREVIOUS: set without ASGARD_SECRET_KEY or ASGARD_KMS_KEY_ID; previous keys only make sense beside \
+             the present one",
         ),
         (
             &[("ASGARD_SECRET_KEY", KEY), ("ASGARD_SECRET_KEY_PREVIOUS", "hunter2")],
@@ -193,14 +194,8 @@ fn environments_that_are_refused() {
             "ASGARD_DATABASE_URL: a SQLite database takes no parameters after `?`",
         ),
         (
-            &[("ASGARD_KMS_KEY_ID", "alias/asgard"), ("ASGARD_OIDC_DOMAIN", "corp.example")],
-            "ASGARD_KMS_KEY_ID: AWS KMS is not part of this build; unset it and set ASGARD_SECRET_KEY\n\
-             ASGARD_OIDC_DOMAIN: single sign-on is not part of this build; unset it to start with local users",
-        ),
-        (
-            &[("ASGARD_ADMIN_PASSWORD_SECRET_ARN", "arn:aws:secretsmanager:x")],
-            "ASGARD_ADMIN_PASSWORD_SECRET_ARN: AWS Secrets Manager needs the `aws` feature, which is not part of this build; set \
-             ASGARD_ADMIN_PASSWORD or ASGARD_ADMIN_PASSWORD_FILE",
+            &[("ASGARD_OIDC_DOMAIN", "corp.example")],
+            "ASGARD_OIDC_DOMAIN: single sign-on is not part of this build; unset it to start with local users",
         ),
         (
             &[("ASGARD_SECRET_KEY", KEY), ("ASGARD_SECRET_KEY_SECRET_ARN", "arn:aws:secretsmanager:x")],

@@ -47,7 +47,7 @@ proptest! {
                 prop_assert!(loaded.config.provisioning.provider_env["AUTH0_CLIENT_SECRET"].same(&provider));
                 match &loaded.config.keys.source {
                     KeySource::Given(master) => prop_assert_eq!(hex(master.bytes()), key.clone()),
-                    KeySource::GeneratedFile { .. } => prop_assert!(false, "the key was given"),
+                    KeySource::Kms(_) | KeySource::GeneratedFile { .. } => prop_assert!(false, "the key was given"),
                 }
                 format!("{}\n{loaded:?}", show(&loaded))
             }

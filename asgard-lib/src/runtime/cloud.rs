@@ -1,0 +1,62 @@
+//! What of the composition is on AWS. A build without the feature says so, where the configuration asks for it.
+
+#[cfg(feature = "aws")]
+use crate::aws::Aws;
+use crate::{
+    config::{Environment, KmsKeyId, SecretPath, SecretVariable},
+    error::Result,
+    ports::{
+        secrets::{KeyWrapper, SecretStore},
+        world::World,
+    },
+};
+use std::sync::Arc;
+
+/// The way to AWS. Nothing is read or called before something asks for it.
+#[derive(Clone, Default)]
+pub(super) struct Cloud {
+    #[cfg(feature = "aws")]
+    aws: Aws,
+}
+
+#[cfg(feature = "aws")]
+impl Cloud {
+    /// A master key in KMS.
+    pub async fn kms_key(&self, id: &KmsKeyId, world: &World) -> Result<Arc<dyn KeyWrapper>> {
+        let key = crate::adapters::KmsKey::open(&self.aws, id, world.clone()).await?;
+        Ok(Arc::new(key))
+    }
+
+    /// The values of secrets in Secrets Manager, encrypted under a key in KMS if there is one.
+    pub async fn secrets_manager(&self, path: &SecretPath, key: Option<&KmsKeyId>) -> Result<Arc<dyn SecretStore>> {
+        let key = key.map(|key| key.as_str().to_owned());
+        let store = crate::adapters::SecretsManager::open(&self.aws, path.clone(), key).await?;
+        Ok(Arc::new(store))
+    }
+
+    /// The settings that are in Secrets Manager.
+    pub async fn fetch(&self, environment: &mut Environment, wanted: &[SecretVariable]) {
+        crate::adapters::secret_arns::fetch(&self.aws, environment, wanted).await;
+    }
+}
+
+#[cfg(not(feature = "aws"))]
+#[allow(clippy::unused_async, reason = "the same signatures as with the feature")]
+impl Cloud {
+    pub async fn kms_key(&self, _: &KmsKeyId, _: &World) -> Result<Arc<dyn KeyWrapper>> {
+        Err(missing("AWS KMS"))
+    }
+
+    pub async fn secrets_manager(&self, _: &SecretPath, _: Option<&KmsKeyId>) -> Result<Arc<dyn SecretStore>> {
+        Err(missing("AWS Secrets Manager"))
+    }
+
+    /// The configuration refuses the variables by itself.
+    pub async fn fetch(&self, _: &mut Environment, _: &[SecretVariable]) {}
+}
+
+#[cfg(not(feature = "aws"))]
+fn missing(what: &str) -> crate::error::Error {
+    let message = format!("This build of Asgard has no {what} (feature `aws`): use a build that has it.");
+    crate::error::Error::new(crate::error::Code::NotSupported, message)
+}
