@@ -9,10 +9,14 @@ mod chores;
 mod database;
 mod keys;
 mod runner;
+#[cfg(feature = "terraform")]
+mod supervision;
 
 pub use background::Background;
 pub use keys::Master;
 pub use runner::Supervisors;
+#[cfg(feature = "terraform")]
+pub use supervision::{Alone, supervise_alone};
 
 use crate::{
     adapters::{Keyring, SealedSecrets, SealedVault},
@@ -20,8 +24,9 @@ use crate::{
     backends::Opened,
     config::{self, Config},
     error::{Error, Result},
-    ports::world::World,
+    ports::{runner::Runner, world::World},
 };
+use runner::Binding;
 use std::{sync::Arc, time::Duration};
 
 /// What becomes of a database that is not up to date.
@@ -33,6 +38,17 @@ pub enum Tables {
     Require,
 }
 
+/// What kind of process this is: what it may start, and who carries runs out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// A machine with a disk and a process table: runs are its own processes, unless tasks are configured.
+    Machine,
+    /// A function that ends with its answer: runs are tasks or dry.
+    Function,
+    /// A task that was started for one run.
+    Task,
+}
+
 /// How a [`Runtime`] is opened.
 #[derive(Clone, Debug)]
 pub struct RuntimeOptions {
@@ -42,18 +58,30 @@ pub struct RuntimeOptions {
     pub patience: Duration,
     /// How supervisors of runs are started, once provisioning is armed.
     pub supervisors: Supervisors,
+    /// What kind of process this is.
+    pub host: Host,
 }
 
 impl RuntimeOptions {
     /// A server: migrates, and waits for its database as long as the configuration says.
     pub fn server(config: &Config, supervisors: Supervisors) -> Self {
         let patience = Duration::from_secs(config.database.startup_wait_secs);
-        Self { tables: Tables::Migrate, patience, supervisors }
+        Self { tables: Tables::Migrate, patience, supervisors, host: Host::Machine }
     }
 
     /// A command beside the server: takes the database as it is or not at all.
     pub fn command(supervisors: Supervisors) -> Self {
-        Self { tables: Tables::Require, patience: Duration::ZERO, supervisors }
+        Self { tables: Tables::Require, patience: Duration::ZERO, supervisors, host: Host::Machine }
+    }
+
+    /// A function: takes the database as it is, and starts no processes.
+    pub fn function() -> Self {
+        Self { host: Host::Function, ..Self::command(Supervisors::none()) }
+    }
+
+    /// The task of one run: as a function, and a database that is away for a moment is waited for.
+    pub fn task(patience: Duration) -> Self {
+        Self { host: Host::Task, patience, ..Self::command(Supervisors::none()) }
     }
 }
 
@@ -78,7 +106,8 @@ impl Runtime {
         let database = database::open(&config.database, options.tables, options.patience);
         let (catalog, database) = tokio::join!(catalog, database);
         let database = database?;
-        match Self::assemble(config, options.supervisors, database.clone(), catalog?, world).await {
+        let runner = || runner::runner(config, options.supervisors, options.host);
+        match Self::assemble(config, runner, database.clone(), catalog?, world).await {
             Ok(runtime) => Ok(runtime),
             Err(error) => {
                 database.close().await;
@@ -89,13 +118,13 @@ impl Runtime {
 
     async fn assemble(
         config: &Config,
-        supervisors: Supervisors,
+        runner: impl FnOnce() -> Result<(Arc<dyn Runner>, Binding)>,
         database: Opened,
         catalog: Catalog,
         world: World,
     ) -> Result<Self> {
         // Before anything is written: what is refused here leaves no key file behind.
-        let (runner, binding) = runner::runner(config, supervisors)?;
+        let (runner, binding) = runner()?;
         let (masters, master) = keys::masters(&config.keys, &*database.store, &world).await?;
         let keyring = Keyring::open(Arc::clone(&database.store), masters, world.clone()).await?;
         let vault = Arc::new(SealedVault::new(

@@ -5,7 +5,7 @@ mod plain;
 mod types;
 
 pub(crate) use lists::Entries;
-pub use types::{EvidenceRules, MasterKey, PublicUrl, RoleArn, SystemName};
+pub use types::{AwsName, EvidenceRules, MasterKey, PublicUrl, RoleArn, SystemName};
 
 use super::{
     problems::Finder,

@@ -79,6 +79,17 @@ impl Keyring {
         self.reload_in_turn().await
     }
 
+    /// What [`Keyring::spawn_reloader`] does, once, if it is due: for processes in which nothing runs between requests.
+    pub async fn reload_if_due(&self) -> Result<()> {
+        let ring = self.ring();
+        let now = self.world.now();
+        if now >= ring.read_at && now.since(ring.read_at) < self.timing.reload {
+            return Ok(());
+        }
+        self.reload().await?;
+        self.wrap_under_primary().await
+    }
+
     async fn reload_in_turn(&self) -> Result<()> {
         let before = self.ring();
         let ring = read(&*self.store, &self.masters, &self.world, Some(&before)).await.map_err(while_running)?;
