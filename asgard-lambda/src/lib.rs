@@ -23,6 +23,9 @@ const VARIABLES: [&str; 4] = [
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
 ];
 
+/// What is wrong is wrong until somebody changes it.
+pub(crate) const USAGE: u8 = 2;
+
 /// Why this process is not a Lambda function, if it is not: the runtime itself would only panic.
 pub fn started_by_hand(environment: &Environment) -> Option<String> {
     let missing: Vec<&str> = VARIABLES.into_iter().filter(|name| environment.get(name).is_none()).collect();
@@ -37,19 +40,30 @@ where
 {
     let environment = Environment::from_process();
     if let Some(why) = started_by_hand(&environment) {
-        return said(&why, 2);
+        return said(&why, USAGE);
     }
-    let settings =
-        match Settings::load(environment).and_then(|settings| log::start(&settings.loaded).map(|()| settings)) {
-            Ok(settings) => settings,
-            Err(why) => return said(&why, 2),
-        };
     // One event at a time: a second thread would only be another one to start.
-    let threads = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match threads.map_err(lambda_http::Error::from).and_then(|threads| threads.block_on(serve(settings))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => said(&format!("The function cannot go on: {error}"), 1),
-    }
+    let threads = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(threads) => threads,
+        Err(error) => return said(&format!("No thread could be started: {error}"), 1),
+    };
+    threads.block_on(async {
+        let settings = match ready(environment).await {
+            Ok(settings) => settings,
+            Err(why) => return said(&why, USAGE),
+        };
+        match serve(settings).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => said(&format!("The function cannot go on: {error}"), 1),
+        }
+    })
+}
+
+/// The settings, with the log started as they say.
+pub(crate) async fn ready(environment: Environment) -> Result<Settings, String> {
+    let settings = Settings::load(environment).await?;
+    log::start(&settings.loaded)?;
+    Ok(settings)
 }
 
 /// Says why a process ends, past the log, which may not be there yet.

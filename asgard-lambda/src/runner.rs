@@ -3,7 +3,7 @@
 
 mod init;
 
-use crate::{Settings, kick::Kick, log, said};
+use crate::{Settings, USAGE, kick::Kick, ready, said};
 use asgard_lib::{
     adapters::{fargate, terraform::harden_process},
     app::Asgard,
@@ -26,8 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const HURRY: Duration = Duration::from_secs(75);
 /// Where a task asks about itself.
 const METADATA: &str = "ECS_CONTAINER_METADATA_URI_V4";
-/// What is wrong is wrong until somebody changes it.
-const USAGE: u8 = 2;
 
 /// Carries out the run that the arguments name.
 pub fn main(arguments: Vec<String>) -> ExitCode {
@@ -45,23 +43,24 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
     }
     let environment = Environment::from_process();
     let metadata = environment.get(METADATA).map(|text| text.reveal().to_owned());
-    let settings =
-        match Settings::load(environment).and_then(|settings| log::start(&settings.loaded).map(|()| settings)) {
-            Ok(settings) => settings,
-            Err(why) => return said(&why, USAGE),
-        };
-    harden_process();
     let threads = match Builder::new_current_thread().enable_all().build() {
         Ok(threads) => threads,
         Err(error) => return said(&format!("No thread could be started: {error}"), 1),
     };
-    match threads.block_on(Box::pin(carry_out(&settings, &run, metadata.as_deref()))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            tracing::error!(run.id = %run, why, "The task could not carry its run out.");
-            ExitCode::FAILURE
+    threads.block_on(async {
+        let settings = match ready(environment).await {
+            Ok(settings) => settings,
+            Err(why) => return said(&why, USAGE),
+        };
+        harden_process();
+        match Box::pin(carry_out(&settings, &run, metadata.as_deref())).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                tracing::error!(run.id = %run, why, "The task could not carry its run out.");
+                ExitCode::FAILURE
+            }
         }
-    }
+    })
 }
 
 async fn carry_out(settings: &Settings, run: &RunId, metadata: Option<&str>) -> Result<(), String> {

@@ -31,7 +31,8 @@ impl Settings {
     /// # Errors
     ///
     /// Everything that is wrong, as text for the operator.
-    pub fn load(env: Environment) -> Result<Self, String> {
+    #[allow(clippy::unused_async, reason = "values in AWS Secrets Manager are fetched here")]
+    pub async fn load(env: Environment) -> Result<Self, String> {
         let surface = match env.get(SURFACE).map(|text| text.reveal().to_owned()).as_deref() {
             None => Surface::All,
             Some("api") => Surface::Api,
@@ -57,22 +58,22 @@ fn is_function(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_wrong_is_named_with_what_is_allowed() {
+    #[tokio::test]
+    async fn what_is_wrong_is_named_with_what_is_allowed() {
         for (name, value, allowed) in [
             (SURFACE, "rest", "`api` or `mcp`"),
             (EVENTS_FUNCTION, "a b", "the name or the ARN"),
             ("ASGARD_LOG_FORMAT", "xml", "json"),
         ] {
-            let error = Settings::load([(name, value)].into()).unwrap_err();
+            let error = Settings::load([(name, value)].into()).await.unwrap_err();
             assert!(error.contains(name) && error.contains(allowed), "{error}");
         }
     }
 
-    #[test]
-    fn a_function_is_never_a_loopback_listener() {
+    #[tokio::test]
+    async fn a_function_is_never_a_loopback_listener() {
         let environment = [("ASGARD_BIND", "127.0.0.1:80"), ("ASGARD_DEV_INSECURE", "true"), (SURFACE, "mcp")];
-        let settings = Settings::load(environment.into()).unwrap();
+        let settings = Settings::load(environment.into()).await.unwrap();
         let server = &settings.loaded.config.server;
         assert!(!server.is_loopback() && !server.dev_insecure);
         assert!(settings.loaded.warnings.iter().any(|warning| warning.contains("ASGARD_DEV_INSECURE")));

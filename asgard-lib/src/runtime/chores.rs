@@ -123,3 +123,43 @@ async fn remember(app: &Asgard, after: Option<BlobId>) -> Result<()> {
     })
     .await
 }
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Config, DatabaseLocation, KeySource},
+        runtime::{Runtime, RuntimeOptions, Supervisors},
+    };
+
+    #[tokio::test]
+    async fn a_round_goes_on_where_another_process_left_it_and_then_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.database.location = DatabaseLocation::Sqlite { path: folder.path().join("asgard.db") };
+        config.keys.source = KeySource::GeneratedFile { path: folder.path().join("asgard.db.key") };
+        let runtime = Runtime::open(&config, RuntimeOptions::server(&config, Supervisors::none())).await.unwrap();
+        let app = runtime.app();
+        let chore = CollectOrphans::new(runtime.vault());
+        assert_eq!(chore.run(app).await.unwrap(), Pace::Rest);
+        assert!(
+            app.store().read::<Progress>(COLLECTING).await.unwrap().is_none(),
+            "a round in one turn writes nothing"
+        );
+
+        // More blobs than a turn looks at, all of them a day old and of nobody.
+        let long_ago = app.world().now().minus(Duration::from_secs(3 * 86_400));
+        for _ in 0..40 {
+            let blob = app.world().id::<BlobId>();
+            runtime.database().blobs.put(&blob, b"of nobody", long_ago).await.unwrap();
+        }
+        assert_eq!(chore.run(app).await.unwrap(), Pace::Again);
+        let progress = app.store().read::<Progress>(COLLECTING).await.unwrap().unwrap();
+        assert!(progress.after.is_some());
+        let elsewhere = CollectOrphans::new(runtime.vault());
+        assert_eq!(elsewhere.run(app).await.unwrap(), Pace::Rest, "it goes on with the rest");
+        assert_eq!(app.store().read::<Progress>(COLLECTING).await.unwrap().unwrap().after, None);
+        runtime.close().await;
+    }
+}
