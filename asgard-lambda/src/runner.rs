@@ -1,7 +1,7 @@
 //! The task that carries one run out. It claims the run in the database, as `asgard run` does, so whoever starts it a second
 //! time does no harm. As the first process of a container it also is that container's init (see [`init`]).
 
-mod init;
+pub mod init;
 
 use crate::{Settings, USAGE, kick::Kick, ready, said};
 use asgard_lib::{

@@ -36,7 +36,11 @@ pub(super) fn run(arguments: &[String]) -> ExitCode {
 }
 
 /// Starts the command, hands SIGTERM and SIGINT on to it, and reaps everything until it ends. Its code.
-async fn mind(command: &mut Command) -> std::io::Result<u8> {
+///
+/// # Errors
+///
+/// When the command cannot be started, or signals cannot be received.
+pub async fn mind(command: &mut Command) -> std::io::Result<u8> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut ended = signal(SignalKind::child())?;
     // It is reaped here with all the others, so nothing else may wait for it.

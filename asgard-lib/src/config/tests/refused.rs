@@ -7,7 +7,7 @@ fn files_that_are_refused() {
     let cases: &[(&str, &str)] = &[
         (
             "provisioning:\n  auto_aprove: {}\n",
-            "asgard.yaml:2: provisioning.auto_aprove: unknown key; allowed here: allowed, auto_approve, default_account, \
+            "asgard.yaml:2: provisioning.auto_aprove: unknown key; allowed here: allowed, auto_approve, aws, default_account, \
              default_cloud, secrets, services_dir, terraform",
         ),
         (
@@ -143,9 +143,9 @@ fn environments_that_are_refused() {
     let cases: &[(&[(&str, &str)], &str)] = &[
         (
             &[("ASGARD_FARGATE_CLUSTER", "runs")],
-            "ASGARD_FARGATE_CLUSTER: set without a task definition: set ASGARD_FARGATE_TASK_DEFINITION or \
-             provisioning.aws.task_definition, too\n\
-             ASGARD_FARGATE_CLUSTER: needs 1 to 16 subnets: set ASGARD_FARGATE_SUBNETS or provisioning.aws.subnets",
+            "ASGARD_FARGATE_CLUSTER: needs 1 to 16 subnets: set ASGARD_FARGATE_SUBNETS or provisioning.aws.subnets\n\
+             ASGARD_FARGATE_CLUSTER: set without a task definition: set ASGARD_FARGATE_TASK_DEFINITION or \
+             provisioning.aws.task_definition, too",
         ),
         (
             &[("ASGARD_FARGATE_CONTAINER", "a b")],
