@@ -1,17 +1,15 @@
 //! The log: text for people, one JSON object a line for machines, always on stderr.
 
-mod json;
-
 use crate::failure::{Failure, Result};
 use asgard_lib::{
     config::{Environment, Loaded, LogFormat, Origin},
+    logging::{Lines, may_be_logged},
     ports::world::World,
 };
 use std::{
     io::{self, IsTerminal, Write},
     sync::atomic::{AtomicBool, Ordering},
 };
-use tracing::{Level, Metadata};
 use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 static FOR_MACHINES: AtomicBool = AtomicBool::new(false);
@@ -56,18 +54,6 @@ pub fn filter(loaded: &Loaded, talk: Talk) -> Result<EnvFilter> {
     })
 }
 
-/// Whatever the filter says: the protocol library of MCP tells of every request that it comes and goes, and at finer levels
-/// it logs whole messages, which hold what `get_secret` reveals. The AWS SDK does the same at its finest level, with the
-/// values that are put into Secrets Manager.
-fn may_be_logged(about: &Metadata<'_>) -> bool {
-    let most = match about.target().split("::").next().unwrap_or_default() {
-        "rmcp" => Level::WARN,
-        library if library.starts_with("aws_") => Level::DEBUG,
-        _ => Level::TRACE,
-    };
-    *about.level() <= most
-}
-
 /// Starts the log, and says what the configuration has to say.
 pub fn start(loaded: &Loaded, talk: Talk) -> Result<()> {
     let registry = tracing_subscriber::registry().with(filter(loaded, talk)?).with(filter_fn(may_be_logged));
@@ -77,10 +63,8 @@ pub fn start(loaded: &Loaded, talk: Talk) -> Result<()> {
             registry.with(fmt::layer().with_writer(io::stderr).with_ansi(colours)).init();
         }
         LogFormat::Json => {
-            let layer = fmt::layer()
-                .with_writer(io::stderr)
-                .fmt_fields(fmt::format::JsonFields::new())
-                .event_format(json::Lines);
+            let layer =
+                fmt::layer().with_writer(io::stderr).fmt_fields(fmt::format::JsonFields::new()).event_format(Lines);
             registry.with(layer).init();
             FOR_MACHINES.store(true, Ordering::Relaxed);
         }

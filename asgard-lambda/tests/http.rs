@@ -72,6 +72,7 @@ fn answer(path: &str) -> Value {
             .env("AWS_LAMBDA_FUNCTION_NAME", "http")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("ASGARD_DATABASE_URL", "sqlite:///nowhere/asgard.db")
             .spawn()
             .unwrap(),
     );
@@ -105,13 +106,25 @@ fn answer(path: &str) -> Value {
 }
 
 #[test]
-fn it_is_healthy_and_says_what_it_cannot_do_yet() {
+fn it_is_healthy_before_its_database_is_there_and_says_what_is_missing() {
     let healthy = answer("/healthz");
     assert_eq!((&healthy["statusCode"], &healthy["body"]), (&json!(200), &json!("ok")), "{healthy}");
     let other = answer("/api/projects");
-    assert_eq!(other["statusCode"], 503, "{other}");
+    assert_eq!(other["statusCode"], 500, "{other}");
     assert_eq!(other["headers"]["content-type"], "application/problem+json", "{other}");
     let problem: Value = serde_json::from_str(other["body"].as_str().unwrap()).unwrap();
-    assert_eq!(problem["code"], "not-ready");
-    assert!(problem["detail"].as_str().unwrap().contains("asgard serve"));
+    assert_eq!(problem["code"], "config");
+}
+
+#[test]
+fn settings_that_are_wrong_end_it_with_their_names() {
+    let mut command = function();
+    for name in ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION"] {
+        command.env(name, "x");
+    }
+    command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256").env("ASGARD_LAMBDA_SURFACE", "all");
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("ASGARD_LAMBDA_SURFACE") && said.contains("`api` or `mcp`"), "{said}");
 }

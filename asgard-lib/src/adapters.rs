@@ -4,6 +4,8 @@ mod base64;
 mod cipher;
 mod commit;
 pub mod dry_run;
+#[cfg(feature = "aws")]
+pub mod fargate;
 pub mod keyring;
 #[cfg(feature = "aws")]
 pub mod kms;

@@ -38,7 +38,10 @@ use crate::{
 pub use call::{Call, Source};
 pub use catalog::Catalog;
 pub use operation::{Hints, Meta, Operation, Route};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 pub use tally::{Counted, Tally};
 pub use transact::{Deciding, Tx};
 
@@ -74,6 +77,7 @@ pub struct Asgard {
     config: Config,
     holder: HolderId,
     kick: tokio::sync::Notify,
+    kicked: AtomicBool,
     passwords: people::Passwords,
     tally: Tally,
 }
@@ -93,6 +97,7 @@ impl Asgard {
             config: parts.config,
             holder,
             kick: tokio::sync::Notify::new(),
+            kicked: AtomicBool::new(false),
             passwords: people::Passwords::default(),
             tally: Tally::default(),
         })
@@ -164,11 +169,18 @@ impl Asgard {
 
     /// Wakes the workers: there is a job.
     pub fn kick(&self) {
+        self.kicked.store(true, Ordering::Release);
         self.kick.notify_waiters();
     }
 
+    /// Whether there was a [`Asgard::kick`] since this was last asked. For processes whose workers are elsewhere: they wake
+    /// those before they stop.
+    pub fn take_kick(&self) -> bool {
+        self.kicked.swap(false, Ordering::AcqRel)
+    }
+
     /// Resolves at the next [`Asgard::kick`].
-    pub(crate) fn kicked(&self) -> tokio::sync::futures::Notified<'_> {
+    pub fn kicked(&self) -> tokio::sync::futures::Notified<'_> {
         self.kick.notified()
     }
 

@@ -29,7 +29,7 @@ pub use environment::{Environment, SecretVariable};
 pub use governance::{Governance, Group, Registration, Review, Runs};
 pub use people::{People, Throttle};
 pub use problems::{ConfigProblems, Problem};
-pub use provisioning::{AllowedTarget, Provisioning, Terraform};
+pub use provisioning::{AllowedTarget, Fargate, Provisioning, Terraform};
 pub use reader::{Origin, Setting};
 pub use reference::{reference, show};
 pub use secret_arn::SecretArn;

@@ -26,8 +26,8 @@ pub mod testkit;
 mod tests;
 
 pub use auth::{Caller, HostUser};
-pub use frame::{Arrival, Peer};
+pub use frame::{Arrival, Limit, Peer};
 pub use problem::Problem;
-pub use router::router;
+pub use router::{Surface, router, router_of};
 pub use serve::{Front, serve};
 pub use state::{HttpState, Readiness};

@@ -13,6 +13,8 @@ pub mod error;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod kernel;
+#[cfg(feature = "logging")]
+pub mod logging;
 pub mod ports;
 pub mod runtime;
 

@@ -13,11 +13,15 @@ mod keys;
 mod patience;
 mod runner;
 mod settings;
+#[cfg(feature = "terraform")]
+mod supervision;
 
 pub use background::Background;
 pub use keys::Master;
 pub use runner::Supervisors;
 pub use settings::load_settings;
+#[cfg(feature = "terraform")]
+pub use supervision::{Alone, supervise_alone};
 
 use crate::{
     adapters::{Keyring, LayeredSecrets, SealedSecrets, SealedVault},
@@ -38,6 +42,19 @@ pub enum Tables {
     Migrate,
     /// Refuse it.
     Require,
+    /// Take it as it is: the deployment made it, and looking at it costs a function calls that nobody else makes.
+    Trust,
+}
+
+/// What kind of process this is: what it may start, and who carries runs out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// A machine with a disk and a process table: runs are its own processes, unless tasks are configured.
+    Machine,
+    /// A function that ends with its answer: runs are tasks or dry.
+    Function,
+    /// A task that was started for one run.
+    Task,
 }
 
 /// How a [`Runtime`] is opened.
@@ -49,18 +66,30 @@ pub struct RuntimeOptions {
     pub patience: Duration,
     /// How supervisors of runs are started, once provisioning is armed.
     pub supervisors: Supervisors,
+    /// What kind of process this is.
+    pub host: Host,
 }
 
 impl RuntimeOptions {
     /// A server: migrates, and waits for its database as long as the configuration says.
     pub fn server(config: &Config, supervisors: Supervisors) -> Self {
         let patience = Duration::from_secs(config.database.startup_wait_secs);
-        Self { tables: Tables::Migrate, patience, supervisors }
+        Self { tables: Tables::Migrate, patience, supervisors, host: Host::Machine }
     }
 
     /// A command beside the server: takes the database as it is or not at all.
     pub fn command(supervisors: Supervisors) -> Self {
-        Self { tables: Tables::Require, patience: Duration::ZERO, supervisors }
+        Self { tables: Tables::Require, patience: Duration::ZERO, supervisors, host: Host::Machine }
+    }
+
+    /// A function: takes the database as it is, and starts no processes.
+    pub fn function() -> Self {
+        Self { host: Host::Function, tables: Tables::Trust, ..Self::command(Supervisors::none()) }
+    }
+
+    /// The task of one run: as a function, and a database that is away for a moment is waited for.
+    pub fn task(patience: Duration) -> Self {
+        Self { host: Host::Task, tables: Tables::Trust, patience, ..Self::command(Supervisors::none()) }
     }
 }
 
@@ -70,6 +99,16 @@ pub struct Runtime {
     database: Opened,
     vault: Arc<SealedVault>,
     master: Master,
+}
+
+/// What there is before the application.
+struct Ground {
+    database: Opened,
+    catalog: Catalog,
+    world: World,
+    cloud: Cloud,
+    /// How long what is not there yet may be waited for.
+    until: Instant,
 }
 
 impl Runtime {
@@ -83,10 +122,11 @@ impl Runtime {
         let (world, cloud) = (World::system(), Cloud::default());
         let until = Instant::now() + options.patience;
         let catalog = load_catalog(config.clone());
-        let database = database::open(&config.database, options.tables, options.patience);
+        let database = database::open(&config.database, options.tables, options.patience, &cloud);
         let (catalog, database) = tokio::join!(catalog, database);
         let database = database?;
-        match Self::assemble(config, options.supervisors, database.clone(), catalog?, world, (&cloud, until)).await {
+        let ground = Ground { database: database.clone(), catalog: catalog?, world, cloud, until };
+        match Self::assemble(config, options.supervisors, options.host, ground).await {
             Ok(runtime) => Ok(runtime),
             Err(error) => {
                 database.close().await;
@@ -109,9 +149,12 @@ impl Runtime {
             match options.tables {
                 Tables::Migrate => database.migrate().await?,
                 Tables::Require => database.check().await?,
+                Tables::Trust => database.check_data().await?,
             }
             let catalog = load_catalog(config.clone()).await?;
-            Self::assemble(config, options.supervisors, database.clone(), catalog, World::system()).await
+            let (world, cloud, until) = (World::system(), Cloud::default(), Instant::now());
+            let ground = Ground { database: database.clone(), catalog, world, cloud, until };
+            Self::assemble(config, options.supervisors, options.host, ground).await
         };
         match opened.await {
             Ok(runtime) => Ok(runtime),
@@ -122,18 +165,12 @@ impl Runtime {
         }
     }
 
-    async fn assemble(
-        config: &Config,
-        supervisors: Supervisors,
-        database: Opened,
-        catalog: Catalog,
-        world: World,
-        (cloud, until): (&Cloud, Instant),
-    ) -> Result<Self> {
+    async fn assemble(config: &Config, supervisors: Supervisors, host: Host, ground: Ground) -> Result<Self> {
+        let Ground { database, catalog, world, cloud, until } = ground;
         // Before anything is written: what is refused here leaves no key file behind.
-        let (runner, binding) = runner::runner(config, supervisors)?;
-        let (keyring, master) = patience::patiently("The master key", until, async || {
-            let (masters, master) = keys::masters(&config.keys, &*database.store, &world, cloud).await?;
+        let (runner, binding) = runner::runner(config, supervisors, host, &cloud)?;
+        let (keyring, master) = patience::patiently("The master key", until, || async {
+            let (masters, master) = keys::masters(&config.keys, &*database.store, &world, &cloud).await?;
             Ok((Keyring::open(Arc::clone(&database.store), masters, world.clone()).await?, master))
         })
         .await?;
@@ -143,7 +180,7 @@ impl Runtime {
             Arc::clone(&keyring),
             world.clone(),
         ));
-        let secrets = secrets(config, &vault, &world, cloud).await?;
+        let secrets = secrets(config, &vault, &world, &cloud).await?;
         let app = Asgard::new(Parts {
             store: Arc::clone(&database.store),
             vault: Arc::clone(&vault) as _,
@@ -216,7 +253,7 @@ async fn secrets(
 ///
 /// As [`Runtime::open`] has for the database.
 pub async fn open_database(settings: &config::Database, tables: Tables, patience: Duration) -> Result<Opened> {
-    database::open(settings, tables, patience).await
+    database::open(settings, tables, patience, &Cloud::default()).await
 }
 
 /// Reads and compiles the manifests beside whatever waits for the database.

@@ -136,6 +136,15 @@ pub fn tell_of(runtime: &Runtime) {
         }
     }
     let config = runtime.app().config();
+    if let Some(fargate) = &config.provisioning.fargate {
+        tracing::info!(
+            cluster = fargate.cluster,
+            task_definition = fargate.task_definition,
+            targets = config.provisioning.allowed.len(),
+            "Provisioning is armed: approved requests create real things, in tasks on Fargate."
+        );
+        return;
+    }
     match &config.provisioning.terraform {
         Some(terraform) => tracing::info!(
             terraform = %terraform.bin.display(),
@@ -150,7 +159,7 @@ pub fn tell_of(runtime: &Runtime) {
 /// A missing Terraform is better known at the start than at the first approval. Asking it takes a while, so nobody waits.
 async fn look_for_terraform(app: Arc<Asgard>) {
     let provisioning = &app.config().provisioning;
-    let Some(terraform) = &provisioning.terraform else { return };
+    let (Some(terraform), None) = (&provisioning.terraform, &provisioning.fargate) else { return };
     let environment: Vec<_> =
         provisioning.child_env("local").map(|(name, value)| (name.to_owned(), value.clone())).collect();
     match find_engine(&terraform.bin, &environment).await {

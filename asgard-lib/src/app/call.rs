@@ -1,7 +1,7 @@
 //! Who calls, from where, and what they hold on to.
 
 use crate::{
-    kernel::{Actor, TraceId},
+    kernel::{Actor, Timestamp, TraceId},
     ports::store::Version,
 };
 
@@ -27,17 +27,26 @@ pub struct Call {
     pub idempotency_key: Option<String>,
     /// The version that the object must still have.
     pub if_match: Option<Version>,
+    /// When the caller has to have an answer. What waits for something gives up before that.
+    pub answer_by: Option<Timestamp>,
 }
 
 impl Call {
     /// A call by `actor` with nothing else to say.
     pub fn by(actor: Actor, trace: TraceId) -> Self {
-        Self { actor: Some(actor), trace, source: Source::default(), idempotency_key: None, if_match: None }
+        Self {
+            actor: Some(actor),
+            trace,
+            source: Source::default(),
+            idempotency_key: None,
+            if_match: None,
+            answer_by: None,
+        }
     }
 
     /// A call by somebody who has not signed in.
     pub fn anonymous(trace: TraceId, source: Source) -> Self {
-        Self { actor: None, trace, source, idempotency_key: None, if_match: None }
+        Self { actor: None, trace, source, idempotency_key: None, if_match: None, answer_by: None }
     }
 
     /// A call by one of Asgard's own parts.

@@ -12,7 +12,7 @@ use super::{Asgard, worker::jittered};
 use crate::error::Result;
 use async_trait::async_trait;
 pub use expire::Expire;
-pub use lease::{Turn, turn};
+pub use lease::{Ticked, Turn, tick, turn};
 pub use reconcile::ReconcileRuns;
 pub use seal::SealAudit;
 use std::{sync::Arc, time::Duration};

@@ -31,6 +31,12 @@ const POLL_BUSY: Duration = Duration::from_millis(200);
 const LATELY: Duration = Duration::from_secs(15);
 /// How long jobs in hand may take once the worker is told to stop; then they are handed back.
 const DRAIN: Duration = Duration::from_secs(10);
+/// With less time than this a worker that has to end takes no new job.
+const LAST_TAKE: Duration = Duration::from_secs(10);
+/// What it keeps of its time for handing back what is in its hands.
+const HAND_BACK: Duration = Duration::from_secs(3);
+/// A job that was just appended may be missing from a lagging index: how long to wait before looking again, each time.
+const LOOKS: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1500)];
 
 /// Starts a worker; it ends after `stop`, when the jobs in its hands are done or handed back.
 pub fn spawn(app: Arc<Asgard>, stop: CancellationToken) -> JoinHandle<()> {
@@ -51,6 +57,55 @@ pub async fn run_due(app: &Arc<Asgard>) -> Result<usize> {
             done += 1;
         }
     }
+}
+
+/// What [`run_until`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// How many jobs were done, put off or failed.
+    pub jobs: usize,
+    /// Whether time was up with more to do, as far as is known.
+    pub more: bool,
+}
+
+/// Does everything that is due, several jobs at a time, and ends before `until` whatever there is: no job is taken when
+/// little time is left, and those in hand are handed back. Jobs that are due again later are left to whoever looks then.
+/// `expected` says that somebody has just appended a job, so that an index that does not show it yet is asked again.
+pub async fn run_until(app: &Arc<Asgard>, until: Instant, expected: bool) -> Result<Ran> {
+    let left = |reserve: Duration| until.saturating_duration_since(Instant::now()).saturating_sub(reserve);
+    let (mut hands, mut jobs, mut round) = (Hands::default(), 0, 0usize);
+    let mut looks = LOOKS.into_iter();
+    let mut expected = expected;
+    let mut failed = None;
+    while !left(LAST_TAKE).is_zero() {
+        round = round.wrapping_add(1);
+        match claim::due(app, MOST_AT_ONCE.saturating_sub(hands.tasks.len()), round).await {
+            Ok(found) if !found.is_empty() => {
+                jobs += found.len();
+                expected = false;
+                found.into_iter().for_each(|job| hands.take(app, job));
+                continue;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+        if hands.tasks.is_empty() {
+            if app.take_kick() {
+                (expected, looks) = (true, LOOKS.into_iter());
+            }
+            match looks.next().filter(|_| expected) {
+                Some(pause) => tokio::time::sleep(pause.min(left(LAST_TAKE))).await,
+                None => return Ok(Ran { jobs, more: false }),
+            }
+        } else if tokio::time::timeout(left(LAST_TAKE), hands.one_done()).await.is_err() {
+            break;
+        }
+    }
+    hands.empty(app, left(HAND_BACK)).await;
+    failed.map_or(Ok(Ran { jobs, more: true }), Err)
 }
 
 async fn run(app: Arc<Asgard>, stop: CancellationToken) {
@@ -81,7 +136,7 @@ async fn run(app: Arc<Asgard>, stop: CancellationToken) {
             () = tokio::time::sleep(jittered(&app, base)) => {}
         }
     }
-    hands.empty(&app).await;
+    hands.empty(&app, DRAIN).await;
 }
 
 /// Three to five quarters of a duration, so that replicas do not move in step.
@@ -121,8 +176,8 @@ impl Hands {
     }
 
     /// Waits for what is in hand, and hands back what takes too long.
-    async fn empty(mut self, app: &Asgard) {
-        let drained = tokio::time::timeout(DRAIN, async {
+    async fn empty(mut self, app: &Asgard, within: Duration) {
+        let drained = tokio::time::timeout(within, async {
             while !self.tasks.is_empty() {
                 self.one_done().await;
             }

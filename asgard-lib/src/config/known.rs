@@ -16,7 +16,6 @@ const BLOCKS: &[(&str, &str)] = &[
     ("sources", "the catalogue of source repositories"),
     ("gateway", "the model gateway"),
     ("rate_limits", "rate limiting of the model gateway"),
-    ("provisioning.aws", "reading costs from AWS"),
 ];
 
 /// Variables whose part this build does not have, and that ask for something that must not be ignored.

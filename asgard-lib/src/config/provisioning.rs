@@ -4,7 +4,7 @@ use super::{
     providers,
     section::{entry, section},
     spec::at,
-    value::{Refusal, RoleArn},
+    value::{AwsName, Refusal, RoleArn},
 };
 use crate::{
     domain::tier::Tier,
@@ -63,6 +63,21 @@ section! {
         timeout_secs: u64 = 3600, at("provisioning.terraform.timeout_secs").unit("seconds").range(60, 86_400);
         /// How many runs this process supervises at once.
         concurrency: u32 = 4, at("provisioning.terraform.concurrency").unit("runs").range(1, 256);
+        /// The Amazon ECS cluster, by name or ARN, whose Fargate tasks carry runs out. Setting it arms provisioning; the
+        /// process that it is set for needs no Terraform then.
+        fargate_cluster: Option<AwsName> = None, at("provisioning.aws.cluster").env("ASGARD_FARGATE_CLUSTER");
+        /// The task definition of these tasks: family, family and revision, or ARN.
+        fargate_task_definition: Option<AwsName> = None, at("provisioning.aws.task_definition")
+            .env("ASGARD_FARGATE_TASK_DEFINITION");
+        /// The container of the task definition that gets the run's id as its command.
+        fargate_container: AwsName = AwsName::runner(), at("provisioning.aws.container").env("ASGARD_FARGATE_CONTAINER");
+        /// The subnets of the tasks.
+        fargate_subnets: Vec<AwsName> = Vec::new(), at("provisioning.aws.subnets").env("ASGARD_FARGATE_SUBNETS");
+        /// The security groups of the tasks. Without one they get the default group of the subnets' VPC.
+        fargate_security_groups: Vec<AwsName> = Vec::new(), at("provisioning.aws.security_groups")
+            .env("ASGARD_FARGATE_SECURITY_GROUPS");
+        /// Whether the tasks get public addresses: needed in public subnets without a NAT gateway or endpoints.
+        fargate_public_ip: bool = false, at("provisioning.aws.assign_public_ip").env("ASGARD_FARGATE_ASSIGN_PUBLIC_IP");
     }
 }
 
@@ -79,6 +94,8 @@ pub struct Provisioning {
     pub services_dir: Option<PathBuf>,
     /// Terraform, when provisioning is armed.
     pub terraform: Option<Terraform>,
+    /// The tasks that carry runs out, when provisioning is armed and that is not done by processes of this machine.
+    pub fargate: Option<Fargate>,
     /// Variables for the children of runs; take those of a target with [`Provisioning::child_env`].
     pub provider_env: BTreeMap<String, SecretText>,
 }
@@ -98,10 +115,27 @@ pub struct Terraform {
     pub concurrency: u32,
 }
 
+/// How tasks of Amazon ECS on Fargate are started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fargate {
+    /// The cluster's name or ARN.
+    pub cluster: String,
+    /// The task definition: family, family and revision, or ARN.
+    pub task_definition: String,
+    /// The container that gets the run's id.
+    pub container: String,
+    /// The tasks' subnets; one at least.
+    pub subnets: Vec<String>,
+    /// The tasks' security groups.
+    pub security_groups: Vec<String>,
+    /// Whether tasks get public addresses.
+    pub assign_public_ip: bool,
+}
+
 impl Provisioning {
     /// Whether real things are created; otherwise runs are dry.
     pub fn is_armed(&self) -> bool {
-        self.terraform.is_some()
+        self.terraform.is_some() || self.fargate.is_some()
     }
 
     /// The allowed target of that cloud and account. Cloud `local` is always allowed; it needs no entry.

@@ -58,6 +58,7 @@ pub fn reference() -> String {
     }
     page.push_str(VARIABLES);
     page.push_str(&providers::described());
+    page.push_str(FUNCTIONS);
     page.push_str(LATER);
     for (name, text) in not_built() {
         let _ = writeln!(page, "| `{name}` | {text} |");
@@ -91,6 +92,7 @@ const CHAPTERS: &[(&str, &str)] = &[
     ("review", "Review"),
     ("lease", "Runs and loops"),
     ("reconcile", "Runs and loops"),
+    ("provisioning.aws", "Tasks on Fargate"),
     ("provisioning", "Provisioning"),
 ];
 
@@ -168,6 +170,18 @@ const VARIABLES: &str = "
 
 Runs do not inherit the server's environment, and never get an `ASGARD_` variable. What a run gets:
 
+";
+
+const FUNCTIONS: &str = "
+## Variables of the Lambda functions
+
+These belong to the programs of `asgard-lambda`, which take every other variable of this page as well. They listen nowhere,
+so `ASGARD_BIND` has no effect there, and `ASGARD_DEV_INSECURE` is ignored.
+
+| name | meaning |
+|---|---|
+| `ASGARD_LAMBDA_SURFACE` | What the function `http` answers: `api` (REST, dashboard, reference) or `mcp` (`/mcp`). Both when it is not set. |
+| `ASGARD_EVENTS_FUNCTION` | The name or the ARN of the function `events`, which does jobs. It is invoked after a commit that appended one, by `http` and by the tasks of runs. Without it, jobs wait for the next tick. |
 ";
 
 const LATER: &str = "

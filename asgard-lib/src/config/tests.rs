@@ -70,7 +70,7 @@ const CONTRACT: &str = "
     lease_ttl_secs reconcile_secs sources provisioning.default_cloud provisioning.default_account provisioning.allowed
     provisioning.auto_approve provisioning.services_dir provisioning.terraform.bin provisioning.terraform.modules_dir
     provisioning.terraform.work_dir provisioning.terraform.timeout_secs provisioning.terraform.concurrency
-    provisioning.secrets.master_key_hex provisioning.aws gateway rate_limits trusted_proxies metrics.open";
+    provisioning.secrets.master_key_hex provisioning.aws.cluster gateway rate_limits trusted_proxies metrics.open";
 
 #[test]
 fn the_reference_page_is_fresh() {

@@ -1,8 +1,8 @@
 //! From settings that are each right to a configuration that is right as a whole.
 
 use super::{
-    Config, Database, DatabaseLocation, Governance, KeySource, Keys, Log, Metrics, People, Provisioning, Registration,
-    Review, Runs, SecretStoreKind, Secrets, Server, Terraform, Throttle,
+    Config, Database, DatabaseLocation, Fargate, Governance, KeySource, Keys, Log, Metrics, People, Provisioning,
+    Registration, Review, Runs, SecretStoreKind, Secrets, Server, Terraform, Throttle,
     database::RawKeys,
     known::distance,
     people::RawPeople,
@@ -10,7 +10,7 @@ use super::{
     provisioning::{AllowedTarget, RawProvisioning},
     reader::Reader,
     section::Section,
-    value::EvidenceRules,
+    value::{AwsName, EvidenceRules},
     yaml::Content,
 };
 use crate::kernel::Email;
@@ -230,7 +230,8 @@ fn provisioning(raw: RawProvisioning, reader: &mut Reader<'_>, notes: &mut Notes
         }
     }
     let default_target = default_target(&raw, reader);
-    let terraform = terraform(&raw, reader, notes);
+    let fargate = fargate(&raw, reader, notes);
+    let terraform = terraform(&raw, fargate.is_some(), reader, notes);
     let provider_env = providers::gather(reader, notes);
     Provisioning {
         allowed: raw.allowed,
@@ -238,6 +239,7 @@ fn provisioning(raw: RawProvisioning, reader: &mut Reader<'_>, notes: &mut Notes
         auto_approve: raw.auto_approve,
         services_dir: raw.services_dir,
         terraform,
+        fargate,
         provider_env,
     }
 }
@@ -264,8 +266,42 @@ fn default_target(raw: &RawProvisioning, reader: &mut Reader<'_>) -> Option<Allo
     }
 }
 
+/// Armed by a cluster.
+fn fargate(raw: &RawProvisioning, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<Fargate> {
+    const OTHERS: [&str; 5] = ["task_definition", "container", "subnets", "security_groups", "assign_public_ip"];
+    let text = |name: &AwsName| name.as_str().to_owned();
+    let Some(cluster) = &raw.fargate_cluster else {
+        for name in OTHERS.map(|name| format!("provisioning.aws.{name}")) {
+            if reader.is_set(&name) {
+                let hint = "ASGARD_FARGATE_CLUSTER or provisioning.aws.cluster arms it";
+                notes.warnings.push(format!("{name} is set, but runs are not carried out on Fargate: {hint}"));
+            }
+        }
+        return None;
+    };
+    if raw.fargate_task_definition.is_none() {
+        let reason = "set without a task definition: set ASGARD_FARGATE_TASK_DEFINITION or provisioning.aws.task_definition, too";
+        reader.blame("provisioning.aws.cluster", reason);
+    }
+    if !(1..=16).contains(&raw.fargate_subnets.len()) {
+        let reason = "needs 1 to 16 subnets: set ASGARD_FARGATE_SUBNETS or provisioning.aws.subnets";
+        reader.blame("provisioning.aws.cluster", reason);
+    }
+    if raw.fargate_security_groups.len() > 5 {
+        reader.blame("provisioning.aws.security_groups", "more than 5, which is as many as a task may have");
+    }
+    Some(Fargate {
+        cluster: text(cluster),
+        task_definition: raw.fargate_task_definition.as_ref().map(text)?,
+        container: text(&raw.fargate_container),
+        subnets: raw.fargate_subnets.iter().map(text).collect(),
+        security_groups: raw.fargate_security_groups.iter().map(text).collect(),
+        assign_public_ip: raw.fargate_public_ip,
+    })
+}
+
 /// Armed by a `terraform` block or by ASGARD_TF_MODULES_DIR.
-fn terraform(raw: &RawProvisioning, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<Terraform> {
+fn terraform(raw: &RawProvisioning, fargate: bool, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<Terraform> {
     const BLOCK: &str = "provisioning.terraform";
     let block = reader.root.and_then(|root| root.at(BLOCK));
     if let Some((line, _)) = block.filter(|(_, node)| matches!(node.content, Content::Null)) {
@@ -273,7 +309,8 @@ fn terraform(raw: &RawProvisioning, reader: &mut Reader<'_>, notes: &mut Notes) 
         reader.problems.at_line(line, BLOCK, reason);
     }
     if block.is_none() && raw.modules_dir.is_none() {
-        for name in ["ASGARD_TF_ALLOWED", "ASGARD_TF_WORK_DIR", "ASGARD_TF_BIN"] {
+        let idle: &[&str] = if fargate { &[] } else { &["ASGARD_TF_ALLOWED", "ASGARD_TF_WORK_DIR", "ASGARD_TF_BIN"] };
+        for name in idle.iter().copied() {
             if reader.settings.iter().any(|s| s.spec.env == Some(name) && s.origin.to_string().starts_with(name)) {
                 let hint = "provisioning is armed by ASGARD_TF_MODULES_DIR or a provisioning.terraform block";
                 notes.warnings.push(format!("{name} is set, but provisioning is not armed: {hint}"));

@@ -25,6 +25,9 @@ pub struct Lease {
     /// Where the holder runs, so that it can be proven dead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whereabouts: Option<Whereabouts>,
+    /// For a chore that a schedule starts: the newest scheduled time that was served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<Timestamp>,
 }
 
 impl Lease {
@@ -45,7 +48,8 @@ impl Lease {
         until: Timestamp,
     ) -> Self {
         let fence = previous.map_or(1, |lease| lease.fence + 1);
-        Self { name: name.to_owned(), holder: Some(holder), fence, expires_at: until, whereabouts }
+        let served = previous.and_then(|lease| lease.served);
+        Self { name: name.to_owned(), holder: Some(holder), fence, expires_at: until, whereabouts, served }
     }
 
     /// The same lease, longer.
@@ -56,5 +60,16 @@ impl Lease {
     /// The lease in nobody's hands; the fence stays.
     pub fn released(&self, now: Timestamp) -> Self {
         Self { holder: None, whereabouts: None, expires_at: now, ..self.clone() }
+    }
+
+    /// Whether the tick of that moment was served, or a newer one.
+    pub fn has_served(&self, scheduled: Timestamp) -> bool {
+        self.served.is_some_and(|newest| newest >= scheduled)
+    }
+
+    /// The lease once the tick of that moment was served.
+    pub fn serving(self, scheduled: Timestamp) -> Self {
+        let served = Some(self.served.map_or(scheduled, |newest| newest.max(scheduled)));
+        Self { served, ..self }
     }
 }

@@ -5,7 +5,7 @@ use super::{HttpState, problem, rest_of_body::RestOfBody};
 use crate::{
     app::Source,
     error::{Code, Error},
-    kernel::TraceId,
+    kernel::{Timestamp, TraceId},
 };
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
@@ -34,6 +34,10 @@ pub struct Peer {
     pub tls: bool,
 }
 
+/// How long this one request may take, where its front end is less patient than the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit(pub Duration);
+
 /// How a request arrived.
 #[derive(Clone, Debug)]
 pub struct Arrival {
@@ -43,10 +47,12 @@ pub struct Arrival {
     pub source: Source,
     /// Whether the client speaks TLS, to us or to a trusted proxy.
     pub tls: bool,
+    /// When the client has to have an answer.
+    pub answer_by: Timestamp,
 }
 
 impl Arrival {
-    fn of(state: &HttpState, request: &Request) -> Self {
+    fn of(state: &HttpState, request: &Request, limit: Duration) -> Self {
         let headers = request.headers();
         let peer = request.extensions().get::<Peer>().copied();
         let settings = state.settings();
@@ -63,6 +69,7 @@ impl Arrival {
             trace: incoming_trace(headers).unwrap_or_else(|| state.app().new_trace()),
             source: Source { address, agent: agent.chars().take(120).collect() },
             tls: forwarded_tls || peer.is_some_and(|peer| peer.tls),
+            answer_by: state.app().world().now().plus(limit),
         }
     }
 }
@@ -129,13 +136,14 @@ pub(super) async fn frame(State(state): State<Arc<HttpState>>, mut request: Requ
     let began = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let arrival = Arrival::of(&state, &request);
+    let limit = Duration::from_secs(state.settings().request_timeout_secs);
+    let limit = request.extensions().get::<Limit>().map_or(limit, |Limit(less)| limit.min(*less));
+    let arrival = Arrival::of(&state, &request, limit);
     let (trace, tls) = (arrival.trace.clone(), arrival.tls || state.settings().force_https);
     request.extensions_mut().insert(arrival);
     let waits = request.headers().contains_key(header::EXPECT);
     let rest = RestOfBody::default();
     let request = request.map(|body| rest.lend(body));
-    let limit = Duration::from_secs(state.settings().request_timeout_secs);
     let template = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let span = tracing::info_span!("request", trace.id = %trace, http.method = %method, http.route = template);
     let answer = AssertUnwindSafe(tokio::time::timeout(limit, next.run(request))).catch_unwind().instrument(span).await;

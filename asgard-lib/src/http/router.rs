@@ -9,26 +9,55 @@ use axum::{
 use http::{Method, Uri};
 use std::sync::Arc;
 
+/// What is mounted. Everything else is answered as what is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Surface {
+    /// Everything.
+    #[default]
+    All,
+    /// REST with its description, and the dashboard.
+    Api,
+    /// MCP, and where clients look for an authorisation server.
+    Mcp,
+}
+
 /// Everything that Asgard answers. The server, a Lambda function and tests mount the same value.
 pub fn router(state: Arc<HttpState>) -> Router {
+    router_of(state, Surface::All)
+}
+
+/// A part of what Asgard answers, with `/healthz` and `/readyz`.
+pub fn router_of(state: Arc<HttpState>, surface: Surface) -> Router {
     let routes = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route("/metrics", get(metrics::metrics))
-        .route("/api/openapi.json", get(openapi::openapi))
-        .merge(docs::routes())
-        .merge(api::routes())
         // Clients look for an authorisation server here and read what is not JSON as a broken one.
         .route("/.well-known/{*document}", any(nothing_here))
         .route("/register", any(nothing_here));
+    let routes = match surface {
+        Surface::Mcp => routes,
+        Surface::All | Surface::Api => rest(routes),
+    };
     #[cfg(feature = "mcp")]
-    let routes = routes.merge(super::mcp::routes(&state));
-    #[cfg(feature = "dashboard")]
-    let routes = routes.merge(super::dashboard::routes());
+    let routes = match surface {
+        Surface::Api => routes,
+        Surface::All | Surface::Mcp => routes.merge(super::mcp::routes(&state)),
+    };
     let routes = routes.fallback(nothing_here).method_not_allowed_fallback(other_method);
     #[cfg(feature = "dashboard")]
     let routes = routes.layer(middleware::from_fn_with_state(Arc::clone(&state), super::dashboard::in_style));
     routes.layer(middleware::from_fn_with_state(Arc::clone(&state), frame::frame)).with_state(state)
+}
+
+fn rest(routes: Router<Arc<HttpState>>) -> Router<Arc<HttpState>> {
+    let routes = routes
+        .route("/metrics", get(metrics::metrics))
+        .route("/api/openapi.json", get(openapi::openapi))
+        .merge(docs::routes())
+        .merge(api::routes());
+    #[cfg(feature = "dashboard")]
+    let routes = routes.merge(super::dashboard::routes());
+    routes
 }
 
 async fn nothing_here(uri: Uri) -> Problem {

@@ -95,6 +95,7 @@ impl HttpState {
             source: arrival.source.clone(),
             idempotency_key: None,
             if_match: None,
+            answer_by: Some(arrival.answer_by),
         }
     }
 }

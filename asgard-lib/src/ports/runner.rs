@@ -9,7 +9,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 use zeroize::Zeroizing;
 
 /// What a runner knows about a supervisor.
@@ -34,8 +34,18 @@ pub trait Runner: Send + Sync + 'static {
         false
     }
 
+    /// How long a supervisor that was started gets to claim its run before another is started.
+    fn claim_within(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+
     /// Starts the supervisor of a run, which claims the run itself. Starting one twice is harmless: the second claim loses.
     async fn launch(&self, run: &RunId) -> Result<()>;
+
+    /// Why no supervisor of a run ever claimed it, for people, as far as can be told.
+    async fn why_unclaimed(&self, _run: &RunId) -> Option<String> {
+        None
+    }
 
     /// Whether the supervisor at `place` lives. `Dead` is a promise that nothing it started lives either; the runner may
     /// have to end left-over processes to keep it.

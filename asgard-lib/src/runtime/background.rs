@@ -4,7 +4,10 @@ use super::{
     Runtime,
     chores::{CollectOrphans, RotateKeys},
 };
-use crate::app::{loops, runs, worker};
+use crate::app::{
+    loops::{self, Chore},
+    runs, worker,
+};
 use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -16,15 +19,20 @@ pub struct Background {
 }
 
 impl Runtime {
+    /// Everything that has to be done now and then: by loops of this process, or by whoever is woken to do one.
+    pub fn chores(&self) -> Vec<Box<dyn Chore>> {
+        let mut chores = loops::standard(&self.app);
+        chores.push(Box::new(RotateKeys::new(&self.vault)));
+        chores.push(Box::new(CollectOrphans::new(&self.vault)));
+        chores
+    }
+
     /// Starts the worker, the loops and the keyring's reloader, and looks after runs whose supervisors died while nobody
     /// was there. All of it ends after `stop`.
     pub fn spawn_background(&self, stop: &CancellationToken) -> Background {
         let stop = stop.child_token();
         let mut tasks = JoinSet::new();
-        let mut chores = loops::standard(&self.app);
-        chores.push(Box::new(RotateKeys::new(&self.vault)));
-        chores.push(Box::new(CollectOrphans::new(&self.vault)));
-        let mut loops = loops::spawn(&self.app, chores, &stop);
+        let mut loops = loops::spawn(&self.app, self.chores(), &stop);
         tasks.spawn(async move {
             while let Some(ended) = loops.join_next().await {
                 if let Err(error) = ended {

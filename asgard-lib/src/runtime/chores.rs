@@ -3,17 +3,19 @@
 use crate::{
     adapters::{Rotation, SealedVault, keyring::Step},
     app::{
-        Asgard,
+        Asgard, Call,
         loops::{Chore, Pace},
     },
     error::Result,
     kernel::BlobId,
+    ports::{
+        kinds::Kind,
+        records::{Entity, Records},
+    },
 };
 use async_trait::async_trait;
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
 
 /// Takes the steps of a rotation that somebody started.
 pub(super) struct RotateKeys {
@@ -49,18 +51,38 @@ impl Chore for RotateKeys {
     }
 }
 
-/// Deletes blobs that a process left behind when it died between writing one and naming it.
+/// Deletes blobs that a process left behind when it died between writing one and naming it. How far a round is is in the
+/// store, because the next turn may be another process's. Losing it only means looking again.
 pub(super) struct CollectOrphans {
     vault: Arc<SealedVault>,
-    /// How far this round is. Losing it only means looking again.
-    after: Mutex<Option<BlobId>>,
 }
 
 impl CollectOrphans {
     pub fn new(vault: &Arc<SealedVault>) -> Self {
-        Self { vault: Arc::clone(vault), after: Mutex::default() }
+        Self { vault: Arc::clone(vault) }
     }
 }
+
+/// How far a chore's round is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Progress {
+    /// The chore's lease.
+    id: String,
+    /// The last blob that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<BlobId>,
+}
+
+impl Entity for Progress {
+    const KIND: Kind = Kind::Meta;
+    const NOUN: &'static str = "progress of a chore";
+    fn record_id(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// Where the progress of collecting is.
+const COLLECTING: &str = "loop/collect-orphans";
 
 #[async_trait]
 impl Chore for CollectOrphans {
@@ -73,13 +95,71 @@ impl Chore for CollectOrphans {
     }
 
     async fn run(&self, app: &Arc<Asgard>) -> Result<Pace> {
-        let after = self.after.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let before = app.store().read::<Progress>(COLLECTING).await?;
+        let after = before.as_ref().and_then(|progress| progress.after.clone());
         let collected = self.vault.collect_orphan_blobs(app.world().now(), after.as_ref()).await?;
         if collected.deleted > 0 {
             tracing::info!(deleted = collected.deleted, "Deleted encrypted bytes that nothing names.");
         }
         let pace = if collected.next.is_some() { Pace::Again } else { Pace::Rest };
-        *self.after.lock().unwrap_or_else(PoisonError::into_inner) = collected.next;
+        if after != collected.next {
+            remember(app, collected.next).await?;
+        }
         Ok(pace)
+    }
+}
+
+async fn remember(app: &Asgard, after: Option<BlobId>) -> Result<()> {
+    let call = Call::system("loops", app.new_trace());
+    let now = &Progress { id: COLLECTING.to_owned(), after };
+    app.transact(&call, |tx| {
+        Box::pin(async move {
+            tx.internal();
+            match tx.rely::<Progress>(COLLECTING).await? {
+                None => tx.insert(now),
+                Some(before) => tx.replace(&before, now),
+            }
+        })
+    })
+    .await
+}
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Config, DatabaseLocation, KeySource},
+        runtime::{Runtime, RuntimeOptions, Supervisors},
+    };
+
+    #[tokio::test]
+    async fn a_round_goes_on_where_another_process_left_it_and_then_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.database.location = DatabaseLocation::Sqlite { path: folder.path().join("asgard.db") };
+        config.keys.source = KeySource::GeneratedFile { path: folder.path().join("asgard.db.key") };
+        let runtime = Runtime::open(&config, RuntimeOptions::server(&config, Supervisors::none())).await.unwrap();
+        let app = runtime.app();
+        let chore = CollectOrphans::new(runtime.vault());
+        assert_eq!(chore.run(app).await.unwrap(), Pace::Rest);
+        assert!(
+            app.store().read::<Progress>(COLLECTING).await.unwrap().is_none(),
+            "a round in one turn writes nothing"
+        );
+
+        // More blobs than a turn looks at, all of them a day old and of nobody.
+        let long_ago = app.world().now().minus(Duration::from_secs(3 * 86_400));
+        for _ in 0..40 {
+            let blob = app.world().id::<BlobId>();
+            runtime.database().blobs.put(&blob, b"of nobody", long_ago).await.unwrap();
+        }
+        assert_eq!(chore.run(app).await.unwrap(), Pace::Again);
+        let progress = app.store().read::<Progress>(COLLECTING).await.unwrap().unwrap();
+        assert!(progress.after.is_some());
+        let elsewhere = CollectOrphans::new(runtime.vault());
+        assert_eq!(elsewhere.run(app).await.unwrap(), Pace::Rest, "it goes on with the rest");
+        assert_eq!(app.store().read::<Progress>(COLLECTING).await.unwrap().unwrap().after, None);
+        runtime.close().await;
     }
 }

@@ -1,6 +1,6 @@
 //! What of the composition is on AWS. A build without the feature says so, where the configuration asks for it.
 
-#[cfg(feature = "aws")]
+#[cfg(any(feature = "aws", feature = "dynamodb"))]
 use crate::aws::Aws;
 use crate::{
     config::{Environment, KmsKeyId, SecretPath, SecretVariable},
@@ -15,8 +15,8 @@ use std::sync::Arc;
 /// The way to AWS. Nothing is read or called before something asks for it.
 #[derive(Clone, Default)]
 pub(super) struct Cloud {
-    #[cfg(feature = "aws")]
-    aws: Aws,
+    #[cfg(any(feature = "aws", feature = "dynamodb"))]
+    pub aws: Aws,
 }
 
 #[cfg(feature = "aws")]

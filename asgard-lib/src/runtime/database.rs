@@ -1,57 +1,36 @@
 //! Opening the database that the configuration names, and waiting for one that is not there yet.
 
-use super::Tables;
+use super::{Tables, cloud::Cloud, patience::patiently};
 use crate::{
     backends::Opened,
     config::{Database, DatabaseLocation},
-    error::{Code, Error, Kind, Result},
+    error::{Code, Error, Result},
     kernel::DynamoTable,
 };
 use std::{path::Path, time::Duration};
 use tokio::time::Instant;
 
-/// How long to wait before the second attempt; it doubles up to [`SLOWEST`].
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const SLOWEST: Duration = Duration::from_secs(4);
-
 /// Opens the database and sees to its tables. One that cannot be reached is tried again until the patience is over; one that
 /// is wrong is refused at once.
-pub(super) async fn open(settings: &Database, tables: Tables, patience: Duration) -> Result<Opened> {
-    let until = Instant::now() + patience;
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let error = match attempt(settings, tables).await {
-            Ok(opened) => return Ok(opened),
-            Err(error) => error,
-        };
-        let left = until.saturating_duration_since(Instant::now());
-        if error.kind() != Kind::Unavailable || left.is_zero() {
-            return Err(error);
-        }
-        tracing::warn!(
-            error = error.chain(),
-            "The database cannot be used yet; trying for another {} s.",
-            left.as_secs()
-        );
-        tokio::time::sleep(pause.min(left)).await;
-        pause = (pause * 2).min(SLOWEST);
-    }
+pub(super) async fn open(settings: &Database, tables: Tables, patience: Duration, cloud: &Cloud) -> Result<Opened> {
+    patiently("The database", Instant::now() + patience, || attempt(settings, tables, cloud)).await
 }
 
-async fn attempt(settings: &Database, tables: Tables) -> Result<Opened> {
+async fn attempt(settings: &Database, tables: Tables, cloud: &Cloud) -> Result<Opened> {
     let opened = match &settings.location {
         DatabaseLocation::Sqlite { path } => {
-            if tables == Tables::Require {
+            if tables != Tables::Migrate {
                 must_exist(path)?;
             }
             sqlite(path, settings).await?
         }
         DatabaseLocation::Postgres { url } => postgres(url.reveal(), settings).await?,
-        DatabaseLocation::DynamoDb { table } => dynamo(table).await?,
+        DatabaseLocation::DynamoDb { table } => dynamo(table, cloud).await?,
     };
     let ready = match tables {
         Tables::Migrate => opened.migrate().await,
         Tables::Require => opened.check().await,
+        Tables::Trust => opened.check_data().await,
     };
     if let Err(error) = ready {
         opened.close().await;
@@ -99,15 +78,13 @@ async fn postgres(_: &str, _: &Database) -> Result<Opened> {
 }
 
 #[cfg(feature = "dynamodb")]
-async fn dynamo(table: &DynamoTable) -> Result<Opened> {
-    use crate::{aws::Aws, backends::DynamoStore};
-    let aws = Aws::new().or_region(table.region.clone());
-    Ok(Opened::new(DynamoStore::open(table.clone(), &aws).await))
+async fn dynamo(table: &DynamoTable, cloud: &Cloud) -> Result<Opened> {
+    Ok(Opened::new(crate::backends::DynamoStore::open(table.clone(), &cloud.aws).await))
 }
 
 #[cfg(not(feature = "dynamodb"))]
 #[allow(clippy::unused_async, reason = "the same signature as with the feature")]
-async fn dynamo(_: &DynamoTable) -> Result<Opened> {
+async fn dynamo(_: &DynamoTable, _: &Cloud) -> Result<Opened> {
     Err(missing("DynamoDB", "dynamodb"))
 }
 

@@ -10,7 +10,10 @@ const SLOWEST: Duration = Duration::from_secs(4);
 
 /// Tries until something other than [`Kind::Unavailable`] comes of it, or the time is over. `what` begins the sentence for the
 /// log.
-pub(super) async fn patiently<T>(what: &str, until: Instant, attempt: impl AsyncFn() -> Result<T>) -> Result<T> {
+pub(super) async fn patiently<T, F>(what: &str, until: Instant, mut attempt: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
     let mut pause = FIRST_PAUSE;
     loop {
         let error = match attempt().await {

@@ -1,10 +1,12 @@
-//! Which runner carries runs out: made-up ones until provisioning is armed, Terraform's after that.
+//! Which runner carries runs out: made-up ones until provisioning is armed, Terraform's after that, in processes of this
+//! machine or in tasks.
 
+use super::{Host, cloud::Cloud};
 use crate::{
     adapters::dry_run::DryRun,
     app::Asgard,
-    config::{Config, Terraform},
-    error::Result,
+    config::{Config, Fargate, Terraform},
+    error::{Code, Error, Result},
     kernel::SecretText,
     ports::runner::Runner,
 };
@@ -22,10 +24,19 @@ pub struct Supervisors {
     pub environment: Vec<(String, SecretText)>,
 }
 
+impl Supervisors {
+    /// For processes that start none.
+    pub fn none() -> Self {
+        Self { program: PathBuf::new(), arguments: Vec::new(), environment: Vec::new() }
+    }
+}
+
 /// What has to be told about the control plane once there is one.
 pub(super) enum Binding {
     DryRun(Arc<DryRun>),
-    #[cfg(feature = "terraform")]
+    #[cfg(feature = "aws")]
+    Tasks(Arc<crate::adapters::fargate::Tasks>),
+    #[cfg(any(feature = "terraform", feature = "aws"))]
     Nothing,
 }
 
@@ -33,25 +44,39 @@ impl Binding {
     pub fn bind(&self, app: &Arc<Asgard>) {
         match self {
             Self::DryRun(runner) => runner.bind(app),
-            #[cfg(feature = "terraform")]
+            #[cfg(feature = "aws")]
+            Self::Tasks(runner) => runner.bind(app),
+            #[cfg(any(feature = "terraform", feature = "aws"))]
             Self::Nothing => {}
         }
     }
 }
 
-pub(super) fn runner(config: &Config, supervisors: Supervisors) -> Result<(Arc<dyn Runner>, Binding)> {
-    match &config.provisioning.terraform {
-        None => {
+pub(super) fn runner(
+    config: &Config,
+    supervisors: Supervisors,
+    host: Host,
+    cloud: &Cloud,
+) -> Result<(Arc<dyn Runner>, Binding)> {
+    let provisioning = &config.provisioning;
+    match (host, &provisioning.fargate, &provisioning.terraform) {
+        (Host::Task, _, _) => inside(),
+        (Host::Machine | Host::Function, Some(fargate), _) => tasks(fargate, cloud),
+        (Host::Machine, None, Some(terraform)) => processes(terraform, supervisors),
+        (Host::Function, None, Some(_)) => {
+            let message = "Provisioning is armed by ASGARD_TF_MODULES_DIR or provisioning.terraform, and a function cannot run Terraform: set ASGARD_FARGATE_CLUSTER instead, or unset it.";
+            Err(Error::new(Code::Config, message))
+        }
+        (Host::Machine | Host::Function, None, None) => {
             let runner = DryRun::new();
             Ok((Arc::clone(&runner) as _, Binding::DryRun(runner)))
         }
-        Some(terraform) => armed(terraform, supervisors),
     }
 }
 
 #[cfg(feature = "terraform")]
 #[allow(clippy::unnecessary_wraps, reason = "the same signature as without the feature")]
-fn armed(terraform: &Terraform, supervisors: Supervisors) -> Result<(Arc<dyn Runner>, Binding)> {
+fn processes(terraform: &Terraform, supervisors: Supervisors) -> Result<(Arc<dyn Runner>, Binding)> {
     use crate::adapters::terraform::{LocalProcess, LocalProcessOptions};
     let options = LocalProcessOptions::new(supervisors.program, &terraform.work_dir)
         .args(supervisors.arguments)
@@ -61,8 +86,37 @@ fn armed(terraform: &Terraform, supervisors: Supervisors) -> Result<(Arc<dyn Run
 }
 
 #[cfg(not(feature = "terraform"))]
-fn armed(_: &Terraform, _: Supervisors) -> Result<(Arc<dyn Runner>, Binding)> {
-    use crate::error::{Code, Error};
+fn processes(_: &Terraform, _: Supervisors) -> Result<(Arc<dyn Runner>, Binding)> {
     let message = "Provisioning is armed, and this build of Asgard cannot run Terraform (feature `terraform`): use a build that can, or unset ASGARD_TF_MODULES_DIR.";
     Err(Error::new(Code::NotSupported, message))
+}
+
+#[cfg(feature = "aws")]
+#[allow(clippy::unnecessary_wraps, reason = "the same signature as without the feature")]
+fn tasks(fargate: &Fargate, cloud: &Cloud) -> Result<(Arc<dyn Runner>, Binding)> {
+    use crate::adapters::fargate::Tasks;
+    let runner = Tasks::new(fargate.clone(), cloud.aws.clone());
+    Ok((Arc::clone(&runner) as _, Binding::Tasks(runner)))
+}
+
+#[cfg(feature = "aws")]
+#[allow(clippy::unnecessary_wraps, reason = "the same signature as without the feature")]
+fn inside() -> Result<(Arc<dyn Runner>, Binding)> {
+    Ok((Arc::new(crate::adapters::fargate::Inside), Binding::Nothing))
+}
+
+#[cfg(not(feature = "aws"))]
+fn tasks(_: &Fargate, _: &Cloud) -> Result<(Arc<dyn Runner>, Binding)> {
+    Err(no_tasks())
+}
+
+#[cfg(not(feature = "aws"))]
+fn inside() -> Result<(Arc<dyn Runner>, Binding)> {
+    Err(no_tasks())
+}
+
+#[cfg(not(feature = "aws"))]
+fn no_tasks() -> Error {
+    let message = "Runs are to be carried out on Fargate, and this build of Asgard cannot start tasks (feature `aws`): use a build that can, or unset ASGARD_FARGATE_CLUSTER.";
+    Error::new(Code::NotSupported, message)
 }

@@ -74,7 +74,7 @@ async fn a_command_makes_no_database_and_a_server_does_not_wait_for_a_wrong_one(
     let refused = |tables, patience| {
         let config = config.clone();
         async move {
-            let options = RuntimeOptions { tables, patience, supervisors: supervisors() };
+            let options = RuntimeOptions { tables, patience, ..RuntimeOptions::command(supervisors()) };
             Runtime::open(&config, options).await.err().unwrap()
         }
     };

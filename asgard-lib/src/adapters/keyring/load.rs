@@ -36,13 +36,14 @@ impl Keyring {
         world: World,
         timing: Timing,
     ) -> Result<Arc<Self>> {
-        if store.read::<Head>(Head::ID).await?.is_none() {
+        let head = store.read::<Head>(Head::ID).await?;
+        if head.is_none() {
             Self::begin(&*store, &masters, &world).await?;
         }
-        let ring = read(&*store, &masters, &world, None).await?;
+        let (ring, records) = read(&*store, &masters, &world, None, head).await?;
         let ring = RwLock::new(Arc::new(ring));
         let keyring = Arc::new(Self { store, masters, world, timing, ring, reloading: tokio::sync::Mutex::default() });
-        keyring.wrap_under_primary().await?;
+        keyring.wrap_under_primary(records).await?;
         Ok(keyring)
     }
 
@@ -76,14 +77,33 @@ impl Keyring {
     /// Reads the keys again.
     pub async fn reload(&self) -> Result<()> {
         let _turn = self.reloading.lock().await;
-        self.reload_in_turn().await
+        self.reload_in_turn().await.map(|_| ())
     }
 
-    async fn reload_in_turn(&self) -> Result<()> {
+    /// What [`Keyring::spawn_reloader`] does, once, if it is due: for processes in which nothing runs between requests.
+    pub async fn reload_if_due(&self) -> Result<()> {
+        let ring = self.ring();
+        let now = self.world.now();
+        if now >= ring.read_at && now.since(ring.read_at) < self.timing.reload {
+            return Ok(());
+        }
+        self.reload_and_wrap().await
+    }
+
+    async fn reload_and_wrap(&self) -> Result<()> {
+        let records = {
+            let _turn = self.reloading.lock().await;
+            self.reload_in_turn().await?
+        };
+        self.wrap_under_primary(records).await
+    }
+
+    async fn reload_in_turn(&self) -> Result<Vec<Stored<DataKey>>> {
         let before = self.ring();
-        let ring = read(&*self.store, &self.masters, &self.world, Some(&before)).await.map_err(while_running)?;
+        let read = read(&*self.store, &self.masters, &self.world, Some(&before), None).await;
+        let (ring, records) = read.map_err(while_running)?;
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
-        Ok(())
+        Ok(records)
     }
 
     pub(super) fn ring(&self) -> Arc<Ring> {
@@ -137,11 +157,7 @@ impl Keyring {
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(self.timing.reload) => {}
                 }
-                let read = match self.reload().await {
-                    Ok(()) => self.wrap_under_primary().await,
-                    Err(error) => Err(error),
-                };
-                match read {
+                match self.reload_and_wrap().await {
                     Ok(()) => failing = false,
                     Err(error) if !failing => {
                         failing = true;
@@ -154,10 +170,9 @@ impl Keyring {
     }
 
     /// Wraps every key under the primary master key where that is missing and possible.
-    async fn wrap_under_primary(&self) -> Result<()> {
+    async fn wrap_under_primary(&self, records: Vec<Stored<DataKey>>) -> Result<()> {
         let primary = self.masters.primary.master_id();
-        let head = self.head().await?;
-        for stored in read_keys(&*self.store, &head).await? {
+        for stored in records {
             if stored.wrap_under(&primary).is_none() {
                 self.add_missing_wrap(stored).await?;
             }
@@ -214,11 +229,20 @@ async fn read_keys(store: &dyn Store, head: &Head) -> Result<Vec<Stored<DataKey>
         .collect()
 }
 
-/// Reads all keys, unwrapping those that `before` does not hold.
-async fn read(store: &dyn Store, masters: &MasterKeys, world: &World, before: Option<&Ring>) -> Result<Ring> {
+/// Reads all keys, unwrapping those that `before` does not hold. A `head` that was read just now is not read again.
+async fn read(
+    store: &dyn Store,
+    masters: &MasterKeys,
+    world: &World,
+    before: Option<&Ring>,
+    mut head: Option<Stored<Head>>,
+) -> Result<(Ring, Vec<Stored<DataKey>>)> {
     for _ in 0..TRIES {
         let read_at = world.now();
-        let head = store.read::<Head>(Head::ID).await?.ok_or_else(no_head)?;
+        let head = match head.take() {
+            Some(head) => head,
+            None => store.read::<Head>(Head::ID).await?.ok_or_else(no_head)?,
+        };
         let records = read_keys(store, &head).await?;
         let mut keys = BTreeMap::new();
         for record in &records {
@@ -227,7 +251,7 @@ async fn read(store: &dyn Store, masters: &MasterKeys, world: &World, before: Op
         }
         let mut active = keys.values().filter(|held| held.state == KeyState::Active);
         if let (Some(only), None) = (active.next(), active.next()) {
-            return Ok(Ring { active: Arc::clone(only), keys, read_at });
+            return Ok((Ring { active: Arc::clone(only), keys, read_at }, records));
         }
         // Two reads on either side of an activation show no active key, or two. The next reading will not.
         tokio::time::sleep(Duration::from_millis(20)).await;

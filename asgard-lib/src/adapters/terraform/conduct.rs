@@ -15,7 +15,7 @@ use crate::{
     error::Result,
     kernel::{RunId, SecretText, Timestamp},
     ports::{
-        runner::{Desk, Ending, Renewal},
+        runner::{Desk, Ending, Renewal, Whereabouts},
         world::World,
     },
 };
@@ -65,6 +65,11 @@ pub struct SuperviseOptions {
     pub min_free_bytes: u64,
     /// Cancelled when the supervisor itself has to stop, for example on SIGTERM.
     pub stop: CancellationToken,
+    /// The most of a service's grace that Terraform gets after [`SuperviseOptions::stop`], where the platform ends this
+    /// process a while after it asked. Cancelled runs and those out of time have all of it.
+    pub hurry: Option<Duration>,
+    /// Where this process is, so that others can prove it dead; without it, what the process table says.
+    pub place: Option<Whereabouts>,
     /// Whether this process exists for the run alone. Then it is closed to other processes (see
     /// [`super::harden_process`]); turn it off where a service supervises runs inside itself and takes care of that.
     pub own_process: bool,
@@ -79,6 +84,8 @@ impl SuperviseOptions {
             mirror: None,
             min_free_bytes: 256 << 20,
             stop: CancellationToken::new(),
+            hurry: None,
+            place: None,
             own_process: true,
         }
     }
@@ -109,7 +116,7 @@ pub(super) async fn conduct(
     world: &World,
     options: &SuperviseOptions,
 ) -> Option<Ending> {
-    let stop = Stop::new();
+    let stop = Stop::new(options.hurry);
     let record = Record::default();
     let clock = world.clock();
     let layout = workdir::parent(&options.work_dir).map(|parent| Layout::new(&parent, &order.run));

@@ -61,16 +61,20 @@ struct State {
 
 /// Whether the run has to stop. The first reason counts, except that losing the lease goes before all others.
 #[derive(Debug)]
-pub(super) struct Stop(watch::Sender<State>);
+pub(super) struct Stop {
+    state: watch::Sender<State>,
+    /// The most of its grace that Terraform gets when the supervisor itself has to stop.
+    hurry: Option<Duration>,
+}
 
 impl Stop {
-    pub fn new() -> Self {
-        Self(watch::Sender::new(State::default()))
+    pub fn new(hurry: Option<Duration>) -> Self {
+        Self { state: watch::Sender::new(State::default()), hurry }
     }
 
     /// Asks to stop.
     pub fn ask(&self, reason: Reason) {
-        self.0.send_if_modified(|state| {
+        self.state.send_if_modified(|state| {
             let first = state.asked.is_none();
             if first {
                 state.asked = Some(Asked { reason, since: Instant::now() });
@@ -82,7 +86,7 @@ impl Stop {
     /// The lease is lost. `out_of_time` says that nothing may run any more from now on.
     pub fn lose(&self, out_of_time: bool) {
         self.ask(Reason::Lost);
-        self.0.send_modify(|state| {
+        self.state.send_modify(|state| {
             state.lost.get_or_insert_with(Instant::now);
             state.out_of_time |= out_of_time;
         });
@@ -90,13 +94,13 @@ impl Stop {
 
     /// Why it has to stop, if it has to.
     pub fn reason(&self) -> Option<Reason> {
-        let state = self.0.borrow();
+        let state = self.state.borrow();
         if state.lost.is_some() { Some(Reason::Lost) } else { state.asked.map(|asked| asked.reason) }
     }
 
     /// Resolves once it has to stop, to the first reason.
     pub async fn asked(&self) -> Reason {
-        let mut states = self.0.subscribe();
+        let mut states = self.state.subscribe();
         let asked = states.wait_for(|state| state.asked.is_some()).await;
         // The sender is borrowed, so it cannot be gone.
         asked.ok().and_then(|state| state.asked).map_or(Reason::Stopped, |asked| asked.reason)
@@ -105,13 +109,17 @@ impl Stop {
     /// Resolves once the lease is lost.
     pub async fn lost(&self) {
         // The sender is borrowed, so it cannot be gone.
-        let _ = self.0.subscribe().wait_for(|state| state.lost.is_some()).await;
+        let _ = self.state.subscribe().wait_for(|state| state.lost.is_some()).await;
     }
 
     /// How high on the ladder the child should be by now.
     pub fn due(&self, grace: Duration, already_interrupted: bool) -> Rung {
-        let state = *self.0.borrow();
+        let state = *self.state.borrow();
         let Some(asked) = state.asked else { return Rung::Run };
+        let grace = match (asked.reason, self.hurry) {
+            (Reason::Stopped, Some(most)) => grace.min(most),
+            _ => grace,
+        };
         let lost = state.lost.map(|since| since.elapsed());
         rung(asked.reason, asked.since.elapsed(), lost, state.out_of_time, grace, already_interrupted)
     }
@@ -178,9 +186,26 @@ mod tests {
         assert_eq!(rung(Reason::Fading, Duration::ZERO, None, true, grace, false), Rung::Kill);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_platform_in_a_hurry_shortens_the_grace_of_its_own_stop_only() {
+        let hour = Duration::from_secs(3600);
+        for (reason, at_80, at_90) in
+            [(Reason::Stopped, Rung::InterruptAgain, Rung::Kill), (Reason::Cancelled, Rung::Interrupt, Rung::Interrupt)]
+        {
+            let stop = Stop::new(Some(Duration::from_secs(75)));
+            stop.ask(reason);
+            tokio::time::advance(Duration::from_secs(70)).await;
+            assert_eq!(stop.due(hour, false), Rung::Interrupt, "{reason:?}");
+            tokio::time::advance(Duration::from_secs(10)).await;
+            assert_eq!(stop.due(hour, false), at_80, "{reason:?}");
+            tokio::time::advance(Duration::from_secs(10)).await;
+            assert_eq!(stop.due(hour, false), at_90, "{reason:?}");
+        }
+    }
+
     #[test]
     fn the_first_reason_counts_but_a_lost_lease_goes_first() {
-        let stop = Stop::new();
+        let stop = Stop::new(None);
         assert_eq!((stop.reason(), stop.due(Duration::ZERO, false)), (None, Rung::Run));
         stop.ask(Reason::Cancelled);
         stop.ask(Reason::TimedOut);

@@ -38,7 +38,7 @@ pub enum SupervisorExit {
 
 /// Claims `run` and carries it out. Calling it twice for one run is harmless: the second claim loses.
 pub async fn supervise(app: Arc<Asgard>, run: &RunId, options: &SuperviseOptions) -> Result<SupervisorExit> {
-    let place = place::here();
+    let place = options.place.clone().unwrap_or_else(place::here);
     if options.own_process {
         harden_process();
     }

@@ -25,10 +25,35 @@ pub enum Turn {
     Later(Timestamp),
 }
 
-/// The lease as it was taken, or the moment when it may be.
+/// What came of a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ticked {
+    /// The chore was done until it had nothing more to do.
+    Did,
+    /// It was stopped, with more to do; the next tick goes on.
+    Stopped,
+    /// There was nothing to do.
+    NotWanted,
+    /// This tick was served before, or a newer one was.
+    Served,
+    /// Another process does it just now.
+    Busy,
+}
+
+/// The lease as it was taken, or why it was not.
 enum Taking {
     Taken(u64),
     Later(Timestamp),
+    Served,
+}
+
+/// Who says when a turn is due.
+#[derive(Clone, Copy)]
+enum Due {
+    /// The chore's own period.
+    Period,
+    /// Somebody outside, perhaps for a moment of a schedule.
+    Tick(Option<Timestamp>),
 }
 
 /// Does one turn of a chore, if it is due and nobody else does it.
@@ -39,11 +64,12 @@ pub async fn turn(app: &Arc<Asgard>, chore: &dyn Chore, stop: &CancellationToken
     let name = format!("loop/{}", chore.name());
     let ttl = LONGEST.min(Duration::from_secs(app.config().runs.lease_ttl_secs));
     let holder: HolderId = app.world().id();
-    let fence = match take(app, &name, &holder, ttl).await? {
+    let fence = match take(app, &name, &holder, ttl, Due::Period).await? {
         Taking::Taken(fence) => fence,
         Taking::Later(until) => return Ok(Turn::Later(until)),
+        Taking::Served => return Ok(Turn::NotWanted),
     };
-    let done = keep(app, &name, fence, ttl, chore, stop).await;
+    let done = keep(app, &name, fence, ttl, chore.run(app), stop).await;
     // After a failure or a stop somebody else may try at once; after a finished turn the next is due a period later.
     let rest = match &done {
         Ok(Some(Pace::Rest)) => chore.period(),
@@ -53,18 +79,61 @@ pub async fn turn(app: &Arc<Asgard>, chore: &dyn Chore, stop: &CancellationToken
     Ok(Turn::Did(done?.unwrap_or(Pace::Again)))
 }
 
+/// Does a chore because a schedule says so, at most once for each scheduled moment: the lease keeps the newest one that was
+/// served, so a tick that comes twice, or after a newer one, does nothing. One that failed may come again. Goes on until
+/// there is nothing to do or `stop`; what a chore has to remember until the next tick is in the store.
+pub async fn tick(
+    app: &Arc<Asgard>,
+    chore: &dyn Chore,
+    scheduled: Option<Timestamp>,
+    stop: &CancellationToken,
+) -> Result<Ticked> {
+    if !chore.wanted(app).await? {
+        return Ok(Ticked::NotWanted);
+    }
+    let name = format!("loop/{}", chore.name());
+    let ttl = LONGEST.min(Duration::from_secs(app.config().runs.lease_ttl_secs));
+    let holder: HolderId = app.world().id();
+    let fence = match take(app, &name, &holder, ttl, Due::Tick(scheduled)).await? {
+        Taking::Taken(fence) => fence,
+        Taking::Later(_) => return Ok(Ticked::Busy),
+        Taking::Served => return Ok(Ticked::Served),
+    };
+    let all = async {
+        while chore.run(app).await? == Pace::Again {
+            // A chore that never waits would never see that it has to stop.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    };
+    let done = keep(app, &name, fence, ttl, all, stop).await;
+    let served = scheduled.filter(|_| done.is_ok());
+    let back = |lease: &Lease, now| {
+        let free = lease.released(now);
+        served.map_or_else(|| free.clone(), |scheduled| free.clone().serving(scheduled))
+    };
+    change(app, &name, fence, back).await?;
+    Ok(if done?.is_some() { Ticked::Did } else { Ticked::Stopped })
+}
+
 fn call(app: &Asgard) -> Call {
     Call::system("loops", app.new_trace())
 }
 
-async fn take(app: &Asgard, name: &str, holder: &HolderId, ttl: Duration) -> Result<Taking> {
+async fn take(app: &Asgard, name: &str, holder: &HolderId, ttl: Duration, due: Due) -> Result<Taking> {
     let call = call(app);
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.internal();
             let (now, lease) = (tx.now(), tx.rely::<Lease>(name).await?);
             if let Some(lease) = lease.as_ref() {
-                let resting = lease.holder.is_none() && lease.expires_at > now;
+                let resting = match due {
+                    Due::Period => lease.holder.is_none() && lease.expires_at > now,
+                    Due::Tick(scheduled) if scheduled.is_some_and(|moment| lease.has_served(moment)) => {
+                        return Ok(Taking::Served);
+                    }
+                    Due::Tick(_) => false,
+                };
                 if resting || !lease.may_take(holder, now, false) {
                     return Ok(Taking::Later(lease.expires_at));
                 }
@@ -81,16 +150,15 @@ async fn take(app: &Asgard, name: &str, holder: &HolderId, ttl: Duration) -> Res
     .await
 }
 
-/// Runs the chore, renewing the lease. `None` when it was stopped, or the lease was lost.
-async fn keep(
-    app: &Arc<Asgard>,
+/// Waits for the work, renewing the lease. `None` when it was stopped, or the lease was lost.
+async fn keep<T>(
+    app: &Asgard,
     name: &str,
     fence: u64,
     ttl: Duration,
-    chore: &dyn Chore,
+    work: impl Future<Output = Result<T>>,
     stop: &CancellationToken,
-) -> Result<Option<Pace>> {
-    let work = chore.run(app);
+) -> Result<Option<T>> {
     tokio::pin!(work);
     loop {
         tokio::select! {

@@ -99,6 +99,105 @@ async fn whoever_lost_the_lease_stops() {
     assert!(kit.read::<Lease>("loop/counted").await.unwrap().holder.is_some(), "the other's lease is left alone");
 }
 
+/// A chore in several turns, which can be told to fail.
+#[derive(Default)]
+struct Long {
+    turns: AtomicU32,
+    until: u32,
+    takes: Duration,
+    fails: std::sync::atomic::AtomicBool,
+}
+
+#[async_trait]
+impl Chore for Long {
+    fn name(&self) -> &'static str {
+        "long"
+    }
+    fn period(&self) -> Duration {
+        HOUR
+    }
+    async fn run(&self, _: &Arc<Asgard>) -> Result<Pace> {
+        tokio::time::sleep(self.takes).await;
+        let turn = self.turns.fetch_add(1, SeqCst) + 1;
+        if self.fails.load(SeqCst) {
+            return Err(Error::new(Code::Busy, "no"));
+        }
+        Ok(if turn.is_multiple_of(self.until) { Pace::Rest } else { Pace::Again })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_is_served_once_however_often_and_late_it_comes() {
+    let kit = Kit::staged().await;
+    let (other, _) = kit.second().await;
+    let stop = CancellationToken::new();
+    let chore = Long { until: 3, ..Long::default() };
+    let at = |minutes: u64| Some(kit.world.now().minus(HOUR).plus(Duration::from_secs(60 * minutes)));
+    let (first, second, third) = (at(0), at(5), at(10));
+    assert_eq!(tick(&kit.app, &chore, first, &stop).await.unwrap(), Ticked::Did);
+    assert_eq!(chore.turns.load(SeqCst), 3, "it goes on until there is nothing to do");
+    assert_eq!(tick(&other, &chore, first, &stop).await.unwrap(), Ticked::Served, "delivered twice");
+    // The period of the chore is the business of processes that keep a loop.
+    assert_eq!(tick(&other, &chore, third, &stop).await.unwrap(), Ticked::Did);
+    assert_eq!(tick(&kit.app, &chore, second, &stop).await.unwrap(), Ticked::Served, "late, after a newer one");
+    assert_eq!(tick(&kit.app, &chore, None, &stop).await.unwrap(), Ticked::Did, "by hand, for no moment");
+    assert_eq!(chore.turns.load(SeqCst), 9);
+    let lease = kit.read::<Lease>("loop/long").await.unwrap();
+    assert_eq!((lease.served, &lease.holder), (third, &None));
+    // The tick is remembered through turns of a loop.
+    kit.pass(Duration::from_secs(1));
+    assert!(matches!(turn(&other, &chore, &stop).await.unwrap(), Turn::Did(_)));
+    assert_eq!(kit.read::<Lease>("loop/long").await.unwrap().served, third);
+}
+
+#[tokio::test(start_paused = true)]
+async fn racing_ticks_are_one_and_a_failed_one_may_come_again() {
+    let kit = Kit::staged().await;
+    let (other, _) = kit.second().await;
+    let stop = CancellationToken::new();
+    let chore = Long { until: 1, takes: Duration::from_secs(200), ..Long::default() };
+    let at = Some(kit.world.now());
+    let (one, two) = tokio::join!(tick(&kit.app, &chore, at, &stop), tick(&other, &chore, at, &stop));
+    let mut both = [one.unwrap(), two.unwrap()];
+    both.sort_by_key(|ticked| *ticked != Ticked::Did);
+    assert_eq!((both, chore.turns.load(SeqCst)), ([Ticked::Did, Ticked::Busy], 1));
+
+    kit.pass(HOUR);
+    let at = Some(kit.world.now());
+    chore.fails.store(true, SeqCst);
+    assert_eq!(tick(&kit.app, &chore, at, &stop).await.unwrap_err().code(), Code::Busy);
+    chore.fails.store(false, SeqCst);
+    assert_eq!(tick(&other, &chore, at, &stop).await.unwrap(), Ticked::Did, "the same tick, tried again");
+
+    // One that was killed holds the lease until it runs out; then its tick may come again.
+    kit.pass(HOUR);
+    let at = Some(kit.world.now());
+    assert!(tokio::time::timeout(Duration::from_secs(5), tick(&kit.app, &chore, at, &stop)).await.is_err());
+    assert_eq!(tick(&other, &chore, at, &stop).await.unwrap(), Ticked::Busy);
+    kit.pass(Duration::from_secs(66));
+    assert_eq!(tick(&other, &chore, at, &stop).await.unwrap(), Ticked::Did);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_that_runs_out_of_time_stops_and_the_next_goes_on() {
+    let kit = Kit::staged().await;
+    let stop = CancellationToken::new();
+    let chore = Long { until: 10, takes: Duration::from_secs(10), ..Long::default() };
+    let at = kit.world.now();
+    let ending = async {
+        tokio::time::sleep(Duration::from_secs(35)).await;
+        stop.cancel();
+    };
+    let (ticked, ()) = tokio::join!(tick(&kit.app, &chore, Some(at), &stop), ending);
+    assert_eq!((ticked.unwrap(), chore.turns.load(SeqCst)), (Ticked::Stopped, 3));
+    assert_eq!(kit.read::<Lease>("loop/long").await.unwrap().holder, None, "it is handed back");
+    let go = CancellationToken::new();
+    assert_eq!(tick(&kit.app, &chore, Some(at), &go).await.unwrap(), Ticked::Served);
+    let next = Some(at.plus(Duration::from_secs(300)));
+    assert_eq!(tick(&kit.app, &chore, next, &go).await.unwrap(), Ticked::Did);
+    assert_eq!(chore.turns.load(SeqCst), 10);
+}
+
 /// A log with several blocks in a project's chain.
 async fn sealed() -> Kit {
     let kit = Kit::staged().await;

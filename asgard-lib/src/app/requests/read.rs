@@ -22,6 +22,8 @@ use std::{collections::HashMap, time::Duration};
 
 /// The longest that a read waits for a change.
 const LONGEST_WAIT: u64 = 20;
+/// What is left of a caller's patience for the answer itself.
+const TO_ANSWER: Duration = Duration::from_secs(1);
 /// How many pending requests one page of somebody's inbox looks through at most.
 const MOST_LOOKED_THROUGH: usize = 1000;
 
@@ -62,6 +64,7 @@ impl Operation for GetRequest {
         };
         tx.project_of("request", &first.project, Action::ReadProject, Reading::Peek).await?;
         let until = tx.now().plus(Duration::from_secs(self.wait_s));
+        let until = tx.call().answer_by.map_or(until, |by| until.min(by.minus(TO_ANSWER)));
         loop {
             let present = request.ok_or_else(|| Error::not_found("request"))?;
             if present.status.is_over() || present.status == Status::Pending || tx.app().world().now() >= until {

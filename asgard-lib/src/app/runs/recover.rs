@@ -63,8 +63,11 @@ pub async fn look_after(app: &Arc<Asgard>, id: &RunId) -> Result<Look> {
 pub async fn recover_at_start(app: &Arc<Asgard>) -> Result<usize> {
     let runs = open_runs(app).await?;
     for run in &runs {
-        let done =
-            if run.status.waits() { launch_again(app, run).await } else { look_after(app, &run.id).await.map(|_| ()) };
+        let done = if run.status.waits() {
+            launch_again(app, run).await.map(|_| ())
+        } else {
+            look_after(app, &run.id).await.map(|_| ())
+        };
         report(&run.id, done);
     }
     clean_up(app).await?;
@@ -77,8 +80,16 @@ pub(crate) async fn look_after_all(app: &Arc<Asgard>) -> Result<usize> {
     for run in &runs {
         let done = if !run.status.waits() {
             look_after(app, &run.id).await.map(|_| ())
-        } else if app.world().now().since(run.created_at) > FORGOTTEN {
-            launch_again(app, run).await
+        } else if let waited = app.world().now().since(run.created_at)
+            && waited > FORGOTTEN
+        {
+            launch_again(app, run).await.map(|launching| {
+                // An alarm counts these lines: no other run keeps this one waiting.
+                if launching {
+                    let (status, waited_secs) = (run.status.name(), waited.as_secs());
+                    tracing::warn!(run.id = %run.id, run.op = run.op.name(), run.status = status, waited_secs, "A run is stuck: no supervisor has taken it.");
+                }
+            })
         } else {
             Ok(())
         };
@@ -122,17 +133,18 @@ fn system(run: &Run) -> Call {
     Call::system("recovery", run.trace.clone())
 }
 
-/// Appends a job that launches the run, unless another run has the resource: then the present job waits for that.
-async fn launch_again(app: &Asgard, run: &Run) -> Result<()> {
+/// Appends a job that launches the run, unless another run has the resource: then the present job waits for that. Whether
+/// it was appended.
+async fn launch_again(app: &Asgard, run: &Run) -> Result<bool> {
     let (call, id) = (system(run), &run.id);
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.internal();
             let lease = tx.peek::<Lease>(&Run::lease_name(&run.resource)).await?;
             if lease.is_some_and(|lease| lease.holder.is_some()) {
-                return Ok(());
+                return Ok(false);
             }
-            tx.job(Work::LaunchRun { run: id.clone() }, Duration::ZERO)
+            tx.job(Work::LaunchRun { run: id.clone() }, Duration::ZERO).map(|()| true)
         })
     })
     .await

@@ -115,3 +115,33 @@ async fn the_job_of_a_dead_worker_is_taken_when_its_claim_runs_out() {
     }
     assert_eq!(launch_job(&kit).await.attempts, 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_bounded_worker_does_what_is_due_and_takes_nothing_when_little_time_is_left() {
+    let kit = Kit::dry().await;
+    for n in 0..20 {
+        kit.ask("thing", &format!("r{n}"), json!({})).await.unwrap();
+    }
+    assert!(kit.app.take_kick() && !kit.app.take_kick(), "a commit that appends a job is known, once");
+    let late = run_until(&kit.app, Instant::now() + Duration::from_secs(9), true).await.unwrap();
+    assert_eq!(late, Ran { jobs: 0, more: true });
+    let began = Instant::now();
+    let ran = run_until(&kit.app, Instant::now() + Duration::from_secs(60), true).await.unwrap();
+    assert!(ran.jobs >= 20 && !ran.more, "{ran:?}");
+    assert!(began.elapsed() < Duration::from_secs(10), "it waited for what is due later");
+    let idle = run_until(&kit.app, Instant::now() + Duration::from_secs(60), false).await.unwrap();
+    assert_eq!(idle, Ran { jobs: 0, more: false });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bounded_worker_hands_back_what_takes_too_long() {
+    let kit = Kit::staged().await;
+    *kit.stage.takes.lock().unwrap() = Duration::from_secs(100_000);
+    kit.ask("thing", "one", json!({})).await.unwrap();
+    let began = Instant::now();
+    let ran = run_until(&kit.app, Instant::now() + Duration::from_secs(60), true).await.unwrap();
+    assert!(ran.more && ran.jobs == 1 && began.elapsed() <= Duration::from_secs(60), "{ran:?}");
+    let job = launch_job(&kit).await;
+    assert_eq!((job.claimed_by, job.attempts), (None, 0), "it is free again at once");
+    assert!(job.due_at.unwrap() <= kit.world.now());
+}

@@ -6,17 +6,15 @@ use crate::{
         runs::{self, LOOK_EVERY, Launch, Look},
     },
     domain::{
-        job::{ForgottenSecret, Job, Work},
+        job::{ForgottenSecret, Job, MOST_ATTEMPTS, Work},
         run::Run,
     },
-    error::{Error, Kind, Result},
+    error::{Code, Error, Kind, Result},
     kernel::RunId,
     ports::records::Records,
 };
 use std::{sync::Arc, time::Duration};
 
-/// How long a started supervisor gets to claim its run before another is started.
-const CLAIM_WITHIN: Duration = Duration::from_secs(30);
 /// How soon a run is tried again whose resource or runner is busy.
 const BUSY: Duration = Duration::from_secs(2);
 
@@ -35,7 +33,7 @@ pub(super) enum Turn {
 /// Does a job.
 pub(super) async fn perform(app: &Arc<Asgard>, job: &Job) -> Turn {
     let done = match &job.work {
-        Work::LaunchRun { run } => launch(app, run).await,
+        Work::LaunchRun { run } => launch(app, run, job.attempts).await,
         Work::CheckRun { run } => check(app, run).await,
         Work::Forget { sealed, secrets } => forget(app, sealed, secrets).await,
     };
@@ -50,11 +48,17 @@ async fn check(app: &Arc<Asgard>, run: &RunId) -> Result<Turn> {
 }
 
 /// Starts the supervisor of a run. The job stays until somebody has claimed the run.
-async fn launch(app: &Arc<Asgard>, id: &RunId) -> Result<Turn> {
+async fn launch(app: &Arc<Asgard>, id: &RunId, attempts: u32) -> Result<Turn> {
     match runs::prepare(app, id).await? {
         Launch::Go => {}
         Launch::Wait => return Ok(Turn::Wait(BUSY)),
         Launch::NotNeeded => return Ok(Turn::Done),
+    }
+    // Giving up with the reason is better than one more try.
+    if attempts >= MOST_ATTEMPTS
+        && let Some(why) = app.runner().why_unclaimed(id).await
+    {
+        return Err(Error::new(Code::RunnerFailed, why));
     }
     match app.runner().launch(id).await {
         Ok(()) => {}
@@ -62,7 +66,7 @@ async fn launch(app: &Arc<Asgard>, id: &RunId) -> Result<Turn> {
         Err(error) => return Err(error),
     }
     let waits = app.store().read::<Run>(id.as_str()).await?.is_some_and(|run| run.status.waits());
-    Ok(if waits { Turn::Retry(CLAIM_WITHIN) } else { Turn::Done })
+    Ok(if waits { Turn::Retry(app.runner().claim_within()) } else { Turn::Done })
 }
 
 async fn forget(app: &Asgard, sealed: &[String], secrets: &[ForgottenSecret]) -> Result<Turn> {

@@ -257,3 +257,21 @@ fn the_examples_load() {
     }
     assert!(seen >= 3, "{seen} examples");
 }
+
+#[test]
+fn a_cluster_arms_provisioning_without_terraform() {
+    let text = "provisioning: { aws: { cluster: runs, task_definition: asgard-runner:3, subnets: [subnet-1, subnet-2], assign_public_ip: true } }\n";
+    let env = [("ASGARD_FARGATE_SECURITY_GROUPS", "sg-1, sg-2"), ("ASGARD_TF_ALLOWED", "aws:012345678901")];
+    let loaded = load_text(text, env).unwrap();
+    let provisioning = &loaded.config.provisioning;
+    assert!(provisioning.is_armed() && provisioning.terraform.is_none());
+    let fargate = provisioning.fargate.as_ref().unwrap();
+    assert_eq!((fargate.cluster.as_str(), fargate.container.as_str()), ("runs", "runner"));
+    assert_eq!((fargate.subnets.len(), fargate.security_groups.len()), (2, 2));
+    assert!(fargate.assign_public_ip);
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+
+    let idle = load_text("{}\n", [("ASGARD_FARGATE_SUBNETS", "subnet-1")]).unwrap();
+    assert!(!idle.config.provisioning.is_armed());
+    assert!(idle.warnings.iter().any(|warning| warning.contains("ASGARD_FARGATE_CLUSTER")), "{:?}", idle.warnings);
+}

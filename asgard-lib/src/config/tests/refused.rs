@@ -7,7 +7,7 @@ fn files_that_are_refused() {
     let cases: &[(&str, &str)] = &[
         (
             "provisioning:\n  auto_aprove: {}\n",
-            "asgard.yaml:2: provisioning.auto_aprove: unknown key; allowed here: allowed, auto_approve, default_account, \
+            "asgard.yaml:2: provisioning.auto_aprove: unknown key; allowed here: allowed, auto_approve, aws, default_account, \
              default_cloud, secrets, services_dir, terraform",
         ),
         (
@@ -102,7 +102,8 @@ fn files_that_are_refused() {
             "asgard.yaml:1: sources: the catalogue of source repositories is not part of this build; remove it\n\
              asgard.yaml:2: gateway: the model gateway is not part of this build; remove it\n\
              asgard.yaml:3: rate_limits: rate limiting of the model gateway is not part of this build; remove it\n\
-             asgard.yaml:5: provisioning.aws: reading costs from AWS is not part of this build; remove it",
+             asgard.yaml:5: provisioning.aws.x: unknown key; allowed here: assign_public_ip, cluster, container, \
+             security_groups, subnets, task_definition",
         ),
         (
             "server:\n  bind: everywhere\n  public_url: asgard.example.com/x\n  max_connections: 0\n",
@@ -140,6 +141,17 @@ fn files_that_are_refused() {
 #[test]
 fn environments_that_are_refused() {
     let cases: &[(&[(&str, &str)], &str)] = &[
+        (
+            &[("ASGARD_FARGATE_CLUSTER", "runs")],
+            "ASGARD_FARGATE_CLUSTER: needs 1 to 16 subnets: set ASGARD_FARGATE_SUBNETS or provisioning.aws.subnets\n\
+             ASGARD_FARGATE_CLUSTER: set without a task definition: set ASGARD_FARGATE_TASK_DEFINITION or \
+             provisioning.aws.task_definition, too",
+        ),
+        (
+            &[("ASGARD_FARGATE_CONTAINER", "a b")],
+            "ASGARD_FARGATE_CONTAINER: `a b` is not allowed; allowed here: a name, an id or an ARN as AWS shows it: 1 to 512 \
+             letters, digits, `.`, `_`, `:`, `/`, `-`",
+        ),
         (
             &[("ASGARD_BIND", "8080"), ("ASGARD_LOG_FORMAT", "xml"), ("ASGARD_FORCE_HTTPS", "yes")],
             "ASGARD_BIND: `8080` is not allowed; allowed here: an address and a port, for example 0.0.0.0:8080, [::1]:8080 or \

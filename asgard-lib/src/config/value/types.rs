@@ -161,6 +161,38 @@ impl Value for SystemName {
     }
 }
 
+/// What AWS calls a thing: its name, its id or its ARN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsName(String);
+
+impl AwsName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the shipped task definition calls its container.
+    pub(in crate::config) fn runner() -> Self {
+        Self("runner".to_owned())
+    }
+}
+
+impl Value for AwsName {
+    fn allowed(_: &Spec) -> String {
+        "a name, an id or an ARN as AWS shows it: 1 to 512 letters, digits, `.`, `_`, `:`, `/`, `-`".to_owned()
+    }
+
+    fn parse(text: &str, _: &Spec) -> Result<Self, Refusal> {
+        let fits =
+            (1..=512).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/-".contains(&b));
+        fits.then(|| Self(text.to_owned())).ok_or(Refusal::NotAllowed)
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
 /// An AWS role that is assumed for a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleArn(String);

@@ -1,5 +1,6 @@
 //! Where a supervisor is.
 
+use crate::kernel::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Where a supervisor runs, precisely enough to prove it dead later.
@@ -16,6 +17,15 @@ pub enum Whereabouts {
         pid: u32,
         /// Its start time in clock ticks since boot.
         started: u64,
+    },
+    /// A task of Amazon ECS. Whatever it started ends with it.
+    Task {
+        /// The cluster's name or ARN.
+        cluster: String,
+        /// The task's ARN.
+        task: String,
+        /// When this was noted: a task that ECS does not know shortly after is not gone, ECS is behind.
+        noted: Timestamp,
     },
     /// Inside the process that claimed the job; gone with it.
     InProcess {

@@ -213,3 +213,47 @@ async fn the_pages_work_offline_and_name_every_operation_and_code() {
     assert_eq!(app.anonymous.get("/docs/errors/..%2f..%2fCargo").await.status, 404);
     assert_eq!(app.anonymous.get("/docs/errors/nope").await.json()["code"], "not-found");
 }
+
+#[tokio::test]
+async fn a_part_of_the_surface_answers_its_part_and_health() {
+    use crate::http::{Surface, router_of};
+    use tower::ServiceExt;
+    let app = TestApp::new().await;
+    for (surface, mcp, rest) in [(Surface::All, 401, 401), (Surface::Api, 404, 401), (Surface::Mcp, 401, 404)] {
+        let router = router_of(crate::http::HttpState::new(std::sync::Arc::clone(&app.asgard)), surface);
+        let status = async |path: &str| {
+            let request = http::Request::builder().uri(path).body(Body::empty()).unwrap();
+            router.clone().oneshot(request).await.unwrap().status().as_u16()
+        };
+        assert_eq!(status("/mcp").await, mcp, "{surface:?}");
+        assert_eq!(status("/api/projects").await, rest, "{surface:?}");
+        assert_eq!(status("/api/openapi.json").await, if rest == 404 { 404 } else { 200 }, "{surface:?}");
+        assert_eq!((status("/healthz").await, status("/readyz").await), (200, 200), "{surface:?}");
+        assert_eq!(status("/.well-known/oauth-protected-resource").await, 404, "{surface:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_before_the_answer_is_due() {
+    use crate::{app::requests::GetRequest, kernel::Timestamp};
+    use std::{sync::Arc, time::Duration};
+    let kit = crate::app::testkit::Kit::staged().await;
+    let asked = kit.ask("thing", "one", json!({})).await.unwrap();
+    let get: GetRequest =
+        serde_json::from_value(json!({"request_id": asked.request.request_id, "wait_s": 20})).unwrap();
+    let mut call = kit.owner();
+    call.answer_by = Some(kit.world.now().plus(Duration::from_secs(6)));
+    let clock = async {
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            kit.pass(Duration::from_secs(1));
+        }
+    };
+    let before: Timestamp = kit.world.now();
+    let app = Arc::clone(&kit.app);
+    tokio::select! {
+        got = app.run(&call, &get) => got.unwrap(),
+        () = clock => panic!("it never answered"),
+    };
+    assert!(kit.world.now().since(before) <= Duration::from_secs(6), "{:?}", kit.world.now().since(before));
+}

@@ -292,3 +292,15 @@ proptest! {
         }
     }
 }
+
+#[tokio::test]
+async fn without_a_reloader_a_reload_is_done_when_it_is_due_and_not_before() {
+    let kit = Kit::new();
+    let (frozen, other) = (kit.replica().await, kit.replica().await);
+    other.keyring.rotate().await.unwrap();
+    frozen.keyring.reload_if_due().await.unwrap();
+    assert!(!frozen.keyring.is_rotating(), "the keys were read a moment ago");
+    kit.pass(RELOAD);
+    frozen.keyring.reload_if_due().await.unwrap();
+    assert!(frozen.keyring.is_rotating());
+}

@@ -1,0 +1,99 @@
+//! The task that carries one run out. It claims the run in the database, as `asgard run` does, so whoever starts it a second
+//! time does no harm. As the first process of a container it also is that container's init (see [`init`]).
+
+pub mod init;
+
+use crate::{Settings, USAGE, kick::Kick, ready, said};
+use asgard_lib::{
+    adapters::{fargate, terraform::harden_process},
+    app::Asgard,
+    config::Environment,
+    kernel::RunId,
+    ports::world::World,
+    runtime::{Alone, RuntimeOptions, supervise_alone},
+};
+use std::{process::ExitCode, sync::Arc, time::Duration};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+
+/// A database that is away for a moment is no reason to start over.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// ECS kills a task 120 seconds after it asked it to stop. Terraform has 75 of them until its second interrupt and 10 more
+/// until its end; the rest is for its state and the outcome.
+const HURRY: Duration = Duration::from_secs(75);
+/// Where a task asks about itself.
+const METADATA: &str = "ECS_CONTAINER_METADATA_URI_V4";
+
+/// Carries out the run that the arguments name.
+pub fn main(arguments: Vec<String>) -> ExitCode {
+    let [run] = arguments.as_slice() else {
+        return said(
+            "Give one argument: the id of the run. Tasks are started by Asgard, with the command [<run id>].",
+            USAGE,
+        );
+    };
+    let Ok(run) = run.parse::<RunId>() else {
+        return said("The argument is not the id of a run, for example run_01arz3ndektsv4rrffq69g5fav.", USAGE);
+    };
+    if init::is_needed() {
+        return init::run(&arguments);
+    }
+    let environment = Environment::from_process();
+    let metadata = environment.get(METADATA).map(|text| text.reveal().to_owned());
+    let threads = match Builder::new_current_thread().enable_all().build() {
+        Ok(threads) => threads,
+        Err(error) => return said(&format!("No thread could be started: {error}"), 1),
+    };
+    threads.block_on(async {
+        let settings = match ready(environment).await {
+            Ok(settings) => settings,
+            Err(why) => return said(&why, USAGE),
+        };
+        harden_process();
+        match Box::pin(carry_out(&settings, &run, metadata.as_deref())).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                tracing::error!(run.id = %run, why, "The task could not carry its run out.");
+                ExitCode::FAILURE
+            }
+        }
+    })
+}
+
+async fn carry_out(settings: &Settings, run: &RunId, metadata: Option<&str>) -> Result<(), String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("signals cannot be received: {error}"));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let signal = async || {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    };
+    let place = match metadata {
+        Some(endpoint) => fargate::here(endpoint, World::system().now()).await,
+        None => None,
+    };
+    let kick = Kick::new(settings.events.clone());
+    let alone = Alone { hurry: Some(HURRY), place };
+    let beside = async |app: Arc<Asgard>, ended: CancellationToken| wake(&app, &kick, &ended).await;
+    supervise_alone(&settings.loaded.config, run, RuntimeOptions::task(PATIENCE), alone, signal, beside)
+        .await
+        .map_err(|error| error.chain())
+}
+
+/// Wakes the function that does jobs whenever a commit of this task appended one; at last when the run is over, which is
+/// what the next step of its request waits for.
+async fn wake(app: &Asgard, kick: &Kick, ended: &CancellationToken) {
+    while !ended.is_cancelled() {
+        let kicked = app.kicked();
+        kick.if_wanted(app, Duration::MAX).await;
+        tokio::select! {
+            () = kicked => {}
+            () = ended.cancelled() => {}
+        }
+    }
+    kick.if_wanted(app, Duration::MAX).await;
+}

@@ -1,0 +1,309 @@
+//! Every kind of HTTP event, replayed against the function as Lambda's runtime would call it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that is surprised should fail where it is"
+)]
+
+mod support;
+
+use asgard_lambda::http::Http;
+use lambda_http::request::LambdaRequest;
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+use support::{PASSWORD, Place, event, invocation, lambda};
+
+const FRONTS: [&str; 4] = ["rest_api", "http_api", "function_url", "load_balancer"];
+
+async fn function(place: &Place) -> Arc<Http> {
+    Http::with_kick(place.settings.clone(), lambda(Duration::ZERO).await.kick)
+}
+
+async fn answer_within(http: &Arc<Http>, event: &Value, millis: u64) -> Value {
+    let payload: LambdaRequest = serde_json::from_value(event.clone()).unwrap();
+    let answer = Arc::clone(http).event(invocation(payload, millis)).await.unwrap();
+    serde_json::to_value(answer).unwrap()
+}
+
+async fn answer(http: &Arc<Http>, event: &Value) -> Value {
+    answer_within(http, event, 60_000).await
+}
+
+fn status(answer: &Value) -> i64 {
+    answer["statusCode"].as_i64().unwrap()
+}
+
+fn header<'a>(answer: &'a Value, name: &str) -> &'a str {
+    let found = answer["multiValueHeaders"][name][0].as_str().or_else(|| answer["headers"][name].as_str());
+    found.unwrap_or_default()
+}
+
+fn body(answer: &Value) -> Value {
+    serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+}
+
+/// The event of a front end, for another request.
+fn aimed(front: &str, method: &str, path: &str, headers: &[(&str, &str)], sent: Option<&str>) -> Value {
+    let mut event = event(front);
+    for field in ["path", "rawPath"] {
+        if event.get(field).is_some() {
+            event[field] = path.into();
+        }
+    }
+    match event["requestContext"].get("http") {
+        Some(_) => event["requestContext"]["http"]["method"] = method.into(),
+        None => event["httpMethod"] = method.into(),
+    }
+    if event["requestContext"].get("httpMethod").is_some() {
+        event["requestContext"]["httpMethod"] = method.into();
+    }
+    for (name, value) in headers {
+        event["headers"][*name] = (*value).into();
+        if event.get("multiValueHeaders").is_some() {
+            event["multiValueHeaders"][*name] = json!([value]);
+        }
+    }
+    event["body"] = sent.map_or(Value::Null, Value::from);
+    event
+}
+
+fn sign_in(front: &str, headers: &[(&str, &str)]) -> Value {
+    let who = json!({"username": "admin", "password": PASSWORD}).to_string();
+    let mut all = vec![("content-type", "application/json")];
+    all.extend(headers);
+    aimed(front, "POST", "/api/auth/login", &all, Some(&who))
+}
+
+#[tokio::test]
+async fn every_front_end_reaches_the_same_routes_whatever_its_stage() {
+    let place = Place::new(&[]).await;
+    let http = function(&place).await;
+    for front in FRONTS {
+        let refused = answer(&http, &event(front)).await;
+        assert_eq!(status(&refused), 401, "{front}: {refused}");
+        assert_eq!(header(&refused, "content-type"), "application/problem+json", "{front}: {refused}");
+        assert_eq!(body(&refused)["code"], "no-credential", "{front}");
+        let healthy = answer(&http, &aimed(front, "GET", "/healthz", &[], None)).await;
+        assert_eq!((status(&healthy), &healthy["body"]), (200, &json!("ok")), "{front}");
+        let ready = answer(&http, &aimed(front, "GET", "/readyz", &[], None)).await;
+        assert_eq!(status(&ready), 200, "{front}: {ready}");
+    }
+    // A REST API on a domain of its own has a stage and does not show it; an HTTP API shows a stage that has a name.
+    let mut rest = event("rest_api");
+    rest["requestContext"]["stage"] = Value::Null;
+    assert_eq!(status(&answer(&http, &rest).await), 401);
+    let mut named = event("http_api");
+    named["requestContext"]["stage"] = "prod".into();
+    named["rawPath"] = "/prod/api/auth/me".into();
+    assert_eq!(status(&answer(&http, &named).await), 401);
+    named["rawPath"] = "/product/api".into();
+    assert_eq!(status(&answer(&http, &named).await), 404, "only a whole part of the path is the stage");
+}
+
+#[tokio::test]
+async fn people_sign_in_and_the_cookie_comes_back() {
+    let place = Place::new(&[]).await;
+    for front in FRONTS {
+        // Each time an environment that has served nothing yet.
+        let http = function(&place).await;
+        let signed = answer(&http, &sign_in(front, &[])).await;
+        assert_eq!(status(&signed), 200, "{front}: {signed}");
+        let token = body(&signed)["token"].as_str().unwrap().to_owned();
+        let bearer = format!("Bearer {token}");
+        let me = answer(&http, &aimed(front, "GET", "/api/auth/me", &[("authorization", &bearer)], None)).await;
+        assert_eq!((status(&me), &body(&me)["username"]), (200, &json!("admin")), "{front}: {me}");
+
+        let form = format!("username=admin&password={}", PASSWORD.replace(' ', "+"));
+        let host = event(front)["headers"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("host"))
+            .unwrap()
+            .1
+            .clone();
+        let origin = format!("https://{}", host.as_str().unwrap());
+        let page = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("origin", origin.as_str()),
+            ("accept", "text/html"),
+        ];
+        let entered = answer(&http, &aimed(front, "POST", "/sign-in", &page, Some(&form))).await;
+        assert_eq!(status(&entered), 303, "{front}: {entered}");
+        let cookie = entered["cookies"][0].as_str().unwrap_or_else(|| header(&entered, "set-cookie"));
+        assert!(cookie.starts_with("asgard_session=") && cookie.contains("; Secure"), "{front}: {entered}");
+        let sent = cookie.split(';').next().unwrap();
+        let mut home = aimed(front, "GET", "/projects", &[("accept", "text/html")], None);
+        if home.get("rawPath").is_some() {
+            home["cookies"] = json!(["other=1", sent]);
+        } else {
+            home["headers"]["cookie"] = format!("other=1; {sent}").into();
+        }
+        let page = answer(&http, &home).await;
+        assert_eq!(status(&page), 200, "{front}: {page}");
+        assert!(page["body"].as_str().unwrap().contains("<html"), "{front}");
+    }
+}
+
+#[tokio::test]
+async fn encoded_bodies_are_read_and_pages_come_as_text() {
+    let place = Place::new(&[]).await;
+    let http = function(&place).await;
+    let encoded =
+        data_encoding::BASE64.encode(json!({"username": "admin", "password": PASSWORD}).to_string().as_bytes());
+    for front in FRONTS {
+        let mut sent = sign_in(front, &[]);
+        (sent["body"], sent["isBase64Encoded"]) = (encoded.clone().into(), true.into());
+        assert_eq!(status(&answer(&http, &sent).await), 200, "{front}");
+        sent["body"] = "this is no base64 !".into();
+        let refused = answer(&http, &sent).await;
+        assert_eq!((status(&refused), &body(&refused)["field"]), (400, &json!("body")), "{front}: {refused}");
+        let icon = answer(&http, &aimed(front, "GET", "/icon.svg", &[], None)).await;
+        assert!(icon["body"].as_str().unwrap().contains("<svg"), "{front}: {icon}");
+    }
+}
+
+#[tokio::test]
+async fn the_throttle_counts_the_address_that_the_front_end_saw() {
+    for front in FRONTS {
+        let place = Place::new(&[]).await;
+        let http = function(&place).await;
+        // The client claims another address each time.
+        let mut last = Value::Null;
+        for n in 0..40 {
+            let mut wrong = sign_in(front, &[]);
+            wrong["body"] =
+                json!({"username": format!("nobody{n}"), "password": "wrong wrong wrong"}).to_string().into();
+            let claimed = format!("203.0.113.{n}, 198.51.100.7");
+            for name in ["x-forwarded-for", "X-Forwarded-For"] {
+                if wrong["headers"].get(name).is_some() {
+                    wrong["headers"][name] = claimed.clone().into();
+                }
+                if wrong["multiValueHeaders"].get(name).is_some() {
+                    wrong["multiValueHeaders"][name] = json!([claimed]);
+                }
+            }
+            last = answer(&http, &wrong).await;
+            if status(&last) == 429 {
+                break;
+            }
+        }
+        assert_eq!(status(&last), 429, "{front}: a claimed address got around the throttle: {last}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_no_request_is_refused_and_never_ends_the_process() {
+    let place = Place::new(&[]).await;
+    let http = function(&place).await;
+    let refused = |answer: &Value, field: &str| {
+        assert_eq!((status(answer), &body(answer)["field"]), (400, &json!(field)), "{answer}");
+    };
+    for front in FRONTS {
+        for host in ["a b", "x:99999", "[::1", "a/b", "user@host", "xn--"] {
+            let name = if event(front)["headers"].get("Host").is_some() { "Host" } else { "host" };
+            refused(&answer(&http, &aimed(front, "GET", "/", &[(name, host)], None)).await, "host");
+        }
+        let long = format!("/{}", "a".repeat(70_000));
+        refused(&answer(&http, &aimed(front, "GET", &long, &[], None)).await, "path");
+        for path in ["", "a", "//", "/%", "/\u{e9} <>\"{}|^`\\", "/a\u{0}b", ":99999/x"] {
+            let got = answer(&http, &aimed(front, "GET", path, &[], None)).await;
+            assert!([200, 303, 401, 404].contains(&status(&got)), "{front} {path:?}: {got}");
+        }
+        for proto in ["javascript", "ht tp", ""] {
+            let got = answer(&http, &aimed(front, "GET", "/healthz", &[("x-forwarded-proto", proto)], None)).await;
+            assert_eq!(status(&got), 200, "{front} {proto:?}");
+        }
+    }
+    for query in ["a=\"b\"", "<>", "a= b\u{e9}", "%", "#x", "{}"] {
+        let mut odd = aimed("http_api", "GET", "/healthz", &[], None);
+        odd["rawQueryString"] = query.into();
+        assert_eq!(status(&answer(&http, &odd).await), 200, "{query}");
+    }
+    let mut long = event("http_api");
+    long["rawQueryString"] = "q".repeat(70_000).into();
+    refused(&answer(&http, &long).await, "query");
+    for nonsense in [json!(null), json!([]), json!({}), json!({"Records": []}), json!({"work": "jobs"}), json!("x")] {
+        let error = serde_json::from_value::<LambdaRequest>(nonsense).unwrap_err().to_string();
+        assert!(error.contains("API Gateway"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_answered_in_time_says_so_and_may_be_sent_again() {
+    let place = Place::new(&[]).await;
+    let http = function(&place).await;
+    let late = answer_within(&http, &event("http_api"), 1_000).await;
+    assert!([503, 504].contains(&status(&late)), "{late}");
+    assert!(!header(&late, "retry-after").is_empty(), "{late}");
+    assert_eq!(status(&answer(&http, &event("http_api")).await), 401, "and the next is served");
+}
+
+#[tokio::test]
+async fn nothing_is_opened_without_need_and_a_failure_is_not_remembered() {
+    let place = Place::new(&[]).await;
+    let database = place.folder.path().join("asgard.db");
+    let away = place.folder.path().join("away.db");
+    std::fs::rename(&database, &away).unwrap();
+    let http = function(&place).await;
+    assert_eq!(status(&answer(&http, &aimed("http_api", "GET", "/healthz", &[], None)).await), 200);
+    assert_eq!(status(&answer(&http, &event("http_api")).await), 500);
+    std::fs::rename(&away, &database).unwrap();
+    assert_eq!(status(&answer(&http, &event("http_api")).await), 401);
+}
+
+#[tokio::test]
+async fn a_commit_that_appends_a_job_wakes_the_function_for_it_before_the_answer() {
+    let place = Place::new(&[]).await;
+    let woken = lambda(Duration::ZERO).await;
+    let asked = Arc::clone(&woken.asked);
+    let http = Http::with_kick(place.settings.clone(), woken.kick);
+    let (_, request) = ask(&http).await;
+    assert_eq!(asked.lock().unwrap().len(), 1, "once, and before the answer");
+    let (head, body) = asked.lock().unwrap()[0].clone();
+    assert!(head.starts_with("POST /2015-03-31/functions/asgard-events/invocations"), "{head}");
+    assert!(head.to_ascii_lowercase().contains("x-amz-invocation-type: event"), "{head}");
+    assert_eq!(body, r#"{"work":"jobs"}"#);
+    assert!(request.starts_with("req_"), "{request}");
+}
+
+#[tokio::test]
+async fn waking_is_bounded_and_its_failure_is_not_the_callers() {
+    let place = Place::new(&[]).await;
+    let http = Http::with_kick(place.settings.clone(), lambda(Duration::from_secs(3600)).await.kick);
+    let began = tokio::time::Instant::now();
+    let (status, _) = ask(&http).await;
+    assert_eq!(status, 201);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+/// Signs in, registers a project and asks for something in it. The status of the last, and the request's id.
+async fn ask(http: &Arc<Http>) -> (i64, String) {
+    let token = body(&answer(http, &sign_in("http_api", &[])).await)["token"].as_str().unwrap().to_owned();
+    let bearer = format!("Bearer {token}");
+    let post = async |path: &str, sent: Value| {
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        answer(http, &aimed("http_api", "POST", path, &headers, Some(&sent.to_string()))).await
+    };
+    let project = json!({"name": "Pilot", "owner_email": "admin@localhost.example", "manager_email": "bob@corp.example", "group": "g"});
+    let project = post("/api/projects", project).await;
+    assert_eq!(status(&project), 201, "{project}");
+    let id = body(&project)["project_id"].as_str().unwrap().to_owned();
+    let asked = post("/api/requests", json!({"project_id": id, "service": "random-secret", "name": "token"})).await;
+    let answered = body(&asked);
+    (status(&asked), answered["request"]["request_id"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn nothing_runs_after_an_answer() {
+    let place = Place::new(&[("ASGARD_LAMBDA_SURFACE", "mcp")]).await;
+    let http = Http::new(place.settings.clone());
+    let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+    let headers =
+        [("content-type", "application/json"), ("accept", "application/json"), ("authorization", "Bearer asg_x")];
+    let call = aimed("http_api", "POST", "/mcp", &headers, Some(&initialize));
+    assert_eq!(status(&answer(&http, &call).await), 401);
+    assert_eq!(status(&answer(&http, &event("http_api")).await), 404, "REST is the other function's");
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
+}

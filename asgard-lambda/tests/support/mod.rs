@@ -1,0 +1,106 @@
+//! What the tests of this folder share: a database in a folder, events from files, and a Lambda that wakes others.
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use asgard_lambda::{Settings, kick::Kick};
+use asgard_lib::{
+    config::Environment,
+    runtime::{Runtime, RuntimeOptions, Supervisors},
+};
+use lambda_http::{Context, LambdaEvent, lambda_runtime};
+use serde_json::Value;
+use std::{
+    ffi::OsString,
+    sync::{Arc, Mutex},
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpListener,
+};
+
+pub const PASSWORD: &str = "correct horse battery";
+
+/// A database that was made ready, as an operator does with `asgard migrate`.
+pub struct Place {
+    pub folder: tempfile::TempDir,
+    pub settings: Settings,
+}
+
+impl Place {
+    pub async fn new(more: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/asgard.db", folder.path().display());
+        let fixed = [("ASGARD_DATABASE_URL", url.as_str()), ("ASGARD_ADMIN_PASSWORD", PASSWORD)];
+        let os = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
+        let environment: Environment = fixed.iter().chain(more).map(os).collect();
+        let settings = Settings::load(environment).await.unwrap();
+        let place = Self { folder, settings };
+        place.open().await.close().await;
+        place
+    }
+
+    /// As a server would open it.
+    pub async fn open(&self) -> Runtime {
+        let config = &self.settings.loaded.config;
+        Runtime::open(config, RuntimeOptions::server(config, Supervisors::none())).await.unwrap()
+    }
+}
+
+pub fn event(name: &str) -> Value {
+    let path = format!("{}/tests/events/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// An invocation that may last so many milliseconds, as the emulator says it.
+pub fn invocation<T>(payload: T, millis: u64) -> LambdaEvent<T> {
+    let mut context = Context::default();
+    context.deadline = millis;
+    context.env_config = Arc::new(lambda_runtime::Config::default());
+    LambdaEvent::new(payload, context)
+}
+
+/// A Lambda that remembers what it was asked to invoke, and answers after a while.
+pub struct Woken {
+    pub asked: Arc<Mutex<Vec<(String, String)>>>,
+    pub kick: Kick,
+}
+
+pub async fn lambda(delay: std::time::Duration) -> Woken {
+    use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region};
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
+    let heard = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let heard = Arc::clone(&heard);
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let (mut head, mut line, mut length) = (String::new(), String::new(), 0);
+                while stream.read_line(&mut line).await.unwrap_or(0) > 2 {
+                    if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                    head.push_str(&line);
+                    line.clear();
+                }
+                let mut body = vec![0; length];
+                stream.read_exact(&mut body).await.unwrap();
+                heard.lock().unwrap().push((head, String::from_utf8(body).unwrap()));
+                tokio::time::sleep(delay).await;
+                let _ = stream
+                    .get_mut()
+                    .write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                    .await;
+            });
+        }
+    });
+    let config = aws_sdk_lambda::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(format!("http://{address}"))
+        .build();
+    let kick = Kick::with_client("asgard-events", aws_sdk_lambda::Client::from_conf(config));
+    Woken { asked, kick }
+}

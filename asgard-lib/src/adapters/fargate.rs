@@ -1,0 +1,251 @@
+//! Runs as tasks of Amazon ECS on Fargate. Each run is one task, told nothing but the run's id; it opens the same database
+//! and claims the run there, so a task that is started twice or too late does no harm.
+//!
+//! ECS starts a task once for a client token. The token is the run and the number of its tasks that have ended, so
+//! dispatchers that are at it together, and replies that get lost, come to one task; a task that died without claiming the
+//! run makes room for the next.
+
+mod place;
+mod refused;
+#[cfg(test)]
+mod tests;
+
+pub use place::here;
+
+use crate::{
+    app::Asgard,
+    aws::Aws,
+    config::Fargate,
+    domain::run::Run,
+    error::{Code, Error, Result},
+    kernel::{RunId, Timestamp},
+    ports::{
+        records::Records,
+        runner::{Liveness, Runner, Whereabouts},
+    },
+};
+use async_trait::async_trait;
+use aws_sdk_ecs::{
+    Client,
+    types::{
+        AssignPublicIp, AwsVpcConfiguration, ContainerOverride, DesiredStatus, LaunchType, NetworkConfiguration,
+        PropagateTags, Tag, Task, TaskOverride,
+    },
+};
+use std::{
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
+use tokio::sync::OnceCell;
+
+/// The name for records: of plans that were made in tasks, in the functions and in the tasks alike.
+const NAME: &str = "fargate";
+/// How long a task gets to claim its run. Fetching a large image takes a minute or two.
+const CLAIM_WITHIN: Duration = Duration::from_secs(180);
+/// A task that ECS does not know this long after it was noted is gone for good.
+const BEHIND: Duration = Duration::from_secs(600);
+/// The longest reason that is told of a task.
+const TOLD: usize = 300;
+
+/// Starts runs as tasks.
+pub struct Tasks {
+    settings: Fargate,
+    aws: Aws,
+    client: OnceCell<Client>,
+    app: OnceLock<Weak<Asgard>>,
+}
+
+impl Tasks {
+    /// Tasks with these settings.
+    pub fn new(settings: Fargate, aws: Aws) -> Arc<Self> {
+        Arc::new(Self { settings, aws, client: OnceCell::new(), app: OnceLock::new() })
+    }
+
+    /// The same with a client of one's own.
+    pub fn with_client(settings: Fargate, client: Client) -> Arc<Self> {
+        let client = OnceCell::new_with(Some(client));
+        Arc::new(Self { settings, aws: Aws::new(), client, app: OnceLock::new() })
+    }
+
+    /// Says which control plane it works for, so that tasks are tagged with their project. Once; later calls change nothing.
+    pub fn bind(&self, app: &Arc<Asgard>) {
+        let _ = self.app.set(Arc::downgrade(app));
+    }
+
+    async fn client(&self) -> &Client {
+        self.client.get_or_init(|| async { Client::new(self.aws.sdk().await) }).await
+    }
+
+    /// The tasks that were started for a run: those that are to run, or those that ended or are about to. ECS forgets the
+    /// latter after an hour.
+    async fn of_run(&self, run: &RunId, wanted: DesiredStatus) -> Result<Vec<String>> {
+        let asked = self.client().await.list_tasks().cluster(&self.settings.cluster).started_by(run.as_str());
+        let listed = asked.desired_status(wanted).send().await.map_err(|error| refused::call("ListTasks", &error))?;
+        Ok(listed.task_arns.unwrap_or_default())
+    }
+
+    async fn described(&self, cluster: &str, tasks: Vec<String>) -> Result<Described> {
+        let asked = self.client().await.describe_tasks().cluster(cluster).set_tasks(Some(tasks));
+        let found = asked.send().await.map_err(|error| refused::call("DescribeTasks", &error))?;
+        let missing = found.failures().iter().any(|failure| failure.reason() == Some("MISSING"));
+        Ok(Described { tasks: found.tasks.unwrap_or_default(), missing })
+    }
+
+    /// Why the last of these tasks ended, for people.
+    async fn why_ended(&self, mut tasks: Vec<String>) -> Result<Option<String>> {
+        // As many as one call describes.
+        tasks.truncate(100);
+        let found = self.described(&self.settings.cluster, tasks).await?;
+        let last = found.tasks.iter().max_by_key(|task| {
+            task.stopped_at().or_else(|| task.created_at()).map(aws_smithy_types::DateTime::as_nanos)
+        });
+        Ok(last.map(epitaph))
+    }
+
+    async fn tags(&self, run: &RunId) -> Vec<Tag> {
+        let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
+        let mut tags = vec![tag("asgard:run", run.as_str())];
+        if let Some(app) = self.app.get().and_then(Weak::upgrade)
+            && let Ok(Some(run)) = app.store().read::<Run>(run.as_str()).await
+        {
+            tags.push(tag("asgard:project", run.project.as_str()));
+        }
+        tags
+    }
+
+    fn network(&self) -> Result<NetworkConfiguration> {
+        let public = if self.settings.assign_public_ip { AssignPublicIp::Enabled } else { AssignPublicIp::Disabled };
+        let groups = Some(self.settings.security_groups.clone()).filter(|groups| !groups.is_empty());
+        let vpc = AwsVpcConfiguration::builder()
+            .set_subnets(Some(self.settings.subnets.clone()))
+            .set_security_groups(groups)
+            .assign_public_ip(public);
+        Ok(NetworkConfiguration::builder().awsvpc_configuration(vpc.build().map_err(Error::bug)?).build())
+    }
+}
+
+struct Described {
+    tasks: Vec<Task>,
+    missing: bool,
+}
+
+#[async_trait]
+impl Runner for Tasks {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn claim_within(&self) -> Duration {
+        CLAIM_WITHIN
+    }
+
+    async fn launch(&self, run: &RunId) -> Result<()> {
+        if let Some(task) = self.of_run(run, DesiredStatus::Running).await?.first() {
+            tracing::debug!(run.id = %run, task.arn = task, "A task of this run is on its way already.");
+            return Ok(());
+        }
+        let ended = self.of_run(run, DesiredStatus::Stopped).await?;
+        let number = ended.len() + 1;
+        if !ended.is_empty() {
+            let why = self.why_ended(ended).await?.unwrap_or_default();
+            tracing::warn!(run.id = %run, task.number = number, why, "A task ended without taking its run; starting another.");
+        }
+        let run_only = ContainerOverride::builder().name(&self.settings.container).command(run.as_str()).build();
+        let asked = self
+            .client()
+            .await
+            .run_task()
+            .cluster(&self.settings.cluster)
+            .task_definition(&self.settings.task_definition)
+            .launch_type(LaunchType::Fargate)
+            .platform_version("LATEST")
+            .count(1)
+            .network_configuration(self.network()?)
+            .overrides(TaskOverride::builder().container_overrides(run_only).build())
+            .client_token(format!("{run}-{number}"))
+            .started_by(run.as_str())
+            .enable_execute_command(false)
+            .propagate_tags(PropagateTags::TaskDefinition)
+            .set_tags(Some(self.tags(run).await));
+        let answer = asked.send().await.map_err(|error| refused::call("RunTask", &error))?;
+        // What could not be placed comes back with success.
+        if let Some(failure) = answer.failures().first() {
+            return Err(refused::failure(failure));
+        }
+        let Some(task) = answer.tasks().first() else {
+            return Err(Error::new(Code::RunnerFailed, "ECS started no task and did not say why."));
+        };
+        tracing::info!(run.id = %run, task.arn = task.task_arn().unwrap_or_default(), task.number = number, "Started a task.");
+        Ok(())
+    }
+
+    async fn why_unclaimed(&self, run: &RunId) -> Option<String> {
+        let look = async {
+            if !self.of_run(run, DesiredStatus::Running).await?.is_empty() {
+                return Ok(None);
+            }
+            match self.of_run(run, DesiredStatus::Stopped).await? {
+                none if none.is_empty() => Ok(None),
+                ended => self.why_ended(ended).await,
+            }
+        };
+        look.await.unwrap_or_else(|error: Error| {
+            tracing::warn!(run.id = %run, error = error.chain(), "It cannot be told what became of a run's tasks.");
+            None
+        })
+    }
+
+    /// A task and everything in it are one: there is nothing left over elsewhere.
+    async fn probe(&self, place: &Whereabouts, now: Timestamp) -> Liveness {
+        let Whereabouts::Task { cluster, task, noted } = place else { return Liveness::Unknown };
+        let found = match self.described(cluster, vec![task.clone()]).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(task.arn = task, error = error.chain(), "It cannot be told whether a task lives.");
+                return Liveness::Unknown;
+            }
+        };
+        match found.tasks.first().and_then(Task::last_status) {
+            // When it is deprovisioned its containers have ended.
+            Some("STOPPED" | "DEPROVISIONING" | "DELETED") => Liveness::Dead,
+            Some(_) => Liveness::Alive,
+            None if found.missing && now.since(*noted) > BEHIND => Liveness::Dead,
+            None => Liveness::Unknown,
+        }
+    }
+}
+
+/// Why a task ended: what ECS says, and what its containers say.
+fn epitaph(task: &Task) -> String {
+    let mut parts: Vec<String> = task.stopped_reason().map(str::to_owned).into_iter().collect();
+    for container in task.containers() {
+        let name = container.name().unwrap_or("a container");
+        match (container.exit_code(), container.reason()) {
+            (_, Some(reason)) if !parts.iter().any(|part| part.contains(reason)) => {
+                parts.push(format!("{name}: {reason}"));
+            }
+            (Some(code), _) => parts.push(format!("{name} ended with code {code}")),
+            (None, _) => {}
+        }
+    }
+    let why = if parts.is_empty() { "ECS gives no reason".to_owned() } else { parts.join("; ") };
+    format!("its task ended before it took the run: {why}").chars().take(TOLD).collect()
+}
+
+/// The runner as a task's own process knows it: it claims and carries out, and starts nothing.
+pub struct Inside;
+
+#[async_trait]
+impl Runner for Inside {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn launch(&self, run: &RunId) -> Result<()> {
+        Err(Error::bug(format!("the task of one run was asked to start the supervisor of {run}")))
+    }
+
+    async fn probe(&self, _place: &Whereabouts, _now: Timestamp) -> Liveness {
+        Liveness::Unknown
+    }
+}
