@@ -13,7 +13,7 @@ mod versions;
 
 use crate::{
     aws::{Aws, Fault, Trouble},
-    config::SecretPath,
+    config::{KmsKeyId, SecretPath},
     error::{Code, Error, Result},
     kernel::{ProjectId, SecretId, SecretText},
     ports::secrets::SecretStore,
@@ -24,7 +24,7 @@ use aws_sdk_secretsmanager::{
     error::{ProvideErrorMetadata, SdkError},
     types::Tag,
 };
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, time::Duration};
 use versions::{CURRENT, Known, PREVIOUS, label, version_id};
 
 /// The longest value, in bytes: AWS's limit.
@@ -34,12 +34,15 @@ pub const MOST_VERSIONS: usize = 18;
 /// For how many days a secret can be restored after Asgard forgot it. The least that AWS allows.
 pub const RECOVERY_DAYS: i64 = 7;
 const MAX_VERSION: u32 = 1_000_000;
+/// How long to wait, again and again, for a secret that was made or restored just now.
+const SETTLING: [Duration; 4] =
+    [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(900), Duration::from_millis(2000)];
 
 /// A [`SecretStore`] in AWS Secrets Manager.
 pub struct SecretsManager {
     client: Client,
     path: SecretPath,
-    key: Option<String>,
+    key: Option<KmsKeyId>,
 }
 
 impl fmt::Debug for SecretsManager {
@@ -51,8 +54,20 @@ impl fmt::Debug for SecretsManager {
 impl SecretsManager {
     /// The secrets below a path, in the region of the environment. New ones are encrypted under `key`, or else under the
     /// account's own key for Secrets Manager.
-    pub async fn open(aws: &Aws, path: SecretPath, key: Option<String>) -> Result<Self> {
-        Ok(Self { client: Client::new(&aws.sdk_in(None).await?), path, key })
+    ///
+    /// # Errors
+    ///
+    /// There is no region, or the key is in another one: AWS encrypts only under keys that are where the secret is.
+    pub async fn open(aws: &Aws, path: SecretPath, key: Option<KmsKeyId>) -> Result<Self> {
+        let sdk = aws.sdk_in(None).await?;
+        let region = sdk.region().map(ToString::to_string).unwrap_or_default();
+        if let Some(other) = key.as_ref().and_then(KmsKeyId::region).filter(|other| *other != region) {
+            let message = format!(
+                "The KMS key of ASGARD_KMS_KEY_ID is in {other}, and secrets are kept in {region} (AWS_REGION). Secrets Manager takes only keys of its own region: use one region for both."
+            );
+            return Err(Error::new(Code::Config, message));
+        }
+        Ok(Self { client: Client::new(&sdk), path, key })
     }
 
     fn name(&self, id: &SecretId) -> String {
@@ -77,7 +92,7 @@ impl SecretsManager {
             .name(name)
             .description("Made by Asgard, which reads its versions by their staging labels. Do not edit.")
             .tags(tag)
-            .set_kms_key_id(self.key.clone())
+            .set_kms_key_id(self.key.as_ref().map(|key| key.as_str().to_owned()))
             .send()
             .await;
         match created {
@@ -121,7 +136,9 @@ impl SecretStore for SecretsManager {
     async fn put(&self, id: &SecretId, version: u32, value: &SecretText, project: &ProjectId) -> Result<()> {
         let name = self.name(id);
         check(&name, version, value)?;
-        let known = match self.known(&name).await? {
+        let found = self.known(&name).await?;
+        let unsettled = found.as_ref().is_none_or(|known| known.deleted);
+        let known = match found {
             Some(known) => known,
             None => {
                 self.create(&name, project).await?;
@@ -146,11 +163,23 @@ impl SecretStore for SecretsManager {
         }
         // The newest is what others mean by current. An older one that is late must not take its place.
         let newest = known.newest() < Some(version);
-        let stages = newest.then_some(CURRENT.to_owned()).into_iter().chain([label(version)]).collect();
+        let stages: Vec<String> = newest.then_some(CURRENT.to_owned()).into_iter().chain([label(version)]).collect();
         let token = version_id(&name, version);
-        let put = self.client.put_secret_value().secret_id(&name).client_request_token(&token);
-        let put = put.secret_string(value.reveal()).set_version_stages(Some(stages)).send().await;
-        let put = match put {
+        let put = async || {
+            let put = self.client.put_secret_value().secret_id(&name).client_request_token(&token);
+            put.secret_string(value.reveal()).set_version_stages(Some(stages.clone())).send().await
+        };
+        let mut done = put().await;
+        // What was made or restored just now may take a moment to be seen everywhere.
+        for pause in SETTLING {
+            match &done {
+                Err(error) if unsettled && (is(error, NOT_FOUND) || is(error, INVALID_REQUEST)) => {}
+                Ok(_) | Err(_) => break,
+            }
+            tokio::time::sleep(pause).await;
+            done = put().await;
+        }
+        let put = match done {
             Ok(put) => put,
             // Another process put another value under this number, or it was forgotten and AWS still has it.
             Err(error) if is(&error, EXISTS) => return Err(taken(id, version)),

@@ -29,8 +29,7 @@ impl Cloud {
 
     /// The values of secrets in Secrets Manager, encrypted under a key in KMS if there is one.
     pub async fn secrets_manager(&self, path: &SecretPath, key: Option<&KmsKeyId>) -> Result<Arc<dyn SecretStore>> {
-        let key = key.map(|key| key.as_str().to_owned());
-        let store = crate::adapters::SecretsManager::open(&self.aws, path.clone(), key).await?;
+        let store = crate::adapters::SecretsManager::open(&self.aws, path.clone(), key.cloned()).await?;
         Ok(Arc::new(store))
     }
 

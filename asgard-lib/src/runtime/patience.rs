@@ -29,3 +29,37 @@ where
         pause = (pause * 2).min(SLOWEST);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Code, Error};
+    use std::cell::Cell;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_away_is_tried_again_until_the_time_is_over_and_what_is_wrong_is_not() {
+        let tried = Cell::new(0);
+        let failing = async |code: Code, until: Duration| {
+            tried.set(0);
+            let begun = Instant::now();
+            let attempt = async || -> Result<()> {
+                tried.set(tried.get() + 1);
+                Err(Error::new(code, "no"))
+            };
+            let error = patiently("It", begun + until, attempt).await.unwrap_err();
+            (error.code(), tried.get(), begun.elapsed())
+        };
+        let (code, tries, took) = failing(Code::KeyUnavailable, Duration::from_secs(60)).await;
+        assert_eq!((code, took), (Code::KeyUnavailable, Duration::from_secs(60)));
+        assert!((15..25).contains(&tries), "{tries}");
+        assert_eq!(failing(Code::Config, Duration::from_secs(60)).await, (Code::Config, 1, Duration::ZERO));
+        assert_eq!(failing(Code::KeyUnavailable, Duration::ZERO).await.1, 1, "a command does not wait");
+
+        let left = Cell::new(3);
+        let attempt = async || {
+            left.set(left.get() - 1);
+            if left.get() == 0 { Ok("there") } else { Err(Error::new(Code::KeyUnavailable, "no")) }
+        };
+        assert_eq!(patiently("It", Instant::now() + Duration::from_secs(60), attempt).await.unwrap(), "there");
+    }
+}

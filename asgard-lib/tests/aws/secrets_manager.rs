@@ -3,13 +3,13 @@
 use crate::peer::{aws, new_key, secrets};
 use asgard_lib::{
     adapters::SecretsManager,
-    config::SecretPath,
+    config::{KmsKeyId, SecretPath},
     kernel::{ProjectId, SecretId, SecretText},
     ports::{secrets::SecretStore, world::World},
 };
 use std::collections::BTreeMap;
 
-async fn store_under(key: Option<String>) -> (SecretsManager, String) {
+async fn store_under(key: Option<KmsKeyId>) -> (SecretsManager, String) {
     // A path of its own for every test: the stand-in is shared.
     let path = format!("asgard-test/{}", World::system().id::<SecretId>());
     let store = SecretsManager::open(&aws(), SecretPath::parse(&path).unwrap(), key).await.unwrap();
@@ -45,7 +45,7 @@ fn map<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
 #[tokio::test]
 async fn an_operator_finds_the_secret_by_its_id_project_key_and_stages() {
     let key = new_key().await;
-    let (store, path) = store_under(Some(key.clone())).await;
+    let (store, path) = store_under(KmsKeyId::parse(&key)).await;
     let (id, project): (SecretId, _) = (World::system().id(), ProjectId::new(2026, 12));
     let put = async |version: u32| {
         store.put(&id, version, &SecretText::new(format!("v{version}")), &project).await.unwrap();

@@ -111,6 +111,30 @@ async fn what_is_wrong_is_for_the_log_and_no_value_is_in_it() {
     assert_eq!(store.get(&id, 1).await.unwrap_err().code(), Code::Bug);
 }
 
+/// AWS tells its own servers of a new secret one after another.
+#[tokio::test]
+async fn a_secret_that_is_not_seen_yet_is_waited_for_and_only_then() {
+    let missing = || refusal(400, NOT_FOUND);
+    let fake = FakeAws::answering([missing(), fine(), missing(), missing(), put(&["AWSCURRENT", "asgard-1"])]).await;
+    let store = store(&fake).await;
+    let (id, value, project) = secret();
+    store.put(&id, 1, &value, &project).await.unwrap();
+    assert_eq!(fake.operations().iter().filter(|operation| *operation == "putsecretvalue").count(), 3);
+    fake.then([described(&[]), missing()]);
+    assert_eq!(store.put(&id, 1, &value, &project).await.unwrap_err().code(), Code::StoreUnavailable);
+    assert_eq!(fake.operations(), ["describesecret", "putsecretvalue"], "it was there before, so this is no delay");
+}
+
+#[tokio::test]
+async fn a_key_of_another_region_is_refused_at_start() {
+    let fake = FakeAws::answering([fine()]).await;
+    let key = |region: &str| KmsKeyId::parse(&format!("arn:aws:kms:{region}:123456789012:alias/asgard"));
+    let open = async |region: &str| SecretsManager::open(&fake.aws(), SecretPath::default(), key(region)).await;
+    open("eu-west-1").await.unwrap();
+    let error = open("us-east-1").await.unwrap_err();
+    assert!(error.code() == Code::Config && error.message().contains("is in us-east-1"), "{error}");
+}
+
 #[tokio::test]
 async fn limits_are_said_before_aws_is_asked() {
     let fake = FakeAws::answering([fine()]).await;
