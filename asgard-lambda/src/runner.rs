@@ -79,9 +79,9 @@ async fn carry_out(settings: &Settings, run: &RunId, metadata: Option<&str>) -> 
     let kick = Kick::new(settings.events.clone());
     let alone = Alone { hurry: Some(HURRY), place };
     let beside = async |app: Arc<Asgard>, ended: CancellationToken| wake(&app, &kick, &ended).await;
-    supervise_alone(&settings.loaded.config, run, RuntimeOptions::task(PATIENCE), alone, signal, beside)
-        .await
-        .map_err(|error| error.chain())
+    let options = RuntimeOptions::task(PATIENCE);
+    let done = Box::pin(supervise_alone(&settings.loaded.config, run, options, alone, signal, beside)).await;
+    done.map_err(|error| error.chain())
 }
 
 /// Wakes the function that does jobs whenever a commit of this task appended one; at last when the run is over, which is

@@ -30,6 +30,8 @@ pub fn run(config: Option<PathBuf>, run: &RunId) -> Result<()> {
         let signal = async || signals.next().await.0;
         // Whoever serves looks for jobs that this process appends.
         let beside = async |_, _| {};
-        Ok(supervise_alone(&loaded.config, run, options, Alone::default(), signal, beside).await?)
+        let alone = Alone::default();
+        Box::pin(supervise_alone(&loaded.config, run, options, alone, signal, beside)).await?;
+        Ok(())
     })
 }
