@@ -111,13 +111,13 @@ data "aws_iam_policy_document" "task" {
 
     condition {
       test     = "StringEquals"
-      variable = "kms:EncryptionContext:org"
+      variable = "kms:EncryptionContext:asgard:org"
       values   = ["default"]
     }
 
     condition {
       test     = "Null"
-      variable = "kms:EncryptionContext:data_key"
+      variable = "kms:EncryptionContext:asgard:data-key"
       values   = ["false"]
     }
   }
