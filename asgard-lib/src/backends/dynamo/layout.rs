@@ -168,17 +168,14 @@ pub(super) fn attributes(
     for index in INDEXES.iter().filter(|index| index.kind == draft.key.kind) {
         let (_, hash, range) = slots.next().ok_or_else(|| corrupt("its kind has more indexes than the table"))?;
         let entry = index.entry(body);
-        if let Some((partition, sort)) = &entry {
-            if [Some(partition), sort.as_ref()]
-                .into_iter()
-                .flatten()
-                .any(|t| t.len() > Index::MAX_FIELD || t.contains('\0'))
-            {
-                return Err(corrupt(&format!(
-                    "it cannot be entered in {}: a field is too long, or holds U+0000",
-                    index.name
-                )));
-            }
+        let too_much = |text: &String| text.len() > Index::MAX_FIELD || text.contains('\0');
+        if let Some((partition, sort)) = &entry
+            && (too_much(partition) || sort.as_ref().is_some_and(too_much))
+        {
+            return Err(corrupt(&format!(
+                "it cannot be entered in {}: a field is too long, or holds U+0000",
+                index.name
+            )));
         }
         let (at, by) = match entry {
             Some((at, sort)) => {

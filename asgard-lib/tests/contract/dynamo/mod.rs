@@ -6,7 +6,6 @@ mod troubled;
 
 use asgard_lib::{
     Code,
-    aws::Aws,
     backends::{DynamoStore, Upkeep},
     contract::{
         lab::{Lab, count, insert_empty, request},
@@ -14,6 +13,10 @@ use asgard_lib::{
     },
     kernel::DynamoTable,
     ports::store::{Op, Store, StoreError},
+};
+use aws_sdk_dynamodb::{
+    Client,
+    config::{BehaviorVersion, Builder, Credentials, Region},
 };
 use futures_util::future::join_all;
 use std::{
@@ -39,12 +42,22 @@ fn table_at(variable: &str) -> DynamoTable {
     DynamoTable { name, region: Some("eu-west-1".into()), endpoint: Some(endpoint) }
 }
 
-async fn open(table: DynamoTable) -> DynamoStore {
-    DynamoStore::open(table, &Aws::new()).await
+/// How an emulator is reached: nobody's credentials, and nothing of this machine's settings.
+fn settings(table: &DynamoTable) -> Builder {
+    Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .endpoint_url(table.endpoint.as_deref().unwrap())
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+}
+
+fn open(table: DynamoTable) -> DynamoStore {
+    DynamoStore::with(Client::from_conf(settings(&table).build()), table)
 }
 
 async fn fresh() -> (DynamoStore, ()) {
-    let store = open(table()).await;
+    let store = open(table());
     store.migrate().await.unwrap();
     (store, ())
 }
@@ -61,7 +74,7 @@ mod on_another_emulator {
     use super::*;
 
     async fn fresh() -> (DynamoStore, ()) {
-        let store = open(table_at(SECOND)).await;
+        let store = open(table_at(SECOND));
         store.migrate().await.unwrap();
         (store, ())
     }
@@ -84,11 +97,11 @@ async fn workers_keep_every_rule() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_make_one_table_and_share_it() {
     let table = table();
-    let unmade = open(table.clone()).await;
+    let unmade = open(table.clone());
     let refusal = unmade.check_migrated().await.unwrap_err();
     assert_eq!((refusal.code(), refusal.message().contains("asgard migrate")), (Code::Config, true), "{refusal}");
     assert!(refusal.message().contains(&table.name) && refusal.message().contains("eu-west-1"), "{refusal}");
-    let stores = join_all((0..4).map(|_| open(table.clone()))).await;
+    let stores = (0..4).map(|_| open(table.clone())).collect::<Vec<_>>();
     for made in join_all(stores.iter().map(|store| store.migrate())).await {
         made.unwrap();
     }
@@ -102,11 +115,7 @@ async fn replicas_make_one_table_and_share_it() {
 async fn another_kind_of_table_is_refused() {
     use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
     let table = table();
-    let aws = Aws::new();
-    let config = aws_sdk_dynamodb::config::Builder::from(aws.sdk().await)
-        .endpoint_url(table.endpoint.clone().unwrap())
-        .region(aws_sdk_dynamodb::config::Region::new("eu-west-1"));
-    let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+    let client = Client::from_conf(settings(&table).build());
     let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build().unwrap();
     let attribute = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S);
     client
@@ -127,7 +136,7 @@ async fn another_kind_of_table_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_cannot_be_reached_is_unavailable_and_says_so() {
     let nobody = DynamoTable { endpoint: Some("http://127.0.0.1:9".into()), ..table() };
-    let store = open(nobody).await;
+    let store = open(nobody);
     let refusal = store.check_migrated().await.unwrap_err();
     assert_eq!(refusal.code(), Code::StoreUnavailable, "{refusal}");
     let error = Store::get_many(&store, &[request("r")]).await.unwrap_err();

@@ -32,8 +32,8 @@ fn post(path: &str, key: &str, body: &Value) -> Request<Body> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_authenticated_list_services_takes_two_reads() {
     let table = table();
-    open(table.clone()).await.migrate().await.unwrap();
-    let (store, asked) = watched(Troubles::default(), table).await;
+    open(table.clone()).migrate().await.unwrap();
+    let (store, asked) = watched(Troubles::default(), table);
     let env = [("ASGARD_SECRET_KEY", "07".repeat(32)), ("ASGARD_BIND", "127.0.0.1:8080".into())]
         .map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let config =

@@ -1,9 +1,8 @@
 //! The suite through a wire on which DynamoDB throttles, cancels for conflicts, loses replies, leaves keys unread and ends
 //! pages early: what no emulator does by itself.
 
-use super::{open, table};
+use super::{open, settings, table};
 use asgard_lib::{
-    aws::Aws,
     backends::{DynamoStore, Upkeep},
     contract::{
         lab::{Lab, count, insert_empty, request},
@@ -107,28 +106,24 @@ impl HttpConnector for Wire<SharedHttpConnector> {
 }
 
 /// A store on such a wire, which tries nothing again by itself: the SDK's own retries would hide the backend's.
-async fn through(troubles: Troubles, table: DynamoTable) -> DynamoStore {
-    watched(troubles, table).await.0
+fn through(troubles: Troubles, table: DynamoTable) -> DynamoStore {
+    watched(troubles, table).0
 }
 
 /// The same, and the operations that were asked for, in order.
-pub async fn watched(troubles: Troubles, table: DynamoTable) -> (DynamoStore, Arc<Mutex<Vec<String>>>) {
-    let aws = Aws::new();
-    let sdk = aws.sdk().await;
+pub fn watched(troubles: Troubles, table: DynamoTable) -> (DynamoStore, Arc<Mutex<Vec<String>>>) {
     let made = Arc::default();
-    let wire = Wire { inner: sdk.http_client().unwrap(), troubles, calls: Arc::default(), made: Arc::clone(&made) };
-    let config = aws_sdk_dynamodb::config::Builder::from(sdk)
-        .endpoint_url(table.endpoint.clone().unwrap())
-        .region(aws_sdk_dynamodb::config::Region::new("eu-west-1"))
-        .retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
-        .http_client(wire);
+    let inner = aws_smithy_http_client::Builder::new().build_http();
+    let wire = Wire { inner, troubles, calls: Arc::default(), made: Arc::clone(&made) };
+    let config =
+        settings(&table).retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled()).http_client(wire);
     (DynamoStore::with(aws_sdk_dynamodb::Client::from_conf(config.build()), table), made)
 }
 
 async fn made(troubles: Troubles) -> (DynamoStore, ()) {
     let table = table();
-    open(table.clone()).await.migrate().await.unwrap();
-    (through(troubles, table).await, ())
+    open(table.clone()).migrate().await.unwrap();
+    (through(troubles, table), ())
 }
 
 mod throttled_and_in_conflict {
@@ -163,7 +158,7 @@ async fn a_lost_reply_leaves_the_outcome_open_and_asking_again_tells() {
     assert!(matches!(store.commit(&batch).await, Err(StoreError::Unknown(_))));
     assert_eq!(lab.shows("n").await, 1);
     // The marker says so over a wire that works.
-    let (calm, ()) = (through(Troubles::default(), store.table().clone()).await, ());
+    let (calm, ()) = (through(Troubles::default(), store.table().clone()), ());
     assert_eq!(calm.commit(&batch).await.unwrap(), Outcome::Committed);
     assert_eq!(Lab::new(&calm).shows("n").await, 1);
 }
