@@ -14,8 +14,13 @@ packages_missing() {
   has chromium || echo chromium
   has chromedriver || echo chromium-driver
   { has node && has npm; } || echo nodejs npm
-  # Python's venv and pip are needed only to stand in for a missing terraform.
-  has terraform || python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
+  # For the checks of what is deployed: signatures, archives, the unit and the history.
+  { has gpg && has gpgconf && has gpg-agent; } || echo gnupg
+  has unzip || echo unzip
+  has systemd-analyze || echo systemd
+  has git || echo git
+  # Python's venv and pip install the tools of AWS, and what stands in for a missing terraform.
+  python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
 }
 
 packages_install() {
