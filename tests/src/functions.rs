@@ -14,7 +14,7 @@ pub use emulator::Environment;
 use emulator::{Emulator, FUNCTIONS};
 pub use invokes::{Invokes, Outcome, now};
 pub use runtime_api::RuntimeApi;
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 /// What the template sets for the functions, and what only the task has.
 const TASK_ONLY: [&str; 2] = ["ASGARD_TF_MODULES_DIR", "ASGARD_TF_BIN"];
@@ -33,13 +33,11 @@ pub struct Functions {
 impl Functions {
     /// Deploys: a key, a password, the table, the functions and their schedules.
     pub fn deploy() -> Self {
-        let functions = Self::unscheduled();
-        functions.invokes.schedule();
-        functions
+        Self::with(&[]).scheduled()
     }
 
-    /// The same without the schedules: what is done without being asked for is done when a test ticks.
-    pub fn unscheduled() -> Self {
+    /// The same with more variables and without the schedules: what nobody asks for is done when a test ticks.
+    pub fn with(variables: &[(&str, &str)]) -> Self {
         let aws = Aws::get();
         let mut site = Site::dynamodb().armed();
         for (name, value) in aws.environment() {
@@ -61,6 +59,7 @@ impl Functions {
         let emulator = Emulator::start(&site);
         let invokes = Invokes::start(emulator.invoker());
         site.set("AWS_ENDPOINT_URL_LAMBDA", &invokes.url());
+        variables.iter().for_each(|(name, value)| site.set(name, value));
 
         let migrated = site.run(&["migrate"]);
         assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
@@ -79,6 +78,7 @@ impl Functions {
         ] {
             site.set(&format!("ASGARD_FARGATE_{name}"), value);
         }
+        assert_as_deployed(&site);
         let password = aws.new_secret(&format!("asgard/{unique}/admin"), PASSWORD);
         let environments = FUNCTIONS.map(|function| {
             let surface = function.split('-').next().unwrap_or_default();
@@ -99,6 +99,13 @@ impl Functions {
             (ready(&functions.client("api"), "/readyz") && ready(&mcp, "/healthz")).then_some(())
         });
         functions
+    }
+
+    /// Starts the schedules.
+    #[must_use]
+    pub fn scheduled(self) -> Self {
+        self.invokes.schedule();
+        self
     }
 
     /// One more environment for events, with a runtime API that ends invocations in time.
@@ -126,11 +133,6 @@ impl Functions {
         &self.site
     }
 
-    /// The environments of the functions.
-    pub fn environments(&self) -> &[Environment] {
-        &self.environments
-    }
-
     /// The living processes of the tasks.
     pub fn in_tasks(&self) -> Vec<Process> {
         let me = std::process::id();
@@ -151,10 +153,20 @@ impl Functions {
         assert!(self.in_tasks().is_empty(), "{:#?}", self.in_tasks());
     }
 
-    /// Fails when an event made a function fail.
+    /// Fails when an event made a function fail, or an environment has ended.
     pub fn assert_events_went_well(&self) {
+        self.environments.iter().for_each(|environment| drop(environment.process()));
         let failed: Vec<Outcome> =
             self.invokes.outcomes().into_iter().filter(|outcome| outcome.result.is_err()).collect();
         assert!(failed.is_empty(), "{failed:#?}");
     }
+}
+
+/// Fails when the functions are told something that `infra/template.yaml` would not tell them.
+fn assert_as_deployed(site: &Site) {
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/template.yaml");
+    let template = fs::read_to_string(&template).expect("the template can be read");
+    let told = site.variables().keys().filter(|name| name.starts_with("ASGARD_"));
+    let unknown: Vec<&String> = told.filter(|name| !template.contains(&format!(" {name}:"))).collect();
+    assert!(unknown.is_empty(), "infra/template.yaml does not set {unknown:?}");
 }

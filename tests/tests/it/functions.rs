@@ -2,7 +2,9 @@
 //! and everything that may come twice, late or never.
 
 use crate::job::{all, ask, committed, log, request_id, runs, story, text, the_resource};
-use asgard_tests::{Cast, Client, Fault, Functions, PASSWORD, RuntimeApi, Task, eventually, eventually_within, now};
+use asgard_tests::{
+    Cast, Client, Fault, Functions, PASSWORD, RuntimeApi, Task, assert_absent, eventually, eventually_within, now,
+};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::{
@@ -108,7 +110,8 @@ fn finished(reader: &Client, apply: &Value) -> BTreeSet<String> {
 
 #[test]
 fn the_main_job_through_the_functions() {
-    let functions = Functions::deploy();
+    // Whatever is logged, at the finest level that there is.
+    let functions = Functions::with(&[("ASGARD_LOG", "trace")]).scheduled();
     surfaces(&functions);
     let scene = Scene::on(functions);
     let Scene { functions, cast, project, agent } = &scene;
@@ -121,7 +124,9 @@ fn the_main_job_through_the_functions() {
     assert_eq!(hello["result"]["serverInfo"]["name"], "asgard", "{hello:#}");
     let tools = agent.mcp("tools/list", &json!({})).ok();
     let tools = tools["result"]["tools"].as_array().expect("tools");
-    assert!(tools.iter().any(|tool| tool["name"] == "request_resource"), "{tools:#?}");
+    for name in ["list_services", "request_resource", "get_secret"] {
+        assert!(tools.iter().any(|tool| tool["name"] == name), "{name} is not in {tools:#?}");
+    }
 
     let spec = json!({"name": "hello", "approval": "human", "monthly_usd": 5});
     let asked = ask(agent, "local-demo", "hello", &spec);
@@ -170,6 +175,10 @@ fn the_main_job_through_the_functions() {
     functions.assert_tasks_ended_clean();
     functions.assert_events_went_well();
     functions.site().assert_kept(&[token, PASSWORD.to_owned()]);
+    // What people and agents present comes with every event.
+    let presented = [agent.credential(), cast.owner.session.credential(), cast.manager.pat.credential()];
+    let (logs, table) = (functions.site().logs(), functions.site().database().dump());
+    assert_absent(&presented.map(str::to_owned), &[("the logs", &logs), ("the table", &table)], &[]);
 }
 
 fn client_info() -> Value {
@@ -314,7 +323,7 @@ fn ticking<T>(events: &RuntimeApi, what: &str, mut look: impl FnMut() -> Option<
 
 #[test]
 fn a_tick_that_outlives_its_deadline_hands_back_and_the_next_goes_on() {
-    let scene = Scene::on(Functions::unscheduled());
+    let scene = Scene::on(Functions::with(&[]));
     let events = RuntimeApi::start();
     let environment = scene.functions.events_at(&events);
     let (request, resource) = scene.ask("late", 40);
@@ -354,7 +363,7 @@ fn a_tick_that_outlives_its_deadline_hands_back_and_the_next_goes_on() {
 
 #[test]
 fn sessions_and_throttles_hold_across_cold_environments() {
-    let functions = Functions::unscheduled();
+    let functions = Functions::with(&[]);
     let places = ["api", "api-cold"].map(|function| functions.client(function));
     let sign_in =
         |at: &Client, password: &str| at.post("/api/auth/login", &json!({"username": "admin", "password": password}));
