@@ -16,8 +16,8 @@ pub use invokes::{Invokes, Outcome, now};
 pub use runtime_api::RuntimeApi;
 use std::{fs, path::Path, time::Duration};
 
-/// What the template sets for the functions, and what only the task has.
-const TASK_ONLY: [&str; 2] = ["ASGARD_TF_MODULES_DIR", "ASGARD_TF_BIN"];
+/// What only the task is told. Where Terraform works is each task's own.
+const TASK_ONLY: [&str; 3] = ["ASGARD_TF_MODULES_DIR", "ASGARD_TF_BIN", "ASGARD_TF_WORK_DIR"];
 
 /// A deployment.
 pub struct Functions {
@@ -63,10 +63,9 @@ impl Functions {
 
         let migrated = site.run(&["migrate"]);
         assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
-        // The task does not know the password.
+        // Neither the password nor how to start tasks is the task's business.
         let ecs = Ecs::start(&site, site.variables().clone());
         TASK_ONLY.iter().for_each(|name| site.set(name, ""));
-        site.set("ASGARD_TF_WORK_DIR", "");
         site.set("AWS_ENDPOINT_URL_ECS", &ecs.url());
         for (name, value) in [
             ("CLUSTER", CLUSTER),
