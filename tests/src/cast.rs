@@ -1,6 +1,6 @@
 //! The people that the tests are about.
 
-use crate::{Client, Server, Site};
+use crate::{Client, Site};
 use serde_json::{Value, json};
 
 /// Everybody's password.
@@ -33,13 +33,13 @@ pub struct Cast {
 }
 
 impl Cast {
-    pub(crate) fn new(site: &Site, server: &Server) -> Self {
-        let admin = Person::sign_in(server.anonymous(), "admin", "admin@localhost");
+    pub(crate) fn new(site: &Site, base: &str) -> Self {
+        let admin = Person::sign_in(&site.client(base), "admin", "admin@localhost");
         let person = |name: &str, role: &str| {
             let email = format!("{name}@corp.example");
             let account = json!({"username": name, "email": email, "role": role, "password": PASSWORD});
             admin.session.post("/api/users", &account).ok();
-            Person::sign_in(&site.client(server.base()), name, &email)
+            Person::sign_in(&site.client(base), name, &email)
         };
         Self {
             owner: person("owner", "member"),

@@ -30,7 +30,7 @@ pub struct Peers {
 }
 
 #[allow(clippy::disallowed_methods, reason = "these variables are the tests' own, not settings of Asgard")]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 

@@ -146,6 +146,18 @@ impl Site {
         command
     }
 
+    /// Another program with this site's environment and nothing else of ours.
+    pub(crate) fn program(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(&self.env).current_dir(self.dir()).stdin(Stdio::null());
+        command
+    }
+
+    /// The environment of its programs.
+    pub(crate) const fn variables(&self) -> &BTreeMap<String, String> {
+        &self.env
+    }
+
     /// Runs the binary to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the binary starts")
@@ -168,7 +180,7 @@ impl Site {
 
     /// People with accounts, sessions and tokens: see [`Cast`].
     pub fn cast(&self, server: &Server) -> Cast {
-        Cast::new(self, server)
+        Cast::new(self, server.base())
     }
 
     /// Every living process of this site, other than the test.

@@ -12,6 +12,7 @@ mod access;
 mod aws;
 mod dashboard;
 mod faults;
+mod functions;
 mod hostile;
 mod interruptions;
 mod job;
