@@ -118,7 +118,7 @@ fn head(reader: &mut BufReader<TcpStream>) -> io::Result<Option<(String, usize)>
             (false, None) => first = line.split(' ').nth(1).map(str::to_owned),
             (false, Some(_)) => {
                 let field = line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-                length = length.or(field.and_then(|(_, value)| value.trim().parse().ok()));
+                length = length.or_else(|| field.and_then(|(_, value)| value.trim().parse().ok()));
             }
         }
     }

@@ -10,6 +10,8 @@ use std::{
 };
 
 const REGION: &str = "eu-west-1";
+/// Where systems keep their root certificates in one file.
+const ROOTS: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
 /// What the functions stand on.
 pub(crate) struct Place {
@@ -39,6 +41,10 @@ impl Place {
             set("AWS_SECRET_ACCESS_KEY", "test"),
             set("AWS_EC2_METADATA_DISABLED", "true"),
         ];
+        // Amazon Linux has that file only. Debian has every certificate a second time, in a folder that would be read, too.
+        if let Some(roots) = ROOTS.iter().find(|roots| Path::new(roots).exists()) {
+            environment.push(set("SSL_CERT_FILE", roots));
+        }
         let mut password = Vec::new();
         match aws {
             Some(aws) => {
