@@ -78,8 +78,8 @@ pub async fn open(url: &str) -> Result<Opened> {
 
 /// Opens the database at `url`. It is not looked into before [`Opened::migrate`] or [`Opened::check`].
 #[cfg_attr(
-    not(any(feature = "sqlite", feature = "postgres", feature = "dynamodb")),
-    allow(unused_variables, reason = "no database is compiled in")
+    not(any(feature = "sqlite", feature = "postgres")),
+    allow(unused_variables, reason = "no database with options is compiled in")
 )]
 pub async fn open_with(url: &str, options: Options) -> Result<Opened> {
     match url::parse(url)? {
