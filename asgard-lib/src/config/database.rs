@@ -70,7 +70,7 @@ section! {
         current: Option<MasterKey> = None, at("provisioning.secrets.master_key_hex")
             .env("ASGARD_SECRET_KEY")
             .secret()
-            .default_note("SQLite without ASGARD_KMS_KEY_ID: a key is generated into a file beside the database; PostgreSQL: none, and without ASGARD_KMS_KEY_ID the server refuses to start");
+            .default_note("SQLite without ASGARD_KMS_KEY_ID: a key is generated into a file beside the database; PostgreSQL and DynamoDB: none, and without ASGARD_KMS_KEY_ID the server refuses to start");
         /// Master keys that were in use before, while the master key is being changed: 64 hex digits each, separated by
         /// commas in the variable.
         previous: Vec<MasterKey> = Vec::new(), at("provisioning.secrets.previous_master_keys_hex")

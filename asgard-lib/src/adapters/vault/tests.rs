@@ -251,7 +251,7 @@ async fn racing_puts_of_one_version_agree() {
     let kit = Kit::new();
     let replica = kit.boot(Faulty::none(&kit.memory), kit.masters()).await.unwrap();
     let id: SecretId = kit.world.id();
-    let same = SecretText::new("x".repeat(150_000));
+    let same = SecretText::new("x".repeat(INLINE + 1));
     let project = project();
     let puts = join_all((0..5).map(|_| replica.secrets.put(&id, 1, &same, &project))).await;
     assert!(puts.iter().all(Result::is_ok), "{puts:?}");

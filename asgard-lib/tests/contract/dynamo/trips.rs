@@ -80,7 +80,7 @@ async fn an_authenticated_list_services_takes_two_reads() {
         ("list_services", json!({}), 2),
         ("get_service", json!({"service": "local-demo"}), 2),
         ("project_get", json!({}), 3),
-        ("list_resources", json!({}), 3),
+        ("list_resources", json!({}), 5),
         ("project_state", json!({}), 8),
     ] {
         let first = tool(name, arguments.clone()).await;
