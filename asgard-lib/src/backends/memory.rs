@@ -7,7 +7,7 @@ use crate::{
     kernel::{BlobId, CommitId, Timestamp},
     ports::{
         blobs::{Blobs, check_size},
-        kinds::{INDEXES, Index},
+        kinds::INDEXES,
         store::{
             Batch, Count, Draft, Found, Key, MARKERS_KEPT, Op, Order, Outcome, Position, Query, Reason, Record,
             Refusal, Store, StoreError,
@@ -116,15 +116,7 @@ fn storable(op: &Op) -> Result<(), StoreError> {
     let (Op::Insert(draft) | Op::Replace(draft, _)) = op else { return Ok(()) };
     let body = object(&draft.key, &draft.body)?;
     for index in INDEXES.iter().filter(|index| index.kind == draft.key.kind) {
-        for field in [index.partition, index.sort].into_iter().flatten() {
-            let text = body.get(field).and_then(Value::as_str).unwrap_or_default();
-            if text.len() > Index::MAX_FIELD || text.contains('\0') {
-                return Err(StoreError::Corrupt(format!(
-                    "{} of {} cannot be indexed: too long, or holds U+0000",
-                    field, draft.key
-                )));
-            }
-        }
+        index.check(&draft.key, &body)?;
     }
     Ok(())
 }

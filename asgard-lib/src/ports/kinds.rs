@@ -5,6 +5,7 @@
 //! A new kind or index needs a new migration for each SQL dialect: the table, the columns `f_<field>` and the index of that
 //! name. Tests compare the two and ask both databases whether the index serves its query.
 
+use super::store::{Key, StoreError};
 use serde_json::{Map, Value};
 
 /// A kind of record: one table in SQL, one key prefix elsewhere.
@@ -120,6 +121,19 @@ pub struct Index {
 impl Index {
     /// The longest text that an indexed field may hold, in bytes: what every backend's index takes.
     pub const MAX_FIELD: usize = 500;
+
+    /// Refuses a body whose indexed fields some backend's index cannot take. Every backend calls it for each index of the kind.
+    pub fn check(&self, key: &Key, body: &Map<String, Value>) -> Result<(), StoreError> {
+        for field in [self.partition, self.sort].into_iter().flatten() {
+            let text = body.get(field).and_then(Value::as_str).unwrap_or_default();
+            if text.len() > Self::MAX_FIELD || text.contains('\0') {
+                return Err(StoreError::Corrupt(format!(
+                    "{field} of {key} cannot be indexed: too long, or holds U+0000"
+                )));
+            }
+        }
+        Ok(())
+    }
 
     /// Where a record with this body stands: its partition and the text it is ordered by. `None` when it is not in the
     /// index, because a field is absent, null or no text.

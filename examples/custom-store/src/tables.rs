@@ -5,7 +5,7 @@ use crate::fault::Fault;
 use asgard_lib::{
     kernel::Timestamp,
     ports::{
-        kinds::{INDEXES, Index, Kind},
+        kinds::{INDEXES, Kind},
         store::{Draft, Key, Op, Record, StoreError, Version},
     },
 };
@@ -60,13 +60,7 @@ pub fn entries(key: &Key, body: &str) -> Result<Vec<OwnedEntry>, StoreError> {
         .map_err(|error| StoreError::Corrupt(format!("the body of {key} is not a JSON object: {error}")))?;
     let mut found = Vec::new();
     for index in INDEXES.iter().filter(|index| index.kind == key.kind) {
-        for field in [index.partition, index.sort].into_iter().flatten() {
-            let text = body.get(field).and_then(Value::as_str).unwrap_or_default();
-            if text.len() > Index::MAX_FIELD || text.contains('\0') {
-                let message = format!("{field} of {key} cannot be indexed: too long, or holds U+0000");
-                return Err(StoreError::Corrupt(message));
-            }
-        }
+        index.check(key, &body)?;
         if let Some((partition, sort)) = index.entry(&body) {
             found.push(OwnedEntry { index: index.name, partition, sort: sort.unwrap_or_default() });
         }

@@ -167,17 +167,8 @@ pub(super) fn attributes(
     let mut slots = INDEX.iter();
     for index in INDEXES.iter().filter(|index| index.kind == draft.key.kind) {
         let (_, hash, range) = slots.next().ok_or_else(|| corrupt("its kind has more indexes than the table"))?;
-        let entry = index.entry(body);
-        let too_much = |text: &String| text.len() > Index::MAX_FIELD || text.contains('\0');
-        if let Some((partition, sort)) = &entry
-            && (too_much(partition) || sort.as_ref().is_some_and(too_much))
-        {
-            return Err(corrupt(&format!(
-                "it cannot be entered in {}: a field is too long, or holds U+0000",
-                index.name
-            )));
-        }
-        let (at, by) = match entry {
+        index.check(&draft.key, body)?;
+        let (at, by) = match index.entry(body) {
             Some((at, sort)) => {
                 let position = Position { sort: sort.unwrap_or_default(), id: draft.key.id.clone() };
                 (Some(text(partition(index, &at))), Some(binary(place(index, &position))))
