@@ -31,18 +31,15 @@ RUN mirror-providers /modules /providers
 # --- the image ----------------------------------------------------------------------------------------------------------
 
 FROM debian:${DEBIAN}-slim
-# curl is for HEALTHCHECK; the certificates for whatever Asgard and Terraform's providers call.
+# curl is for HEALTHCHECK; the certificates for whatever Asgard and Terraform's providers call; unzip for mirror-providers, in
+# images that add modules to this one.
 # hadolint ignore=DL3008
 RUN apt-get update && \
-    apt-get install -y --no-install-recommends ca-certificates curl && \
+    apt-get install -y --no-install-recommends ca-certificates curl unzip && \
     rm -rf /var/lib/apt/lists/* && \
     groupadd --gid 10001 asgard && \
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin asgard && \
-    install -d -o asgard -g asgard -m 0700 /data && \
-    # Where Terraform looks when nothing names the mirror.
-    mkdir -p /usr/local/share/terraform && \
-    ln -s /providers /usr/local/share/terraform/plugins
-COPY infra/image/terraform.rc /etc/asgard/terraform.rc
+    install -d -o asgard -g asgard -m 0700 /data
 COPY infra/image/mirror-providers /usr/local/bin/
 COPY --from=terraform /usr/local/bin/terraform /usr/local/bin/
 COPY --from=terraform /modules /modules
@@ -52,7 +49,7 @@ COPY --from=build /out/asgard /out/asgard-runner /usr/local/bin/
 # SQLite is for one container with a volume that stays; set ASGARD_DATABASE_URL to PostgreSQL otherwise.
 ENV ASGARD_BIND=0.0.0.0:8080 \
     ASGARD_DATABASE_URL=sqlite:///data/asgard.db \
-    TF_CLI_CONFIG_FILE=/etc/asgard/terraform.rc
+    ASGARD_TF_PROVIDER_MIRROR=/providers
 USER 10001:10001
 WORKDIR /data
 # Declared so that a read-only root gets both, with the rights that they have here. Fargate knows no other way to give a

@@ -95,9 +95,9 @@ def dockerfile(wrong):
     need(f"--uid {uid}" in run and f"--gid {gid}" in run, f"the user is to have the ids {task['user']}")
     need("curl" in run or "curl" not in values.get("HEALTHCHECK", ""), "HEALTHCHECK uses curl, which is not installed")
     copied = " ".join(argument for name, argument in final if name == "COPY")
-    for path in (os.path.basename(task["entry_point"][0]), "terraform", task["modules"], "/providers", task["terraform_rc"]):
+    for path in (os.path.basename(task["entry_point"][0]), "terraform", task["modules"], task["providers"]):
         need(path in copied, f"{path} is not copied into the image")
-    need(f"TF_CLI_CONFIG_FILE={task['terraform_rc']}" in values.get("ENV", ""), "ENV is to name Terraform's settings")
+    need(f"ASGARD_TF_PROVIDER_MIRROR={task['providers']}" in values.get("ENV", ""), "ENV is to name the provider mirror")
     # Terraform is to be had only through the script that verifies it.
     need(not any(re.search(r"\b(curl|wget)\b", argument) and "apt-get" not in argument for _, name, argument in lines if name == "RUN"),
          "something is downloaded without being verified")

@@ -158,7 +158,7 @@ def task(resources, contract, template):
     found += same("what it can write", sorted(mounts), ["/data", "/tmp"])
     values = {entry["Name"]: entry["Value"] for entry in items(container["Environment"])}
     found += same("its work directory", values["ASGARD_TF_WORK_DIR"], wanted["work_dir"])
-    for parameter, expected in (("TerraformModulesDir", wanted["modules"]), ("TerraformCliConfig", wanted["terraform_rc"])):
+    for parameter, expected in (("TerraformModulesDir", wanted["modules"]), ("TerraformProviderMirror", wanted["providers"])):
         found += same(f"the default of {parameter}", template["Parameters"][parameter]["Default"], expected)
     for name, resource in resources.items():
         if resource["Type"].startswith("AWS::ECS::") and resource.get("Condition") != "Armed":

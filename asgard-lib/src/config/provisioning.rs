@@ -59,6 +59,11 @@ section! {
         work_dir: Option<PathBuf> = None, at("provisioning.terraform.work_dir")
             .env("ASGARD_TF_WORK_DIR")
             .default_note("`asgard-tf` in the system's temporary folder");
+        /// A folder of providers, laid out as Terraform's `filesystem_mirror`. Runs then take them from there and from
+        /// nowhere else.
+        provider_mirror: Option<PathBuf> = None, at("provisioning.terraform.provider_mirror")
+            .env("ASGARD_TF_PROVIDER_MIRROR")
+            .default_note("each provider's registry");
         /// How long one run may take when its service does not say.
         timeout_secs: u64 = 3600, at("provisioning.terraform.timeout_secs").unit("seconds").range(60, 86_400);
         /// How many runs this process supervises at once.
@@ -109,6 +114,8 @@ pub struct Terraform {
     pub modules_dir: Option<PathBuf>,
     /// Scratch space. May be in a folder that others can write to: make it private, refuse what is not ours.
     pub work_dir: PathBuf,
+    /// A folder of providers, the only place that they come from; without one, their registries.
+    pub provider_mirror: Option<PathBuf>,
     /// How long one run may take when its service does not say, in seconds.
     pub timeout_secs: u64,
     /// How many runs this process supervises at once.

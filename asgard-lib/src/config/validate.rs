@@ -326,6 +326,7 @@ fn terraform(raw: &RawProvisioning, fargate: bool, reader: &mut Reader<'_>, note
         bin: raw.bin.clone(),
         modules_dir: raw.modules_dir.clone(),
         work_dir: raw.work_dir.clone().unwrap_or_else(scratch),
+        provider_mirror: raw.provider_mirror.clone(),
         timeout_secs: raw.timeout_secs,
         concurrency: raw.concurrency,
     })

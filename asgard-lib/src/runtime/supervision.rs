@@ -54,6 +54,7 @@ pub async fn supervise_alone(
         own_process: true,
         hurry,
         place,
+        mirror: terraform.provider_mirror.clone(),
         ..SuperviseOptions::new(&terraform.work_dir, &terraform.bin)
     };
     let ended = CancellationToken::new();

@@ -59,7 +59,7 @@ pub struct SuperviseOptions {
     pub work_dir: PathBuf,
     /// The engine: a path, or a name to look for on the PATH.
     pub bin: PathBuf,
-    /// A folder of unpacked providers; without one, providers are fetched from where their names say.
+    /// A folder of providers, the only place that they come from; without one, they are fetched from where their names say.
     pub mirror: Option<PathBuf>,
     /// How much room the work folder's disk must have, in bytes.
     pub min_free_bytes: u64,
@@ -226,6 +226,7 @@ async fn perform(
     if layout.root().exists() {
         return salvage_own(order, record, &layout).await;
     }
+    let mirror = options.mirror.as_deref().map(workdir::mirror).transpose()?;
     let engine = engine::find(&options.bin, &order.child_env).await?;
     if let Some(reason) = note_engine(desk, &engine, order, stop).await? {
         return Ok(stopped(reason, Vec::new()));
@@ -239,7 +240,7 @@ async fn perform(
     )?);
     dir.put_module(&order.files)?;
     dir.put_variables(&order.variables)?;
-    dir.put_cli_config(options.mirror.as_deref())?;
+    dir.put_cli_config(mirror.as_deref())?;
     if let Some(state) = &order.state {
         dir.put_state(state)?;
     }

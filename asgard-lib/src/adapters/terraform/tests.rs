@@ -19,6 +19,7 @@ use std::{
 
 mod crash;
 mod fake;
+mod mirror;
 mod real;
 mod whole;
 

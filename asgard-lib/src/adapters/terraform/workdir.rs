@@ -246,6 +246,18 @@ pub(super) fn remove(layout: &Layout) -> std::io::Result<()> {
     }
 }
 
+/// The folder of providers in full: Terraform looks for it from a run's own folder, and one that is not there would only be
+/// a provider that cannot be found.
+pub(super) fn mirror(folder: &Path) -> Result<PathBuf> {
+    let shown = folder.display();
+    let refuse = |why: String| {
+        let message = format!("The folder of providers {shown} {why}");
+        Error::new(Code::Config, message).at("provisioning.terraform.provider_mirror")
+    };
+    let full = fs::canonicalize(folder).map_err(|error| refuse(format!("cannot be used: {error}.")))?;
+    if full.is_dir() { Ok(full) } else { Err(refuse("is not a folder.".to_owned())) }
+}
+
 /// The folder that holds the runs' folders: made if it is not there, refused if others could reach into it.
 pub(super) fn parent(work_dir: &Path) -> Result<PathBuf> {
     let shown = work_dir.display();

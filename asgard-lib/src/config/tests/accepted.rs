@@ -71,6 +71,7 @@ fn the_guides_environment_loads_as_written() {
         ("ASGARD_TF_BIN", "/usr/bin/terraform"),
         ("ASGARD_TF_MODULES_DIR", "/modules"),
         ("ASGARD_TF_WORK_DIR", "/data/asgard-tf"),
+        ("ASGARD_TF_PROVIDER_MIRROR", "/providers"),
         ("ASGARD_TF_ALLOWED", "auth0:your-tenant,aws:1234567890"),
         ("AUTH0_DOMAIN", "your-tenant.us.auth0.com"),
         ("AUTH0_CLIENT_ID", "id"),

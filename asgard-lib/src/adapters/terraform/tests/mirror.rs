@@ -1,0 +1,64 @@
+//! Where providers come from. What stands in for a provider is a program that is none: Terraform says how far it got.
+
+use super::{real::engine, *};
+
+const VERSION: &str = "1.2.3";
+
+/// A module that needs a provider which no registry has: nothing is ever asked for the name.
+fn needs_provider() -> Order {
+    let module = "terraform {\n  required_providers {\n    thing = { source = \"registry.invalid/acme/thing\" }\n  }\n}\n\
+                  resource \"thing_it\" \"one\" {}\n";
+    let mut order = order(RunOp::Plan, json!({}));
+    order.files = [("main.tf".to_owned(), module.into())].into();
+    order
+}
+
+async fn outcome(work: &Path, mirror: Option<PathBuf>) -> String {
+    let mut options = options(work, &engine());
+    options.mirror = mirror;
+    let desk = FakeDesk::default();
+    let ending = conduct(&needs_provider(), &desk, &World::system(), &options).await;
+    format!("{} {}", describe(&ending), desk.text())
+}
+
+/// A folder as `terraform providers mirror` and an unpacking leave it.
+fn mirror(folder: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let platform = format!("linux_{}", if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" });
+    let mirror = folder.join("providers");
+    let package = mirror.join("registry.invalid/acme/thing").join(VERSION).join(platform);
+    std::fs::create_dir_all(&package).unwrap();
+    let program = package.join(format!("terraform-provider-thing_v{VERSION}"));
+    std::fs::write(&program, "#!/bin/sh\necho no provider\n").unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    mirror
+}
+
+#[tokio::test]
+async fn providers_come_from_the_mirror_and_from_nowhere_else() {
+    let folder = testkit::folder();
+    let work = folder.path().join("work");
+    let mirror = mirror(folder.path());
+    // It was installed, and only then turned out to be none.
+    let told = outcome(&work, Some(mirror.clone())).await;
+    assert!(told.contains("Failed to load plugin schemas") && !told.contains("Failed to query"), "{told}");
+
+    // Another provider than those in the mirror is not looked for elsewhere.
+    std::fs::remove_dir_all(mirror.join("registry.invalid/acme/thing")).unwrap();
+    let told = outcome(&work, Some(mirror)).await;
+    assert!(told.contains("Failed to query available provider packages"), "{told}");
+    assert!(!told.contains("dial tcp") && !told.contains("lookup"), "nobody was asked: {told}");
+}
+
+#[tokio::test]
+async fn a_mirror_that_is_not_there_is_said_before_anything_is_made() {
+    let folder = testkit::folder();
+    let work = folder.path().join("work");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for (mirror, why) in [(folder.path().join("none"), "cannot be used"), (file, "is not a folder")] {
+        let told = outcome(&work, Some(mirror.clone())).await;
+        assert!(told.contains(why) && told.contains(&mirror.display().to_string()), "{told}");
+    }
+    assert_eq!(entries(&work), Vec::<PathBuf>::new());
+}
