@@ -3,7 +3,7 @@
 use crate::failure::Result;
 use asgard_lib::{
     config::{Environment, LoadOptions, Loaded},
-    runtime::load_settings,
+    runtime::{Cloud, load_settings},
 };
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub const CLIENT_TOKEN_FILE: &str = "ASGARD_TOKEN_FILE";
 pub fn load(file: Option<PathBuf>, bind: Option<String>) -> Result<Loaded> {
     let env = Environment::from_process();
     let options = LoadOptions { file, env, bind, also_known: vec![CLIENT_URL, CLIENT_TOKEN] };
-    let loaded = crate::process::one_thread()?.block_on(load_settings(options))?;
+    let loaded = crate::process::one_thread()?.block_on(load_settings(options, &Cloud::default()))?;
     // A filter that cannot be read would otherwise be found out only when the log is needed.
     crate::logging::filter(&loaded, crate::logging::Talk::Usual)?;
     Ok(loaded)

@@ -6,7 +6,7 @@ mod outside;
 
 use crate::{Settings, deadline, kick::Kick, open::Lazy};
 use asgard_lib::{
-    app::bootstrap::{FirstAdmin, first_admin},
+    app::bootstrap::{FirstAdmin, first_admin_with},
     error::{Code, Error, Result},
     http::{HttpState, Limit, Surface, router_of},
     ports::world::World,
@@ -45,7 +45,7 @@ pub struct Http {
 impl Http {
     /// A function with these settings. Nothing is opened yet.
     pub fn new(settings: Settings) -> Arc<Self> {
-        let kick = Kick::new(settings.events.clone());
+        let kick = Kick::new(settings.events.clone(), settings.aws.clone());
         Self::with_kick(settings, kick)
     }
 
@@ -136,20 +136,18 @@ impl Http {
         let signs_in = parts.method == Method::POST && SIGN_IN.contains(&parts.uri.path());
         if signs_in && self.settings.surface != Surface::Mcp {
             let late = |_| Error::new(Code::Timeout, "Seeing to the first admin took too long.").retry_after(2);
-            timeout_at(by, self.admin.get_or_try_init(|| admin(runtime))).await.map_err(late)??;
+            timeout_at(by, self.admin.get_or_try_init(|| admin(&self.settings, runtime))).await.map_err(late)??;
         }
         Ok(runtime)
     }
 }
 
 /// Makes the first admin, and lets a configured password win, as a server does when it starts. Here it is done once before
-/// the first sign-in, because hashing a password takes longer than a cold start.
-async fn admin(runtime: &Runtime) -> Result<()> {
+/// the first sign-in, because fetching and hashing a password takes longer than a cold start.
+async fn admin(settings: &Settings, runtime: &Runtime) -> Result<()> {
     // Generating a password would need somebody who reads it in the log, which stays.
-    if runtime.app().config().people.admin_password.is_none() {
-        return Ok(());
-    }
-    match first_admin(runtime.app()).await? {
+    let Some(password) = settings.admin_password().await? else { return Ok(()) };
+    match first_admin_with(runtime.app(), Some(&password)).await? {
         FirstAdmin::Present | FirstAdmin::Generated(..) => {}
         FirstAdmin::Made(username) => {
             tracing::info!("Made the first admin, {username}, with the password of ASGARD_ADMIN_PASSWORD.");

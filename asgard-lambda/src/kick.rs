@@ -20,13 +20,8 @@ pub struct Kick {
 
 impl Kick {
     /// Wakes that function; with none, the ticks have to do.
-    pub fn new(function: Option<String>) -> Self {
-        Self { function, aws: Aws::new(), client: OnceCell::new() }
-    }
-
-    /// The same with a client of one's own.
-    pub fn with_client(function: impl Into<String>, client: Client) -> Self {
-        Self { function: Some(function.into()), aws: Aws::new(), client: OnceCell::new_with(Some(client)) }
+    pub fn new(function: Option<String>, aws: Aws) -> Self {
+        Self { function, aws, client: OnceCell::new() }
     }
 
     /// Wakes it if a commit of this process appended a job since the last time. `at_most` bounds it further.

@@ -1,4 +1,5 @@
-//! What events stand on, opened with the first one that needs it: starting a function calls nobody but for its secrets.
+//! What events stand on, opened with the first one that needs it: starting a function calls nobody, unless a setting besides
+//! the admin's password is a secret.
 
 use crate::Settings;
 use asgard_lib::{
@@ -21,7 +22,8 @@ impl Lazy {
     pub async fn ready(&self, settings: &Settings, by: Instant) -> Result<&Runtime> {
         let opening = self.runtime.get_or_try_init(|| async {
             let began = Instant::now();
-            let runtime = Box::pin(Runtime::open(&settings.loaded.config, RuntimeOptions::function())).await?;
+            let options = RuntimeOptions { cloud: settings.cloud(), ..RuntimeOptions::function() };
+            let runtime = Box::pin(Runtime::open(&settings.loaded.config, options)).await?;
             let opened_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(opened_ms, "Opened the database: {}.", runtime.database().place());
             Ok::<_, Error>(runtime)

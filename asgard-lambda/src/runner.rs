@@ -76,10 +76,10 @@ async fn carry_out(settings: &Settings, run: &RunId, metadata: Option<&str>) -> 
         Some(endpoint) => fargate::here(endpoint, World::system().now()).await,
         None => None,
     };
-    let kick = Kick::new(settings.events.clone());
+    let kick = Kick::new(settings.events.clone(), settings.aws.clone());
     let alone = Alone { hurry: Some(HURRY), place };
     let beside = async |app: Arc<Asgard>, ended: CancellationToken| wake(&app, &kick, &ended).await;
-    let options = RuntimeOptions::task(PATIENCE);
+    let options = RuntimeOptions { cloud: settings.cloud(), ..RuntimeOptions::task(PATIENCE) };
     let done = Box::pin(supervise_alone(&settings.loaded.config, run, options, alone, signal, beside)).await;
     done.map_err(|error| error.chain())
 }

@@ -11,12 +11,13 @@ mod support;
 use asgard_lambda::http::Http;
 use asgard_lib::{
     app::{Call, keys::MintKey, projects::RegisterProject, requests::RequestResource},
+    aws::Aws,
     kernel::{Actor, Role},
 };
 use lambda_http::request::LambdaRequest;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
-use support::{PASSWORD, Place, event, invocation, lambda};
+use support::{PASSWORD, Place, aws, event, invocation, lambda};
 
 const FRONTS: [&str; 4] = ["rest_api", "http_api", "function_url", "load_balancer"];
 
@@ -256,6 +257,28 @@ async fn nothing_is_opened_without_need_and_a_failure_is_not_remembered() {
     assert_eq!(status(&answer(&http, &event("http_api")).await), 500);
     std::fs::rename(&away, &database).unwrap();
     assert_eq!(status(&answer(&http, &event("http_api")).await), 401);
+}
+
+#[tokio::test]
+async fn the_admins_password_is_fetched_for_the_first_sign_in_and_for_nothing_else() {
+    let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:admin-AbCdEf";
+    let mut place = Place::new(&[("ASGARD_ADMIN_PASSWORD_SECRET_ARN", arn)]).await;
+    let gone = json!({"__type": "ResourceNotFoundException", "message": "no such secret"});
+    let (sdk, asked) = aws(Duration::ZERO, &[(400, gone), (200, json!({"ARN": arn, "SecretString": PASSWORD}))]).await;
+    place.settings.aws = Aws::with(sdk);
+    let http = function(&place).await;
+    assert_eq!(status(&answer(&http, &aimed("http_api", "GET", "/readyz", &[], None)).await), 200);
+    assert_eq!(status(&answer(&http, &event("http_api")).await), 401);
+    assert!(asked.lock().unwrap().is_empty(), "nobody has signed in");
+
+    let refused = answer(&http, &sign_in("http_api", &[])).await;
+    assert_eq!((status(&refused), &body(&refused)["code"]), (503, &json!("not-ready")), "{refused}");
+    assert_eq!(header(&refused, "retry-after"), "5");
+    assert!(!refused.to_string().contains("secret:admin"), "whoever signs in need not know where it is: {refused}");
+    for _ in 0..2 {
+        assert_eq!(status(&answer(&http, &sign_in("http_api", &[])).await), 200);
+    }
+    assert_eq!(asked.lock().unwrap().len(), 2, "once it is had, it is not fetched again");
 }
 
 #[tokio::test]

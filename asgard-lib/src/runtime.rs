@@ -17,6 +17,7 @@ mod settings;
 mod supervision;
 
 pub use background::Background;
+pub use cloud::Cloud;
 pub use keys::Master;
 pub use runner::Supervisors;
 pub use settings::load_settings;
@@ -31,7 +32,6 @@ use crate::{
     error::{Error, Result},
     ports::{secrets::SecretStore, world::World},
 };
-use cloud::Cloud;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -68,18 +68,21 @@ pub struct RuntimeOptions {
     pub supervisors: Supervisors,
     /// What kind of process this is.
     pub host: Host,
+    /// The way to the cloud. Give it the one that the settings came by, where both run in one async runtime.
+    pub cloud: Cloud,
 }
 
 impl RuntimeOptions {
     /// A server: migrates, and waits for its database as long as the configuration says.
     pub fn server(config: &Config, supervisors: Supervisors) -> Self {
         let patience = Duration::from_secs(config.database.startup_wait_secs);
-        Self { tables: Tables::Migrate, patience, supervisors, host: Host::Machine }
+        Self { tables: Tables::Migrate, patience, supervisors, host: Host::Machine, cloud: Cloud::default() }
     }
 
     /// A command beside the server: takes the database as it is or not at all.
     pub fn command(supervisors: Supervisors) -> Self {
-        Self { tables: Tables::Require, patience: Duration::ZERO, supervisors, host: Host::Machine }
+        let (tables, patience, host) = (Tables::Require, Duration::ZERO, Host::Machine);
+        Self { tables, patience, supervisors, host, cloud: Cloud::default() }
     }
 
     /// A function: takes the database as it is, and starts no processes.
@@ -119,7 +122,7 @@ impl Runtime {
     /// A database that stays out of reach, is damaged or newer than this build; a master key that is not the database's; a
     /// catalogue that cannot be read. The message says what to do.
     pub async fn open(config: &Config, options: RuntimeOptions) -> Result<Self> {
-        let (world, cloud) = (World::system(), Cloud::default());
+        let (world, cloud) = (World::system(), options.cloud);
         let until = Instant::now() + options.patience;
         let catalog = load_catalog(config.clone());
         let database = database::open(&config.database, options.tables, options.patience, &cloud);
@@ -152,8 +155,8 @@ impl Runtime {
                 Tables::Trust => database.check_data().await?,
             }
             let catalog = load_catalog(config.clone()).await?;
-            let (world, cloud, until) = (World::system(), Cloud::default(), Instant::now());
-            let ground = Ground { database: database.clone(), catalog, world, cloud, until };
+            let (world, until) = (World::system(), Instant::now());
+            let ground = Ground { database: database.clone(), catalog, world, cloud: options.cloud, until };
             Self::assemble(config, options.supervisors, options.host, ground).await
         };
         match opened.await {

@@ -1,11 +1,14 @@
-//! What the tests of this folder share: a database in a folder, events from files, and a Lambda that wakes others.
+//! What the tests of this folder share: a database in a folder, events from files, and an AWS that answers as it is told.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use asgard_lambda::{Settings, kick::Kick};
 use asgard_lib::{
+    aws::Aws,
     config::Environment,
     runtime::{Runtime, RuntimeOptions, Supervisors},
 };
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_lambda::config::{Credentials, SharedCredentialsProvider};
 use lambda_http::{Context, LambdaEvent, lambda_runtime};
 use serde_json::Value;
 use std::{
@@ -29,7 +32,9 @@ impl Place {
     pub async fn new(more: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/asgard.db", folder.path().display());
-        let fixed = [("ASGARD_DATABASE_URL", url.as_str()), ("ASGARD_ADMIN_PASSWORD", PASSWORD)];
+        let given = more.iter().any(|(name, _)| name.starts_with("ASGARD_ADMIN_PASSWORD"));
+        let password = ("ASGARD_ADMIN_PASSWORD", if given { "" } else { PASSWORD });
+        let fixed = [("ASGARD_DATABASE_URL", url.as_str()), password];
         let os = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
         let environment: Environment = fixed.iter().chain(more).map(os).collect();
         let settings = Settings::load(environment).await.unwrap();
@@ -58,21 +63,19 @@ pub fn invocation<T>(payload: T, millis: u64) -> LambdaEvent<T> {
     LambdaEvent::new(payload, context)
 }
 
-/// A Lambda that remembers what it was asked to invoke, and answers after a while.
-pub struct Woken {
-    pub asked: Arc<Mutex<Vec<(String, String)>>>,
-    pub kick: Kick,
-}
+/// What somebody asked AWS: the head of each request, and its body.
+pub type Asked = Arc<Mutex<Vec<(String, String)>>>;
 
-pub async fn lambda(delay: std::time::Duration) -> Woken {
-    use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region};
+/// An AWS that remembers what it was asked. The nth request gets the nth answer, a status and a body, and the last one again
+/// after that.
+pub async fn aws(delay: std::time::Duration, answers: &[(u16, Value)]) -> (SdkConfig, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let asked: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
-    let heard = Arc::clone(&asked);
+    let asked = Asked::default();
+    let (heard, answers) = (Arc::clone(&asked), answers.to_vec());
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let heard = Arc::clone(&heard);
+            let (heard, answers) = (Arc::clone(&heard), answers.clone());
             tokio::spawn(async move {
                 let mut stream = BufReader::new(stream);
                 let (mut head, mut line, mut length) = (String::new(), String::new(), 0);
@@ -85,22 +88,39 @@ pub async fn lambda(delay: std::time::Duration) -> Woken {
                 }
                 let mut body = vec![0; length];
                 stream.read_exact(&mut body).await.unwrap();
-                heard.lock().unwrap().push((head, String::from_utf8(body).unwrap()));
+                let before = {
+                    let mut heard = heard.lock().unwrap();
+                    heard.push((head, String::from_utf8(body).unwrap()));
+                    heard.len() - 1
+                };
                 tokio::time::sleep(delay).await;
-                let _ = stream
-                    .get_mut()
-                    .write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-                    .await;
+                let (status, answer) = &answers[before.min(answers.len() - 1)];
+                let answer = if answer.is_null() { String::new() } else { answer.to_string() };
+                let head = format!(
+                    "HTTP/1.1 {status} -\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    answer.len()
+                );
+                let _ = stream.get_mut().write_all(format!("{head}{answer}").as_bytes()).await;
             });
         }
     });
-    let config = aws_sdk_lambda::Config::builder()
+    let sdk = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-west-1"))
-        .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("id", "secret", None, None, "test")))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .endpoint_url(format!("http://{address}"))
         .build();
-    let kick = Kick::with_client("asgard-events", aws_sdk_lambda::Client::from_conf(config));
-    Woken { asked, kick }
+    (sdk, asked)
+}
+
+/// A Lambda that answers after a while.
+pub struct Woken {
+    pub asked: Asked,
+    pub kick: Kick,
+}
+
+pub async fn lambda(delay: std::time::Duration) -> Woken {
+    let (sdk, asked) = aws(delay, &[(202, Value::Null)]).await;
+    Woken { asked, kick: Kick::new(Some("asgard-events".to_owned()), Aws::with(sdk)) }
 }

@@ -31,18 +31,23 @@ fn system(app: &Asgard) -> Call {
 
 /// Makes sure that there is an admin: makes one when no admin was ever made, and lets a configured password win.
 pub async fn first_admin(app: &Asgard) -> Result<FirstAdmin> {
+    first_admin_with(app, app.config().people.admin_password.as_ref()).await
+}
+
+/// The same with a password that was configured elsewhere.
+pub async fn first_admin_with(app: &Asgard, password: Option<&SecretText>) -> Result<FirstAdmin> {
     let people = &app.config().people;
     let username = &people.admin_user;
     let existing =
         app.store().holder(&User::username_claim(username)).await.map_err(crate::ports::records::store_error)?;
-    if let (Some(id), Some(password)) = (&existing, &people.admin_password) {
+    if let (Some(id), Some(password)) = (&existing, password) {
         return reset_if_different(app, id, password).await;
     }
     let admins = app.store().counter(User::ACTIVE_ADMINS).await.map_err(crate::ports::records::store_error)?;
     if existing.is_some() || admins > 0 {
         return Ok(FirstAdmin::Present);
     }
-    let (password, generated) = match &people.admin_password {
+    let (password, generated) = match password {
         Some(password) => (password.clone(), false),
         None => (generate(app), true),
     };

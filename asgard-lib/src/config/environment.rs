@@ -36,6 +36,13 @@ enum Text {
     NotUtf8,
 }
 
+impl SecretVariable {
+    /// The variable that names it, `X_SECRET_ARN`.
+    pub fn variable(&self) -> &str {
+        &self.variable
+    }
+}
+
 impl Environment {
     /// The process's environment. Nothing else may read it.
     #[allow(
@@ -57,6 +64,17 @@ impl Environment {
             Text::Utf8(text) => Some(text),
             Text::NotUtf8 => None,
         }
+    }
+
+    /// Takes variables out, into an environment of their own.
+    #[must_use]
+    pub fn take(&mut self, names: &[&str]) -> Self {
+        let mut taken = Self::default();
+        for name in names {
+            taken.set.extend(self.set.remove_entry(*name));
+            taken.fetched.extend(self.fetched.remove_entry(*name));
+        }
+        taken
     }
 
     /// Whether a variable is set.

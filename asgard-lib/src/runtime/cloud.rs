@@ -12,29 +12,42 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// The way to AWS. Nothing is read or called before something asks for it.
-#[derive(Clone, Default)]
-pub(super) struct Cloud {
+/// The way to the cloud that settings, keys and records are in; a build without AWS has an empty one. Nothing is read or called
+/// before something asks for it, and whoever is given a clone shares connections and credentials.
+#[derive(Clone, Debug, Default)]
+pub struct Cloud {
     #[cfg(any(feature = "aws", feature = "dynamodb"))]
-    pub aws: Aws,
+    pub(super) aws: Aws,
+}
+
+#[cfg(any(feature = "aws", feature = "dynamodb"))]
+impl Cloud {
+    /// That way to AWS.
+    pub fn on(aws: Aws) -> Self {
+        Self { aws }
+    }
 }
 
 #[cfg(feature = "aws")]
 impl Cloud {
     /// A master key in KMS.
-    pub async fn kms_key(&self, id: &KmsKeyId, world: &World) -> Result<Arc<dyn KeyWrapper>> {
+    pub(super) async fn kms_key(&self, id: &KmsKeyId, world: &World) -> Result<Arc<dyn KeyWrapper>> {
         let key = crate::adapters::KmsKey::open(&self.aws, id, world.clone()).await?;
         Ok(Arc::new(key))
     }
 
     /// The values of secrets in Secrets Manager, encrypted under a key in KMS if there is one.
-    pub async fn secrets_manager(&self, path: &SecretPath, key: Option<&KmsKeyId>) -> Result<Arc<dyn SecretStore>> {
+    pub(super) async fn secrets_manager(
+        &self,
+        path: &SecretPath,
+        key: Option<&KmsKeyId>,
+    ) -> Result<Arc<dyn SecretStore>> {
         let store = crate::adapters::SecretsManager::open(&self.aws, path.clone(), key.cloned()).await?;
         Ok(Arc::new(store))
     }
 
     /// The settings that are in Secrets Manager.
-    pub async fn fetch(&self, environment: &mut Environment, wanted: &[SecretVariable]) {
+    pub(super) async fn fetch(&self, environment: &mut Environment, wanted: &[SecretVariable]) {
         crate::adapters::secret_arns::fetch(&self.aws, environment, wanted).await;
     }
 }
@@ -42,16 +55,16 @@ impl Cloud {
 #[cfg(not(feature = "aws"))]
 #[allow(clippy::unused_async, reason = "the same signatures as with the feature")]
 impl Cloud {
-    pub async fn kms_key(&self, _: &KmsKeyId, _: &World) -> Result<Arc<dyn KeyWrapper>> {
+    pub(super) async fn kms_key(&self, _: &KmsKeyId, _: &World) -> Result<Arc<dyn KeyWrapper>> {
         Err(missing("AWS KMS"))
     }
 
-    pub async fn secrets_manager(&self, _: &SecretPath, _: Option<&KmsKeyId>) -> Result<Arc<dyn SecretStore>> {
+    pub(super) async fn secrets_manager(&self, _: &SecretPath, _: Option<&KmsKeyId>) -> Result<Arc<dyn SecretStore>> {
         Err(missing("AWS Secrets Manager"))
     }
 
     /// The configuration refuses the variables by itself.
-    pub async fn fetch(&self, _: &mut Environment, _: &[SecretVariable]) {}
+    pub(super) async fn fetch(&self, _: &mut Environment, _: &[SecretVariable]) {}
 }
 
 #[cfg(not(feature = "aws"))]

@@ -9,10 +9,10 @@ use crate::config::{self, ConfigProblems, LoadOptions, Loaded};
 /// # Errors
 ///
 /// Everything that is wrong with the configuration, at once, secrets that could not be had included.
-pub async fn load_settings(mut options: LoadOptions) -> Result<Loaded, ConfigProblems> {
+pub async fn load_settings(mut options: LoadOptions, cloud: &Cloud) -> Result<Loaded, ConfigProblems> {
     let wanted = config::secrets_to_fetch(&options.env);
     if !wanted.is_empty() {
-        Cloud::default().fetch(&mut options.env, &wanted).await;
+        cloud.fetch(&mut options.env, &wanted).await;
     }
     config::load(&options)
 }
