@@ -1,6 +1,9 @@
 //! What ECS refuses, as errors that say what to do. Having no room is a limit and is tried again without counting.
 
-use crate::error::{Code, Error};
+use crate::{
+    aws::{Fault, Trouble},
+    error::{Code, Error},
+};
 use aws_sdk_ecs::{
     error::{ProvideErrorMetadata, SdkError},
     types::Failure,
@@ -37,34 +40,28 @@ pub(super) fn failure(failure: &Failure) -> Error {
 }
 
 /// A call that failed.
-pub(super) fn call<E, R>(name: &'static str, error: &SdkError<E, R>) -> Error
+pub(super) fn call<E>(name: &'static str, error: &SdkError<E>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
 {
-    let (code, said) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
-    if is_limit(code) || is_limit(said) {
-        return no_room(if said.is_empty() { code } else { said });
+    let fault = Fault::of(error);
+    let said = shortened(&fault.to_string());
+    if is_limit(&said) {
+        return no_room(&said);
     }
-    let settings = match code {
-        "AccessDeniedException" => Some("this process's role may not do that"),
-        "ClusterNotFoundException" => Some("there is no cluster that provisioning.aws.cluster names"),
-        "ClientException"
-        | "InvalidParameterException"
-        | "PlatformUnknownException"
-        | "PlatformTaskDefinitionIncompatibilityException"
-        | "UnsupportedFeatureException" => Some("check the settings provisioning.aws"),
-        _ => None,
-    };
-    match settings {
-        Some(hint) => {
-            Error::new(Code::RunnerFailed, format!("ECS refused {name}: {hint} ({code}: {}).", shortened(said)))
+    let hint = match fault.trouble {
+        Trouble::NoCredentials => "there are no AWS credentials; give Asgard a role",
+        Trouble::BadCredentials => "AWS does not accept the credentials that Asgard was given",
+        Trouble::Denied => "the role that Asgard runs as may not do that",
+        Trouble::Refused if fault.code() == "ClusterNotFoundException" => {
+            "there is no cluster that provisioning.aws.cluster names"
         }
+        Trouble::Refused => "check the settings provisioning.aws",
         // It may have happened; asking again with the same token is harmless.
-        None => {
-            let what =
-                if code.is_empty() { shortened(&error.to_string()) } else { format!("{code}: {}", shortened(said)) };
-            Error::new(Code::RunnerFailed, format!("ECS could not be asked for {name} ({what}).")).retry_after(5)
+        Trouble::Unavailable => {
+            return Error::new(Code::RunnerFailed, format!("ECS could not be asked for {name} ({said})."))
+                .retry_after(5);
         }
-    }
+    };
+    Error::new(Code::RunnerFailed, format!("ECS refused {name}: {hint} ({said})."))
 }

@@ -261,6 +261,7 @@ async fn no_room_waits_and_everything_else_says_what_to_do() {
     for (code, says) in [
         ("ClusterNotFoundException", "provisioning.aws.cluster"),
         ("AccessDeniedException", "role"),
+        ("ExpiredTokenException", "credentials"),
         ("InvalidParameterException", "provisioning.aws"),
     ] {
         fail(&ecs, "RunTask", Fault::Error(code, "no such thing"));
