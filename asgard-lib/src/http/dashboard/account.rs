@@ -24,6 +24,7 @@ struct Account {
     shell: Shell,
     user: UserView,
     role: Badge,
+    signed_in_here: bool,
     password: Fields,
     token: Fields,
     once: String,
@@ -76,6 +77,7 @@ async fn page(visit: &Visit, sent: Option<&Sent>, error: Option<Error>) -> Resul
     let page = Account {
         shell: visit.shell(Section::Account).with(error.as_ref().map(|error| visit.banner(error))),
         role: Badge::role(user.role),
+        signed_in_here: visit.signed_in_here(),
         once: visit.once_again(sent, error.as_ref()),
         pager: visit.pager(&tokens),
         tokens: tokens.items.into_iter().map(|token| token_row(visit, token)).collect(),

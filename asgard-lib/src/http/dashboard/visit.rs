@@ -118,6 +118,14 @@ impl Visit {
         decide(Action::ListProjects, self.actor(), &Object::Nothing).is_ok()
     }
 
+    /// Whether Asgard signed the visitor in, and not the service around it: then there are no password and no sessions here.
+    pub fn signed_in_here(&self) -> bool {
+        match self.caller.via {
+            Via::Host => false,
+            Via::Bearer | Via::Cookie | Via::DevInsecure => true,
+        }
+    }
+
     /// Whether the visitor is an admin.
     pub fn is_admin(&self) -> bool {
         self.actor().role() == Some(Role::Admin)

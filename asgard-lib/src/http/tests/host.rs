@@ -125,6 +125,21 @@ async fn the_host_decides_the_role_and_cannot_take_the_last_admins() {
     }
 }
 
+#[cfg(feature = "dashboard")]
+#[tokio::test]
+async fn the_account_page_offers_nothing_that_is_the_hosts() {
+    let app = TestApp::new().await;
+    let account = || request(Method::GET, "/account", &[], &Value::Null);
+    let hosted = vouched(&app, user("olga", Role::Member), account()).await.text();
+    let session = format!("asgard_session={}", app.owner.credential.clone().unwrap());
+    let own = request(Method::GET, "/account", &[("cookie", &session)], &Value::Null);
+    let own = app.anonymous.request(own).await.text();
+    for (part, for_both) in [("Make a token", true), ("Change the password", false), ("Sessions", false)] {
+        assert!(own.contains(part), "{own}");
+        assert_eq!(hosted.contains(part), for_both, "{part}: {hosted}");
+    }
+}
+
 #[tokio::test]
 async fn it_changes_things_only_from_our_own_pages_and_only_alone() {
     let app = TestApp::new().await;
