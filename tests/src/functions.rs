@@ -10,18 +10,19 @@ mod runtime_api;
 
 use crate::{Aws, Cast, Client, PASSWORD, Process, Site, eventually_within};
 pub use ecs::{CLUSTER, Ecs, Fault, Task};
-pub use emulator::Environment;
-use emulator::{Emulator, FUNCTIONS};
+use emulator::Emulator;
+pub use emulator::{Environment, FUNCTIONS};
 pub use invokes::{Invokes, Outcome, now};
 pub use runtime_api::RuntimeApi;
-use std::{fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 /// What only the task is told. Where Terraform works is each task's own.
 const TASK_ONLY: [&str; 3] = ["ASGARD_TF_MODULES_DIR", "ASGARD_TF_BIN", "ASGARD_TF_WORK_DIR"];
 
 /// A deployment.
 pub struct Functions {
-    environments: Vec<Environment>,
+    environments: BTreeMap<&'static str, Environment>,
+    password: String,
     /// The stand-in for Lambda and the scheduler.
     pub invokes: Invokes,
     /// The stand-in for ECS.
@@ -79,25 +80,47 @@ impl Functions {
         }
         assert_as_deployed(&site);
         let password = aws.new_secret(&format!("asgard/{unique}/admin"), PASSWORD);
-        let environments = FUNCTIONS.map(|function| {
+        let mut functions = Self { environments: BTreeMap::new(), password, invokes, ecs, emulator, site };
+        functions.start(&FUNCTIONS);
+        functions
+    }
+
+    /// Deploys these functions again, and the tasks, with other variables. Their environments end between two events, as Lambda
+    /// ends them, and new ones start; those of the other functions stay.
+    pub fn redeploy(&mut self, variables: &[(&str, &str)], functions: &[&'static str]) {
+        let scheduled = self.invokes.stop();
+        for (name, value) in variables {
+            self.site.set(name, value);
+            self.ecs.define(name, value);
+        }
+        assert_as_deployed(&self.site);
+        functions.iter().for_each(|function| drop(self.environments.remove(function)));
+        self.start(functions);
+        if scheduled {
+            self.invokes.schedule();
+        }
+    }
+
+    fn start(&mut self, functions: &[&'static str]) {
+        for function in functions {
             let surface = function.split('-').next().unwrap_or_default();
             let (program, more) = match surface {
                 "events" => ("events", vec![]),
                 surface => {
-                    let password = ("ASGARD_ADMIN_PASSWORD_SECRET_ARN", password.as_str());
+                    let password = ("ASGARD_ADMIN_PASSWORD_SECRET_ARN", self.password.as_str());
                     let surface = ("ASGARD_LAMBDA_SURFACE", surface);
                     ("http", if surface.1 == "api" { vec![surface, password] } else { vec![surface] })
                 }
             };
-            Environment::start(&site, &emulator, function, program, &more)
-        });
-        let functions = Self { environments: environments.into(), invokes, ecs, emulator, site };
-        let mcp = functions.client("mcp");
-        eventually_within(Duration::from_secs(60), "the functions answer", || {
-            let ready = |client: &Client, path| client.try_get(path).is_some_and(|reply| reply.status == 200);
-            (ready(&functions.client("api"), "/readyz") && ready(&mcp, "/healthz")).then_some(())
-        });
-        functions
+            let environment = Environment::start(&self.site, &self.emulator, function, program, &more);
+            self.environments.insert(function, environment);
+        }
+        for function in functions.iter().filter(|function| !function.starts_with("events")) {
+            let client = self.client(function);
+            eventually_within(Duration::from_secs(60), "the function answers", || {
+                client.try_get("/healthz").filter(|reply| reply.status == 200)
+            });
+        }
     }
 
     /// Starts the schedules.
@@ -154,7 +177,7 @@ impl Functions {
 
     /// Fails when an event made a function fail, or an environment has ended.
     pub fn assert_events_went_well(&self) {
-        self.environments.iter().for_each(|environment| drop(environment.process()));
+        self.environments.values().for_each(|environment| drop(environment.process()));
         let failed: Vec<Outcome> =
             self.invokes.outcomes().into_iter().filter(|outcome| outcome.result.is_err()).collect();
         assert!(failed.is_empty(), "{failed:#?}");

@@ -32,7 +32,7 @@ pub use browser::{Browser, Scheme};
 pub use cast::{Cast, PASSWORD, Person};
 pub use client::{Client, Reply, Tool, Transcript};
 pub use databases::Database;
-pub use functions::{Environment, Fault, Functions, RuntimeApi, Task, now};
+pub use functions::{Environment, FUNCTIONS, Fault, Functions, RuntimeApi, Task, now};
 pub use leaks::{Leak, assert_absent, disguises};
 pub use overlay::overlay;
 pub use peers::Peers;

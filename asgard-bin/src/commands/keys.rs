@@ -42,7 +42,9 @@ async fn rotate(runtime: &Runtime, wait: bool) -> Result<()> {
     let begun = if already { "is under way already" } else { "has begun" };
     output::line(format!("The rotation {begun}: {key} is used from {active_from} on."))?;
     if !wait {
-        return output::line("A running server or worker does the rest; `asgard keys status` shows how far it is.");
+        return output::line(
+            "A running server, a worker or the ticks of functions do the rest; `asgard keys status` shows how far it is.",
+        );
     }
     let rotation = Rotation::new(Arc::clone(runtime.vault()));
     loop {

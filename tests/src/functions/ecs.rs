@@ -62,7 +62,7 @@ struct Known {
 
 struct Shared {
     runner: PathBuf,
-    variables: BTreeMap<String, String>,
+    variables: Mutex<BTreeMap<String, String>>,
     dir: PathBuf,
     address: OnceLock<String>,
     known: Mutex<Known>,
@@ -79,7 +79,7 @@ impl Ecs {
     pub fn start(site: &Site, variables: BTreeMap<String, String>) -> Self {
         let shared = Arc::new(Shared {
             runner: built("runner"),
-            variables,
+            variables: Mutex::new(variables),
             dir: site.dir().to_owned(),
             address: OnceLock::new(),
             known: Mutex::default(),
@@ -93,6 +93,12 @@ impl Ecs {
     /// Where it listens.
     pub fn url(&self) -> String {
         self.server.url()
+    }
+
+    /// Changes the task definition, for every task from now on.
+    pub fn define(&self, name: &str, value: &str) {
+        let mut variables = self.shared.variables.lock().expect("nobody panicked while writing");
+        variables.insert(name.to_owned(), value.to_owned());
     }
 
     /// Every task so far, oldest first.
@@ -230,7 +236,7 @@ impl Shared {
         command
             .arg(run)
             .env_clear()
-            .envs(&self.variables)
+            .envs(&*self.variables.lock().expect("nobody panicked while writing"))
             .env("ECS_CONTAINER_METADATA_URI_V4", metadata)
             .env("HOME", path("home"))
             .env("TMPDIR", path("tmp"))

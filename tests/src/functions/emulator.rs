@@ -115,7 +115,9 @@ impl Environment {
 
     /// The same at any runtime API.
     pub fn at(site: &Site, runtime_api: &str, function: &str, program: &str, more: &[(&str, &str)]) -> Self {
-        let log = File::create(site.dir().join(format!("function-{function}.log"))).expect("the log can be made");
+        // What an earlier environment said stays.
+        let log = site.dir().join(format!("function-{function}.log"));
+        let log = File::options().append(true).create(true).open(log).expect("the log can be made");
         let program = built(program);
         let mut command: Command = site.program(&program);
         command

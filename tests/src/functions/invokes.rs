@@ -12,7 +12,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -48,6 +48,7 @@ pub struct Invokes {
     shared: Arc<Shared>,
     server: Loopback,
     stopped: Arc<AtomicBool>,
+    rounds: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Invokes {
@@ -61,7 +62,7 @@ impl Invokes {
         });
         let served = Arc::clone(&shared);
         let server = Loopback::serve(move |asked| served.answer(asked));
-        Self { shared, server, stopped: Arc::new(AtomicBool::new(false)) }
+        Self { shared, server, stopped: Arc::default(), rounds: Mutex::default() }
     }
 
     /// Where it listens.
@@ -74,10 +75,11 @@ impl Invokes {
         self.shared.twice.store(true, Ordering::SeqCst);
     }
 
-    /// Starts the schedules, until this is dropped.
+    /// Starts the schedules, until they are stopped or this is dropped.
     pub fn schedule(&self) {
         let (shared, stopped) = (Arc::clone(&self.shared), Arc::clone(&self.stopped));
-        thread::spawn(move || {
+        stopped.store(false, Ordering::SeqCst);
+        let rounds = thread::spawn(move || {
             let mut round = 0u32;
             while !stopped.load(Ordering::SeqCst) {
                 let moment = now();
@@ -91,6 +93,14 @@ impl Invokes {
                 thread::sleep(ROUND);
             }
         });
+        *self.rounds.lock().expect("nobody panicked while writing") = Some(rounds);
+    }
+
+    /// Stops the schedules, and waits until what they sent is done. Whether there were any.
+    pub fn stop(&self) -> bool {
+        self.stopped.store(true, Ordering::SeqCst);
+        let rounds = self.rounds.lock().expect("nobody panicked while writing").take();
+        rounds.map(|rounds| rounds.join().expect("a round does not panic")).is_some()
     }
 
     /// How often a program asked for the function that does jobs.

@@ -1,6 +1,8 @@
 //! The functions from end to end: people and agents at the emulator of Lambda, Terraform in tasks, the records in a table,
 //! and everything that may come twice, late or never.
 
+mod keys;
+
 use crate::job::{all, ask, committed, log, request_id, runs, story, text, the_resource};
 use asgard_tests::{
     Cast, Client, Fault, Functions, PASSWORD, RuntimeApi, Task, assert_absent, eventually, eventually_within, now,
