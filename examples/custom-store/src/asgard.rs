@@ -21,9 +21,9 @@ pub async fn open(file: &Path, bind: SocketAddr) -> Result<Runtime> {
     let mut key = file.as_os_str().to_owned();
     key.push(".key");
     config.keys.source = KeySource::GeneratedFile { path: key.into() };
-    // For runs of Terraform, which start once provisioning is armed. It never is here: supervisors are other processes, and
+    // Supervisors would carry out runs of Terraform once provisioning is armed. It never is here: they are other processes, and
     // redb lets only one open the file.
-    let none = Supervisors { program: "asgard".into(), arguments: Vec::new(), environment: Vec::new() };
+    let none = Supervisors::none();
     let store = RedbStore::open(file).await?;
     Runtime::open_on(&config, Opened::new(store), RuntimeOptions::server(&config, none)).await
 }

@@ -60,10 +60,8 @@ impl Service {
         config.server.bind = bind;
         config.database.location = DatabaseLocation::Sqlite { path: data.join("asgard.db") };
         config.keys.source = KeySource::GeneratedFile { path: data.join("asgard.db.key") };
-        // Would execute runs of Terraform; provisioning is not armed, so every run is a dry one and nothing is started.
-        let supervisors =
-            Supervisors { program: "asgard".into(), arguments: vec!["run".into()], environment: Vec::new() };
-        let runtime = Runtime::open(&config, RuntimeOptions::server(&config, supervisors)).await?;
+        // Provisioning is not armed, so every run is a dry one and no process is started for it.
+        let runtime = Runtime::open(&config, RuntimeOptions::server(&config, Supervisors::none())).await?;
         let stop = CancellationToken::new();
         let background = runtime.spawn_background(&stop);
         let asgard = HttpState::new(Arc::clone(runtime.app()));

@@ -38,8 +38,7 @@ async fn an_authenticated_list_services_takes_two_reads() {
         .map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let config =
         config::load(&LoadOptions { env: env.into_iter().collect(), ..LoadOptions::default() }).unwrap().config;
-    let none = Supervisors { program: "asgard".into(), arguments: Vec::new(), environment: Vec::new() };
-    let options = RuntimeOptions::server(&config, none);
+    let options = RuntimeOptions::server(&config, Supervisors::none());
     let runtime = Runtime::open_on(&config, Opened::new(store), options).await.unwrap();
 
     let world = runtime.app().world();
