@@ -94,7 +94,7 @@ pub async fn aws(delay: std::time::Duration, answers: &[(u16, Value)]) -> (SdkCo
                     heard.len() - 1
                 };
                 tokio::time::sleep(delay).await;
-                let (status, answer) = answers.get(before).or(answers.last()).unwrap();
+                let (status, answer) = answers.get(before).or_else(|| answers.last()).unwrap();
                 let answer = if answer.is_null() { String::new() } else { answer.to_string() };
                 let head = format!(
                     "HTTP/1.1 {status} -\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
