@@ -39,7 +39,11 @@ RUN apt-get update && \
     rm -rf /var/lib/apt/lists/* && \
     groupadd --gid 10001 asgard && \
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin asgard && \
-    install -d -o asgard -g asgard -m 0700 /data
+    install -d -o asgard -g asgard -m 0700 /data && \
+    # Where Terraform looks before it asks a registry, which a mounted tree of modules may need. ASGARD_TF_PROVIDER_MIRROR=/providers
+    # leaves it nothing else.
+    mkdir -p /usr/local/share/terraform && \
+    ln -s /providers /usr/local/share/terraform/plugins
 COPY infra/image/mirror-providers /usr/local/bin/
 COPY --from=terraform /usr/local/bin/terraform /usr/local/bin/
 COPY --from=terraform /modules /modules
@@ -48,8 +52,7 @@ COPY --from=build /out/asgard /out/asgard-runner /usr/local/bin/
 
 # SQLite is for one container with a volume that stays; set ASGARD_DATABASE_URL to PostgreSQL otherwise.
 ENV ASGARD_BIND=0.0.0.0:8080 \
-    ASGARD_DATABASE_URL=sqlite:///data/asgard.db \
-    ASGARD_TF_PROVIDER_MIRROR=/providers
+    ASGARD_DATABASE_URL=sqlite:///data/asgard.db
 USER 10001:10001
 WORKDIR /data
 # Declared so that a read-only root gets both, with the rights that they have here. Fargate knows no other way to give a

@@ -46,11 +46,6 @@ impl Http {
     /// A function with these settings. Nothing is opened yet.
     pub fn new(settings: Settings) -> Arc<Self> {
         let kick = Kick::new(settings.events.clone(), settings.aws.clone());
-        Self::with_kick(settings, kick)
-    }
-
-    /// The same with a way of one's own to wake the function that does jobs.
-    pub fn with_kick(settings: Settings, kick: Kick) -> Arc<Self> {
         Arc::new(Self {
             settings,
             world: World::system(),

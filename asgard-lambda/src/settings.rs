@@ -2,7 +2,7 @@
 
 use asgard_lib::{
     aws::Aws,
-    config::{Environment, LoadOptions, Loaded, secrets_to_fetch},
+    config::{Environment, LoadOptions, Loaded},
     error::{Code, Error, Result as Done},
     http::Surface,
     kernel::SecretText,
@@ -14,8 +14,8 @@ pub const SURFACE: &str = "ASGARD_LAMBDA_SURFACE";
 /// The function that does jobs, by name or ARN. It is invoked after a commit that appended one.
 pub const EVENTS_FUNCTION: &str = "ASGARD_EVENTS_FUNCTION";
 
-/// Only the first sign-in needs it, so only that pays for fetching it: a cold start calls nobody.
-const ADMIN_PASSWORD: &str = "ASGARD_ADMIN_PASSWORD_SECRET_ARN";
+/// Only the first sign-in needs it, so only that pays for fetching it by its ARN: a cold start calls nobody.
+const ADMIN_PASSWORD: &str = "ASGARD_ADMIN_PASSWORD";
 
 /// Nothing listens here. An address that everybody may reach keeps what is meant for loopback listeners off: working
 /// without sign-in, and open metrics.
@@ -55,8 +55,7 @@ impl Settings {
         }
         let aws = Aws::new();
         // What is wrong with the variable itself is refused now, with everything else that is wrong.
-        let is_right = secrets_to_fetch(&env).iter().any(|wanted| wanted.variable() == ADMIN_PASSWORD);
-        let admin_password = is_right.then(|| env.take(&[ADMIN_PASSWORD]));
+        let admin_password = env.by_arn([ADMIN_PASSWORD]).first().map(|secret| env.take(secret));
         let loaded = load(env, &aws).await?;
         Ok(Self { loaded, surface, events, aws, admin_password })
     }
@@ -112,11 +111,12 @@ mod tests {
     async fn a_password_elsewhere_is_not_fetched_to_start_and_its_variable_is_looked_at() {
         // Nothing answers there, and nobody asks.
         let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:admin-AbCdEf";
-        let settings = Settings::load([(ADMIN_PASSWORD, arn)].into()).await.unwrap();
+        let by_arn = "ASGARD_ADMIN_PASSWORD_SECRET_ARN";
+        let settings = Settings::load([(by_arn, arn)].into()).await.unwrap();
         assert!(settings.loaded.config.people.admin_password.is_none() && settings.admin_password.is_some());
         for (more, why) in [
-            ([(ADMIN_PASSWORD, "hunter2"), ("ASGARD_LOG", "info")], "not the ARN of a secret"),
-            ([(ADMIN_PASSWORD, arn), ("ASGARD_ADMIN_PASSWORD", "hunter2")], "are both set"),
+            ([(by_arn, "hunter2"), ("ASGARD_LOG", "info")], "not the ARN of a secret"),
+            ([(by_arn, arn), (ADMIN_PASSWORD, "hunter2")], "are both set"),
         ] {
             let error = Settings::load(more.into()).await.unwrap_err();
             assert!(

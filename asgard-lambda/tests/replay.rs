@@ -17,12 +17,12 @@ use asgard_lib::{
 use lambda_http::request::LambdaRequest;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
-use support::{PASSWORD, Place, aws, event, invocation, lambda};
+use support::{PASSWORD, Place, aws, event, invocation};
 
 const FRONTS: [&str; 4] = ["rest_api", "http_api", "function_url", "load_balancer"];
 
-async fn function(place: &Place) -> Arc<Http> {
-    Http::with_kick(place.settings.clone(), lambda(Duration::ZERO).await.kick)
+fn function(place: &Place) -> Arc<Http> {
+    Http::new(place.settings.clone())
 }
 
 async fn answer_within(http: &Arc<Http>, event: &Value, millis: u64) -> Value {
@@ -83,7 +83,7 @@ fn sign_in(front: &str, headers: &[(&str, &str)]) -> Value {
 #[tokio::test]
 async fn every_front_end_reaches_the_same_routes_whatever_its_stage() {
     let place = Place::new(&[]).await;
-    let http = function(&place).await;
+    let http = function(&place);
     for front in FRONTS {
         let refused = answer(&http, &event(front)).await;
         assert_eq!(status(&refused), 401, "{front}: {refused}");
@@ -111,7 +111,7 @@ async fn people_sign_in_and_the_cookie_comes_back() {
     let place = Place::new(&[]).await;
     for front in FRONTS {
         // Each time an environment that has served nothing yet.
-        let http = function(&place).await;
+        let http = function(&place);
         let signed = answer(&http, &sign_in(front, &[])).await;
         assert_eq!(status(&signed), 200, "{front}: {signed}");
         let token = body(&signed)["token"].as_str().unwrap().to_owned();
@@ -154,7 +154,7 @@ async fn people_sign_in_and_the_cookie_comes_back() {
 #[tokio::test]
 async fn encoded_bodies_are_read_and_pages_come_as_text() {
     let place = Place::new(&[]).await;
-    let http = function(&place).await;
+    let http = function(&place);
     let encoded =
         data_encoding::BASE64.encode(json!({"username": "admin", "password": PASSWORD}).to_string().as_bytes());
     for front in FRONTS {
@@ -173,7 +173,7 @@ async fn encoded_bodies_are_read_and_pages_come_as_text() {
 async fn the_throttle_counts_the_address_that_the_front_end_saw() {
     for front in FRONTS {
         let place = Place::new(&[]).await;
-        let http = function(&place).await;
+        let http = function(&place);
         // The client claims another address each time.
         let mut last = Value::Null;
         // Twice as many as are allowed in a minute, because a minute may end in between.
@@ -202,7 +202,7 @@ async fn the_throttle_counts_the_address_that_the_front_end_saw() {
 #[tokio::test]
 async fn an_event_that_is_no_request_is_refused_and_never_ends_the_process() {
     let place = Place::new(&[]).await;
-    let http = function(&place).await;
+    let http = function(&place);
     let refused = |answer: &Value, field: &str| {
         assert_eq!((status(answer), &body(answer)["field"]), (400, &json!(field)), "{answer}");
     };
@@ -239,7 +239,7 @@ async fn an_event_that_is_no_request_is_refused_and_never_ends_the_process() {
 #[tokio::test]
 async fn a_request_that_cannot_be_answered_in_time_says_so_and_may_be_sent_again() {
     let place = Place::new(&[]).await;
-    let http = function(&place).await;
+    let http = function(&place);
     let late = answer_within(&http, &event("http_api"), 1_000).await;
     assert!([503, 504].contains(&status(&late)), "{late}");
     assert!(!header(&late, "retry-after").is_empty(), "{late}");
@@ -252,7 +252,7 @@ async fn nothing_is_opened_without_need_and_a_failure_is_not_remembered() {
     let database = place.folder.path().join("asgard.db");
     let away = place.folder.path().join("away.db");
     std::fs::rename(&database, &away).unwrap();
-    let http = function(&place).await;
+    let http = function(&place);
     assert_eq!(status(&answer(&http, &aimed("http_api", "GET", "/healthz", &[], None)).await), 200);
     assert_eq!(status(&answer(&http, &event("http_api")).await), 500);
     std::fs::rename(&away, &database).unwrap();
@@ -266,7 +266,7 @@ async fn the_admins_password_is_fetched_for_the_first_sign_in_and_for_nothing_el
     let gone = json!({"__type": "ResourceNotFoundException", "message": "no such secret"});
     let (sdk, asked) = aws(Duration::ZERO, &[(400, gone), (200, json!({"ARN": arn, "SecretString": PASSWORD}))]).await;
     place.settings.aws = Aws::with(sdk);
-    let http = function(&place).await;
+    let http = function(&place);
     assert_eq!(status(&answer(&http, &aimed("http_api", "GET", "/readyz", &[], None)).await), 200);
     assert_eq!(status(&answer(&http, &event("http_api")).await), 401);
     assert!(asked.lock().unwrap().is_empty(), "nobody has signed in");
@@ -283,10 +283,9 @@ async fn the_admins_password_is_fetched_for_the_first_sign_in_and_for_nothing_el
 
 #[tokio::test]
 async fn a_commit_that_appends_a_job_wakes_the_function_for_it_before_the_answer() {
-    let place = Place::new(&[]).await;
-    let woken = lambda(Duration::ZERO).await;
-    let asked = Arc::clone(&woken.asked);
-    let http = Http::with_kick(place.settings.clone(), woken.kick);
+    let mut place = Place::new(&[]).await;
+    let asked = place.waking(Duration::ZERO).await;
+    let http = function(&place);
     let (_, request) = ask(&http).await;
     assert_eq!(asked.lock().unwrap().len(), 1, "once, and before the answer");
     let (head, body) = asked.lock().unwrap()[0].clone();
@@ -298,12 +297,14 @@ async fn a_commit_that_appends_a_job_wakes_the_function_for_it_before_the_answer
 
 #[tokio::test]
 async fn waking_is_bounded_and_its_failure_is_not_the_callers() {
-    let place = Place::new(&[]).await;
-    let http = Http::with_kick(place.settings.clone(), lambda(Duration::from_secs(3600)).await.kick);
+    let mut place = Place::new(&[]).await;
+    let asked = place.waking(Duration::from_secs(3600)).await;
+    let http = function(&place);
     let began = tokio::time::Instant::now();
     let (status, _) = ask(&http).await;
     assert_eq!(status, 202);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert!(!asked.lock().unwrap().is_empty(), "it was asked");
 }
 
 /// Signs in, registers a project and asks for something in it. The status of the last, and the request's id.
@@ -355,7 +356,7 @@ fn tool(key: &str, name: &str, arguments: &Value) -> Value {
 async fn nothing_runs_after_an_answer() {
     let place = Place::new(&[("ASGARD_LAMBDA_SURFACE", "mcp")]).await;
     let (key, _) = key_and_request(&place).await;
-    let http = Http::new(place.settings.clone());
+    let http = function(&place);
     assert_eq!(status(&answer(&http, &tool("asg_x", "list_services", &json!({}))).await), 401);
     assert_eq!(status(&answer(&http, &event("http_api")).await), 404, "REST is the other function's");
     let listed = answer(&http, &tool(&key, "list_services", &json!({}))).await;
@@ -367,7 +368,7 @@ async fn nothing_runs_after_an_answer() {
 async fn a_wait_ends_with_an_answer_before_the_invocation_does() {
     let place = Place::new(&[]).await;
     let (key, request) = key_and_request(&place).await;
-    let http = function(&place).await;
+    let http = function(&place);
     let began = tokio::time::Instant::now();
     let wait = tool(&key, "get_request", &json!({"request_id": request, "wait_s": 20}));
     let waited = answer_within(&http, &wait, 7_000).await;

@@ -97,7 +97,8 @@ def dockerfile(wrong):
     copied = " ".join(argument for name, argument in final if name == "COPY")
     for path in (os.path.basename(task["entry_point"][0]), "terraform", task["modules"], task["providers"]):
         need(path in copied, f"{path} is not copied into the image")
-    need(f"ASGARD_TF_PROVIDER_MIRROR={task['providers']}" in values.get("ENV", ""), "ENV is to name the provider mirror")
+    need(f"ln -s {task['providers']} /usr/local/share/terraform/plugins" in run, "Terraform is to find the mirror when nothing names it")
+    need("ASGARD_TF_PROVIDER_MIRROR" not in values.get("ENV", ""), "a mounted tree of modules may need providers of a registry")
     # Terraform is to be had only through the script that verifies it.
     need(not any(re.search(r"\b(curl|wget)\b", argument) and "apt-get" not in argument for _, name, argument in lines if name == "RUN"),
          "something is downloaded without being verified")

@@ -1,7 +1,7 @@
 //! What the tests of this folder share: a database in a folder, events from files, and an AWS that answers as it is told.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
-use asgard_lambda::{Settings, kick::Kick};
+use asgard_lambda::Settings;
 use asgard_lib::{
     aws::Aws,
     config::Environment,
@@ -41,6 +41,14 @@ impl Place {
         let place = Self { folder, settings };
         place.open().await.close().await;
         place
+    }
+
+    /// Has a Lambda that answers after a while be asked to do jobs.
+    pub async fn waking(&mut self, delay: std::time::Duration) -> Asked {
+        let (sdk, asked) = aws(delay, &[(202, Value::Null)]).await;
+        self.settings.aws = Aws::with(sdk);
+        self.settings.events = Some("asgard-events".to_owned());
+        asked
     }
 
     /// As a server would open it.
@@ -112,15 +120,4 @@ pub async fn aws(delay: std::time::Duration, answers: &[(u16, Value)]) -> (SdkCo
         .endpoint_url(format!("http://{address}"))
         .build();
     (sdk, asked)
-}
-
-/// A Lambda that answers after a while.
-pub struct Woken {
-    pub asked: Asked,
-    pub kick: Kick,
-}
-
-pub async fn lambda(delay: std::time::Duration) -> Woken {
-    let (sdk, asked) = aws(delay, &[(202, Value::Null)]).await;
-    Woken { asked, kick: Kick::new(Some("asgard-events".to_owned()), Aws::with(sdk)) }
 }

@@ -36,13 +36,6 @@ enum Text {
     NotUtf8,
 }
 
-impl SecretVariable {
-    /// The variable that names it, `X_SECRET_ARN`.
-    pub fn variable(&self) -> &str {
-        &self.variable
-    }
-}
-
 impl Environment {
     /// The process's environment. Nothing else may read it.
     #[allow(
@@ -66,15 +59,11 @@ impl Environment {
         }
     }
 
-    /// Takes variables out, into an environment of their own.
+    /// Takes the variable that names the secret out, into an environment of its own.
     #[must_use]
-    pub fn take(&mut self, names: &[&str]) -> Self {
-        let mut taken = Self::default();
-        for name in names {
-            taken.set.extend(self.set.remove_entry(*name));
-            taken.fetched.extend(self.fetched.remove_entry(*name));
-        }
-        taken
+    pub fn take(&mut self, secret: &SecretVariable) -> Self {
+        let (set, fetched) = (self.set.remove_entry(&secret.variable), self.fetched.remove_entry(&secret.variable));
+        Self { set: set.into_iter().collect(), fetched: fetched.into_iter().collect() }
     }
 
     /// Whether a variable is set.
@@ -84,7 +73,7 @@ impl Environment {
 
     /// The variables among `X_SECRET_ARN`, for each `X` of `names`, whose secrets have to be fetched. Those that are wrong
     /// already, because they hold no ARN or because `X` is given as well, are left for [`super::load`] to refuse.
-    pub(super) fn by_arn<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<SecretVariable> {
+    pub fn by_arn<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<SecretVariable> {
         let wanted = |name: &str| {
             let variable = format!("{name}{BY_ARN}");
             let arn = SecretArn::parse(self.get(&variable)?.reveal())?;

@@ -45,10 +45,11 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let fault = Fault::of(error);
-    let said = shortened(&fault.to_string());
+    let said = fault.to_string();
     if is_limit(&said) {
         return no_room(&said);
     }
+    let said = shortened(&said);
     let hint = match fault.trouble {
         Trouble::NoCredentials => "there are no AWS credentials; give Asgard a role",
         Trouble::BadCredentials => "AWS does not accept the credentials that Asgard was given",
