@@ -454,6 +454,12 @@ fn belongings(world: &World) -> Vec<Value> {
     found
 }
 
+/// The same but for the last character, whichever that is.
+fn other_last(text: &str) -> String {
+    let (rest, last) = text.split_at(text.len() - 1);
+    format!("{rest}{}", if last == "0" { "1" } else { "0" })
+}
+
 /// Credentials that are over open nothing, on no tool and no route.
 #[test]
 fn what_is_over_is_refused_everywhere() {
@@ -478,7 +484,7 @@ fn what_is_over_is_refused_everywhere() {
     expired(&expired_token["id"], "user_token");
     let closed = world.spare_login(owner);
     closed.post("/api/auth/logout", &json!({})).ok();
-    let mistyped = owner.session.with(&format!("{}x", &world.key.credential()[..world.key.credential().len() - 1]));
+    let mistyped = owner.session.with(&other_last(world.key.credential()));
     // The key of a killed project is refused with the project.
     let scratch = world.scratch();
     let killed_key = world.cast.key(&scratch);
@@ -537,19 +543,15 @@ fn lists_and_refusals_tell_nothing_about_others() {
     assert_eq!(world.foreign.tool("list_pending_approvals", &json!({})).ok()["items"], json!([]));
 
     // The same words for what is another's and for what never was.
-    let swap = |id: &str| {
-        let last = id.chars().last().unwrap();
-        format!("{}{}", &id[..id.len() - 1], if last == '0' { '1' } else { '0' })
-    };
     let detail = |reply: Reply| reply.json()["detail"].as_str().map(ToOwned::to_owned);
     let resource = text(&world.shared, "resource_id");
     for (theirs, nobodys) in [
         (format!("/api/projects/{}", world.project), "/api/projects/proj-2026-9999".to_owned()),
-        (format!("/api/requests/{}", world.request), format!("/api/requests/{}", swap(&world.request))),
-        (format!("/api/runs/{}", world.run), format!("/api/runs/{}", swap(&world.run))),
+        (format!("/api/requests/{}", world.request), format!("/api/requests/{}", other_last(&world.request))),
+        (format!("/api/runs/{}", world.run), format!("/api/runs/{}", other_last(&world.run))),
         (
             format!("/api/projects/{}/resources/{resource}", world.foreign_project),
-            format!("/api/projects/{}/resources/{}", world.foreign_project, swap(resource)),
+            format!("/api/projects/{}/resources/{}", world.foreign_project, other_last(resource)),
         ),
     ] {
         let (a, b) = (stranger.session.get(&theirs), stranger.session.get(&nobodys));
@@ -558,7 +560,7 @@ fn lists_and_refusals_tell_nothing_about_others() {
     }
     for action in ["approve", "reject", "cancel"] {
         let post = |id: &str| stranger.session.post(&format!("/api/requests/{id}/{action}"), &json!({}));
-        let (a, b) = (post(&world.pending), post(&swap(&world.pending)));
+        let (a, b) = (post(&world.pending), post(&other_last(&world.pending)));
         assert_eq!((a.status, b.status), (404, 404), "{action}");
         assert_eq!(detail(a), detail(b), "{action}");
     }
@@ -568,13 +570,13 @@ fn lists_and_refusals_tell_nothing_about_others() {
         ("run_log", &world.run, "run_id"),
     ] {
         let call = |id: &str| world.foreign.tool(name, &json!({ field: id })).content["message"].clone();
-        assert_eq!(call(id), call(&swap(id)), "{name}");
+        assert_eq!(call(id), call(&other_last(id)), "{name}");
     }
     // A resource named alone is looked for in the key's own project.
     for name in ["get_resource", "resource_runs", "deprovision_resource", "retry_resource", "refresh_resource"] {
         let call = |id: &str| world.foreign.tool(name, &json!({"resource_id": id}));
         assert_eq!(call(resource).code(), "not-found", "{name}");
-        assert_eq!(call(resource).content["message"], call(&swap(resource)).content["message"], "{name}");
+        assert_eq!(call(resource).content["message"], call(&other_last(resource)).content["message"], "{name}");
     }
     // A session that is somebody else's cannot be ended, and does not seem to exist.
     let theirs = all(&world.cast.owner.session, "/api/auth/sessions")[0]["id"].clone();
