@@ -22,9 +22,9 @@ use aws_sdk_dynamodb::{
     Client,
     config::{Builder, Region},
     operation::query::builders::QueryFluentBuilder,
-    types::{AttributeValue, KeysAndAttributes, ReturnValue},
+    types::{KeysAndAttributes, ReturnValue},
 };
-use failure::{Tries, failure, patiently, refused};
+use failure::{Tries, conditionally};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use layout::Item;
 use std::{
@@ -83,7 +83,7 @@ impl DynamoStore {
             let call = self.client.get_item().table_name(self.name()).set_key(Some(layout::key_of(pk)));
             call.consistent_read(true).send()
         };
-        Ok(patiently(read).await.map_err(|error| unread(failure(error)))?.item)
+        Ok(failure::read(read).await?.item)
     }
 
     /// Up to a hundred items, strongly consistent, by their keys.
@@ -102,7 +102,7 @@ impl DynamoStore {
             let keys = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build();
             let keys = keys.map_err(|error| StoreError::Corrupt(error.to_string()))?;
             let read = || self.client.batch_get_item().request_items(self.name(), keys.clone()).send();
-            let answer = patiently(read).await.map_err(|error| unread(failure(error)))?;
+            let answer = failure::read(read).await?;
             for item in answer.responses.unwrap_or_default().into_values().flatten() {
                 if let Some(pk) = layout::string(&item, "pk") {
                     found.insert(pk.to_owned(), item);
@@ -140,7 +140,7 @@ impl DynamoStore {
                     .set_exclusive_start_key(start.clone())
                     .send()
             };
-            let page = patiently(read).await.map_err(|error| unread(failure(error)))?;
+            let page = failure::read(read).await?;
             found.extend(page.items.unwrap_or_default());
             start = page.last_evaluated_key;
             if start.is_none() {
@@ -151,20 +151,12 @@ impl DynamoStore {
     }
 }
 
-/// A read that failed did nothing, whatever became of it.
-fn unread(error: StoreError) -> StoreError {
-    match error {
-        StoreError::Unknown(cause) => StoreError::Unavailable(cause),
-        StoreError::Unavailable(_) | StoreError::Corrupt(_) => error,
-    }
-}
-
 /// Part of an index's partition. The bounds are inclusive: who asks drops what stands on one.
 struct Range {
     index: layout::Slot,
     partition: String,
-    from: Option<AttributeValue>,
-    to: Option<AttributeValue>,
+    from: Option<Vec<u8>>,
+    to: Option<Vec<u8>>,
     order: Order,
 }
 
@@ -177,8 +169,9 @@ impl Range {
             (None, Some(_)) => format!(" AND {range} <= :to"),
             (Some(_), Some(_)) => format!(" AND {range} BETWEEN :from AND :to"),
         };
+        let bound = |bound: &Option<Vec<u8>>| bound.clone().map(layout::binary);
         let values =
-            [(":p", Some(layout::text(&self.partition))), (":from", self.from.clone()), (":to", self.to.clone())];
+            [(":p", Some(layout::text(&self.partition))), (":from", bound(&self.from)), (":to", bound(&self.to))];
         call.index_name(index)
             .key_condition_expression(format!("{hash} = :p{bounds}"))
             .set_expression_attribute_values(Some(
@@ -207,24 +200,16 @@ impl Store for DynamoStore {
             Order::Ascending => from = from.max(after.clone()),
             Order::Descending => to = [to, after.clone()].into_iter().flatten().min(),
         }
-        if from.as_ref().zip(to.as_ref()).is_some_and(|(from, to)| from > to) {
+        // An empty key cannot be asked for: nothing is below it, and everything from it on.
+        from = from.filter(|from| !from.is_empty());
+        if to.as_ref().is_some_and(|to| to.is_empty() || from.as_ref().is_some_and(|from| from > to)) {
             return Ok(Found::default());
         }
         let on_a_bound = |place: &[u8]| {
             after.as_deref() == Some(place) || query.below.as_ref().is_some_and(|below| below.as_bytes() == place)
         };
-        let key = |bytes: Vec<u8>| Some(bytes).filter(|bytes| !bytes.is_empty()).map(layout::binary);
-        let nothing_below = to.as_ref().is_some_and(Vec::is_empty);
-        if nothing_below {
-            return Ok(Found::default());
-        }
-        let range = Range {
-            index: slot,
-            partition: layout::partition(index, &query.partition),
-            from: from.and_then(key),
-            to: to.and_then(key),
-            order: query.order,
-        };
+        let range =
+            Range { index: slot, partition: layout::partition(index, &query.partition), from, to, order: query.order };
         // One more says whether there is a next page, and one may stand on each bound.
         let mut places = Vec::new();
         for entry in self.entries(range, query.limit + 3).await? {
@@ -278,14 +263,10 @@ impl Store for DynamoStore {
                 .return_values(ReturnValue::UpdatedNew)
                 .send()
         };
-        match patiently(add).await {
-            Ok(done) => done
-                .attributes
-                .and_then(|item| layout::integer(&item, "n"))
-                .ok_or_else(|| StoreError::Corrupt(format!("the counter {counter} is no number"))),
-            Err(error) if refused(&error) => Err(StoreError::Corrupt("a counter is full".into())),
-            Err(error) => Err(failure(error)),
-        }
+        let done = conditionally(add).await?.ok_or_else(|| StoreError::Corrupt("a counter is full".into()))?;
+        done.attributes
+            .and_then(|item| layout::integer(&item, "n"))
+            .ok_or_else(|| StoreError::Corrupt(format!("the counter {counter} is no number")))
     }
 
     async fn note(&self, key: &Key, at: Timestamp) -> Result<(), StoreError> {
@@ -299,56 +280,19 @@ impl Store for DynamoStore {
                 .expression_attribute_values(":at", layout::text(at.to_string()))
                 .send()
         };
-        match patiently(write).await {
-            Ok(_) => Ok(()),
-            Err(error) if refused(&error) => Ok(()),
-            Err(error) => Err(failure(error)),
-        }
+        conditionally(write).await.map(|_| ())
     }
 
-    async fn expire(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let mut gone = 0;
-        for shard in 0..layout::EXPIRY_SHARDS {
-            let range = Range {
-                index: layout::EXPIRY,
-                partition: layout::expiry_partition(shard),
-                from: None,
-                to: Some(layout::text(now.to_string())),
-                order: Order::Ascending,
-            };
-            if gone >= limit {
-                break;
-            }
-            let past = self.entries(range, limit - gone).await?;
-            let deletes: Vec<_> =
-                past.iter().filter_map(|item| layout::string(item, "pk")).map(|pk| self.expire_one(pk, now)).collect();
-            let deleted: Vec<bool> = stream::iter(deletes).buffer_unordered(AT_ONCE).try_collect().await?;
-            gone += deleted.into_iter().filter(|deleted| *deleted).count();
-        }
-        Ok(gone)
+    async fn expire(&self, _: Timestamp, _: usize) -> Result<usize, StoreError> {
+        Ok(0)
+    }
+
+    /// By `ttl`, which costs nothing, as deleting would.
+    fn expires_by_itself(&self) -> bool {
+        true
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.item(&layout::counter_pk("ping")).await.map(|_| ())
-    }
-}
-
-impl DynamoStore {
-    /// Deletes an item if it is past its time, which the index that named it may be wrong about.
-    async fn expire_one(&self, pk: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let delete = || {
-            self.client
-                .delete_item()
-                .table_name(self.name())
-                .set_key(Some(layout::key_of(pk)))
-                .condition_expression("xs < :now")
-                .expression_attribute_values(":now", layout::text(now.to_string()))
-                .send()
-        };
-        match patiently(delete).await {
-            Ok(_) => Ok(true),
-            Err(error) if refused(&error) => Ok(false),
-            Err(error) => Err(failure(error)),
-        }
     }
 }

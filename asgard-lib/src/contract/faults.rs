@@ -97,6 +97,9 @@ impl<S: Store, F: Fault> Store for Faulty<S, F> {
         self.fault.reach()?;
         self.fault.expire(&self.inner, now, limit).await
     }
+    fn expires_by_itself(&self) -> bool {
+        self.inner.expires_by_itself()
+    }
     async fn ping(&self) -> Result<(), StoreError> {
         self.fault.reach()?;
         self.inner.ping().await

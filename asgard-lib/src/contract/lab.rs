@@ -159,8 +159,12 @@ impl<'a> Lab<'a> {
     }
 
     /// Lets expire what is past at `now`, `limit` at a time, until `wanted` are gone. A store finds them through an index,
-    /// so it may need a moment.
-    pub async fn expires(&self, now: Timestamp, limit: usize, wanted: usize) {
+    /// so it may need a moment. `false` when the store does it by itself, when it wants to.
+    pub async fn expires(&self, now: Timestamp, limit: usize, wanted: usize) -> bool {
+        if self.store.expires_by_itself() {
+            assert_eq!(self.store.expire(now, limit).await.expect("the store answers"), 0);
+            return false;
+        }
         let patience = tokio::time::Instant::now() + PATIENCE;
         let mut gone = 0;
         while gone < wanted {
@@ -174,6 +178,7 @@ impl<'a> Lab<'a> {
         }
         assert_eq!(gone, wanted, "more expired than could");
         assert_eq!(self.store.expire(now, limit).await.expect("the store answers"), 0);
+        true
     }
 
     /// A page, as it is now.

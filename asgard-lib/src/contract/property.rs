@@ -1,6 +1,6 @@
 //! Random histories have the same outcomes as in the memory model.
 
-use super::lab::noon;
+use super::lab::{PATIENCE, noon};
 use crate::{
     backends::MemoryStore,
     kernel::{CommitId, Timestamp},
@@ -103,8 +103,10 @@ pub fn agrees_with_the_model<S: Store, G>(make: impl AsyncFn() -> (S, G), cases:
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (store, _kept) = runtime.block_on(make());
     let case = AtomicU32::new(0);
-    let mut runner =
-        TestRunner::new(Config { cases, failure_persistence: None, max_shrink_iters: 500, ..Config::default() });
+    // Where something differs every try costs the patience that an index is given.
+    let (max_shrink_iters, max_shrink_time) = (500, 120_000);
+    let config = Config { cases, failure_persistence: None, max_shrink_iters, max_shrink_time, ..Config::default() };
+    let mut runner = TestRunner::new(config);
     let result = runner.run(&events(), |events| {
         let prefix = format!("case{:06}-", case.fetch_add(1, Ordering::Relaxed));
         runtime.block_on(History::new(&store, prefix).run(events))
@@ -252,10 +254,12 @@ impl<'a> History<'a> {
     /// The page, once it agrees with the model or patience has run out.
     async fn settled(&self, query: &Query) -> crate::ports::store::Found {
         let wanted = self.model.query(query).await.unwrap();
-        let patience = tokio::time::Instant::now() + Duration::from_millis(300);
+        let patience = tokio::time::Instant::now() + PATIENCE;
         loop {
             let found = self.store.query(query).await.unwrap();
-            if strip(&found.records) == strip(&wanted.records) || tokio::time::Instant::now() > patience {
+            // Whether there is a next page is seen in the index, too.
+            let agrees = strip(&found.records) == strip(&wanted.records) && found.next == wanted.next;
+            if agrees || tokio::time::Instant::now() > patience {
                 return found;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

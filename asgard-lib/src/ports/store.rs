@@ -471,8 +471,14 @@ pub trait Store: Send + Sync + 'static {
     /// Notes that a record was used, without a version. Nothing happens when it is absent.
     async fn note(&self, key: &Key, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Deletes up to `limit` records, counters and markers that expired before `now`; returns how many.
+    /// Deletes up to `limit` records, counters and markers that expired before `now`; returns how many. None where
+    /// [`Store::expires_by_itself`].
     async fn expire(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// Whether the store deletes by itself what has expired, some time after.
+    fn expires_by_itself(&self) -> bool {
+        false
+    }
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

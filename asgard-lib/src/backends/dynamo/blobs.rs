@@ -3,7 +3,7 @@
 
 use super::{
     DynamoStore, Range,
-    failure::{failure, patiently, refused},
+    failure::{conditionally, failure, patiently},
     layout,
 };
 use crate::{
@@ -29,16 +29,13 @@ impl Blobs for DynamoStore {
         ]);
         let put = self.client.put_item().table_name(self.name()).set_item(Some(item));
         let put = put.condition_expression("attribute_not_exists(pk)");
-        match patiently(|| put.clone().send()).await {
-            Ok(_) => Ok(()),
-            Err(error) if refused(&error) => match self.get(id).await? {
-                Some(stored) if stored == bytes => Ok(()),
-                Some(_) => Err(StoreError::Corrupt(format!("blob {id} holds other bytes already"))),
-                None => {
-                    Err(StoreError::Unavailable(format!("blob {id} was deleted while it was written again").into()))
-                }
-            },
-            Err(error) => Err(failure(error)),
+        if conditionally(|| put.clone().send()).await?.is_some() {
+            return Ok(());
+        }
+        match self.get(id).await? {
+            Some(stored) if stored == bytes => Ok(()),
+            Some(_) => Err(StoreError::Corrupt(format!("blob {id} holds other bytes already"))),
+            None => Err(StoreError::Unavailable(format!("blob {id} was deleted while it was written again").into())),
         }
     }
 
@@ -64,7 +61,7 @@ impl Blobs for DynamoStore {
             let range = Range {
                 index: LIST,
                 partition: layout::blobs_partition(),
-                from: Some(from).filter(|from| !from.is_empty()).map(layout::binary),
+                from: Some(from).filter(|from| !from.is_empty()),
                 to: None,
                 order: Order::Ascending,
             };

@@ -10,6 +10,7 @@ use crate::{
     ports::store::{Batch, Count, Draft, Key, MARKERS_KEPT, Op, Outcome, Reason, Refusal, StoreError},
 };
 use aws_sdk_dynamodb::{
+    config::{Config, retry::RetryConfig},
     error::BuildError,
     operation::transact_write_items::TransactWriteItemsError,
     types::{
@@ -20,26 +21,30 @@ use aws_sdk_dynamodb::{
 use std::collections::HashMap;
 
 /// Reasons of a canceled transaction that pass.
-const PASSING: [&str; 4] = ["None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+const PASSING: [&str; 3] = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
 
 /// What a canceled transaction says.
 #[derive(Debug, PartialEq, Eq)]
 enum Canceled {
     /// The answer of the port.
     Answer(Outcome),
+    /// An earlier submission has committed, but perhaps not everything that it wrote can be read yet.
+    Settling,
     /// Somebody else was in the way, or the table was too busy.
     Again,
     /// Something is wrong with the request.
     Wrong(String),
 }
 
-/// Commits a batch. What other transactions or throttling were in the way of is tried again for a second or two.
+/// Commits a batch. What other transactions or throttling were in the way of is tried again for a second or two. The SDK
+/// itself tries nothing again: of several attempts it shows the last one's failure, and an earlier one may have committed.
 pub(super) async fn commit(store: &DynamoStore, batch: &Batch) -> Result<Outcome, StoreError> {
     let items = items(store.name(), batch)?;
     let mut tries = Tries::default();
     loop {
-        let call = store.client.transact_write_items().set_transact_items(Some(items.clone()));
-        let error = match call.send().await {
+        let call = store.client.transact_write_items().set_transact_items(Some(items.clone())).customize();
+        let once = Config::builder().retry_config(RetryConfig::disabled());
+        let error = match call.config_override(once).send().await {
             Ok(_) => return Ok(Outcome::Committed),
             Err(error) => error,
         };
@@ -47,7 +52,8 @@ pub(super) async fn commit(store: &DynamoStore, batch: &Batch) -> Result<Outcome
             Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
                 match read(batch, canceled.cancellation_reasons()) {
                     Canceled::Answer(outcome) => return Ok(outcome),
-                    Canceled::Again if tries.another().await => {}
+                    Canceled::Settling | Canceled::Again if tries.another().await => {}
+                    Canceled::Settling => return Ok(Outcome::Committed),
                     Canceled::Again => {
                         return Err(StoreError::Unavailable("others were in the way for too long".into()));
                     }
@@ -66,9 +72,8 @@ pub(super) async fn commit(store: &DynamoStore, batch: &Batch) -> Result<Outcome
 /// The transaction of a batch: the commit's marker, then its steps in their order.
 fn items(table: &str, batch: &Batch) -> Result<Vec<TransactWriteItem>, StoreError> {
     let wrong = |error: BuildError| StoreError::Corrupt(error.to_string());
-    let pk = layout::marker_pk(batch.id());
-    let mut marker = layout::key_of(&pk);
-    marker.extend(present(layout::expiry(&pk, Some(batch.at().plus(MARKERS_KEPT)))));
+    let mut marker = layout::key_of(layout::marker_pk(batch.id()));
+    marker.extend(present(layout::expiry(Some(batch.at().plus(MARKERS_KEPT)))));
     let mut items = vec![put(table, marker).map_err(wrong)?];
     for op in batch.ops() {
         let step = Step { table, id: batch.id() };
@@ -175,10 +180,9 @@ impl Step<'_> {
 
     /// The bounds of the result become bounds of what the counter shows before, because a condition cannot calculate.
     fn count(&self, count: &Count) -> Result<TransactWriteItem, BuildError> {
-        let pk = layout::counter_pk(&count.counter);
         let (least, most) = room(count);
         let (mut values, mut names) = (Item::new(), HashMap::new());
-        let expiry = assignments(layout::expiry(&pk, count.expires_at), &mut values, &mut names);
+        let expiry = assignments(layout::expiry(count.expires_at), &mut values, &mut names);
         let change = match expiry.strip_prefix("SET ") {
             Some(rest) => format!("SET n = if_not_exists(n, :zero) + :delta, {rest}"),
             None => format!("SET n = if_not_exists(n, :zero) + :delta {expiry}"),
@@ -191,7 +195,7 @@ impl Step<'_> {
         }
         let update = Update::builder()
             .table_name(self.table)
-            .set_key(Some(layout::key_of(pk)))
+            .set_key(Some(layout::key_of(layout::counter_pk(&count.counter))))
             .update_expression(change)
             .condition_expression(condition)
             .set_expression_attribute_names(Some(names))
@@ -221,10 +225,14 @@ fn read(batch: &Batch, reasons: &[CancellationReason]) -> Canceled {
         return Canceled::Wrong("it gave no reasons".to_owned());
     };
     match code(marker).as_str() {
+        "None" => {}
+        "ConditionalCheckFailed" if steps.iter().any(|step| step.code() == Some("TransactionConflict")) => {
+            return Canceled::Settling;
+        }
         "ConditionalCheckFailed" => return Canceled::Answer(Outcome::Committed),
-        // The batch may be committing at this moment, under an earlier submission.
-        "TransactionConflict" => return Canceled::Again,
-        _ => {}
+        // Whether the marker is there was not seen: what stands in the way may be the batch itself, committed before.
+        code if PASSING.contains(&code) => return Canceled::Again,
+        other => return Canceled::Wrong(format!("the marker: {other}")),
     }
     let mut again = false;
     let mut wrong = None;
@@ -242,14 +250,10 @@ fn read(batch: &Batch, reasons: &[CancellationReason]) -> Canceled {
             }
         }
     }
-    match (again, wrong) {
-        (_, Some(why)) => Canceled::Wrong(why),
-        (true, None) => Canceled::Again,
-        (false, None) => match code(marker).as_str() {
-            "None" => Canceled::Wrong("no reason says why".to_owned()),
-            code if PASSING.contains(&code) => Canceled::Again,
-            other => Canceled::Wrong(format!("the marker: {other}")),
-        },
+    match wrong {
+        Some(why) => Canceled::Wrong(why),
+        None if again => Canceled::Again,
+        None => Canceled::Wrong("no reason says why".to_owned()),
     }
 }
 

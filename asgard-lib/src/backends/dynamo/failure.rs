@@ -32,7 +32,6 @@ pub(super) fn judge(code: &str) -> Verdict {
         | "LimitExceededException"
         | "ReplicatedWriteConflictException" => Verdict::Again,
         "TransactionInProgressException" | "InternalServerError" | "InternalFailure" => Verdict::Unknown,
-        "ServiceUnavailable" | "ServiceUnavailableException" => Verdict::Unavailable,
         // Credentials, rights and a table that is being made can be mended without a new Asgard.
         "AccessDeniedException"
         | "ResourceNotFoundException"
@@ -40,15 +39,22 @@ pub(super) fn judge(code: &str) -> Verdict {
         | "UnrecognizedClientException"
         | "ExpiredTokenException"
         | "InvalidSignatureException"
-        | "IncompleteSignature"
+        | "IncompleteSignatureException"
         | "MissingAuthenticationTokenException" => Verdict::Unavailable,
         _ => Verdict::Wrong,
     }
 }
 
-fn verdict<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Verdict {
+fn verdict<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Verdict {
     match error {
-        SdkError::ServiceError(answer) => judge(answer.err().code().unwrap_or_default()),
+        SdkError::ServiceError(answer) => match judge(answer.err().code().unwrap_or_default()) {
+            Verdict::Again => Verdict::Again,
+            // A failure of the service's own, or of something before it, does not say what was done by then.
+            Verdict::Unavailable | Verdict::Unknown | Verdict::Wrong if answer.raw().status().is_server_error() => {
+                Verdict::Unknown
+            }
+            certain => certain,
+        },
         // Never sent.
         SdkError::ConstructionFailure(_) => Verdict::Unavailable,
         SdkError::DispatchFailure(failure) if failure.is_user() => Verdict::Unavailable,
@@ -58,10 +64,9 @@ fn verdict<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Verdict {
 }
 
 /// A failed call as the port has it.
-pub(super) fn failure<E, R>(error: SdkError<E, R>) -> StoreError
+pub(super) fn failure<E>(error: SdkError<E>) -> StoreError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
 {
     let verdict = verdict(&error);
     let cause = DisplayErrorContext(&error).to_string();
@@ -72,9 +77,31 @@ where
     }
 }
 
-/// Whether a condition stood in the way.
-pub(super) fn refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
-    error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("ConditionalCheckFailedException")
+/// What a call answered that writes under a condition; `None` when the condition stood in the way.
+pub(super) async fn conditionally<T, E, F>(call: impl FnMut() -> F) -> Result<Option<T>, StoreError>
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    F: Future<Output = Result<T, SdkError<E>>>,
+{
+    match patiently(call).await {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) => match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+            Some("ConditionalCheckFailedException") => Ok(None),
+            Some(_) | None => Err(failure(error)),
+        },
+    }
+}
+
+/// What a read answered. One that failed did nothing, whatever became of it.
+pub(super) async fn read<T, E, F>(call: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    F: Future<Output = Result<T, SdkError<E>>>,
+{
+    patiently(call).await.map_err(|error| match failure(error) {
+        StoreError::Unknown(cause) => StoreError::Unavailable(cause),
+        certain @ (StoreError::Unavailable(_) | StoreError::Corrupt(_)) => certain,
+    })
 }
 
 /// Tries of one call: a few milliseconds that double and differ between callers, at most about a second.
@@ -99,10 +126,10 @@ impl Tries {
 }
 
 /// Makes a call again as long as it is only throttled or in somebody's way.
-pub(super) async fn patiently<T, E, R, F>(mut call: impl FnMut() -> F) -> Result<T, SdkError<E, R>>
+pub(super) async fn patiently<T, E, F>(mut call: impl FnMut() -> F) -> Result<T, SdkError<E>>
 where
     E: ProvideErrorMetadata,
-    F: Future<Output = Result<T, SdkError<E, R>>>,
+    F: Future<Output = Result<T, SdkError<E>>>,
 {
     let mut tries = Tries::default();
     loop {

@@ -10,8 +10,7 @@
 //! | blob | `default/b/<id>` | `b` bytes, index entry |
 //!
 //! A kind's first declared index is entered in `p1` and `s1`, its second in `p2` and `s2`, and so on: partition, and what
-//! orders within it. Items that expire have `xp` and `xs` (partition and moment of the index by expiry) and `ttl`, by which
-//! DynamoDB deletes what nobody came to delete.
+//! orders within it. Items that expire have the moment in `until`, and in `ttl` the whole second by which DynamoDB deletes them.
 
 use crate::{
     kernel::{BlobId, CommitId, Timestamp},
@@ -33,12 +32,8 @@ pub(super) type Slot = (&'static str, &'static str, &'static str);
 /// The indexes that kinds share.
 pub(super) const INDEX: [Slot; SLOTS] =
     [("ix1", "p1", "s1"), ("ix2", "p2", "s2"), ("ix3", "p3", "s3"), ("ix4", "p4", "s4")];
-/// The index by expiry.
-pub(super) const EXPIRY: Slot = ("expiry", "xp", "xs");
-/// The attribute by which DynamoDB itself deletes.
+/// The attribute by which DynamoDB deletes.
 pub(super) const TTL: &str = "ttl";
-/// Every commit leaves a marker that expires, and one partition takes a thousand writes a second.
-pub(super) const EXPIRY_SHARDS: u8 = 8;
 
 /// An item as the SDK has it.
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -106,11 +101,6 @@ pub(super) fn blobs_partition() -> String {
     format!("{ORG}/blob/")
 }
 
-/// The partition of the index by expiry with this number.
-pub(super) fn expiry_partition(shard: u8) -> String {
-    format!("{ORG}/{}", shard % EXPIRY_SHARDS)
-}
-
 /// What orders an index: `sort NUL id`, or the id alone where there is no sort field. U+0000 is in neither, so the bytes
 /// order as the pair does.
 pub(super) fn place(index: &Index, position: &Position) -> Vec<u8> {
@@ -140,11 +130,9 @@ pub(super) fn slot_of(index: &Index) -> Option<Slot> {
 }
 
 /// What an item that expires carries, and what it must not carry otherwise.
-pub(super) fn expiry(pk: &str, expires_at: Option<Timestamp>) -> [(&'static str, Option<AttributeValue>); 3] {
-    let shard = pk.bytes().fold(0u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+pub(super) fn expiry(expires_at: Option<Timestamp>) -> [(&'static str, Option<AttributeValue>); 2] {
     [
-        (EXPIRY.1, expires_at.map(|_| text(expiry_partition(shard)))),
-        (EXPIRY.2, expires_at.map(|at| text(at.to_string()))),
+        ("until", expires_at.map(|at| text(at.to_string()))),
         // DynamoDB counts whole seconds, and must not be early.
         (TTL, expires_at.map(|at| number(at.as_secs().saturating_add(1)))),
     ]
@@ -163,7 +151,7 @@ pub(super) fn attributes(
         ("sc", Some(number(draft.schema))),
         ("b", Some(text(draft.body.clone()))),
     ];
-    all.extend(expiry(&record_pk(&draft.key), draft.expires_at));
+    all.extend(expiry(draft.expires_at));
     let mut slots = INDEX.iter();
     for index in INDEXES.iter().filter(|index| index.kind == draft.key.kind) {
         let (_, hash, range) = slots.next().ok_or_else(|| corrupt("its kind has more indexes than the table"))?;
@@ -188,7 +176,7 @@ pub(super) fn record(key: Key, item: &Item) -> Result<Record, StoreError> {
             string(item, "v")?.parse().ok()?,
             u16::try_from(integer(item, "sc")?).ok()?,
             string(item, "b")?.to_owned(),
-            time(EXPIRY.2)?,
+            time("until")?,
             time("noted")?,
         ))
     };
@@ -235,7 +223,7 @@ mod tests {
         let all = attributes(&draft, &version).unwrap();
         let given = |name| all.iter().find(|(n, _)| *n == name).unwrap().1.clone();
         assert!(given("p1").is_some() && given("p2").is_some(), "all requests, and those of its project");
-        assert_eq!((given("p3"), given("p4"), given("xp"), given(TTL)), (None, None, None, None));
+        assert_eq!((given("p3"), given("p4"), given("until"), given(TTL)), (None, None, None, None));
         let item: Item = all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
         let read = record(key.clone(), &item).unwrap();
         assert_eq!((read.version, read.schema, read.body), (version, 3, draft.body));

@@ -21,18 +21,11 @@ use tokio::time::Instant;
 const MAKING: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The indexes: name, partition attribute, sort attribute and its type.
-fn indexes() -> Vec<(&'static str, &'static str, &'static str, ScalarAttributeType)> {
-    let (name, hash, range) = layout::EXPIRY;
-    let slots = layout::INDEX.iter().map(|(name, hash, range)| (*name, *hash, *range, ScalarAttributeType::B));
-    slots.chain([(name, hash, range, ScalarAttributeType::S)]).collect()
-}
-
 /// The attributes that keys are made of.
 fn key_types() -> BTreeMap<&'static str, ScalarAttributeType> {
     let mut types = BTreeMap::from([("pk", ScalarAttributeType::S)]);
-    for (_, hash, range, kind) in indexes() {
-        types.extend([(hash, ScalarAttributeType::S), (range, kind)]);
+    for (_, hash, range) in layout::INDEX {
+        types.extend([(hash, ScalarAttributeType::S), (range, ScalarAttributeType::B)]);
     }
     types
 }
@@ -85,7 +78,7 @@ impl DynamoStore {
             let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build();
             call = call.attribute_definitions(attribute.map_err(Error::bug)?);
         }
-        for (name, hash, range, _) in indexes() {
+        for (name, hash, range) in layout::INDEX {
             let index = GlobalSecondaryIndex::builder()
                 .index_name(name)
                 .set_key_schema(Some(schema(hash, range)?))
@@ -154,7 +147,7 @@ fn fault(table: &TableDescription) -> Option<String> {
             return Some(format!("its attribute {} has another type", attribute.attribute_name()));
         }
     }
-    for (name, hash, range, _) in indexes() {
+    for (name, hash, range) in layout::INDEX {
         let found = table.global_secondary_indexes().iter().find(|index| index.index_name() == Some(name));
         match found {
             None => return Some(format!("it has no index {name}")),
@@ -227,11 +220,9 @@ mod tests {
         let contract: Value = serde_json::from_str(include_str!("../../../../infra/contract.json")).unwrap();
         let table = &contract["table"];
         assert_eq!((&table["key"]["hash"], &table["ttl"]), (&json!(["pk", "S"]), &json!(layout::TTL)));
-        let made: serde_json::Map<String, Value> = indexes()
+        let made: serde_json::Map<String, Value> = layout::INDEX
             .into_iter()
-            .map(|(name, hash, range, kind)| {
-                (name.to_owned(), json!({ "hash": [hash, "S"], "range": [range, kind.as_str()] }))
-            })
+            .map(|(name, hash, range)| (name.to_owned(), json!({ "hash": [hash, "S"], "range": [range, "B"] })))
             .collect();
         assert_eq!(table["indices"], Value::Object(made));
     }

@@ -8,15 +8,16 @@ use asgard_lib::{
     Code,
     backends::{DynamoStore, Upkeep},
     contract::{
-        lab::{Lab, count, insert_empty, request},
+        lab::{Lab, count, draft, insert_empty, noon, request},
         load, property,
     },
     kernel::DynamoTable,
-    ports::store::{Op, Store, StoreError},
+    ports::store::{Count, Draft, MARKERS_KEPT, Op, Store, StoreError},
 };
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Builder, Credentials, Region},
+    types::AttributeValue,
 };
 use futures_util::future::join_all;
 use std::{
@@ -108,6 +109,30 @@ async fn replicas_make_one_table_and_share_it() {
     unmade.check_migrated().await.unwrap();
     join_all(stores.iter().map(|store| async move { Lab::new(store).commit([Op::Count(count("n", 1))]).await })).await;
     assert_eq!(Lab::new(&unmade).shows("n").await, 4);
+}
+
+/// DynamoDB deletes by `ttl` alone, so that is what has to be right: never early, and gone when the last word is to stay.
+#[tokio::test]
+async fn what_expires_carries_its_second_and_what_stays_carries_none() {
+    let (store, ()) = fresh().await;
+    let lab = Lab::new(&store);
+    let client = Client::from_conf(settings(store.table()).build());
+    let ttl = async |pk: &str| {
+        let key = AttributeValue::S(format!("default/{pk}"));
+        let got = client.get_item().table_name(&store.table().name).key("pk", key).send().await.unwrap();
+        got.item.unwrap().get("ttl").map(|ttl| ttl.as_n().unwrap().parse::<i64>().unwrap())
+    };
+    let soon = noon().plus(Duration::from_millis(1));
+    let until = |expires_at| Draft { expires_at, ..draft(&request("r"), "{}") };
+    let window = |expires_at| Op::Count(Count { expires_at, ..count("n", 1) });
+
+    let seen = lab.commit([Op::Insert(until(Some(soon))), window(Some(soon))]).await;
+    assert_eq!(ttl("r/request/r").await, Some(noon().as_secs() + 1));
+    assert_eq!(ttl("n/n").await, Some(noon().as_secs() + 1));
+    let kept = noon().plus(MARKERS_KEPT).as_secs();
+    assert_eq!(ttl(&format!("m/{seen}")).await, Some(kept + 1));
+    lab.commit([Op::Replace(until(None), seen), window(None)]).await;
+    assert_eq!((ttl("r/request/r").await, ttl("n/n").await), (None, None));
 }
 
 /// Somebody else's table is not taken for Asgard's.
