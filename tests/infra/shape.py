@@ -216,6 +216,13 @@ def alarms(resources, contract, _template):
     return found + [f"the metric {m} has no alarm" for m in filters.values() if m not in metrics]
 
 
+def built(samconfig):
+    """How `sam build` decides that there is nothing to do."""
+    if samconfig["default"]["build"]["parameters"].get("cached") is not False:
+        return ["samconfig.toml: cached must be false; SAM looks at asgard-lambda alone and would deploy old programs after a change elsewhere"]
+    return []
+
+
 def code(contract, repo):
     """The code must still write the lines that alarms wait for, and have the loops that are ticked."""
     found = []

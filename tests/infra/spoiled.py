@@ -1,4 +1,4 @@
-"""Ways to spoil the template, each with a part of the sentence that must come of it."""
+"""Ways to spoil the template, or samconfig.toml, each with a part of the sentence that must come of it."""
 
 
 def _statement(resource, sid):
@@ -54,7 +54,7 @@ def _scheduled_by_hand(resources):
     resources["Events"]["Properties"]["Events"]["Jobs"]["Properties"]["Input"] = '{"work":"jobs"}'
 
 
-WAYS = [
+RESOURCES = [
     ("an action that is a wildcard", _in_statement("ApiRole", "WakeEvents", "Action", "lambda:*"), "ApiRole, statement WakeEvents: has a wildcard"),
     ("a resource that is a wildcard", _in_statement("ApiRole", "AdminPassword", "Resource", "*"), "AdminPassword: has a wildcard"),
     ("a wildcard inside of a function", _in_statement("McpRole", "WakeEvents", "Resource", {"Fn::Sub": "arn:${AWS::Partition}:lambda:x:y:function:*"}),
@@ -107,3 +107,11 @@ WAYS = [
     ("a metric of a line that is not written", _set("DeadJobsLines/Properties/FilterPattern", '{ $.message = "x" }'), "the lines that make metrics"),
     ("failures that nobody keeps", _set("Events/Properties/EventInvokeConfig/DestinationConfig/OnFailure/Destination", "x"), "where failed events go"),
 ]
+
+SAMCONFIG = [
+    ("a build that is not done", _set("default/build/parameters/cached", True), "cached must be false"),
+    ("a build that SAM decides about", _set("default/build/parameters/cached", None), "cached must be false"),
+]
+
+# By the part that is spoiled.
+WAYS = {"Resources": RESOURCES, "samconfig.toml": SAMCONFIG}
