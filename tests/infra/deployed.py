@@ -29,6 +29,9 @@ def stack(name, front, armed):
     made = {resource["LogicalResourceId"]: resource["PhysicalResourceId"]
             for resource in cloudformation.describe_stack_resources(StackName=name)["StackResources"]}
     table(outputs["Table"], contract)
+    # `$url/readyz` must be one slash.
+    same("the end of the address", outputs["Url"][-1] == "/", False)
+    same("the end of /mcp", outputs["McpAddress"].rpartition("/")[0][-1] == "/", False)
     schedules(name, made, contract)
     password(outputs["AdminPasswordSecret"])
     functions = {function["FunctionName"]: function for function in boto3.client("lambda").list_functions()["Functions"]}

@@ -17,7 +17,9 @@ KEPT = [
     ("database.tf", "deletion_protection = var.deletion_protection", "the database is protected"),
     ("database.tf", "backup_retention_period = var.backup_retention_days", "there are backups"),
     ("database.tf", "skip_final_snapshot = false", "the last state stays"),
+    ("database.tf", 'final_snapshot_identifier = "${aws_db_subnet_group.database.name}-final"', "a second destroy does not find the first one's snapshot"),
     ("database.tf", "password_wo = ephemeral.aws_secretsmanager_random_password.database.random_password", "no state holds the password"),
+    ("iam.tf", "assume_role_policy = data.aws_iam_policy_document.execution_trust.json", "ECS can assume it, whatever it says about itself"),
     ("service.tf", "enable_execute_command = false", "nobody gets a shell"),
     ("service.tf", "readonlyRootFilesystem = true", "the root is read-only"),
     ("service.tf", "assign_public_ip = false", "replicas are private"),
@@ -29,6 +31,17 @@ KEPT = [
     ("main.tf", "enable_key_rotation = true", "the master key rotates"),
     ("main.tf", "prevent_destroy = true", "the master key stays"),
 ]
+
+
+def outputs(everything):
+    """What the README asks `terraform output` for must be put out by its example, from an output of the module."""
+    with open(os.path.join(FOLDER, "README.md"), encoding="utf-8") as file:
+        readme = file.read()
+    asked = set(re.findall(r"terraform output (?:-\w+ )*(\w+)", readme))
+    given = dict(re.findall(r'^output "(\w+)" \{ value = module\.asgard\.(\w+) \}$', readme, re.M))
+    wrong = [f"README.md: the example puts out no {name}, which the commands below it ask for" for name in sorted(asked - set(given))]
+    made = set(re.findall(r'^output "(\w+)"', everything, re.M))
+    return wrong + [f"README.md: the module has no output {name}" for name in sorted(set(given.values()) - made)]
 
 
 def main():
@@ -59,6 +72,7 @@ def main():
     for name in sorted(set(re.findall(r"^\s+(ASGARD_\w+)\s+=", text["service.tf"], re.M))):
         if name.removesuffix("_SECRET_ARN") not in known:
             wrong.append(f"service.tf: docs/configuration.md does not know {name}")
+    wrong += outputs(everything)
     for sentence in wrong:
         print(f"  {sentence}", file=sys.stderr)
     return 1 if wrong else 0

@@ -144,15 +144,45 @@ def conditions(template):
             actions = _texts(statement["Action"], template)
             needed = {key for action in actions for key in TIED.get(action, [])}
             found += [f"{name}, statement {statement.get('Sid')}: needs a condition on {key}" for key in sorted(needed - set(keys))]
-            if any(action.startswith("kms:") for action in actions) and not any("EncryptionContext" in key for key in keys):
-                found.append(f"{name}, statement {statement.get('Sid')}: a key is used for anything, not only for Asgard's data")
+            found += [f"{name}, statement {statement.get('Sid')}: {what}" for what in keys_of(statement, actions, keys, template)]
+            if "ecs:RunTask" in actions and len({text.endswith(":*") for text in texts(statement["Resource"], template)}) != 2:
+                found.append(f"{name}, statement {statement.get('Sid')}: names the family with and without its revisions")
+    return found + trust(template)
+
+
+def keys_of(statement, actions, keys, template):
+    """What is wrong with a statement about master keys."""
+    if not any(action.startswith("kms:") for action in actions):
+        return []
+    found = []
+    # A call that only looks at a key has no context.
+    if not any("EncryptionContext" in key for key in keys) and (actions != ["kms:DescribeKey"] or "kms:ViaService" not in keys):
+        found.append("a key is used for anything, not only for Asgard's data")
+    if not any("${KmsKeyArnsPrevious}" in text for text in texts(statement["Resource"], template)):
+        found.append("a change of the master key needs both keys, the one before and the one after")
+    if "kms:EncryptionContext:SecretARN" in keys:
+        allowed = statement["Condition"].get("StringLike", {}).get("kms:EncryptionContext:SecretARN", [])
+        if "RequestToValidateKeyAccess" not in allowed:
+            found.append("Secrets Manager tries a key before the secret has a name: StringLike, with RequestToValidateKeyAccess")
+    return found
+
+
+def trust(template):
+    """Who may act as a role: one service, for this account; without the condition for a written reason only."""
+    found = []
     for name, resource in template["Resources"].items():
-        if resource["Type"] == "AWS::IAM::Role":
-            for statement in items(resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]):
-                service = statement["Principal"].get("Service") if isinstance(statement["Principal"], dict) else None
-                if not isinstance(service, str):
-                    found.append(f"{name}: is to be trusted to one service, and not to {statement['Principal']}")
-                elif service != "lambda.amazonaws.com" and "aws:SourceAccount" not in str(statement.get("Condition", {})):
+        if resource["Type"] != "AWS::IAM::Role":
+            continue
+        reason, needed = resource.get("Metadata", {}).get("Asgard", {}).get("Trust", ""), False
+        for statement in items(resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]):
+            service = statement["Principal"].get("Service") if isinstance(statement["Principal"], dict) else None
+            if not isinstance(service, str):
+                found.append(f"{name}: is to be trusted to one service, and not to {statement['Principal']}")
+            elif service != "lambda.amazonaws.com" and "aws:SourceAccount" not in str(statement.get("Condition", {})):
+                needed = True
+                if len(reason) < SHORTEST_REASON:
                     found.append(f"{name}: lets {service} act for other accounts; tie it to aws:SourceAccount")
+        if reason and not needed:
+            found.append(f"{name}: Metadata.Asgard.Trust explains a condition that is not missing")
     return found
 

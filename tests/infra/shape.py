@@ -39,10 +39,11 @@ def table(resources, contract, _template):
 
 def kept(resources, _contract, _template):
     found, properties = [], resources["Table"]["Properties"]
-    for name in ("Table", "Key"):
-        for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
-            if resources[name].get(policy) != "Retain":
-                found.append(f"{name}: {policy} must be Retain")
+    # A key that nothing was kept under may go with a creation that is rolled back; a protected table cannot.
+    for name, policy, expected in (("Table", "DeletionPolicy", "Retain"), ("Table", "UpdateReplacePolicy", "Retain"),
+                                   ("Key", "DeletionPolicy", "RetainExceptOnCreate"), ("Key", "UpdateReplacePolicy", "Retain")):
+        if resources[name].get(policy) != expected:
+            found.append(f"{name}: {policy} must be {expected}")
     if properties.get("DeletionProtectionEnabled") is not True:
         found.append("Table: DeletionProtectionEnabled must be true")
     if properties.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled") is not True:
@@ -74,13 +75,15 @@ def ticks(resources, contract, _template):
     return found + same("the ticks", seen, contract["ticks"])
 
 
-def functions(resources, contract, _template):
+def functions(resources, contract, template):
     found = []
     for name, binary in contract["binaries"].items():
         found += same(f"how {name} is built", resources[name].get("Metadata"),
                       {"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": binary}})
     if "ReservedConcurrentExecutions" not in resources["Events"]["Properties"]:
         found.append("Events: needs ReservedConcurrentExecutions")
+    if template["Parameters"]["EventsConcurrency"]["Default"] != 0:
+        found.append("EventsConcurrency: the default must be 0; a new account cannot reserve anything")
     names = {n for n, r in resources.items() if r["Type"] == "AWS::Serverless::Function"}
     return found + same("the functions", names, set(contract["binaries"]))
 
@@ -163,6 +166,8 @@ def task(resources, contract, template):
     for name, resource in resources.items():
         if resource["Type"].startswith("AWS::ECS::") and resource.get("Condition") != "Armed":
             found.append(f"{name}: must not exist without an image (Condition: Armed)")
+    if "CapacityProviders" in resources["Cluster"]["Properties"]:
+        found.append("Cluster: with CapacityProviders it cannot be made in an account that never used ECS")
     if "SecurityGroupIngress" in resources["RunnerSecurityGroup"]["Properties"]:
         found.append("RunnerSecurityGroup: nothing may come in")
     return found
@@ -187,6 +192,8 @@ def logs(resources, contract, _template):
             found.append(f"{name}: would be kept for ever")
         if resource["Type"] == "AWS::Serverless::Function" and "LoggingConfig" not in resource["Properties"]:
             found.append(f"{name}: logs into a group that is kept for ever")
+        elif resource["Type"] == "AWS::Serverless::Function" and resource["Properties"]["LoggingConfig"].get("ApplicationLogLevel") != "TRACE":
+            found.append(f"{name}: Lambda drops lines below INFO, whatever LogFilter says; ApplicationLogLevel must be TRACE")
     return found
 
 
@@ -214,6 +221,13 @@ def alarms(resources, contract, _template):
     patterns = {f'{{ $.message = "{line}" }}' for line in contract["log_lines"]}
     found += same("the lines that make metrics", set(filters), patterns)
     return found + [f"the metric {m} has no alarm" for m in filters.values() if m not in metrics]
+
+
+def built(samconfig):
+    """How `sam build` decides that there is nothing to do."""
+    if samconfig["default"]["build"]["parameters"].get("cached") is not False:
+        return ["samconfig.toml: cached must be false; SAM looks at asgard-lambda alone and would deploy old programs after a change elsewhere"]
+    return []
 
 
 def code(contract, repo):

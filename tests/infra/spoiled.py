@@ -1,4 +1,4 @@
-"""Ways to spoil the template, each with a part of the sentence that must come of it."""
+"""Ways to spoil the template, or samconfig.toml, each with a part of the sentence that must come of it."""
 
 
 def _statement(resource, sid):
@@ -54,7 +54,7 @@ def _scheduled_by_hand(resources):
     resources["Events"]["Properties"]["Events"]["Jobs"]["Properties"]["Input"] = '{"work":"jobs"}'
 
 
-WAYS = [
+RESOURCES = [
     ("an action that is a wildcard", _in_statement("ApiRole", "WakeEvents", "Action", "lambda:*"), "ApiRole, statement WakeEvents: has a wildcard"),
     ("a resource that is a wildcard", _in_statement("ApiRole", "AdminPassword", "Resource", "*"), "AdminPassword: has a wildcard"),
     ("a wildcard inside of a function", _in_statement("McpRole", "WakeEvents", "Resource", {"Fn::Sub": "arn:${AWS::Partition}:lambda:x:y:function:*"}),
@@ -76,10 +76,21 @@ WAYS = [
     ("a policy from elsewhere", _set("ApiRole/Properties/ManagedPolicyArns", ["arn:aws:iam::aws:policy/AdministratorAccess"]), "a policy that nobody here can read"),
     ("no boundary", _set("McpRole/Properties/PermissionsBoundary", None), "takes no PermissionsBoundary"),
     ("a role that SAM makes", _set("Api/Properties/Role", None), "without a Role of its own"),
+    ("a key's look at anything", _in_statement("DataPolicy", "LookAtTableKey", "Condition", None), "LookAtTableKey: a key is used for anything"),
+    ("more than a look without a context", _in_statement("DataPolicy", "LookAtTableKey", "Action", ["kms:DescribeKey", "kms:Decrypt"]),
+     "LookAtTableKey: a key is used for anything"),
+    ("one master key at a time", _in_statement("DataPolicy", "TableKey", "Resource", {"Ref": "KmsKeyArn"}), "TableKey: a change of the master key needs both"),
+    ("secrets that cannot be made", _in_statement("DataPolicy", "SecretStoreKey", "Condition", {"ArnLike": {"kms:EncryptionContext:SecretARN": "arn:x"}}),
+     "SecretStoreKey: Secrets Manager tries a key"),
+    ("a family without its revisions", _in_statement("EventsRole", "StartRunner", "Resource", "arn:x:task-definition/runner"),
+     "StartRunner: names the family"),
     ("a role for everybody", _set("RunnerTaskRole/Properties/AssumeRolePolicyDocument/Statement/0/Principal", "*"), "is to be trusted to one service"),
     ("a confused deputy", _set("RunnerTaskRole/Properties/AssumeRolePolicyDocument/Statement/0/Condition", None), "tie it to aws:SourceAccount"),
+    ("a deputy without a reason", _set("RunnerExecutionRole/Metadata/Asgard/Trust", None), "RunnerExecutionRole: lets ecs-tasks.amazonaws.com act"),
+    ("a reason for a condition that is there", _set("RunnerTaskRole/Metadata", {"Asgard": {"Trust": "x" * 40}}), "explains a condition that is not missing"),
     ("every API may call", _set("ApiFromHttp/Properties/SourceArn", None), "without SourceArn"),
-    ("a table that goes with the stack", _set("Table/DeletionPolicy", "Delete"), "DeletionPolicy must be Retain"),
+    ("a table that goes with the stack", _set("Table/DeletionPolicy", "Delete"), "Table: DeletionPolicy must be Retain"),
+    ("a key that goes with the stack", _set("Key/DeletionPolicy", None), "Key: DeletionPolicy must be RetainExceptOnCreate"),
     ("no point-in-time recovery", _set("Table/Properties/PointInTimeRecoverySpecification", None), "point-in-time recovery must be on"),
     ("no deletion protection", _set("Table/Properties/DeletionProtectionEnabled", False), "DeletionProtectionEnabled must be true"),
     ("another TTL", _set("Table/Properties/TimeToLiveSpecification/AttributeName", "expires"), "the TTL is"),
@@ -99,11 +110,26 @@ WAYS = [
     ("a root user", _set("RunnerTask/Properties/ContainerDefinitions/0/User", "0:0"), "its user"),
     ("a short stop", _set("RunnerTask/Properties/ContainerDefinitions/0/StopTimeout", 30), "its stop timeout"),
     ("a cluster without an image", _set("Cluster/Condition", None), "must not exist without an image"),
+    ("a cluster that needs ECS's own role", _set("Cluster/Properties/CapacityProviders", ["FARGATE"]), "never used ECS"),
     ("an open port", _set("RunnerSecurityGroup/Properties/SecurityGroupIngress", []), "nothing may come in"),
     ("logs for ever", _set("RunnerLogs/Properties/RetentionInDays", None), "would be kept for ever"),
+    ("a level of Lambda's", _set("Mcp/Properties/LoggingConfig/ApplicationLogLevel", None), "Mcp: Lambda drops lines below INFO"),
     ("a silent alarm", _set("RunsStuck/Properties/AlarmActions", []), "RunsStuck: tells nobody"),
     ("no alarm on errors", lambda resources: resources.pop("McpErrors"), "Mcp: has no alarm on Errors"),
     ("no alarm on a queue's age", lambda resources: resources.pop("LostTicksAge"), "LostTicks: has no alarm on ApproximateAgeOfOldestMessage"),
     ("a metric of a line that is not written", _set("DeadJobsLines/Properties/FilterPattern", '{ $.message = "x" }'), "the lines that make metrics"),
     ("failures that nobody keeps", _set("Events/Properties/EventInvokeConfig/DestinationConfig/OnFailure/Destination", "x"), "where failed events go"),
 ]
+
+PARAMETERS = [
+    ("a reservation that a new account refuses", _set("EventsConcurrency/Default", 5), "EventsConcurrency: the default must be 0"),
+    ("a parameter that nobody explains", lambda parameters: parameters.update(Secret={"Type": "String"}), "the parameters that docs/deploy-serverless.md explains"),
+]
+
+SAMCONFIG = [
+    ("a build that is not done", _set("default/build/parameters/cached", True), "cached must be false"),
+    ("a build that SAM decides about", _set("default/build/parameters/cached", None), "cached must be false"),
+]
+
+# By the part that is spoiled.
+WAYS = {"Resources": RESOURCES, "Parameters": PARAMETERS, "samconfig.toml": SAMCONFIG}

@@ -1,5 +1,19 @@
 # The execution role starts the task; the task role is what Asgard, and Terraform below it, may do.
 
+# ECS documents aws:SourceAccount for task roles and not for execution roles, and a task whose role cannot be assumed never starts. A
+# role can be handed to ECS by its own account only, so nobody else is let in.
+data "aws_iam_policy_document" "execution_trust" {
+  statement {
+    sid     = "Tasks"
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["ecs-tasks.amazonaws.com"]
+    }
+  }
+}
+
 data "aws_iam_policy_document" "trust" {
   statement {
     sid     = "Tasks"
@@ -20,7 +34,7 @@ data "aws_iam_policy_document" "trust" {
 
 resource "aws_iam_role" "execution" {
   name_prefix          = "${var.name}-execution-"
-  assume_role_policy   = data.aws_iam_policy_document.trust.json
+  assume_role_policy   = data.aws_iam_policy_document.execution_trust.json
   permissions_boundary = var.permissions_boundary_arn
   tags                 = local.tags
 }

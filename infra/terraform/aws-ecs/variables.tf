@@ -243,7 +243,7 @@ variable "terraform_targets" {
 }
 
 variable "assumable_role_arns" {
-  description = "Roles that Terraform may assume."
+  description = "Roles that modules of your own may assume. Asgard itself assumes none."
   type        = list(string)
   default     = []
 }
