@@ -46,6 +46,13 @@ pub struct Stored<T> {
     body: String,
 }
 
+impl<T> Stored<T> {
+    /// How many bytes it has as it is stored.
+    pub fn size(&self) -> usize {
+        self.body.len()
+    }
+}
+
 impl<T> std::ops::Deref for Stored<T> {
     type Target = T;
     fn deref(&self) -> &T {
@@ -106,6 +113,10 @@ pub fn redraft<T: Entity>(read: &Stored<T>, value: &T) -> Result<Draft> {
     Ok(Draft { key: key::<T>(value.record_id()), schema: T::SCHEMA, body, expires_at: value.expires_at() })
 }
 
+/// How many bytes of records a page holds at most, if it holds more than one: an answer of a Lambda function holds 6 MB, and
+/// MCP says everything twice.
+pub const PAGE_BYTES: usize = 1_000_000;
+
 /// A typed page of an index.
 #[derive(Clone, Debug)]
 pub struct Listed<T> {
@@ -137,7 +148,7 @@ pub trait Records {
     fn read<T: Entity>(&self, id: &str) -> impl Future<Output = Result<Option<Stored<T>>>> + Send;
     /// The records of these ids, in order.
     fn read_many<T: Entity>(&self, ids: &[String]) -> impl Future<Output = Result<Vec<Option<Stored<T>>>>> + Send;
-    /// A page of an index.
+    /// A page of an index. It ends early, with a place to go on from, when its records have [`PAGE_BYTES`].
     fn list<T: Entity>(&self, query: &Query) -> impl Future<Output = Result<Listed<T>>> + Send;
 }
 
@@ -162,7 +173,20 @@ impl Records for dyn Store {
         if query.index.kind != T::KIND {
             return Err(Error::bug(format!("index {} does not hold {}", query.index.name, T::NOUN)));
         }
-        let Found { records, next } = self.query(query).await.map_err(store_error)?;
+        let Found { mut records, mut next } = self.query(query).await.map_err(store_error)?;
+        let mut bytes = 0;
+        let fits = records.iter().take_while(|record| {
+            bytes += record.body.len();
+            bytes <= PAGE_BYTES
+        });
+        let fits = fits.count().max(1);
+        if let Some(last) = records.get(fits.saturating_sub(1)).filter(|_| fits < records.len()) {
+            let body = object(&last.body).map_err(|e| corrupt::<T>(last, e))?;
+            let entry =
+                query.index.entry(&body).ok_or_else(|| corrupt::<T>(last, "it is not in the index it was found in"));
+            next = Some(Position { sort: entry?.1.unwrap_or_default(), id: last.key.id.clone() });
+            records.truncate(fits);
+        }
         Ok(Listed { items: records.into_iter().map(decode).collect::<Result<_>>()?, next })
     }
 }
@@ -170,7 +194,12 @@ impl Records for dyn Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{CommitId, id::TimeOrdered};
+    use crate::{
+        backends::MemoryStore,
+        contract::lab::Lab,
+        kernel::{CommitId, id::TimeOrdered},
+        ports::{kinds::PROJECTS, store::Op},
+    };
 
     #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
     struct Thing {
@@ -180,7 +209,7 @@ mod tests {
     }
 
     impl Entity for Thing {
-        const KIND: Kind = Kind::Meta;
+        const KIND: Kind = Kind::Project;
         const SCHEMA: u16 = 2;
         const NOUN: &'static str = "thing";
         fn record_id(&self) -> String {
@@ -215,5 +244,28 @@ mod tests {
     fn older_layouts_are_read_and_newer_ones_refused() {
         assert_eq!(decode::<Thing>(record(1, r#"{"id":"x","remark":"r"}"#)).unwrap().note.as_deref(), Some("r"));
         assert_eq!(decode::<Thing>(record(3, r#"{"id":"x"}"#)).unwrap_err().code(), Code::Bug);
+    }
+
+    /// A walk over large records sees each once, in pages that somebody can still be answered with.
+    #[tokio::test]
+    async fn pages_are_bounded_in_bytes_too() {
+        let store = MemoryStore::new();
+        let lab = Lab::new(&store);
+        let sizes = [340_000, 10, 340_000, 340_000, 10, 340_000, 10];
+        for (number, size) in sizes.into_iter().enumerate() {
+            let thing = Thing { id: format!("t{number}"), note: Some("x".repeat(size)) };
+            lab.commit([Op::Insert(draft(&thing).unwrap())]).await;
+        }
+        let store: &dyn Store = &store;
+        let (mut query, mut pages) = (Query::new(&PROJECTS, ""), Vec::new());
+        loop {
+            let page = store.list::<Thing>(&query).await.unwrap();
+            pages.push(page.items.iter().map(|thing| thing.id.clone()).collect::<Vec<_>>());
+            match page.next {
+                Some(next) => query = query.after(Some(next)),
+                None => break,
+            }
+        }
+        assert_eq!(pages, [["t0", "t1", "t2"].as_slice(), &["t3", "t4", "t5", "t6"]]);
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     kernel::{Actor, Cursor, Limit, Page, ProjectId, RequestId, Role},
     ports::{
         kinds,
-        records::{Listed, Records, Stored},
+        records::{Listed, PAGE_BYTES, Records, Stored},
         store::{Position, Query},
     },
 };
@@ -174,7 +174,7 @@ async fn inbox(
     limit: usize,
 ) -> Result<Listed<Request>> {
     let mut kept: Vec<Stored<Request>> = Vec::new();
-    let mut looked = 0;
+    let (mut looked, mut bytes) = (0, 0);
     let mut projects: HashMap<String, bool> = HashMap::new();
     loop {
         let page = app
@@ -189,9 +189,10 @@ async fn inbox(
             let concerns = only.is_none_or(|only| *only == request.project)
                 && projects.get(request.project.as_str()).copied().unwrap_or(false);
             if concerns {
+                bytes += request.size();
                 kept.push(request);
             }
-            if kept.len() == limit || looked >= MOST_LOOKED_THROUGH {
+            if kept.len() == limit || bytes >= PAGE_BYTES || looked >= MOST_LOOKED_THROUGH {
                 return Ok(Listed { items: kept, next: after });
             }
         }
