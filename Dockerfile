@@ -37,6 +37,7 @@ FROM debian:${DEBIAN}-slim
 RUN apt-get update && \
     apt-get install -y --no-install-recommends ca-certificates curl unzip && \
     rm -rf /var/lib/apt/lists/* && \
+    chmod 0711 /usr/bin/curl && \
     groupadd --gid 10001 asgard && \
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin asgard && \
     install -d -o asgard -g asgard -m 0700 /data && \
@@ -48,7 +49,9 @@ COPY infra/image/mirror-providers /usr/local/bin/
 COPY --from=terraform /usr/local/bin/terraform /usr/local/bin/
 COPY --from=terraform /modules /modules
 COPY --from=terraform /providers /providers
-COPY --from=build /out/asgard /out/asgard-runner /usr/local/bin/
+# A process whose program its user cannot read is closed to others of that user from its start on. These have the container's
+# environment, as curl has in a health check, and Terraform's modules run as the same user.
+COPY --from=build --chmod=0711 /out/asgard /out/asgard-runner /usr/local/bin/
 
 # SQLite is for one container with a volume that stays; set ASGARD_DATABASE_URL to PostgreSQL otherwise.
 ENV ASGARD_BIND=0.0.0.0:8080 \

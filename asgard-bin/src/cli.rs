@@ -84,6 +84,23 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it starts processes that somebody has to look after until their end.
+    pub fn starts_processes(&self) -> bool {
+        match self {
+            Self::Serve { .. } | Self::Worker | Self::Run { .. } => true,
+            Self::Migrate { .. }
+            | Self::Config(_)
+            | Self::Keys(_)
+            | Self::Admin(_)
+            | Self::Validate { .. }
+            | Self::Tools { .. }
+            | Self::Call(_)
+            | Self::Completions { .. } => false,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Say everything that is wrong with the configuration, with the line

@@ -10,6 +10,7 @@ mod password;
 mod process;
 mod settings;
 
+use asgard_lib::{adapters::terraform::harden_process, runtime::init};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -19,8 +20,16 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Before anything else: every command may be given the keys, and a run's Terraform may be working beside it.
+    harden_process();
     // Clap says itself what is wrong with a command line, and exits with 2.
     let cli = cli::Cli::parse();
+    if cli.command.starts_processes() && init::is_needed() {
+        return match init::run(std::env::args_os().skip(1)) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => failure::Failure::failed(format!("the work could not be started: {error}")).report(),
+        };
+    }
     match commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

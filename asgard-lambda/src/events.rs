@@ -7,7 +7,7 @@ use crate::{Settings, deadline, open::Lazy};
 use asgard_lib::{
     app::{
         loops::{self, Chore, Ticked},
-        worker::{self, Ran},
+        worker::{self, Kicked, Ran},
     },
     error::{Error, Result},
     kernel::Timestamp,
@@ -19,6 +19,7 @@ use lambda_http::{
     lambda_runtime::{self, Diagnostic},
     service_fn,
 };
+pub(crate) use order::of_kick;
 pub use order::{LOOPS, Order, Work};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -78,14 +79,13 @@ impl Events {
         let by = ends.checked_sub(WAY_BACK).unwrap_or(ends);
         let runtime = self.lazy.ready(&self.settings, by).await?;
         match &order.work {
-            // Nobody but a schedule names a moment; a commit has just appended a job.
-            Work::Jobs => jobs(runtime, by, order.scheduled.is_none()).await,
+            Work::Jobs(kicked) => jobs(runtime, by, kicked.clone()).await,
             Work::Loop(name) => {
                 let ticked = chore(runtime, name, order.scheduled, ends).await?;
                 // A chore may have appended jobs. Waking oneself would be a second invocation for what fits into this one.
                 let ran = match runtime.app().take_kick() {
-                    true => worker::run_until(runtime.app(), by, true).await?.jobs,
-                    false => 0,
+                    Some(kicked) => worker::run_until(runtime.app(), by, Some(kicked)).await?.jobs,
+                    None => 0,
                 };
                 tracing::info!(loop.name = name, tick.came_to = outcome(ticked), jobs = ran, "Did the work of a tick.");
                 Ok(json!({"work": "loop", "name": name, "came_to": outcome(ticked), "jobs": ran}))
@@ -94,8 +94,8 @@ impl Events {
     }
 }
 
-async fn jobs(runtime: &Runtime, by: Instant, expected: bool) -> Result<Value> {
-    let Ran { jobs, more } = worker::run_until(runtime.app(), by, expected).await?;
+async fn jobs(runtime: &Runtime, by: Instant, kicked: Option<Kicked>) -> Result<Value> {
+    let Ran { jobs, more } = worker::run_until(runtime.app(), by, kicked).await?;
     if jobs > 0 || more {
         tracing::info!(jobs, more, "Did the jobs that were due.");
     }

@@ -1,12 +1,11 @@
 //! The function behind an HTTP API, a function URL, a REST API or a load balancer. It mounts the router that a server mounts.
 
-mod event;
 mod front;
 mod outside;
 
-use crate::{Settings, deadline, kick::Kick, open::Lazy};
+use crate::{Settings, deadline, event, kick::Kick, open::Lazy};
 use asgard_lib::{
-    app::bootstrap::{FirstAdmin, first_admin_with},
+    app::bootstrap::{FirstAdmin, Wins, first_admin_with},
     error::{Code, Error, Result},
     http::{HttpState, Limit, Surface, router_of},
     ports::world::World,
@@ -96,7 +95,7 @@ impl Http {
     /// Answers a request of an invocation that ends then.
     async fn answer(&self, request: Request, ends: Instant) -> Response<Body> {
         let by = deadline::of_request(ends);
-        let peer = front::peer(&request);
+        let (peer, own_name) = (front::peer(&request), front::own_name(&request));
         let (mut parts, body) = request.into_parts();
         // Alive is who answers; a slow database is none of it.
         if parts.uri.path() == "/healthz" {
@@ -112,6 +111,9 @@ impl Http {
         front::forget_what_anybody_may_claim(&mut parts.headers, peer.as_ref());
         if let Some(peer) = peer {
             parts.extensions.insert(peer);
+        }
+        if let Some(own_name) = own_name {
+            parts.extensions.insert(own_name);
         }
         parts.extensions.insert(Limit(by.saturating_duration_since(Instant::now())));
         let router =
@@ -137,18 +139,19 @@ impl Http {
     }
 }
 
-/// Makes the first admin, and lets a configured password win, as a server does when it starts. Here it is done once before
-/// the first sign-in, because fetching and hashing a password takes longer than a cold start.
+/// Makes the first admin, and lets a newly configured password win. Here it is done once before the first sign-in, because
+/// fetching and hashing a password takes longer than a cold start; and a password that the admin has changed since stays,
+/// because an environment starts whenever Lambda likes.
 async fn admin(settings: &Settings, runtime: &Runtime) -> Result<()> {
     // Generating a password would need somebody who reads it in the log, which stays.
     let Some(password) = settings.admin_password().await? else { return Ok(()) };
-    match first_admin_with(runtime.app(), Some(&password)).await? {
+    match first_admin_with(runtime.app(), Some(&password), Wins::WhenItChanges).await? {
         FirstAdmin::Present | FirstAdmin::Generated(..) => {}
         FirstAdmin::Made(username) => {
             tracing::info!("Made the first admin, {username}, with the password of ASGARD_ADMIN_PASSWORD.");
         }
         FirstAdmin::Reset(username) => tracing::warn!(
-            "ASGARD_ADMIN_PASSWORD differs from the password of {username}: it was reset, and the account's sessions are over."
+            "ASGARD_ADMIN_PASSWORD is another one than before: the password of {username} was reset, and the account's sessions are over."
         ),
     }
     Ok(())

@@ -1,15 +1,17 @@
 //! Waking the function that does jobs. It is invoked asynchronously, with a bound: what cannot be woken is found by the
 //! next tick.
 
-use asgard_lib::{app::Asgard, aws::Aws};
+use crate::events::of_kick;
+use asgard_lib::{
+    app::{Asgard, worker::Kicked},
+    aws::Aws,
+};
 use aws_sdk_lambda::{Client, primitives::Blob, types::InvocationType};
 use std::time::Duration;
 use tokio::{sync::OnceCell, time::timeout};
 
 /// How long waking may take.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// What the function is sent.
-const JOBS: &[u8] = br#"{"work":"jobs"}"#;
 
 /// Wakes the function that does jobs.
 pub struct Kick {
@@ -26,24 +28,22 @@ impl Kick {
 
     /// Wakes it if a commit of this process appended a job since the last time. `at_most` bounds it further.
     pub async fn if_wanted(&self, app: &Asgard, at_most: Duration) {
-        if !app.take_kick() {
-            return;
-        }
+        let Some(kicked) = app.take_kick() else { return };
         let Some(function) = &self.function else {
             tracing::debug!("No function is configured that does jobs; the next tick does.");
             return;
         };
-        match timeout(PATIENCE.min(at_most), self.invoke(function)).await {
+        match timeout(PATIENCE.min(at_most), self.invoke(function, &kicked)).await {
             Ok(Ok(())) => {}
             Ok(Err(why)) => tracing::warn!(function, why, "Jobs wait for the next tick: their function was not woken."),
             Err(_) => tracing::warn!(function, "Jobs wait for the next tick: waking their function took too long."),
         }
     }
 
-    async fn invoke(&self, function: &str) -> Result<(), String> {
+    async fn invoke(&self, function: &str, kicked: &Kicked) -> Result<(), String> {
         let client = self.client.get_or_init(|| async { Client::new(self.aws.sdk().await) }).await;
         let asked = client.invoke().function_name(function).invocation_type(InvocationType::Event);
-        let sent = asked.payload(Blob::new(JOBS)).send().await;
+        let sent = asked.payload(Blob::new(of_kick(kicked).to_string())).send().await;
         sent.map(|_| ()).map_err(|error| aws_smithy_types::error::display::DisplayErrorContext(&error).to_string())
     }
 }

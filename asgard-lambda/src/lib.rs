@@ -3,6 +3,7 @@
 //! frozen between events, so nothing may be left to do after an answer, and each event says how much time there is.
 
 pub mod deadline;
+pub mod event;
 pub mod events;
 pub mod http;
 pub mod kick;

@@ -1,8 +1,6 @@
 //! The task that carries one run out. It claims the run in the database, as `asgard run` does, so whoever starts it a second
 //! time does no harm. As the first process of a container it also is that container's init (see [`init`]).
 
-pub mod init;
-
 use crate::{Settings, USAGE, kick::Kick, ready, said};
 use asgard_lib::{
     adapters::{fargate, terraform::harden_process},
@@ -10,7 +8,7 @@ use asgard_lib::{
     config::Environment,
     kernel::RunId,
     ports::world::World,
-    runtime::{Alone, RuntimeOptions, supervise_alone},
+    runtime::{Alone, RuntimeOptions, init, supervise_alone},
 };
 use std::{process::ExitCode, sync::Arc, time::Duration};
 use tokio::{
@@ -29,6 +27,8 @@ const METADATA: &str = "ECS_CONTAINER_METADATA_URI_V4";
 
 /// Carries out the run that the arguments name.
 pub fn main(arguments: Vec<String>) -> ExitCode {
+    // Before anything else: what follows has the variables, and soon the keys.
+    harden_process();
     let [run] = arguments.as_slice() else {
         return said(
             "Give one argument: the id of the run. Tasks are started by Asgard, with the command [<run id>].",
@@ -39,7 +39,10 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
         return said("The argument is not the id of a run, for example run_01arz3ndektsv4rrffq69g5fav.", USAGE);
     };
     if init::is_needed() {
-        return init::run(&arguments);
+        return match init::run(&arguments) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => said(&format!("The work could not be started: {error}"), 1),
+        };
     }
     let environment = Environment::from_process();
     let metadata = environment.get(METADATA).map(|text| text.reveal().to_owned());
@@ -52,7 +55,6 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
             Ok(settings) => settings,
             Err(why) => return said(&why, USAGE),
         };
-        harden_process();
         match Box::pin(carry_out(&settings, &run, metadata.as_deref())).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {

@@ -1,7 +1,7 @@
 //! The init of a task's container. One test in a process of its own: it reaps whatever ends.
 #![allow(clippy::unwrap_used, reason = "a test that is surprised should fail where it is")]
 
-use asgard_lambda::runner::init::mind;
+use asgard_lib::runtime::init::mind;
 use rustix::process::{Signal, getpid, kill_process, set_child_subreaper};
 use std::{process::Command, time::Duration};
 

@@ -10,9 +10,15 @@ mod support;
 
 use asgard_lambda::http::Http;
 use asgard_lib::{
-    app::{Call, keys::MintKey, projects::RegisterProject, requests::RequestResource},
+    app::{
+        Call,
+        bootstrap::{self, FirstAdmin, Wins},
+        keys::MintKey,
+        projects::RegisterProject,
+        requests::RequestResource,
+    },
     aws::Aws,
-    kernel::{Actor, Role},
+    kernel::{Actor, Role, SecretText},
 };
 use lambda_http::request::LambdaRequest;
 use serde_json::{Value, json};
@@ -291,7 +297,9 @@ async fn a_commit_that_appends_a_job_wakes_the_function_for_it_before_the_answer
     let (head, body) = asked.lock().unwrap()[0].clone();
     assert!(head.starts_with("POST /2015-03-31/functions/asgard-events/invocations"), "{head}");
     assert!(head.to_ascii_lowercase().contains("x-amz-invocation-type: event"), "{head}");
-    assert_eq!(body, r#"{"work":"jobs"}"#);
+    let sent: Value = serde_json::from_str(&body).unwrap();
+    let jobs = sent["jobs"].as_array().unwrap();
+    assert!(sent["work"] == "jobs" && jobs.len() == 1 && jobs[0].as_str().unwrap().starts_with("job_"), "{body}");
     assert!(request.starts_with("req_"), "{request}");
 }
 
@@ -375,4 +383,52 @@ async fn a_wait_ends_with_an_answer_before_the_invocation_does() {
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     let got = body(&waited)["result"]["structuredContent"]["status"].clone();
     assert!(got.is_string() && got != "fulfilled", "{waited}");
+}
+
+#[tokio::test]
+async fn behind_a_cdn_a_function_url_is_called_by_its_own_name_and_nothing_else_is_taken_for_it() {
+    let place = Place::new(&[("ASGARD_PUBLIC_URL", "https://asgard.example.com")]).await;
+    let (key, _) = key_and_request(&place).await;
+    let http = function(&place);
+    let mut call = tool(&key, "list_services", &json!({}));
+    assert_eq!(status(&answer(&http, &call).await), 403, "the API's own name is not the public one");
+    call["headers"]["host"] = "asgard.example.com".into();
+    assert_eq!(status(&answer(&http, &call).await), 200);
+    // What the front end says goes by the event; what a client says of itself, by nothing.
+    for header in ["x-forwarded-host", "domainName"] {
+        call["headers"]["host"] = "u1.lambda-url.eu-west-1.on.aws".into();
+        call["headers"][header] = "u1.lambda-url.eu-west-1.on.aws".into();
+        assert_eq!(status(&answer(&http, &call).await), 403, "{header}");
+    }
+    call["requestContext"]["domainName"] = "u1.lambda-url.eu-west-1.on.aws".into();
+    assert_eq!(status(&answer(&http, &call).await), 200);
+    call["headers"]["host"] = "evil.example".into();
+    assert_eq!(status(&answer(&http, &call).await), 403);
+}
+
+#[tokio::test]
+async fn a_password_that_the_admin_chose_stays_until_another_one_is_configured() {
+    let place = Place::new(&[]).await;
+    let signs_in = async |password: &str, configured: &str| {
+        let mut settings = place.settings.clone();
+        settings.loaded.config.people.admin_password = Some(SecretText::new(configured));
+        // An environment that has served nothing yet.
+        let http = Http::new(settings);
+        let mut event = sign_in("http_api", &[]);
+        event["body"] = json!({"username": "admin", "password": password}).to_string().into();
+        status(&answer(&http, &event).await)
+    };
+    assert_eq!(signs_in(PASSWORD, PASSWORD).await, 200);
+    let runtime = place.open().await;
+    let chosen = "chosen in the dashboard";
+    bootstrap::set_password(runtime.app(), &"admin".parse().unwrap(), &SecretText::new(chosen)).await.unwrap();
+    assert_eq!((signs_in(chosen, PASSWORD).await, signs_in(PASSWORD, PASSWORD).await), (200, 401));
+    let other = "another configured one";
+    assert_eq!((signs_in(other, other).await, signs_in(chosen, other).await), (200, 401));
+    // What a server does at its start is an operator's doing: it wins whatever the admin chose.
+    bootstrap::set_password(runtime.app(), &"admin".parse().unwrap(), &SecretText::new(chosen)).await.unwrap();
+    let reset = bootstrap::first_admin_with(runtime.app(), Some(&SecretText::new(other)), Wins::Always).await.unwrap();
+    assert!(matches!(reset, FirstAdmin::Reset(_)));
+    assert_eq!(signs_in(other, other).await, 200);
+    runtime.close().await;
 }

@@ -25,7 +25,7 @@ pub mod worker;
 use crate::{
     config::Config,
     error::{Code, Error, Result},
-    kernel::{Cursor, HolderId, TraceId},
+    kernel::{Cursor, HolderId, JobId, TraceId},
     ports::{
         records::Listed,
         runner::Runner,
@@ -38,12 +38,10 @@ use crate::{
 pub use call::{Call, Source};
 pub use catalog::Catalog;
 pub use operation::{Hints, Meta, Operation, Route};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 pub use tally::{Counted, Tally};
 pub use transact::{Deciding, Tx};
+use worker::Kicked;
 
 /// The parts that an [`Asgard`] is built from.
 pub struct Parts {
@@ -77,7 +75,7 @@ pub struct Asgard {
     config: Config,
     holder: HolderId,
     kick: tokio::sync::Notify,
-    kicked: AtomicBool,
+    kicked: Mutex<Option<Kicked>>,
     passwords: people::Passwords,
     tally: Tally,
 }
@@ -97,7 +95,7 @@ impl Asgard {
             config: parts.config,
             holder,
             kick: tokio::sync::Notify::new(),
-            kicked: AtomicBool::new(false),
+            kicked: Mutex::new(None),
             passwords: people::Passwords::default(),
             tally: Tally::default(),
         })
@@ -167,16 +165,19 @@ impl Asgard {
         &self.passwords
     }
 
-    /// Wakes the workers: there is a job.
-    pub fn kick(&self) {
-        self.kicked.store(true, Ordering::Release);
+    /// Wakes the workers: these jobs are due.
+    pub fn kick(&self, jobs: &[JobId]) {
+        let mut kicked = self.kicked.lock().unwrap_or_else(PoisonError::into_inner);
+        *kicked = Some(Kicked::joined(kicked.take(), jobs));
+        drop(kicked);
         self.kick.notify_waiters();
     }
 
-    /// Whether there was a [`Asgard::kick`] since this was last asked. For processes whose workers are elsewhere: they wake
-    /// those before they stop.
-    pub fn take_kick(&self) -> bool {
-        self.kicked.swap(false, Ordering::AcqRel)
+    /// The jobs of every [`Asgard::kick`] since this was last asked; none when there was no kick. For processes whose workers
+    /// are elsewhere: they wake those before they stop.
+    pub fn take_kick(&self) -> Option<Kicked> {
+        // A list of ids is whole whoever panicked beside it.
+        self.kicked.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Resolves at the next [`Asgard::kick`].

@@ -84,7 +84,8 @@ impl Default for Config {
 /// What to load from.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
-    /// The file, from `--config`. Without one, `ASGARD_CONFIG` names it; without that, there is none.
+    /// The file, from `--config`. Without one, `ASGARD_CONFIG` names it, or `ASGARD_CONFIG_SECRET_ARN` has given what would be
+    /// in it; without those, there is none.
     pub file: Option<PathBuf>,
     /// The environment; it wins over the file.
     pub env: Environment,
@@ -120,12 +121,22 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigProblems> {
     if !early.is_clean() {
         return Err(early.finish());
     }
-    let file = options.file.clone().or_else(|| named.map(|found| PathBuf::from(found.text.reveal())));
-    let name = file.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let (file, document) = match (options.file.clone(), named) {
+        (Some(_), Some(found)) if found.variable == known::DOCUMENT_VARIABLE => {
+            early.outside(found.variable, "--config names a file as well; set one of them");
+            return Err(early.finish());
+        }
+        (Some(path), _) => (Some(path), None),
+        (None, Some(found)) if found.variable == known::DOCUMENT_VARIABLE => (None, Some(found.text)),
+        (None, named) => (named.map(|found| PathBuf::from(found.text.reveal())), None),
+    };
+    let name = file.as_ref().map(|path| path.display().to_string());
+    let name = name.unwrap_or_else(|| document.as_ref().map_or("", |_| known::DOCUMENT_VARIABLE).to_owned());
     let name = name.strip_prefix("./").unwrap_or(&name);
-    let root = match &file {
-        Some(path) => read_file(path, name)?,
-        None => None,
+    let root = match (&file, &document) {
+        (Some(path), _) => read_file(path, name)?,
+        (None, Some(text)) => parse(text.reveal(), name)?,
+        (None, None) => None,
     };
     let mut reader = Reader {
         root: root.as_ref(),
@@ -158,20 +169,25 @@ pub fn secrets_to_fetch(environment: &Environment) -> Vec<SecretVariable> {
 }
 
 fn read_file(path: &PathBuf, name: &str) -> Result<Option<Node>, ConfigProblems> {
-    let fail = |line: Option<u64>, reason: String| {
-        let mut problems = problems::Finder::new(name);
-        problems.in_file(line, reason);
-        problems.finish()
-    };
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(yaml::MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| fail(None, format!("cannot be read: {error}")))?;
+        .map_err(|error| broken(name, None, format!("cannot be read: {error}")))?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > yaml::MAX_FILE_BYTES {
-        return Err(fail(None, format!("larger than {} bytes", yaml::MAX_FILE_BYTES)));
+        return Err(broken(name, None, format!("larger than {} bytes", yaml::MAX_FILE_BYTES)));
     }
-    let text = String::from_utf8(bytes).map_err(|_| fail(None, "not UTF-8 text".to_owned()))?;
-    yaml::parse(&text).map_err(|broken| fail(broken.line, broken.reason))
+    let text = String::from_utf8(bytes).map_err(|_| broken(name, None, "not UTF-8 text".to_owned()))?;
+    parse(&text, name)
+}
+
+fn parse(text: &str, name: &str) -> Result<Option<Node>, ConfigProblems> {
+    yaml::parse(text).map_err(|found| broken(name, found.line, found.reason))
+}
+
+fn broken(name: &str, line: Option<u64>, reason: String) -> ConfigProblems {
+    let mut problems = problems::Finder::new(name);
+    problems.in_file(line, reason);
+    problems.finish()
 }
 
 #[cfg(test)]

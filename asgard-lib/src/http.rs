@@ -26,7 +26,7 @@ pub mod testkit;
 mod tests;
 
 pub use auth::{Caller, HostUser};
-pub use frame::{Arrival, Limit, Peer};
+pub use frame::{Arrival, Limit, OwnName, Peer};
 pub use problem::Problem;
 pub use router::{Surface, router, router_of};
 pub use serve::{Front, serve};

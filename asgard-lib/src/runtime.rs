@@ -9,6 +9,8 @@ mod background;
 mod chores;
 mod cloud;
 mod database;
+#[cfg(feature = "terraform")]
+pub mod init;
 mod keys;
 mod patience;
 mod runner;

@@ -7,7 +7,6 @@ use crate::{
     process::{self, Stop},
 };
 use asgard_lib::{
-    adapters::terraform::harden_process,
     kernel::RunId,
     runtime::{Alone, RuntimeOptions, supervise_alone},
 };
@@ -18,7 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn run(config: Option<PathBuf>, run: &RunId) -> Result<()> {
     let loaded = start(config.clone(), Talk::Usual)?;
-    harden_process();
     if loaded.config.provisioning.terraform.is_none() {
         return Err(Failure::usage("provisioning is not armed, so there is nothing to supervise").hint(
             "The server's own configuration arms it: ASGARD_TF_MODULES_DIR, or provisioning.terraform in the file.",

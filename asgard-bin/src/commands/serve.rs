@@ -10,11 +10,11 @@ use crate::{
     settings,
 };
 use asgard_lib::{
-    adapters::terraform::{find_engine, harden_process},
+    adapters::terraform::find_engine,
     app::Asgard,
     config::{Config, Server},
     http::{Front, HttpState, Readiness, serve},
-    runtime::{Master, Runtime, RuntimeOptions},
+    runtime::{Master, Runtime, RuntimeOptions, init},
 };
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -26,7 +26,6 @@ const LAST_BREATH: Duration = Duration::from_secs(1);
 pub fn run(config: Option<PathBuf>, bind: Option<String>) -> Result<()> {
     let loaded = settings::load(config.clone(), bind)?;
     logging::start(&loaded, logging::Talk::Usual)?;
-    harden_process();
     process::raise_file_limit();
     let threads = process::many_threads()?;
     let done = threads.block_on(serving(&loaded.config, config.as_ref()));
@@ -144,6 +143,11 @@ pub fn tell_of(runtime: &Runtime) {
             "Provisioning is armed: approved requests create real things, in tasks on Fargate."
         );
         return;
+    }
+    if config.provisioning.terraform.is_some() && init::is_exposed() {
+        tracing::error!(
+            "Modules of Terraform can read the environment of process 1, which has Asgard's settings: let asgard be the first process of its container, without an init of the platform (docker's --init and `init: true`, ECS's initProcessEnabled), and not as root."
+        );
     }
     match &config.provisioning.terraform {
         Some(terraform) => tracing::info!(

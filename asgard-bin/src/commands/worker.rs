@@ -6,16 +6,12 @@ use crate::{
     logging::Talk,
     process::{self, Stop},
 };
-use asgard_lib::{
-    adapters::terraform::harden_process,
-    runtime::{Runtime, RuntimeOptions},
-};
+use asgard_lib::runtime::{Runtime, RuntimeOptions};
 use std::{path::PathBuf, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 pub fn run(config: Option<PathBuf>) -> Result<()> {
     let loaded = start(config.clone(), Talk::Usual)?;
-    harden_process();
     process::many_threads()?.block_on(async {
         let settings = &loaded.config;
         let mut signals = Stop::listen()?;

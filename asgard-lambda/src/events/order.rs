@@ -1,10 +1,11 @@
 //! What an event asks for: the payload of a schedule or of a commit, plain or as the detail of an EventBridge event.
 
 use asgard_lib::{
+    app::worker::Kicked,
     error::{Error, Result},
-    kernel::Timestamp,
+    kernel::{JobId, Timestamp},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// The chores that a schedule may name.
@@ -18,8 +19,8 @@ const AHEAD: Duration = Duration::from_secs(300);
 pub enum Work {
     /// The chore of that name.
     Loop(String),
-    /// The jobs that are due.
-    Jobs,
+    /// The jobs that are due, above all those that a commit has just appended.
+    Jobs(Option<Kicked>),
 }
 
 /// What an event asks for, and for which moment of its schedule.
@@ -57,14 +58,22 @@ impl Order {
             },
         };
         known(order)?;
+        let scheduled = moment.map(|moment| read_moment(moment, at, now)).transpose()?;
+        let named = jobs(order)?;
         let work = match (text(order, "work")?, text(order, "name")?) {
-            (Some("jobs"), None) => Work::Jobs,
+            (Some("jobs"), None) => match (named, scheduled) {
+                (Some(named), _) => Work::Jobs(Some(Kicked::Named(named))),
+                // Nobody but a schedule names a moment; a commit has just appended a job.
+                (None, None) => Work::Jobs(Some(Kicked::Unnamed)),
+                (None, Some(_)) => Work::Jobs(None),
+            },
+            (_, _) if named.is_some() => return Err(Error::invalid("jobs", "Only `work: jobs` takes jobs.")),
             (Some("jobs"), Some(_)) => return Err(Error::invalid("name", "Only `work: loop` takes a name.")),
             (Some("loop"), Some(name)) if LOOPS.contains(&name) => Work::Loop(name.to_owned()),
             (Some("loop"), _) => return Err(no_such_loop()),
             (Some(_) | None, _) => return Err(Error::invalid("work", "Allowed are `loop` and `jobs`.")),
         };
-        Ok(Self { work, scheduled: moment.map(|moment| read_moment(moment, at, now)).transpose()? })
+        Ok(Self { work, scheduled })
     }
 }
 
@@ -74,7 +83,7 @@ pub(super) fn no_such_loop() -> Error {
 }
 
 fn known(order: &Map<String, Value>) -> Result<()> {
-    let allowed = ["work", "name", "scheduled_at"];
+    let allowed = ["work", "name", "jobs", "scheduled_at"];
     match order.keys().find(|key| !allowed.contains(&key.as_str())) {
         Some(other) => {
             let other: String = other.chars().filter(|c| !c.is_control()).take(40).collect();
@@ -82,6 +91,25 @@ fn known(order: &Map<String, Value>) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// What a commit sends: the ids of the jobs that it appended.
+pub(crate) fn of_kick(kicked: &Kicked) -> Value {
+    match kicked {
+        Kicked::Named(jobs) => json!({"work": "jobs", "jobs": jobs}),
+        Kicked::Unnamed => json!({"work": "jobs"}),
+    }
+}
+
+fn jobs(order: &Map<String, Value>) -> Result<Option<Vec<JobId>>> {
+    let allowed = || Error::invalid("jobs", format!("Expected the ids of 1 to {} jobs.", Kicked::MOST));
+    let list = match order.get("jobs") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Array(list)) if (1..=Kicked::MOST).contains(&list.len()) => list,
+        Some(_) => return Err(allowed()),
+    };
+    let id = |value: &Value| value.as_str().and_then(|text| text.parse().ok()).ok_or_else(allowed);
+    list.iter().map(id).collect::<Result<_>>().map(Some)
 }
 
 fn text<'a>(order: &'a Map<String, Value>, field: &'static str) -> Result<Option<&'a str>> {
@@ -105,7 +133,8 @@ fn read_moment(moment: &Value, field: &'static str, now: Timestamp) -> Result<Ti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    const JOB: &str = "job_01arz3ndektsv4rrffq69g5fav";
 
     fn read(payload: &Value) -> Result<Order> {
         Order::read(payload, "2026-11-22T10:00:30Z".parse().unwrap())
@@ -115,9 +144,11 @@ mod tests {
     fn a_schedule_a_rule_and_a_commit_are_understood() {
         let at: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
         let expire = || Work::Loop("expire".to_owned());
+        let kicked = Kicked::Named(vec![JOB.parse().unwrap(); Kicked::MOST]);
         for (payload, work, scheduled) in [
-            (json!({"work": "jobs"}), Work::Jobs, None),
-            (json!({"work": "jobs", "scheduled_at": "2026-11-22T10:00:00Z"}), Work::Jobs, Some(at)),
+            (json!({"work": "jobs"}), Work::Jobs(Some(Kicked::Unnamed)), None),
+            (of_kick(&kicked), Work::Jobs(Some(kicked)), None),
+            (json!({"work": "jobs", "scheduled_at": "2026-11-22T10:00:00Z"}), Work::Jobs(None), Some(at)),
             (json!({"work": "loop", "name": "expire", "scheduled_at": "2026-11-22T10:00:00Z"}), expire(), Some(at)),
             (json!({"work": "loop", "name": "expire"}), expire(), None),
             (
@@ -148,7 +179,11 @@ mod tests {
             (json!({"work": "jobs", "scheduled_at": "hunter2"}), "scheduled_at", "2026-11-22T10:00:00Z"),
             (json!({"work": "jobs", "scheduled_at": 1_795_000_000}), "scheduled_at", "2026-11-22T10:00:00Z"),
             (json!({"work": "jobs", "scheduled_at": "2026-11-22T10:06:00Z"}), "scheduled_at", "ahead"),
-            (json!({"work": "jobs", "wrok": "hunter2"}), "wrok", "work, name, scheduled_at"),
+            (json!({"work": "jobs", "wrok": "hunter2"}), "wrok", "work, name, jobs, scheduled_at"),
+            (json!({"work": "jobs", "jobs": ["hunter2"]}), "jobs", "ids of 1 to 32 jobs"),
+            (json!({"work": "jobs", "jobs": []}), "jobs", "ids of 1 to 32 jobs"),
+            (json!({"work": "jobs", "jobs": vec![JOB; Kicked::MOST + 1]}), "jobs", "ids of 1 to 32 jobs"),
+            (json!({"work": "loop", "name": "expire", "jobs": [JOB]}), "jobs", "`work: jobs`"),
             (json!({"detail-type": "Scheduled Event", "time": "2026-11-22T10:00:00Z"}), "detail", "`work`"),
             (rule(json!({})), "detail", "`work`"),
             (rule(json!({"work": "all"})), "work", "`loop` and `jobs`"),

@@ -1,7 +1,7 @@
 //! Who is at the other end: what the front end says about it in the event. Headers that the client may have written itself
 //! say nothing.
 
-use asgard_lib::http::Peer;
+use asgard_lib::http::{OwnName, Peer};
 use lambda_http::{
     Request, RequestExt,
     http::{HeaderMap, HeaderName},
@@ -27,6 +27,18 @@ pub(super) fn peer(request: &Request) -> Option<Peer> {
             let proto =
                 headers.get(FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
             Some(Peer { address: last_of(headers)?, tls: proto })
+        }
+        _ => None,
+    }
+}
+
+/// The name that Lambda gave a function URL, if the request came by one. Behind a CDN it is the only Host that the function
+/// URL accepts. Names of API Gateway are not meant: those may be the deployment's own, which the configuration knows.
+pub(super) fn own_name(request: &Request) -> Option<OwnName> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV2(context) => {
+            let name = context.domain_name.as_deref()?;
+            (name.contains(".lambda-url.") && name.ends_with(".on.aws")).then(|| OwnName(name.to_owned()))
         }
         _ => None,
     }

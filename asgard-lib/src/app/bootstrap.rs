@@ -1,6 +1,6 @@
 //! The first admin, and the operator's way back in.
 
-use super::{Asgard, Call, people::new_user};
+use super::{Asgard, Call, Tx, people::new_user};
 use crate::{
     domain::{
         access::{Action, Object},
@@ -8,7 +8,12 @@ use crate::{
     },
     error::{Code, Error, Result},
     kernel::{Email, Role, SecretText, Username},
+    ports::{
+        kinds::Kind,
+        records::{Entity, Records, Stored, store_error},
+    },
 };
+use serde::{Deserialize, Serialize};
 
 /// What became of the first admin at boot.
 pub enum FirstAdmin {
@@ -22,6 +27,37 @@ pub enum FirstAdmin {
     Reset(Username),
 }
 
+/// When the configured password goes before the one that the admin has chosen since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wins {
+    /// Whenever they differ: what a server does at its start, which an operator causes.
+    Always,
+    /// When it is another one than was last configured: environments of a function start many times a day, and nobody means
+    /// anything by that.
+    WhenItChanges,
+}
+
+/// The configured password as it last became an account's: the hash that the account got then.
+#[derive(Clone, Serialize, Deserialize)]
+struct Applied {
+    id: String,
+    password: String,
+}
+
+impl Applied {
+    fn id_for(user: &str) -> String {
+        format!("bootstrap/password/{user}")
+    }
+}
+
+impl Entity for Applied {
+    const KIND: Kind = Kind::Meta;
+    const NOUN: &'static str = "configured password";
+    fn record_id(&self) -> String {
+        self.id.clone()
+    }
+}
+
 /// The claim that lets one replica make the first admin.
 const FIRST: &str = "bootstrap/first-admin";
 
@@ -31,19 +67,18 @@ fn system(app: &Asgard) -> Call {
 
 /// Makes sure that there is an admin: makes one when no admin was ever made, and lets a configured password win.
 pub async fn first_admin(app: &Asgard) -> Result<FirstAdmin> {
-    first_admin_with(app, app.config().people.admin_password.as_ref()).await
+    first_admin_with(app, app.config().people.admin_password.as_ref(), Wins::Always).await
 }
 
-/// The same with a password that was configured elsewhere.
-pub async fn first_admin_with(app: &Asgard, password: Option<&SecretText>) -> Result<FirstAdmin> {
+/// The same with a password that was configured elsewhere, and with less weight.
+pub async fn first_admin_with(app: &Asgard, password: Option<&SecretText>, wins: Wins) -> Result<FirstAdmin> {
     let people = &app.config().people;
     let username = &people.admin_user;
-    let existing =
-        app.store().holder(&User::username_claim(username)).await.map_err(crate::ports::records::store_error)?;
+    let existing = app.store().holder(&User::username_claim(username)).await.map_err(store_error)?;
     if let (Some(id), Some(password)) = (&existing, password) {
-        return reset_if_different(app, id, password).await;
+        return apply(app, id, password, wins).await;
     }
-    let admins = app.store().counter(User::ACTIVE_ADMINS).await.map_err(crate::ports::records::store_error)?;
+    let admins = app.store().counter(User::ACTIVE_ADMINS).await.map_err(store_error)?;
     if existing.is_some() || admins > 0 {
         return Ok(FirstAdmin::Present);
     }
@@ -64,16 +99,48 @@ fn generate(app: &Asgard) -> SecretText {
     SecretText::new(data_encoding::BASE32_NOPAD.encode(&app.world().random::<15>()).to_lowercase())
 }
 
-async fn reset_if_different(app: &Asgard, id: &str, password: &SecretText) -> Result<FirstAdmin> {
-    let found: Option<crate::ports::records::Stored<User>> =
-        crate::ports::records::Records::read(app.store(), id).await?;
-    let user = found.ok_or_else(|| Error::bug(format!("username claim without its account {id}")))?;
-    if app.passwords().verify(password, Some(&user.password), app.world()).await? {
+/// Makes the configured password the account's, if it goes before the account's own.
+async fn apply(app: &Asgard, id: &str, password: &SecretText, wins: Wins) -> Result<FirstAdmin> {
+    let applied: Option<Stored<Applied>> = app.store().read(&Applied::id_for(id)).await?;
+    let applied = applied.map(|applied| applied.value.password);
+    let is = async |hash: &str| app.passwords().verify(password, Some(hash), app.world()).await;
+    if let (Some(applied), Wins::WhenItChanges) = (&applied, wins)
+        && is(applied).await?
+    {
         return Ok(FirstAdmin::Present);
     }
-    let username = user.username.clone();
-    set_password(app, &username, password).await?;
-    Ok(FirstAdmin::Reset(username))
+    let found: Option<Stored<User>> = app.store().read(id).await?;
+    let user = found.ok_or_else(|| Error::bug(format!("username claim without its account {id}")))?;
+    if is(&user.password).await? {
+        if applied.as_ref() != Some(&user.password) {
+            note(app, id, &user.password).await?;
+        }
+        return Ok(FirstAdmin::Present);
+    }
+    let username = user.value.username;
+    match set(app, &username, password, Noted::Since(applied.as_deref())).await? {
+        true => Ok(FirstAdmin::Reset(username)),
+        false => Ok(FirstAdmin::Present),
+    }
+}
+
+/// Remembers which password was configured, so that another one is known to be another.
+async fn note(app: &Asgard, id: &str, hash: &str) -> Result<()> {
+    let applied = &Applied { id: Applied::id_for(id), password: hash.to_owned() };
+    app.transact(&system(app), |tx| {
+        Box::pin(async move {
+            tx.internal();
+            put(tx, applied).await
+        })
+    })
+    .await
+}
+
+async fn put(tx: &mut Tx<'_>, applied: &Applied) -> Result<()> {
+    match tx.rely::<Applied>(&applied.id).await? {
+        None => tx.insert(applied),
+        Some(before) => tx.replace(&before, applied),
+    }
 }
 
 /// Makes an account from the operator's console.
@@ -93,6 +160,8 @@ pub async fn create_user(
             tx.allow(Action::Open, &Object::Nothing)?;
             let user = new_user(tx, username, email, role, hash.clone())?;
             if let Some(claim) = once {
+                // A generated one too: whatever is configured later is another one.
+                put(tx, &Applied { id: Applied::id_for(user.id.as_str()), password: hash.clone() }).await?;
                 tx.claim_or(
                     claim.to_owned(),
                     &user.id,
@@ -107,6 +176,20 @@ pub async fn create_user(
 
 /// Sets an account's password from the operator's console; its sessions are over. A switched-off account stays off.
 pub async fn set_password(app: &Asgard, username: &Username, password: &SecretText) -> Result<()> {
+    set(app, username, password, Noted::Not).await.map(drop)
+}
+
+/// Whether a password that is set is the configured one.
+#[derive(Clone, Copy)]
+enum Noted<'a> {
+    /// It is not.
+    Not,
+    /// It is, and it replaces this one.
+    Since(Option<&'a str>),
+}
+
+/// Whether it was set: not when somebody else has just set a configured one.
+async fn set(app: &Asgard, username: &Username, password: &SecretText, noted: Noted<'_>) -> Result<bool> {
     check_password(password, username)?;
     let hash = app.passwords().hash(password, app.world()).await?;
     let (call, hash) = (system(app), &hash);
@@ -117,9 +200,18 @@ pub async fn set_password(app: &Asgard, username: &Username, password: &SecretTe
                 .holder(&User::username_claim(username))
                 .await?
                 .ok_or_else(|| Error::not_found("user").at("username"))?;
+            if let Noted::Since(before) = noted {
+                let id = Applied::id_for(&id);
+                let now = tx.rely::<Applied>(&id).await?;
+                if now.map(|applied| applied.value.password).as_deref() != before {
+                    return Ok(false);
+                }
+                put(tx, &Applied { id, password: hash.clone() }).await?;
+            }
             let user = tx.need::<User>(&id).await?;
             tx.replace(&user, &User { password: hash.clone(), credentials_from: tx.now(), ..user.value.clone() })?;
-            tx.audit(None, "user.password_reset", &user.id, &[("by", "operator".into())])
+            tx.audit(None, "user.password_reset", &user.id, &[("by", "operator".into())])?;
+            Ok(true)
         })
     })
     .await

@@ -10,7 +10,7 @@ use crate::{
         job::{Job, Work},
     },
     error::{Code, Error, Result},
-    kernel::{Actor, ActorRef, ProjectId, Timestamp},
+    kernel::{Actor, ActorRef, JobId, ProjectId, Timestamp},
     ports::{
         records::{self, Entity, Records, Stored, key, store_error},
         store::{Batch, Count, Draft, Key, Op, Outcome, Reason, StoreError, Version},
@@ -49,7 +49,7 @@ pub struct Tx<'a> {
     relied: BTreeMap<Key, Option<Version>>,
     audited: bool,
     authorised: bool,
-    kicks: bool,
+    kicks: Vec<JobId>,
 }
 
 /// How an attempt ended.
@@ -74,7 +74,7 @@ impl<'a> Tx<'a> {
             relied: BTreeMap::new(),
             audited: false,
             authorised: false,
-            kicks: false,
+            kicks: Vec::new(),
         }
     }
 
@@ -273,7 +273,9 @@ impl<'a> Tx<'a> {
     pub fn job(&mut self, work: Work, after: Duration) -> Result<()> {
         let actor = self.call.actor.as_ref().map_or_else(anonymous, Actor::reference);
         let job = Job::new(self.id(), work, self.call.trace.clone(), actor, self.now, self.now.plus(after));
-        self.kicks |= after.is_zero();
+        if after.is_zero() {
+            self.kicks.push(job.id.clone());
+        }
         self.insert(&job)
     }
 
@@ -304,8 +306,8 @@ impl<'a> Tx<'a> {
         }
         match submit(self.app, &self.batch).await? {
             Outcome::Committed => {
-                if self.kicks {
-                    self.app.kick();
+                if !self.kicks.is_empty() {
+                    self.app.kick(&self.kicks);
                 }
                 Ok(Attempt::Committed)
             }

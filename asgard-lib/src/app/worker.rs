@@ -5,6 +5,7 @@
 //! state first. Progress is logged with the fields `job.id`, `job.work` and `trace.id`.
 
 mod claim;
+mod kicked;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -12,6 +13,7 @@ mod work;
 use super::{Asgard, Counted};
 use crate::{error::Result, kernel::JobId};
 use claim::Claimed;
+pub use kicked::Kicked;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
     task::{Id, JoinHandle, JoinSet},
@@ -70,22 +72,40 @@ pub struct Ran {
 
 /// Does everything that is due, several jobs at a time, and ends before `until` whatever there is: no job is taken when
 /// little time is left, and those in hand are handed back. Jobs that are due again later are left to whoever looks then.
-/// `expected` says that somebody has just appended a job, so that an index that does not show it yet is asked again.
-pub async fn run_until(app: &Arc<Asgard>, until: Instant, expected: bool) -> Result<Ran> {
+/// `kicked` says what somebody has just appended: jobs that have names are taken by them, and when others have all of those,
+/// this ends at once, because whoever was woken for the rest does the rest. Without names, an index that does not show them
+/// yet is asked again.
+pub async fn run_until(app: &Arc<Asgard>, until: Instant, kicked: Option<Kicked>) -> Result<Ran> {
     let left = |reserve: Duration| until.saturating_duration_since(Instant::now()).saturating_sub(reserve);
     let (mut hands, mut jobs, mut round) = (Hands::default(), 0, 0usize);
-    let mut looks = LOOKS.into_iter();
-    let mut expected = expected;
+    let only_named = matches!(kicked, Some(Kicked::Named(_)));
+    let (mut expected, mut named, mut looks) = (kicked, Vec::new(), None);
     let mut failed = None;
     while !left(LAST_TAKE).is_zero() {
-        round = round.wrapping_add(1);
-        match claim::due(app, MOST_AT_ONCE.saturating_sub(hands.tasks.len()), round).await {
+        // At first what the caller was told, then what the jobs in hand append.
+        match expected.take().or_else(|| app.take_kick()) {
+            Some(Kicked::Named(ids)) => named.extend(ids),
+            Some(Kicked::Unnamed) => looks = Some(LOOKS.into_iter()),
+            None => {}
+        }
+        let room = MOST_AT_ONCE.saturating_sub(hands.tasks.len());
+        let by_name = room > 0 && !named.is_empty();
+        let found = if by_name {
+            let next = named.split_off(named.len().saturating_sub(room));
+            claim::named(app, &next).await
+        } else {
+            round = round.wrapping_add(1);
+            claim::due(app, room, round).await
+        };
+        match found {
             Ok(found) if !found.is_empty() => {
                 jobs += found.len();
-                expected = false;
+                looks = None;
                 found.into_iter().for_each(|job| hands.take(app, job));
                 continue;
             }
+            Ok(_) if by_name && !named.is_empty() => continue,
+            Ok(_) if by_name && only_named && jobs == 0 => return Ok(Ran { jobs, more: false }),
             Ok(_) => {}
             Err(error) => {
                 failed = Some(error);
@@ -93,10 +113,7 @@ pub async fn run_until(app: &Arc<Asgard>, until: Instant, expected: bool) -> Res
             }
         }
         if hands.tasks.is_empty() {
-            if app.take_kick() {
-                (expected, looks) = (true, LOOKS.into_iter());
-            }
-            match looks.next().filter(|_| expected) {
+            match looks.as_mut().and_then(Iterator::next) {
                 Some(pause) => tokio::time::sleep(pause.min(left(LAST_TAKE))).await,
                 None => return Ok(Ran { jobs, more: false }),
             }

@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The variable that names the file when no flag does.
 pub(super) const FILE_VARIABLE: &str = "ASGARD_CONFIG";
+/// The secret that is the file, where nothing has a disk for one.
+pub(super) const DOCUMENT_VARIABLE: &str = "ASGARD_CONFIG_SECRET_ARN";
 
 /// Blocks of the file that this build does not have.
 const BLOCKS: &[(&str, &str)] = &[

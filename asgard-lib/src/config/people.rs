@@ -14,7 +14,8 @@ section! {
         /// The first admin's e-mail address.
         admin_email: Option<Email> = None, at("people.admin_email")
             .default_note("the username when it is an address, else `<username>@localhost`");
-        /// The first admin's password. When it differs at a later start, that admin's password is reset and their sessions end.
+        /// The first admin's password. When it differs at a later start, that admin's password is reset and their sessions end;
+        /// on functions, when it is another one than was configured before.
         admin_password: Option<SecretText> = None, env("ASGARD_ADMIN_PASSWORD").secret()
             .default_note("generated at the first start and printed once");
         /// Turns password sign-in off for everybody. Ignored, and logged as an error, unless single sign-on is configured.

@@ -1,6 +1,7 @@
 //! Values that are in AWS Secrets Manager: how a variable names one, and what of it is the setting's value. Nothing is
 //! fetched here; whoever loads the settings does that first.
 
+use super::known::FILE_VARIABLE;
 use crate::kernel::SecretText;
 use serde_json::Value as Json;
 use std::fmt;
@@ -70,6 +71,8 @@ impl SecretArn {
                 ));
             }
             (None, Some(object)) if name == DATABASE => self.database(&object)?,
+            // JSON is YAML.
+            (None, Some(_)) if name == FILE_VARIABLE => SecretText::new(text),
             (None, Some(_)) => {
                 let reason = "is a JSON object; say which field is meant, with `#<field>` at the end";
                 return Err(format!("the secret {} {reason}", self.arn));
@@ -135,7 +138,7 @@ impl fmt::Display for SecretArn {
     }
 }
 
-/// The one variable that a whole JSON secret can be meant for.
+/// The variable that a database's JSON secret as a whole can be meant for.
 const DATABASE: &str = "ASGARD_DATABASE_URL";
 
 fn plain(value: Option<&Json>) -> Option<SecretText> {

@@ -17,6 +17,9 @@ section! {
         /// The address that people and agents reach Asgard at, without a path. Used in links and metadata; `/mcp` then
         /// also checks the Host header against it.
         public_url: Option<PublicUrl> = None, at("server.public_url").env("ASGARD_PUBLIC_URL");
+        /// The address that agents reach `/mcp` at, without that path, where it is another one than `public_url`: the dashboard
+        /// shows it beside a new key.
+        mcp_url: Option<PublicUrl> = None, at("server.mcp_url").env("ASGARD_MCP_URL");
         /// The name that the dashboard shows. Changes nothing else.
         system_name: SystemName = SystemName::default(), at("server.system_name").env("ASGARD_SYSTEM_NAME");
         /// The networks whose `X-Forwarded-For` and `X-Forwarded-Proto` headers count.

@@ -34,6 +34,11 @@ pub struct Peer {
     pub tls: bool,
 }
 
+/// The name that the platform itself gave this endpoint and that the request reached it by: from the event of a function, and
+/// never from a header. `/mcp` takes it as one of its own.
+#[derive(Clone, Debug)]
+pub struct OwnName(pub String);
+
 /// How long this one request may take, where its front end is less patient than the configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit(pub Duration);

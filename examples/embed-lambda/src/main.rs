@@ -4,6 +4,7 @@ use asgard_lib::{
     config::{self, Environment, LoadOptions},
     runtime::{Runtime, RuntimeOptions},
 };
+use lambda_http::service_fn;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -21,7 +22,8 @@ fn main() -> ExitCode {
     let served = threads.map_err(lambda_http::Error::from).and_then(|threads| {
         threads.block_on(async {
             let runtime = Box::pin(Runtime::open(&config, RuntimeOptions::function())).await?;
-            lambda_http::run(embed_lambda::router(&runtime)).await
+            let function = &embed_lambda::Function::new(runtime);
+            lambda_http::lambda_runtime::run(service_fn(async move |event| function.event(event).await)).await
         })
     });
     match served {

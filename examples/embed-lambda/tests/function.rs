@@ -12,16 +12,22 @@ use asgard_lib::{
     kernel::{Actor, Role},
     runtime::{Runtime, RuntimeOptions, Supervisors},
 };
-use axum::{Router, body::Body};
-use lambda_http::Service;
+use embed_lambda::Function;
+use lambda_http::{Context, LambdaEvent, lambda_runtime};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
-async fn answer(router: &Router, event: &Value) -> (u16, String) {
-    let request = lambda_http::request::from_str(&event.to_string()).unwrap();
-    let response = router.clone().call(request.map(Body::new)).await.unwrap();
-    let status = response.status().as_u16();
-    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-    (status, String::from_utf8(body.to_vec()).unwrap())
+/// An invocation that may last so many milliseconds.
+fn invocation(payload: &Value, millis: u64) -> LambdaEvent<Value> {
+    let mut context = Context::default();
+    context.deadline = millis;
+    context.env_config = Arc::new(lambda_runtime::Config::default());
+    LambdaEvent::new(payload.clone(), context)
+}
+
+async fn answer(function: &Function, event: &Value) -> (i64, String) {
+    let answer = function.event(invocation(event, 30_000)).await.unwrap();
+    (answer["statusCode"].as_i64().unwrap(), answer["body"].as_str().unwrap().to_owned())
 }
 
 #[tokio::test]
@@ -44,16 +50,16 @@ async fn the_teams_route_and_asgards_endpoint_are_one_function() {
     let mint: MintKey = serde_json::from_value(json!({"project_id": project.project_id, "name": "agent"})).unwrap();
     let key = serde_json::to_value(app.run(&call, &mint).await.unwrap()).unwrap()["key"].as_str().unwrap().to_owned();
 
-    let router = embed_lambda::router(&runtime);
+    let function = Function::new(runtime);
     let mut event: Value = serde_json::from_str(include_str!("call.json")).unwrap();
-    assert_eq!(answer(&router, &event).await.0, 401, "Asgard asks for a credential");
+    assert_eq!(answer(&function, &event).await.0, 401, "Asgard asks for a credential");
     let tool = |name: &str, arguments: Value| {
         json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}})
             .to_string()
     };
     event["headers"]["authorization"] = format!("Bearer {key}").into();
     event["body"] = tool("request_resource", json!({"service": "random-secret", "name": "token"})).into();
-    let (status, body) = answer(&router, &event).await;
+    let (status, body) = answer(&function, &event).await;
     assert_eq!(status, 200, "{body}");
     let asked: Value = serde_json::from_str(&body).unwrap();
     let id = &asked["result"]["structuredContent"]["request"]["request_id"];
@@ -61,12 +67,22 @@ async fn the_teams_route_and_asgards_endpoint_are_one_function() {
 
     // The dry run was done before that answer left.
     event["body"] = tool("get_request", json!({"request_id": id})).into();
-    let (_, body) = answer(&router, &event).await;
+    let (_, body) = answer(&function, &event).await;
     let got: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(got["result"]["structuredContent"]["status"], "fulfilled", "{body}");
 
     event["rawPath"] = "/team/hello".into();
     event["requestContext"]["http"]["method"] = "GET".into();
-    assert_eq!(answer(&router, &event).await, (200, "Hello from the team.".to_owned()));
-    runtime.close().await;
+    assert_eq!(answer(&function, &event).await, (200, "Hello from the team.".to_owned()));
+    event["rawQueryString"] = "a=<b> c".into();
+    assert_eq!(answer(&function, &event).await.0, 200, "anybody may send this, and the process goes on");
+
+    // What nobody else would do.
+    let tick = json!({"work": "tick"});
+    let did = function.event(invocation(&tick, 30_000)).await.unwrap();
+    for chore in ["audit-seal", "expire"] {
+        assert!(did["did"].as_array().unwrap().contains(&chore.into()), "{did}");
+    }
+    let short = function.event(invocation(&tick, 3_000)).await.unwrap_err().to_string();
+    assert!(short.contains("timeout of 30 seconds"), "{short}");
 }

@@ -69,7 +69,8 @@ resource "aws_ecs_task_definition" "asgard" {
       { sourceVolume = "tmp", containerPath = "/tmp", readOnly = false },
     ]
     linuxParameters = {
-      initProcessEnabled = true
+      # Terraform could read the environment of the platform's init; asgard is its own.
+      initProcessEnabled = false
       capabilities       = { drop = ["ALL"] }
     }
     # Liveness only: a replica that waits for its database is not to be replaced for it.

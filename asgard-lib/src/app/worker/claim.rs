@@ -44,6 +44,18 @@ pub(super) async fn due(app: &Asgard, room: usize, round: usize) -> Result<Vec<C
     Ok(claimed)
 }
 
+/// Claims those of these jobs that are still to be done. Jobs that others have taken cost one read, however many ask.
+pub(super) async fn named(app: &Asgard, ids: &[JobId]) -> Result<Vec<Claimed>> {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let mut claimed = Vec::new();
+    for seen in app.store().read_many::<Job>(&ids).await?.into_iter().flatten() {
+        if seen.due_at.is_some_and(|due| due <= app.world().now()) {
+            claimed.extend(claim(app, &seen).await?);
+        }
+    }
+    Ok(claimed)
+}
+
 /// Claims a job unless somebody else was faster, or the index lags.
 async fn claim(app: &Asgard, seen: &Job) -> Result<Option<Claimed>> {
     let (call, id) = (call(seen), &seen.id);

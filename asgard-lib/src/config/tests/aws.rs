@@ -83,3 +83,30 @@ fn only_what_has_to_be_fetched_is_fetched() {
     }
     assert_eq!(wanted(Environment::from([("ASGARD_BIND_SECRET_ARN", ARN), ("ASGARD_BIND_FILE", "/x")])), 0);
 }
+
+#[test]
+fn a_secret_can_be_the_whole_file_and_then_nothing_else_is() {
+    const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:asgard-config";
+    let with = |text: &str, more: &[(&str, &str)], file: Option<&str>| {
+        let given = [("ASGARD_CONFIG_SECRET_ARN", ARN)];
+        let os = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
+        let mut env: Environment = given.iter().chain(more).map(os).collect();
+        for wanted in secrets_to_fetch(&env) {
+            env.fetched(&wanted, Ok(crate::kernel::SecretText::new(text)));
+        }
+        load(&LoadOptions { env, file: file.map(Into::into), ..LoadOptions::default() })
+            .map_err(|problems| problems.to_string())
+    };
+    for text in ["review:\n  poc_window_days: 7\n", r#"{"review": {"poc_window_days": 7}}"#] {
+        let loaded = with(text, &[("ASGARD_LOG", "warn")], None).unwrap();
+        assert!(loaded.config.review.poc_window_days == 7 && loaded.file.is_none());
+        assert_eq!(loaded.config.log.filter, "warn", "a variable wins over it");
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    }
+    let wrong = with("\nserver: { bnid: x }\n", &[], None).unwrap_err();
+    assert!(wrong.contains("ASGARD_CONFIG_SECRET_ARN:2") && wrong.contains("bnid"), "{wrong}");
+    let both = with("{}", &[("ASGARD_CONFIG", "/opt/asgard.yaml")], None).unwrap_err();
+    assert!(both.contains("ASGARD_CONFIG and ASGARD_CONFIG_SECRET_ARN are both set"), "{both}");
+    let both = with("{}", &[], Some("/opt/asgard.yaml")).unwrap_err();
+    assert!(both.contains("ASGARD_CONFIG_SECRET_ARN: --config names a file as well"), "{both}");
+}

@@ -264,7 +264,7 @@ fn all_problems_are_said_at_once_in_order() {
         "asgard.yaml:1: lease_ttl_secs: `1` is not allowed; allowed here: a whole number from 60 to 86400 seconds\n\
          asgard.yaml:2: server.bind: `x` is not allowed; allowed here: an address and a port, for example 0.0.0.0:8080, \
          [::1]:8080 or localhost:8080\n\
-         asgard.yaml:2: server.nme: unknown key; allowed here: bind, force_https, max_body_bytes, max_connections, public_url, \
+         asgard.yaml:2: server.nme: unknown key; allowed here: bind, force_https, max_body_bytes, max_connections, mcp_url, public_url, \
          request_timeout_secs, shutdown_grace_secs, system_name\n\
          asgard.yaml:3: provisioning.secrets.master_key_hex: the value is not allowed; allowed here: 64 hex digits (make them \
          with `openssl rand -hex 32`)\n\

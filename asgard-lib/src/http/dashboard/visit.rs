@@ -189,6 +189,12 @@ impl Visit {
         sent.filter(|_| same).and_then(|sent| sent.given("once")).map_or_else(|| self.once(), str::to_owned)
     }
 
+    /// The address that agents give their MCP clients.
+    pub fn mcp_address(&self) -> String {
+        let own = self.state.settings().mcp_url.as_ref();
+        own.map_or_else(|| self.public_address("/mcp"), |own| format!("{}/mcp", own.as_str()))
+    }
+
     /// An address of this Asgard as the outside reaches it.
     pub fn public_address(&self, path: &str) -> String {
         let settings = self.state.settings();

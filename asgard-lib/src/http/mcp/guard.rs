@@ -3,7 +3,7 @@
 
 use crate::{
     error::{Code, Error, Result},
-    http::{HttpState, auth::origin},
+    http::{HttpState, OwnName, auth::origin},
 };
 use http::{header, request::Parts};
 
@@ -14,11 +14,14 @@ pub(super) fn check(state: &HttpState, parts: &Parts) -> Result<()> {
         return Ok(());
     }
     let public = settings.public_url.as_ref().map(crate::config::PublicUrl::authority);
+    let agents = settings.mcp_url.as_ref().map(crate::config::PublicUrl::authority);
+    // Behind a CDN a function URL sees no other name than its own, and no page can make another one point there.
+    let own = parts.extensions.get::<OwnName>().map(|OwnName(name)| name.as_str());
     let host = parts.headers.get(header::HOST).map(|value| value.to_str().unwrap_or_default());
     let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
     if let Some(host) = host
         && !origin::names_loopback(host)
-        && !public.is_some_and(|public| origin::same_host(public, host))
+        && ![public, agents, own].into_iter().flatten().any(|ours| origin::same_host(ours, host))
     {
         return Err(Error::new(
             Code::OriginDenied,

@@ -161,6 +161,12 @@ async fn foreign_hosts_and_origins_are_refused_where_the_right_ones_are_known() 
     let loopback = TestApp::new().await;
     let named =
         TestApp::with(&[("ASGARD_BIND", "0.0.0.0:8080"), ("ASGARD_PUBLIC_URL", "https://asgard.example")]).await;
+    let both = [
+        ("ASGARD_BIND", "0.0.0.0:8080"),
+        ("ASGARD_PUBLIC_URL", "https://asgard.example"),
+        ("ASGARD_MCP_URL", "https://agents.example/"),
+    ];
+    let apart = TestApp::with(&both).await;
     let open = TestApp::with(&[("ASGARD_BIND", "0.0.0.0:8080")]).await;
     for (app, host, origin, status) in [
         (&loopback, "localhost:8080", None, 200),
@@ -175,6 +181,9 @@ async fn foreign_hosts_and_origins_are_refused_where_the_right_ones_are_known() 
         (&named, "evil.example", None, 403),
         (&named, "asgard.example", Some("http://localhost:6274"), 403),
         (&named, "localhost:8080", None, 200),
+        (&apart, "agents.example", None, 200),
+        (&apart, "asgard.example", None, 200),
+        (&apart, "evil.example", None, 403),
         (&open, "anything.example", Some("https://elsewhere.example"), 200),
     ] {
         let credential = app.key.credential.as_deref().unwrap();

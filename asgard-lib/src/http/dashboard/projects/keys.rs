@@ -114,7 +114,7 @@ async fn show(visit: &Visit, id: &str, minted: &Value) -> Result<Response> {
         name: text(minted, "/name")?,
         key: text(minted, "/key").ok(),
         suffix: text(minted, "/suffix")?,
-        endpoint: visit.public_address("/mcp"),
+        endpoint: visit.mcp_address(),
     };
     visit.page(&page, None)
 }

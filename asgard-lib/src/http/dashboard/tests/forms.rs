@@ -1,10 +1,22 @@
 //! Forms, sent as a browser without JavaScript sends them.
 
-use super::Lived;
+use super::{Browser, Lived};
 use crate::{
     app::people::{Accepts, authenticate},
-    http::testkit::PASSWORD,
+    http::testkit::{PASSWORD, TestApp},
 };
+
+#[tokio::test]
+async fn a_new_key_is_shown_with_the_address_that_serves_agents() {
+    let app = TestApp::with(&[("ASGARD_MCP_URL", "https://u1.lambda-url.eu-west-1.on.aws/")]).await;
+    let mut owner = Browser::new(app.router.clone());
+    let page = owner.open("/").await;
+    owner.send(&page, "/sign-in", &[("username", "olga"), ("password", PASSWORD)]).await;
+    let path = format!("/projects/{}/keys", app.project);
+    let keys = owner.open(&path).await;
+    let minted = owner.send(&keys, &path, &[("name", "agent")]).await;
+    assert!(minted.has(">https://u1.lambda-url.eu-west-1.on.aws/mcp<"), "{}", minted.html);
+}
 
 #[tokio::test]
 async fn the_runbook_by_hand_sign_in_register_mint_request_approve() {

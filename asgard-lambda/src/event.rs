@@ -20,7 +20,7 @@ const NO_STAGE: &str = "$default";
 /// # Errors
 ///
 /// What is wrong with the event, for the client.
-pub(super) fn clean(event: &mut LambdaRequest) -> Result<()> {
+pub fn clean(event: &mut LambdaRequest) -> Result<()> {
     match event {
         LambdaRequest::ApiGatewayV1(event) => {
             // The path of a REST API comes without its stage. Left in place, the stage would be put before it.
