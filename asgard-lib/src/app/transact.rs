@@ -10,7 +10,7 @@ use crate::{
         job::{Job, Work},
     },
     error::{Code, Error, Result},
-    kernel::{Actor, ActorRef, ProjectId, Timestamp},
+    kernel::{Actor, ActorRef, JobId, ProjectId, Timestamp},
     ports::{
         records::{self, Entity, Records, Stored, key, store_error},
         store::{Batch, Count, Draft, Key, Op, Outcome, Reason, StoreError, Version},
@@ -270,11 +270,12 @@ impl<'a> Tx<'a> {
     }
 
     /// Appends a job that is due `after` from now.
-    pub fn job(&mut self, work: Work, after: Duration) -> Result<()> {
+    pub fn job(&mut self, work: Work, after: Duration) -> Result<JobId> {
         let actor = self.call.actor.as_ref().map_or_else(anonymous, Actor::reference);
         let job = Job::new(self.id(), work, self.call.trace.clone(), actor, self.now, self.now.plus(after));
         self.kicks |= after.is_zero();
-        self.insert(&job)
+        self.insert(&job)?;
+        Ok(job.id)
     }
 
     /// Fails when the caller named another version than the present one: 412 for If-Match, 409 for a `version` in the body.

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Code, Error, Result},
-    kernel::{ActorRef, ProjectId, RequestId, ResourceId, RunId, Timestamp, TraceId},
+    kernel::{ActorRef, JobId, ProjectId, RequestId, ResourceId, RunId, Timestamp, TraceId},
 };
 use serde::{Deserialize, Serialize};
 
@@ -261,6 +261,9 @@ pub struct Run {
     /// Whether it should stop.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel: bool,
+    /// The job that launches it: while that is there and not dead, no other is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch: Option<JobId>,
     /// The runner that executes it.
     pub runner: String,
     /// Engine and version, once known.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     app::{Asgard, Call},
     domain::{
-        job::Work,
+        job::{Job, Work},
         lease::{Lease, MARGIN},
         request::{self, Request},
         resource::Resource,
@@ -64,7 +64,7 @@ pub async fn recover_at_start(app: &Arc<Asgard>) -> Result<usize> {
     let runs = open_runs(app).await?;
     for run in &runs {
         let done = if run.status.waits() {
-            launch_again(app, run).await.map(|_| ())
+            see_to_launch(app, run, true).await.map(|_| ())
         } else {
             look_after(app, &run.id).await.map(|_| ())
         };
@@ -83,9 +83,9 @@ pub(crate) async fn look_after_all(app: &Arc<Asgard>) -> Result<usize> {
         } else if let waited = app.world().now().since(run.created_at)
             && waited > FORGOTTEN
         {
-            launch_again(app, run).await.map(|launching| {
+            see_to_launch(app, run, false).await.map(|launching| {
                 // An alarm counts these lines: no other run keeps this one waiting.
-                if launching {
+                if launching == Launching::Stuck {
                     let (status, waited_secs) = (run.status.name(), waited.as_secs());
                     tracing::warn!(run.id = %run.id, run.op = run.op.name(), run.status = status, waited_secs, "A run is stuck: no supervisor has taken it.");
                 }
@@ -133,18 +133,46 @@ fn system(run: &Run) -> Call {
     Call::system("recovery", run.trace.clone())
 }
 
-/// Appends a job that launches the run, unless another run has the resource: then the present job waits for that. Whether
-/// it was appended.
-async fn launch_again(app: &Asgard, run: &Run) -> Result<bool> {
+/// What keeps a waiting run from being launched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Launching {
+    /// Other runs: they have the resource, or all the room there is.
+    Waits,
+    /// Nothing that would pass by itself.
+    Stuck,
+    /// Nothing: it does not wait any more.
+    Begun,
+}
+
+/// Sees to it that there is a job that launches the run: appends another only when the present one is gone or dead. At the
+/// start of a process the present one is done at once, because whoever had it may have ended.
+pub(super) async fn see_to_launch(app: &Asgard, run: &Run, at_start: bool) -> Result<Launching> {
     let (call, id) = (system(run), &run.id);
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.internal();
-            let lease = tx.peek::<Lease>(&Run::lease_name(&run.resource)).await?;
-            if lease.is_some_and(|lease| lease.holder.is_some()) {
-                return Ok(false);
+            let run = tx.need::<Run>(id.as_str()).await?;
+            if !run.status.waits() {
+                return Ok(Launching::Begun);
             }
-            tx.job(Work::LaunchRun { run: id.clone() }, Duration::ZERO).map(|()| true)
+            let job = match &run.launch {
+                Some(job) => tx.rely::<Job>(job.as_str()).await?.filter(|job| job.dead.is_none()),
+                None => None,
+            };
+            let waits_its_turn = job.as_ref().is_some_and(|job| job.waits_its_turn(tx.now()));
+            match &job {
+                Some(job) if at_start && job.claimed_by.as_ref() != Some(tx.app().holder()) => {
+                    tx.replace(job, &job.hurried(tx.now()))?;
+                }
+                Some(_) => {}
+                None => {
+                    let launch = Some(tx.job(Work::LaunchRun { run: id.clone() }, Duration::ZERO)?);
+                    tx.replace(&run, &Run { launch, ..run.value.clone() })?;
+                }
+            }
+            let lease = tx.peek::<Lease>(&Run::lease_name(&run.resource)).await?;
+            let held = lease.is_some_and(|lease| lease.holder.is_some());
+            Ok(if held || waits_its_turn { Launching::Waits } else { Launching::Stuck })
         })
     })
     .await
