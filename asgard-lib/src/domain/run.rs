@@ -6,8 +6,10 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
+mod creation;
 mod whereabouts;
 
+pub use creation::{Creations, Doing, Step, addresses};
 pub use whereabouts::Whereabouts;
 
 /// What a run does.
@@ -340,6 +342,11 @@ impl LogSegment {
     /// The most bytes of messages in a segment.
     pub const BYTES: usize = 64 * 1024;
 
+    /// The id of the segment at a position.
+    pub fn id(run: &RunId, number: u32) -> String {
+        format!("{run}/{}", Self::position(number))
+    }
+
     /// The text of a position.
     pub fn position(number: u32) -> String {
         format!("{number:08}")
@@ -358,6 +365,9 @@ pub struct LogLine {
     /// The address it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// What is being done to the address, for lines of a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Doing>,
     /// What it says.
     pub message: String,
 }

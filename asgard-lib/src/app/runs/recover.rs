@@ -7,6 +7,7 @@ use super::{
     hold::Hold,
     log::{self, LogBudget},
     queue::free_refresh,
+    state,
     supervision::Supervision,
 };
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
     ports::{
         kinds::RUNS_OPEN,
         records::{Records, Stored},
-        runner::{Desk, Ending, Liveness, Salvage, Whereabouts},
+        runner::{Desk, Ending, Liveness, Whereabouts},
         store::Query,
     },
 };
@@ -282,7 +283,8 @@ struct Found {
 
 /// Stores what the dead supervisor left behind. `None` when the lease was lost meanwhile.
 async fn salvage(supervision: &Supervision, run: &Run) -> Result<Option<Found>> {
-    let Some(left) = look(supervision, run).await? else { return Ok(None) };
+    let looking = supervision.app().runner().salvage(&run.id, run.whereabouts.as_ref());
+    let Some(left) = renewing(supervision, looking).await? else { return Ok(None) };
     let nothing = left.state.is_none() && left.logged.is_empty() && left.may_exist.is_empty();
     supervision.log(left.logged).await?;
     let complete = match &left.state {
@@ -292,21 +294,27 @@ async fn salvage(supervision: &Supervision, run: &Run) -> Result<Option<Found>> 
     let may_exist = if !run.op.changes_things() {
         Vec::new()
     } else if nothing {
-        // It ran somewhere else: all there is to go by is the log that it had sent.
-        log::unfinished(&log::read(supervision).await?).into_iter().collect()
+        let Some(found) = renewing(supervision, by_log(supervision)).await? else { return Ok(None) };
+        found
     } else {
         left.may_exist
     };
     Ok(Some(Found { may_exist, complete }))
 }
 
-/// Looks through the left-overs, renewing the lease meanwhile.
-async fn look(supervision: &Supervision, run: &Run) -> Result<Option<Salvage>> {
-    let looking = supervision.app().runner().salvage(&run.id, run.whereabouts.as_ref());
-    tokio::pin!(looking);
+/// What may exist of a run that left nothing here: all there is to go by is what it had sent, its log and its states.
+async fn by_log(supervision: &Supervision) -> Result<Vec<String>> {
+    let (app, run) = (supervision.app(), &supervision.run);
+    let state = state::load(app, &supervision.resource).await?;
+    log::may_exist(app, run, state.as_ref().map(|state| state.as_slice())).await
+}
+
+/// Waits for something, renewing the lease meanwhile. `None` when the lease was lost.
+async fn renewing<T>(supervision: &Supervision, work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+    tokio::pin!(work);
     loop {
         tokio::select! {
-            left = &mut looking => return left.map(Some),
+            done = &mut work => return done.map(Some),
             () = tokio::time::sleep(RENEW_EVERY) => {
                 if !supervision.hold.renew().await? {
                     return Ok(None);
