@@ -323,7 +323,7 @@ impl Run {
     }
 }
 
-/// A piece of a run's log. `position` orders pieces as text.
+/// A piece of a run's log. Pieces are numbered without a gap, so that they are read by their ids.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSegment {
     /// The run.

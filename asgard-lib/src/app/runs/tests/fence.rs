@@ -1,6 +1,6 @@
 //! One supervisor at a time, and the one that lost its lease changes nothing any more.
 
-use super::super::{Claim, Look, look_after, recover_at_start};
+use super::super::{Claim, Look, look_after, recover_at_start, segments};
 use crate::{
     app::{resources::RunLog, testkit::Kit},
     domain::{
@@ -11,10 +11,7 @@ use crate::{
     },
     error::Code,
     kernel::{RunId, Timestamp},
-    ports::{
-        kinds,
-        runner::{Desk, Ending, Liveness, Renewal, Salvage},
-    },
+    ports::runner::{Desk, Ending, Liveness, Renewal, Salvage},
 };
 use serde_json::json;
 use std::time::Duration;
@@ -151,7 +148,7 @@ async fn what_a_dead_supervisor_left_behind_is_kept_and_the_rest_goes_on() {
     kit.check().await;
     let request = kit.request(&id).await;
     assert_eq!(kit.read::<StatePointer>(&request.resource).await.unwrap().serial, 4);
-    assert_eq!(kit.all::<LogSegment>(&kinds::LOG_BY_RUN, run.as_str()).await.len(), 1);
+    assert_eq!(segments(&kit.app, &run, 0, 10).await.unwrap().len(), 1);
     assert_eq!(*kit.stage.cleaned.lock().unwrap(), std::slice::from_ref(&run));
 
     // The rest of the approved plan needs nobody; the state goes on from what was saved.
@@ -227,7 +224,7 @@ async fn lost(lines: Vec<LogLine>, state: serde_json::Value) -> Vec<String> {
     *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
     look_after(&kit.app, &run).await.unwrap();
     kit.check().await;
-    kit.run(&run).await.may_exist.clone()
+    kit.run(&run).await.may_exist
 }
 
 #[tokio::test(start_paused = true)]
@@ -292,7 +289,7 @@ async fn a_later_supervisor_writes_after_what_is_there() {
         let left = Salvage { logged: vec![line("log", "a.last")], ..Salvage::default() };
         *kit.stage.salvage.lock().unwrap() = Some(left);
         look_after(&kit.app, &run).await.unwrap();
-        let found = super::super::segments(&kit.app, &run, 0, 100).await.unwrap();
+        let found = segments(&kit.app, &run, 0, 100).await.unwrap();
         assert_eq!(found.len(), there + 1);
         assert_eq!(found.last().unwrap().lines[0].address.as_deref(), Some("a.last"));
     }
