@@ -77,7 +77,7 @@ pub async fn recover_at_start(app: &Arc<Asgard>) -> Result<usize> {
 
 /// Looks after every open run, now and then.
 pub(crate) async fn look_after_all(app: &Arc<Asgard>) -> Result<usize> {
-    let runs = open_runs(app).await?;
+    let runs = in_turn(app).await?;
     for run in &runs {
         let done = if !run.status.waits() {
             look_after(app, &run.id).await.map(|_| ())
@@ -104,6 +104,16 @@ fn report(run: &RunId, done: Result<()>) {
     if let Err(error) = done {
         tracing::warn!(run.id = %run, error = error.chain(), "A run could not be looked after; it will be tried again.");
     }
+}
+
+/// The open runs, beginning anywhere: a round that is stopped half way, again and again, still comes to each of them.
+pub(super) async fn in_turn(app: &Asgard) -> Result<Vec<Stored<Run>>> {
+    let mut runs = open_runs(app).await?;
+    let begin = usize::from(u16::from_be_bytes(app.world().random::<2>()));
+    if let Some(begin) = begin.checked_rem(runs.len()) {
+        runs.rotate_left(begin);
+    }
+    Ok(runs)
 }
 
 async fn open_runs(app: &Asgard) -> Result<Vec<Stored<Run>>> {

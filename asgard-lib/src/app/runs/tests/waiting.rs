@@ -2,7 +2,7 @@
 
 use super::super::{
     look_after_all,
-    recover::{Launching, see_to_launch},
+    recover::{Launching, in_turn, see_to_launch},
 };
 use crate::{
     Code,
@@ -16,7 +16,7 @@ use crate::{
     ports::kinds,
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 async fn launches(kit: &Kit) -> Vec<Job> {
     let mut all = Vec::new();
@@ -129,4 +129,20 @@ async fn a_new_process_does_not_wait_for_the_claims_of_a_dead_one() {
     assert_eq!(*stage.launched.lock().unwrap(), std::slice::from_ref(&run));
     assert_eq!(launches(&kit).await.len(), 1);
     assert_eq!(kit.run(&run).await.status, RunStatus::Starting);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_open_run_is_the_first_to_be_looked_after_some_time() {
+    let kit = Kit::staged().await;
+    let mut runs = BTreeSet::new();
+    for n in 0..5 {
+        runs.insert(ask(&kit, &format!("r{n}")).await);
+    }
+    let mut first = BTreeSet::new();
+    for _ in 0..100 {
+        let found: Vec<RunId> = in_turn(&kit.app).await.unwrap().iter().map(|run| run.id.clone()).collect();
+        first.insert(found[0].clone());
+        assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), runs);
+    }
+    assert_eq!(first, runs);
 }
