@@ -105,6 +105,7 @@ codes! {
     Timeout = "timeout", Unavailable, 503, "The request took too long";
     KeyUnavailable = "key-unavailable", Unavailable, 503, "An encryption key cannot be reached";
     RunnerFailed = "runner-failed", Upstream, 502, "The runner could not be started";
+    RunnerUnavailable = "runner-unavailable", Unavailable, 503, "The runner cannot be reached";
     EngineMissing = "engine-missing", Unavailable, 503, "Terraform was not found";
     NotSupported = "not-supported", Invalid, 400, "This build does not support that";
     Config = "config", Invalid, 500, "The configuration is not valid";

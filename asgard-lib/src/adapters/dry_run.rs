@@ -103,6 +103,7 @@ async fn execute(app: &Asgard, assignment: &Assignment, supervision: &Supervisio
         level: "info".into(),
         kind: "asgard".into(),
         address: None,
+        action: None,
         message: message.to_owned(),
     };
     supervision.log(vec![line("Provisioning is not armed: this is a dry run, and nothing is created.")]).await?;

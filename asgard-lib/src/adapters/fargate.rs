@@ -5,6 +5,7 @@
 //! dispatchers that are at it together, and replies that get lost, come to one task; a task that died without claiming the
 //! run makes room for the next.
 
+mod epitaph;
 mod place;
 mod refused;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use aws_sdk_ecs::{
         PropagateTags, Tag, Task, TaskOverride,
     },
 };
+use epitaph::Epitaph;
 use std::{
     sync::{Arc, OnceLock, Weak},
     time::Duration,
@@ -44,8 +46,8 @@ const NAME: &str = "fargate";
 const CLAIM_WITHIN: Duration = Duration::from_secs(180);
 /// A task that ECS does not know this long after it was noted is gone for good.
 const BEHIND: Duration = Duration::from_secs(600);
-/// The longest reason that is told of a task.
-const TOLD: usize = 300;
+/// How many pages of ended tasks are looked through, of a hundred each.
+const PAGES: usize = 10;
 
 /// Starts runs as tasks.
 pub struct Tasks {
@@ -76,12 +78,34 @@ impl Tasks {
         self.client.get_or_init(|| async { Client::new(self.aws.sdk().await) }).await
     }
 
-    /// The tasks that were started for a run: those that are to run, or those that ended or are about to. ECS forgets the
-    /// latter after an hour.
-    async fn of_run(&self, run: &RunId, wanted: DesiredStatus) -> Result<Vec<String>> {
+    /// The tasks of a run that are to run.
+    async fn on_the_way(&self, run: &RunId) -> Result<Vec<String>> {
+        // Who started a task must be the only filter; without another, what is to run is listed.
         let asked = self.client().await.list_tasks().cluster(&self.settings.cluster).started_by(run.as_str());
-        let listed = asked.desired_status(wanted).send().await.map_err(|error| refused::call("ListTasks", &error))?;
+        let listed = asked.send().await.map_err(|error| refused::call("ListTasks", &error))?;
         Ok(listed.task_arns.unwrap_or_default())
+    }
+
+    /// The tasks of a run that ended or are about to. ECS forgets them after an hour.
+    async fn ended(&self, run: &RunId) -> Result<Vec<Task>> {
+        let (mut ended, mut next) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let asked = self.client().await.list_tasks().cluster(&self.settings.cluster);
+            let asked = asked.family(family(&self.settings.task_definition)).desired_status(DesiredStatus::Stopped);
+            let listed = asked.set_next_token(next).send().await;
+            let listed = listed.map_err(|error| refused::call("ListTasks", &error))?;
+            let tasks = listed.task_arns.unwrap_or_default();
+            if !tasks.is_empty() {
+                let found = self.described(&self.settings.cluster, tasks).await?.tasks;
+                ended.extend(found.into_iter().filter(|task| task.started_by() == Some(run.as_str())));
+            }
+            next = listed.next_token;
+            if next.is_none() {
+                return Ok(ended);
+            }
+        }
+        tracing::warn!(run.id = %run, "Too many tasks ended lately to look through; those of this run may be among the rest.");
+        Ok(ended)
     }
 
     async fn described(&self, cluster: &str, tasks: Vec<String>) -> Result<Described> {
@@ -89,17 +113,6 @@ impl Tasks {
         let found = asked.send().await.map_err(|error| refused::call("DescribeTasks", &error))?;
         let missing = found.failures().iter().any(|failure| failure.reason() == Some("MISSING"));
         Ok(Described { tasks: found.tasks.unwrap_or_default(), missing })
-    }
-
-    /// Why the last of these tasks ended, for people.
-    async fn why_ended(&self, mut tasks: Vec<String>) -> Result<Option<String>> {
-        // As many as one call describes.
-        tasks.truncate(100);
-        let found = self.described(&self.settings.cluster, tasks).await?;
-        let last = found.tasks.iter().max_by_key(|task| {
-            task.stopped_at().or_else(|| task.created_at()).map(aws_smithy_types::DateTime::as_nanos)
-        });
-        Ok(last.map(epitaph))
     }
 
     async fn tags(&self, run: &RunId) -> Vec<Tag> {
@@ -124,6 +137,14 @@ impl Tasks {
     }
 }
 
+/// What is told of the task that ended last.
+fn of_last(ended: &[Task]) -> Option<Epitaph> {
+    let last = ended
+        .iter()
+        .max_by_key(|task| task.stopped_at().or_else(|| task.created_at()).map(aws_smithy_types::DateTime::as_nanos));
+    last.map(Epitaph::of)
+}
+
 struct Described {
     tasks: Vec<Task>,
     missing: bool,
@@ -140,15 +161,14 @@ impl Runner for Tasks {
     }
 
     async fn launch(&self, run: &RunId) -> Result<()> {
-        if let Some(task) = self.of_run(run, DesiredStatus::Running).await?.first() {
+        if let Some(task) = self.on_the_way(run).await?.first() {
             tracing::debug!(run.id = %run, task.arn = task, "A task of this run is on its way already.");
             return Ok(());
         }
-        let ended = self.of_run(run, DesiredStatus::Stopped).await?;
+        let ended = self.ended(run).await?;
         let number = ended.len() + 1;
-        if !ended.is_empty() {
-            let why = self.why_ended(ended).await?.unwrap_or_default();
-            tracing::warn!(run.id = %run, task.number = number, why, "A task ended without taking its run; starting another.");
+        if let Some(why) = of_last(&ended) {
+            tracing::warn!(run.id = %run, task.number = number, why = why.words, "A task ended without taking its run; starting another.");
         }
         let run_only = ContainerOverride::builder().name(&self.settings.container).command(run.as_str()).build();
         let asked = self
@@ -181,18 +201,14 @@ impl Runner for Tasks {
 
     async fn why_unclaimed(&self, run: &RunId) -> Option<String> {
         let look = async {
-            if !self.of_run(run, DesiredStatus::Running).await?.is_empty() {
-                return Ok(None);
-            }
-            match self.of_run(run, DesiredStatus::Stopped).await? {
-                none if none.is_empty() => Ok(None),
-                ended => self.why_ended(ended).await,
-            }
+            if self.on_the_way(run).await?.is_empty() { Ok(of_last(&self.ended(run).await?)) } else { Ok(None) }
         };
-        look.await.unwrap_or_else(|error: Error| {
+        let why = look.await.unwrap_or_else(|error: Error| {
             tracing::warn!(run.id = %run, error = error.chain(), "It cannot be told what became of a run's tasks.");
             None
-        })
+        })?;
+        tracing::warn!(run.id = %run, why = why.words, "No task took the run.");
+        Some(why.hint)
     }
 
     /// A task and everything in it are one: there is nothing left over elsewhere.
@@ -215,21 +231,10 @@ impl Runner for Tasks {
     }
 }
 
-/// Why a task ended: what ECS says, and what its containers say.
-fn epitaph(task: &Task) -> String {
-    let mut parts: Vec<String> = task.stopped_reason().map(str::to_owned).into_iter().collect();
-    for container in task.containers() {
-        let name = container.name().unwrap_or("a container");
-        match (container.exit_code(), container.reason()) {
-            (_, Some(reason)) if !parts.iter().any(|part| part.contains(reason)) => {
-                parts.push(format!("{name}: {reason}"));
-            }
-            (Some(code), _) => parts.push(format!("{name} ended with code {code}")),
-            (None, _) => {}
-        }
-    }
-    let why = if parts.is_empty() { "ECS gives no reason".to_owned() } else { parts.join("; ") };
-    format!("its task ended before it took the run: {why}").chars().take(TOLD).collect()
+/// The family of a task definition that is named by family, by family and revision, or by ARN.
+fn family(definition: &str) -> &str {
+    let name = definition.rsplit('/').next().unwrap_or(definition);
+    name.split(':').next().unwrap_or(name)
 }
 
 /// The runner as a task's own process knows it: it claims and carries out, and starts nothing.

@@ -28,6 +28,7 @@ mod tests;
 pub use assignment::secret_input;
 pub use carry::carry;
 pub(crate) use launch::{Launch, prepare};
+pub(crate) use log::segments;
 pub(crate) use queue::LOOK_EVERY;
 pub use queue::{queue, queue_refresh};
 pub use recover::{Look, look_after, recover_at_start};

@@ -141,6 +141,8 @@ pub(crate) struct Stage {
     pub takes: Mutex<Duration>,
     /// Why launching fails, if it does.
     pub fails: Mutex<Option<crate::Code>>,
+    /// When trying again makes sense, as the failure says.
+    pub retry_after: Mutex<Option<u64>>,
 }
 
 #[async_trait]
@@ -153,7 +155,13 @@ impl Runner for Stage {
         let takes = *self.takes.lock().unwrap();
         tokio::time::sleep(takes).await;
         match *self.fails.lock().unwrap() {
-            Some(code) => Err(crate::Error::new(code, "It cannot be started.")),
+            Some(code) => {
+                let error = crate::Error::new(code, "It cannot be started.");
+                Err(match *self.retry_after.lock().unwrap() {
+                    Some(secs) => error.retry_after(secs),
+                    None => error,
+                })
+            }
             None => Ok(()),
         }
     }

@@ -270,13 +270,14 @@ impl<'a> Tx<'a> {
     }
 
     /// Appends a job that is due `after` from now.
-    pub fn job(&mut self, work: Work, after: Duration) -> Result<()> {
+    pub fn job(&mut self, work: Work, after: Duration) -> Result<JobId> {
         let actor = self.call.actor.as_ref().map_or_else(anonymous, Actor::reference);
         let job = Job::new(self.id(), work, self.call.trace.clone(), actor, self.now, self.now.plus(after));
         if after.is_zero() {
             self.kicks.push(job.id.clone());
         }
-        self.insert(&job)
+        self.insert(&job)?;
+        Ok(job.id)
     }
 
     /// Fails when the caller named another version than the present one: 412 for If-Match, 409 for a `version` in the body.

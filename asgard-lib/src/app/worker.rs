@@ -224,7 +224,7 @@ async fn handle(app: Arc<Asgard>, claimed: Claimed) {
     };
     app.tally().add(match &turn {
         Turn::Done => Counted::JobDone,
-        Turn::Wait(_) | Turn::Retry(_) => Counted::JobPutOff,
+        Turn::Repeat(_) | Turn::Wait(..) | Turn::Retry(_) => Counted::JobPutOff,
         Turn::Failed(_) => Counted::JobFailed,
     });
     if let Turn::Failed(error) = &turn {

@@ -318,6 +318,12 @@ mod tests {
                     columns.join(", ")
                 );
                 assert!(sql.contains(&wanted), "{dialect} lacks: {wanted}");
+                assert!(!sql.contains(&format!("DROP INDEX {};", index.name)), "{dialect} drops {}", index.name);
+            }
+            let columns = sql.lines().filter_map(|line| line.strip_prefix("CREATE INDEX ")?.split_once(" ON "));
+            for (name, _) in columns.filter(|(_, columns)| columns.contains("(f_")) {
+                let declared = INDEXES.iter().any(|index| index.name == name);
+                assert!(declared || sql.contains(&format!("DROP INDEX {name};")), "{dialect} keeps {name} for nothing");
             }
         }
     }

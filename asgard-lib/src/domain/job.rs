@@ -10,6 +10,10 @@ pub const SHARDS: u8 = 4;
 pub const MOST_ATTEMPTS: u32 = 8;
 /// How long a claim holds without a heartbeat.
 pub const CLAIM: Duration = Duration::from_secs(60);
+/// How long a runner that cannot be reached is waited for before asking it in vain counts as failing.
+pub const OUTAGE: Duration = Duration::from_secs(3600);
+/// A job that is due for longer than this is done by nobody.
+pub const OVERDUE: Duration = Duration::from_secs(600);
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +58,38 @@ impl Work {
     }
 }
 
+/// What is in the way of a job, through no fault of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Obstacle {
+    /// Another run has the resource.
+    Resource,
+    /// The runner has no room for another run.
+    Room,
+    /// The runner cannot be reached.
+    Runner,
+}
+
+impl Obstacle {
+    /// How long it is waited for. What other runs occupy comes free, however long it takes; nobody can say that of an outage.
+    pub const fn patience(self) -> Option<Duration> {
+        match self {
+            Self::Resource | Self::Room => None,
+            Self::Runner => Some(OUTAGE),
+        }
+    }
+}
+
+/// What a job waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// What is in its way.
+    #[serde(rename = "for")]
+    pub obstacle: Obstacle,
+    /// Since when nothing else was.
+    pub since: Timestamp,
+}
+
 /// A job. `due_at` is the one time that says when it may be taken: queued, backing off or claimed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -71,6 +107,9 @@ pub struct Job {
     /// Who has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed_by: Option<HolderId>,
+    /// What is in its way, if something was at its last turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
     /// Why the last attempt failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -96,6 +135,7 @@ impl Job {
             due_at: Some(due),
             attempts: 0,
             claimed_by: None,
+            waiting: None,
             last_error: None,
             dead: None,
             trace,
@@ -109,10 +149,50 @@ impl Job {
         Self { due_at: Some(now.plus(CLAIM)), attempts: self.attempts + 1, claimed_by: Some(holder), ..self.clone() }
     }
 
-    /// The job as it waits for its next turn: nothing failed, and the attempts count only if `counted`.
-    pub fn again(&self, due: Timestamp, counted: bool) -> Self {
-        let attempts = if counted { self.attempts } else { 0 };
-        Self { due_at: Some(due), attempts, claimed_by: None, last_error: None, ..self.clone() }
+    fn put_off(&self, due: Timestamp, attempts: u32) -> Self {
+        Self { due_at: Some(due), attempts, claimed_by: None, waiting: None, last_error: None, ..self.clone() }
+    }
+
+    /// The job as it waits for its next turn, this one counted: it was done, and nobody can say yet whether it worked.
+    pub fn retried(&self, due: Timestamp) -> Self {
+        self.put_off(due, self.attempts)
+    }
+
+    /// The job as if it were new: it worked, and the same is to be done again at `due`.
+    pub fn repeated(&self, due: Timestamp) -> Self {
+        self.put_off(due, 0)
+    }
+
+    /// The job as if this turn had not been, due now.
+    pub fn handed_back(&self, now: Timestamp) -> Self {
+        Self { waiting: self.waiting, ..self.put_off(now, self.attempts.saturating_sub(1)) }
+    }
+
+    /// Whether it may go on waiting for `obstacle`.
+    pub fn may_wait_for(&self, obstacle: Obstacle, now: Timestamp) -> bool {
+        obstacle.patience().is_none_or(|most| now.since(self.waiting_since(obstacle, now)) < most)
+    }
+
+    /// The job as it waits for `obstacle` until `due`. The turn does not count; those that failed before still do.
+    pub fn waits_for(&self, obstacle: Obstacle, now: Timestamp, due: Timestamp) -> Self {
+        let since = self.waiting_since(obstacle, now);
+        let waiting = Some(Waiting { obstacle, since });
+        Self { waiting, ..self.put_off(due, self.attempts.saturating_sub(1)) }
+    }
+
+    fn waiting_since(&self, obstacle: Obstacle, now: Timestamp) -> Timestamp {
+        self.waiting.filter(|waiting| waiting.obstacle == obstacle).map_or(now, |waiting| waiting.since)
+    }
+
+    /// Whether it only waits until other runs have ended, and somebody sees to it in time.
+    pub fn waits_its_turn(&self, now: Timestamp) -> bool {
+        let patient = self.waiting.is_some_and(|waiting| waiting.obstacle.patience().is_none());
+        patient && self.due_at.is_some_and(|due| now.since(due) < OVERDUE)
+    }
+
+    /// The job due now, for whoever comes first: whoever had it may be gone.
+    pub fn hurried(&self, now: Timestamp) -> Self {
+        Self { due_at: Some(now), claimed_by: None, ..self.clone() }
     }
 
     /// The job after a failed attempt: later again, or dead. `spread` in 0..=255 keeps replicas from moving in step.
@@ -136,15 +216,58 @@ mod tests {
     use super::*;
     use crate::kernel::{ActorKind, id::TimeOrdered};
 
+    fn fresh(now: Timestamp) -> Job {
+        let actor = ActorRef { kind: ActorKind::System, id: "t".into(), person: None };
+        let work = Work::CheckRun { run: RunId::build(now, [1; 10]) };
+        Job::new(JobId::build(now, [2; 10]), work, TraceId::build(now, [3; 10]), actor, now, now)
+    }
+
+    fn taken(job: &Job, now: Timestamp) -> Job {
+        job.claimed(HolderId::build(now, [4; 10]), now)
+    }
+
+    #[test]
+    fn waiting_neither_counts_nor_forgets_what_failed_before() {
+        let now = Timestamp::from_millis(1_000);
+        let failed = taken(&taken(&fresh(now), now).failed("boom", now, 0), now).failed("boom", now, 0);
+        let mut job = failed;
+        for _ in 0..100 {
+            job = taken(&job, now).waits_for(Obstacle::Room, now, now);
+        }
+        assert_eq!(job.attempts, 2);
+        assert_eq!(taken(&job, now).retried(now).attempts, 3, "a turn that may have worked counts");
+        assert_eq!(taken(&job, now).repeated(now).attempts, 0, "one that worked makes it new");
+        assert_eq!(taken(&job, now).handed_back(now).attempts, 2, "one that was not carried out does not count");
+    }
+
+    #[test]
+    fn an_outage_is_waited_for_an_hour_and_room_for_as_long_as_it_takes() {
+        let begin = Timestamp::from_millis(1_000);
+        let at = |minutes: u64| begin.plus(Duration::from_secs(60 * minutes));
+        let mut job = fresh(begin);
+        for minute in 0..60 {
+            assert!(job.may_wait_for(Obstacle::Runner, at(minute)), "{minute}");
+            job = taken(&job, at(minute)).waits_for(Obstacle::Runner, at(minute), at(minute + 1));
+            assert!(!job.waits_its_turn(at(minute)), "nobody knows when it ends");
+        }
+        assert!(!job.may_wait_for(Obstacle::Runner, at(60)));
+        assert!(
+            !taken(&job, at(60)).failed("boom", at(60), 0).may_wait_for(Obstacle::Runner, at(61)),
+            "once is enough"
+        );
+        assert!(job.may_wait_for(Obstacle::Room, at(60)));
+        let job = taken(&job, at(60)).waits_for(Obstacle::Room, at(60), at(61));
+        assert!(job.may_wait_for(Obstacle::Room, at(60_000)) && job.may_wait_for(Obstacle::Runner, at(61)));
+        assert!(job.waits_its_turn(at(61)) && !job.waits_its_turn(at(80)), "then nobody does it");
+    }
+
     #[test]
     fn a_job_backs_off_and_then_dies() {
         let now = Timestamp::from_millis(1_000);
-        let actor = ActorRef { kind: ActorKind::System, id: "t".into(), person: None };
-        let work = Work::CheckRun { run: RunId::build(now, [1; 10]) };
-        let mut job = Job::new(JobId::build(now, [2; 10]), work, TraceId::build(now, [3; 10]), actor, now, now);
+        let mut job = fresh(now);
         let mut waits = Vec::new();
         while job.dead.is_none() {
-            job = job.claimed(HolderId::build(now, [4; 10]), now);
+            job = taken(&job, now);
             job = job.failed("boom", now, 255);
             waits.extend(job.due_at.map(|due| due.since(now)));
             assert!(job.attempts <= MOST_ATTEMPTS);

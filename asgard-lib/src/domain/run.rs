@@ -2,12 +2,14 @@
 
 use crate::{
     error::{Code, Error, Result},
-    kernel::{ActorRef, ProjectId, RequestId, ResourceId, RunId, Timestamp, TraceId},
+    kernel::{ActorRef, JobId, ProjectId, RequestId, ResourceId, RunId, Timestamp, TraceId},
 };
 use serde::{Deserialize, Serialize};
 
+mod creation;
 mod whereabouts;
 
+pub use creation::{Creations, Doing, Step, addresses};
 pub use whereabouts::Whereabouts;
 
 /// What a run does.
@@ -261,6 +263,9 @@ pub struct Run {
     /// Whether it should stop.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel: bool,
+    /// The job that launches it: while that is there and not dead, no other is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch: Option<JobId>,
     /// The runner that executes it.
     pub runner: String,
     /// Engine and version, once known.
@@ -318,7 +323,7 @@ impl Run {
     }
 }
 
-/// A piece of a run's log. `position` orders pieces as text.
+/// A piece of a run's log. Pieces are numbered without a gap, so that they are read by their ids.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSegment {
     /// The run.
@@ -336,6 +341,11 @@ pub struct LogSegment {
 impl LogSegment {
     /// The most bytes of messages in a segment.
     pub const BYTES: usize = 64 * 1024;
+
+    /// The id of the segment at a position.
+    pub fn id(run: &RunId, number: u32) -> String {
+        format!("{run}/{}", Self::position(number))
+    }
 
     /// The text of a position.
     pub fn position(number: u32) -> String {
@@ -355,6 +365,9 @@ pub struct LogLine {
     /// The address it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// What is being done to the address, for lines of a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Doing>,
     /// What it says.
     pub message: String,
 }

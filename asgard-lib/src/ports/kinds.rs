@@ -3,7 +3,8 @@
 //! them is not in that index (sparse). An indexed text holds at most [`Index::MAX_FIELD`] bytes and no U+0000.
 //!
 //! A new kind or index needs a new migration for each SQL dialect: the table, the columns `f_<field>` and the index of that
-//! name. Tests compare the two and ask both databases whether the index serves its query.
+//! name; one that goes needs a migration that drops it. Tests compare the two and ask both databases whether the index serves
+//! its query.
 
 use super::store::{Key, StoreError};
 use serde_json::{Map, Value};
@@ -193,8 +194,6 @@ indexes! {
     SEALED_BY_KEY = "sealed_by_key", Sealed, Some("data_key"), None;
     /// Data keys.
     DATA_KEYS = "data_key_all", DataKey, None, None;
-    /// A run's log segments in order.
-    LOG_BY_RUN = "log_segment_by_run", LogSegment, Some("run"), Some("position");
     /// A project's audit events by time.
     AUDIT_BY_PROJECT = "audit_event_by_project", AuditEvent, Some("project"), Some("at");
     /// All audit events by day.

@@ -40,6 +40,13 @@ pub trait Runner: Send + Sync + 'static {
     }
 
     /// Starts the supervisor of a run, which claims the run itself. Starting one twice is harmless: the second claim loses.
+    ///
+    /// # Errors
+    ///
+    /// Of [`Kind::Limit`](crate::Kind::Limit) when there is no room: the run waits, as long as it takes.
+    /// [`Code::RunnerUnavailable`](crate::Code::RunnerUnavailable) when it cannot be asked just now: the run waits for an
+    /// hour. Both may say when to ask again. Anything else counts as a failed attempt. What an error says is shown to
+    /// whoever asked for the run; what is for operators only is its cause.
     async fn launch(&self, run: &RunId) -> Result<()>;
 
     /// Why no supervisor of a run ever claimed it, for people, as far as can be told.

@@ -162,10 +162,21 @@ impl Shared {
         match operation.as_str() {
             "RunTask" => self.run_task(&body),
             "ListTasks" => {
+                let has = |filter: &str| !body[filter].is_null();
+                if has("startedBy") && ["family", "desiredStatus", "launchType", "serviceName"].into_iter().any(has) {
+                    return refused("InvalidParameterException", "startedBy must be the only filter that you use.");
+                }
                 let stopped = body["desiredStatus"] == "STOPPED";
                 let known = self.known();
-                let of_run = known.tasks.iter().filter(|task| body["startedBy"] == task.run.as_str());
-                let listed = of_run.filter(|task| (task.exit.is_some() || task.asked_to_stop.is_some()) == stopped);
+                // All tasks here are of one family: that of the task definition they were asked for with.
+                let family = |asked: &Value| asked["taskDefinition"].as_str().map(family);
+                let is_known = known.asked.last().and_then(family).as_deref() == body["family"].as_str();
+                let listed = known
+                    .tasks
+                    .iter()
+                    .filter(|task| !has("startedBy") || body["startedBy"] == task.run.as_str())
+                    .filter(|_| !has("family") || is_known)
+                    .filter(|task| (task.exit.is_some() || task.asked_to_stop.is_some()) == stopped);
                 Answer::Json(200, json!({"taskArns": listed.map(|task| &task.arn).collect::<Vec<_>>()}))
             }
             "DescribeTasks" => {
@@ -311,6 +322,12 @@ impl Shared {
 
 fn arn(id: &str) -> String {
     format!("arn:aws:ecs:eu-west-1:000000000000:task/asgard/{id}")
+}
+
+/// The family of a task definition, however it is named.
+fn family(definition: &str) -> String {
+    let name = definition.rsplit('/').next().unwrap_or_default();
+    name.split(':').next().unwrap_or_default().to_owned()
 }
 
 fn refused(code: &str, message: &str) -> Answer {

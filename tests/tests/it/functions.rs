@@ -264,9 +264,10 @@ fn a_reply_that_gets_lost_starts_no_second_task() {
 #[test]
 fn a_run_waits_for_room() {
     let scene = Scene::new();
-    scene.functions.ecs.fail(&[Fault::NoRoom; 3]);
+    scene.functions.ecs.fail(&[Fault::NoRoom; 2]);
     let (request, resource) = scene.ask("waits", 0);
-    let waiting = eventually("room was asked for twice", || {
+    // It is asked again as late as a full Fargate says.
+    let waiting = eventually_within(Duration::from_secs(90), "room was asked for twice", || {
         (scene.functions.ecs.asked().len() >= 2).then(|| scene.functions.ecs.tasks())
     });
     assert!(waiting.is_empty(), "{waiting:#?}");

@@ -54,11 +54,24 @@ impl Ecs {
                 (200, json!({"tasks": [described(&task)], "failures": []}))
             }
             "ListTasks" => {
+                let has = |filter: &str| !body[filter].is_null();
+                if has("startedBy") && ["family", "desiredStatus", "launchType", "serviceName"].into_iter().any(has) {
+                    let message = "startedBy must be the only filter that you use.";
+                    return (400, json!({"__type": "InvalidParameterException", "message": message}));
+                }
                 let stopped = body["desiredStatus"] == "STOPPED";
-                let of_run = self.tasks.iter().filter(|task| task.started_by == started_by);
-                let arns: Vec<_> =
-                    of_run.filter(|task| (task.status == "STOPPED") == stopped).map(|task| &task.arn).collect();
-                (200, json!({"taskArns": arns}))
+                let arns: Vec<_> = self
+                    .tasks
+                    .iter()
+                    .filter(|task| !has("startedBy") || task.started_by == started_by)
+                    .filter(|_| !has("family") || body["family"] == "asgard-runner")
+                    .filter(|task| (task.status == "STOPPED") == stopped)
+                    .map(|task| &task.arn)
+                    .collect();
+                // Short pages, so that there is more than one.
+                let from: usize = body["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+                let next = (arns.len() > from + 2).then(|| (from + 2).to_string());
+                (200, json!({"taskArns": arns.iter().skip(from).take(2).collect::<Vec<_>>(), "nextToken": next}))
             }
             "DescribeTasks" => {
                 let asked: Vec<&str> = body["tasks"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
@@ -214,7 +227,8 @@ async fn dispatchers_that_race_and_replies_that_get_lost_come_to_one_task() {
 
     ecs.lock().unwrap().tasks.clear();
     fail(&ecs, "RunTask", Fault::LostReply);
-    assert_eq!(tasks.launch(&id).await.unwrap_err().code(), Code::RunnerFailed);
+    let lost = tasks.launch(&id).await.unwrap_err();
+    assert_eq!((lost.code(), lost.retry_after_secs()), (Code::RunnerUnavailable, Some(15)), "it is waited for");
     tasks.launch(&id).await.unwrap();
     assert_eq!(ecs.lock().unwrap().tasks.len(), 1, "the one whose reply was lost is found");
 
@@ -229,16 +243,26 @@ async fn a_task_that_died_is_followed_by_another_and_says_why_in_the_end() {
     let (tasks, ecs) = ecs().await;
     let id = run();
     assert_eq!(tasks.why_unclaimed(&id).await, None);
+    // Tasks of other runs of the same family, some of them ended.
+    for n in 0..5 {
+        let status = if n % 2 == 0 { "STOPPED" } else { "RUNNING" };
+        let other =
+            Known { arn: format!("other-{n}"), started_by: "other".into(), token: String::new(), status, why: None };
+        ecs.lock().unwrap().tasks.push(other);
+    }
     for number in 1..=3 {
         tasks.launch(&id).await.unwrap();
         let mut ecs = ecs.lock().unwrap();
-        assert_eq!(ecs.tasks.len(), number);
-        assert_eq!(ecs.tasks[number - 1].token, format!("{id}-{number}"));
-        (ecs.tasks[number - 1].status, ecs.tasks[number - 1].why) =
-            ("STOPPED", Some("CannotPullContainerError: pull access denied"));
+        assert_eq!(ecs.tasks.len(), 5 + number);
+        let task = ecs.tasks.last_mut().unwrap();
+        assert_eq!(task.token, format!("{id}-{number}"));
+        let why =
+            "ResourceInitializationError: unable to pull secrets: arn:aws:iam::123456789012:role/x may not read it";
+        (task.status, task.why) = ("STOPPED", Some(why));
     }
     let why = tasks.why_unclaimed(&id).await.unwrap();
-    assert!(why.contains("before it took the run") && why.contains("CannotPullContainerError"), "{why}");
+    assert!(why.contains("before it took the run") && why.contains("check the execution role"), "{why}");
+    assert!(!why.contains("arn:") && !why.contains("123456789012"), "AWS's own words are for operators: {why}");
     tasks.launch(&id).await.unwrap();
     assert_eq!(tasks.why_unclaimed(&id).await, None, "one that is on its way may still take it");
 }
@@ -264,9 +288,11 @@ async fn no_room_waits_and_everything_else_says_what_to_do() {
         ("ExpiredTokenException", "credentials"),
         ("InvalidParameterException", "provisioning.aws"),
     ] {
-        fail(&ecs, "RunTask", Fault::Error(code, "no such thing"));
+        fail(&ecs, "RunTask", Fault::Error(code, "no such thing as arn:aws:iam::123456789012:role/x"));
         let error = tasks.launch(&run()).await.unwrap_err();
         assert_eq!(error.code(), Code::RunnerFailed);
+        assert!(error.message().contains(code) && !error.message().contains("arn:"), "{}", error.message());
+        assert!(error.chain().contains("role/x"), "operators are told: {}", error.chain());
         assert!(error.message().contains(says) && error.message().contains("RunTask"), "{}", error.message());
     }
     fail(&ecs, "RunTask", Fault::Failure("AGENT"));

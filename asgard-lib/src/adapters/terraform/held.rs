@@ -106,6 +106,7 @@ impl Held {
                 level: text.level.into(),
                 kind: kind.into(),
                 address,
+                action: None,
                 message: shortened(message.trim_end(), LONGEST),
             });
         }
@@ -113,7 +114,14 @@ impl Held {
             let message = format!(
                 "{left_out} lines of text were left out, because there were too many or their secrets are not known."
             );
-            lines.push(LogLine { at: now, level: "warn".into(), kind: "asgard".into(), address: None, message });
+            lines.push(LogLine {
+                at: now,
+                level: "warn".into(),
+                kind: "asgard".into(),
+                address: None,
+                action: None,
+                message,
+            });
         }
         lines
     }

@@ -2,7 +2,7 @@
 //! message says in its own words is free text, which may hold secrets and has to wait until they are known.
 
 use crate::{
-    domain::run::LogLine,
+    domain::run::{Doing, LogLine},
     error::{Code, Error, Result},
     kernel::Timestamp,
 };
@@ -266,8 +266,14 @@ fn about_address(kind: &str, hook: RawHook, message: String) -> Message {
 impl Message {
     /// The line of the log, for messages that hold no free text. Identifiers are left out: some are secrets.
     pub fn line(&self, at: Timestamp) -> Option<LogLine> {
+        let said = |kind: &str, level: &str, address: Option<&String>, action: Option<Doing>, message: String| {
+            Some(LogLine { at, level: level.into(), kind: kind.into(), address: address.cloned(), action, message })
+        };
         let line = |kind: &str, level: &str, address: Option<&String>, message: String| {
-            Some(LogLine { at, level: level.into(), kind: kind.into(), address: address.cloned(), message })
+            said(kind, level, address, None, message)
+        };
+        let step = |kind: &str, level: &str, address: &String, action: &str, message: String| {
+            said(kind, level, Some(address), Some(Doing::of(action)), message)
         };
         let doing = |action: &str| match action {
             "create" => ("Creating", "Creation"),
@@ -279,19 +285,24 @@ impl Message {
         };
         match self {
             Self::Start { address, action } => {
-                line("apply_start", "info", Some(address), format!("{}...", doing(action).0))
+                step("apply_start", "info", address, action, format!("{}...", doing(action).0))
             }
-            Self::Progress { address, action, seconds } => line(
+            Self::Progress { address, action, seconds } => step(
                 "apply_progress",
                 "info",
-                Some(address),
+                address,
+                action,
                 format!("Still {} after {seconds} s", doing(action).0.to_lowercase()),
             ),
-            Self::Complete { address, action, seconds } => {
-                line("apply_complete", "info", Some(address), format!("{} complete after {seconds} s", doing(action).1))
-            }
+            Self::Complete { address, action, seconds } => step(
+                "apply_complete",
+                "info",
+                address,
+                action,
+                format!("{} complete after {seconds} s", doing(action).1),
+            ),
             Self::Errored { address, action, seconds } => {
-                line("apply_errored", "error", Some(address), format!("{} failed after {seconds} s", doing(action).1))
+                step("apply_errored", "error", address, action, format!("{} failed after {seconds} s", doing(action).1))
             }
             Self::Planned { address, action } => {
                 line("planned_change", "info", Some(address), format!("Plan to {}", word(action)))
@@ -308,13 +319,13 @@ impl Message {
                     format!("{done}: {add} to add, {change} to change, {remove} to destroy"),
                 )
             }
-            Self::Provisioner { address, step } => {
-                let (level, what) = match *step {
+            Self::Provisioner { address, step: kind } => {
+                let (level, what) = match *kind {
                     "provision_start" => ("info", "Running its provisioner"),
                     "provision_complete" => ("info", "Its provisioner is done"),
                     _ => ("error", "Its provisioner failed"),
                 };
-                line(step, level, Some(address), what.into())
+                line(kind, level, Some(address), what.into())
             }
             Self::Reading { address } => {
                 line("refresh_start", "info", Some(address), "Reading its present state".into())

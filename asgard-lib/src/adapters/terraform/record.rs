@@ -17,8 +17,11 @@ const GATHER: Duration = Duration::from_millis(250);
 const AGAIN: Duration = Duration::from_secs(1);
 /// The most bytes of lines that are sent at once.
 const BATCH: usize = 64 << 10;
-/// The most bytes of lines that wait; past it the oldest go.
+/// The most bytes of lines that wait; past it the oldest go, until there is some room again.
 const MOST: usize = 2 << 20;
+const ROOM: usize = 256 << 10;
+/// The same for the lines that recovery decides by, which wait longer.
+const MOST_STEPS: usize = 4 << 20;
 
 struct Entry {
     line: LogLine,
@@ -31,8 +34,34 @@ struct Waiting {
     state: Option<Zeroizing<Vec<u8>>>,
     lines: VecDeque<Entry>,
     bytes: usize,
+    step_bytes: usize,
     left_out: bool,
     refused: Option<Error>,
+}
+
+impl Waiting {
+    /// What counts the bytes of such a line.
+    fn counted(&mut self, line: &LogLine) -> &mut usize {
+        if line.step().is_some() { &mut self.step_bytes } else { &mut self.bytes }
+    }
+
+    /// Leaves out the oldest lines of a sort that became too many.
+    fn bound(&mut self) {
+        for (steps, most) in [(false, MOST), (true, MOST_STEPS)] {
+            let held = if steps { &mut self.step_bytes } else { &mut self.bytes };
+            if *held <= most {
+                continue;
+            }
+            self.left_out = true;
+            self.lines.retain(|entry| {
+                let goes = entry.line.step().is_some() == steps && *held > most - ROOM;
+                if goes {
+                    *held -= size(&entry.line);
+                }
+                !goes
+            });
+        }
+    }
 }
 
 /// What waits to be stored.
@@ -54,19 +83,22 @@ impl Record {
         let mut waiting = self.waiting();
         let last = lines.len().saturating_sub(1);
         for (number, line) in lines.into_iter().enumerate() {
-            waiting.bytes += size(&line);
+            *waiting.counted(&line) += size(&line);
             waiting.lines.push_back(Entry { line, mark: mark.clone().filter(|_| number == last) });
         }
-        while waiting.bytes > MOST {
-            let Some(oldest) = waiting.lines.pop_front() else { break };
-            waiting.bytes -= size(&oldest.line);
-            waiting.left_out = true;
-        }
+        waiting.bound();
     }
 
     /// A line of the supervisor's own.
     pub fn say(&self, at: Timestamp, level: &str, message: impl Into<String>) {
-        let line = LogLine { at, level: level.into(), kind: "asgard".into(), address: None, message: message.into() };
+        let line = LogLine {
+            at,
+            level: level.into(),
+            kind: "asgard".into(),
+            address: None,
+            action: None,
+            message: message.into(),
+        };
         self.lines(vec![line], None);
     }
 
@@ -147,22 +179,29 @@ impl Record {
         {
             let message = "Some lines before this one were left out: the store did not answer.".to_owned();
             batch.push(Entry {
-                line: LogLine { at: next.line.at, level: "warn".into(), kind: "asgard".into(), address: None, message },
+                line: LogLine {
+                    at: next.line.at,
+                    level: "warn".into(),
+                    kind: "asgard".into(),
+                    address: None,
+                    action: None,
+                    message,
+                },
                 mark: None,
             });
         }
         while let Some(entry) = waiting.lines.pop_front_if(|entry| bytes == 0 || bytes + size(&entry.line) <= BATCH) {
             bytes += size(&entry.line);
+            *waiting.counted(&entry.line) -= size(&entry.line);
             batch.push(entry);
         }
-        waiting.bytes = waiting.bytes.saturating_sub(bytes);
         (!batch.is_empty()).then_some(batch)
     }
 
     fn put_back(&self, batch: Vec<Entry>) {
         let mut waiting = self.waiting();
         for entry in batch.into_iter().rev() {
-            waiting.bytes += size(&entry.line);
+            *waiting.counted(&entry.line) += size(&entry.line);
             waiting.lines.push_front(entry);
         }
     }
@@ -183,6 +222,7 @@ mod tests {
             level: "info".into(),
             kind: "log".into(),
             address: None,
+            action: None,
             message: text,
         }
     }
@@ -195,6 +235,9 @@ mod tests {
         let (desk, record, done) = (FakeDesk::default(), Record::default(), CancellationToken::new());
         desk.refuse(Some(Code::StoreUnavailable));
         record.state(state(1));
+        let step =
+            |kind: &str| LogLine { kind: kind.into(), address: Some("a.b".into()), ..line("Creating...".into()) };
+        record.lines(vec![step("apply_start")], None);
         for n in 0..60 {
             record.lines(vec![line(format!("{n} {}", "x".repeat(60_000)))], None);
         }
@@ -209,6 +252,7 @@ mod tests {
         assert_eq!(desk.serials(), [2], "the newest is enough");
         let lines = desk.lines();
         assert!(lines[0].message.contains("left out"), "{:?}", lines[0].message);
+        assert_eq!(lines[1].kind, "apply_start", "recovery decides by it");
         assert!(lines.last().unwrap().message.starts_with("59 "));
     }
 

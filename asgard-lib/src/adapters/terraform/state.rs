@@ -1,5 +1,6 @@
 //! What Asgard reads of a Terraform state: enough to order states and to know what is in them, and no more.
 
+pub(super) use crate::domain::run::addresses;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -19,49 +20,6 @@ pub(super) struct Version {
 /// well see half of it.
 pub(super) fn version(bytes: &[u8]) -> Option<Version> {
     serde_json::from_slice(bytes).ok().filter(|version: &Version| version.version == 4 && !version.lineage.is_empty())
-}
-
-#[derive(Deserialize)]
-struct Contents {
-    #[serde(default)]
-    resources: Vec<Resource>,
-}
-
-#[derive(Deserialize)]
-struct Resource {
-    #[serde(default)]
-    module: Option<String>,
-    mode: String,
-    r#type: String,
-    name: String,
-    #[serde(default)]
-    instances: Vec<Instance>,
-}
-
-#[derive(Deserialize)]
-struct Instance {
-    #[serde(default)]
-    index_key: Option<Value>,
-    #[serde(default)]
-    deposed: Option<String>,
-}
-
-/// The addresses of the things in a state, as Terraform's messages write them.
-pub(super) fn addresses(bytes: &[u8]) -> BTreeSet<String> {
-    let contents: Contents = serde_json::from_slice(bytes).unwrap_or(Contents { resources: Vec::new() });
-    let mut all = BTreeSet::new();
-    for resource in contents.resources.iter().filter(|resource| resource.mode == "managed") {
-        let module = resource.module.as_deref().map_or_else(String::new, |module| format!("{module}."));
-        for instance in resource.instances.iter().filter(|instance| instance.deposed.is_none()) {
-            let key = match &instance.index_key {
-                None | Some(Value::Null) => String::new(),
-                // A key's quotes and backslashes are written as JSON writes them.
-                Some(key) => format!("[{key}]"),
-            };
-            all.insert(format!("{module}{}.{}{key}", resource.r#type, resource.name));
-        }
-    }
-    all
 }
 
 /// Every text in a state that could be a value of something: what is hidden when Terraform cannot be asked what is secret.
@@ -96,17 +54,12 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_written_as_terraform_writes_them() {
+    fn every_text_that_could_be_a_value_is_found() {
         let state = json!({"version": 4, "serial": 1, "lineage": "l", "resources": [
-            {"mode": "managed", "type": "a", "name": "one", "instances": [{}]},
-            {"mode": "managed", "type": "a", "name": "many", "instances": [{"index_key": 0}, {"index_key": "x\"y"}, {"deposed": "1"}]},
-            {"mode": "managed", "module": "module.m[\"k\"]", "type": "b", "name": "in", "instances": [{"attributes": {"v": ["secretish"]}}]},
+            {"mode": "managed", "type": "b", "name": "in", "instances": [{"attributes": {"v": ["secretish"]}}]},
             {"mode": "data", "type": "d", "name": "read", "instances": [{}]},
         ], "outputs": {"o": {"value": "outputtext"}}})
         .to_string();
-        let all = addresses(state.as_bytes());
-        let expected = ["a.many[\"x\\\"y\"]", "a.many[0]", "a.one", "module.m[\"k\"].b.in"];
-        assert_eq!(all.iter().map(String::as_str).collect::<Vec<_>>(), expected);
         assert_eq!(every_text(state.as_bytes()).into_iter().collect::<Vec<_>>(), ["outputtext", "secretish"]);
     }
 }

@@ -1,7 +1,8 @@
 //! What is known of a change while it runs: which creations began and how they ended, what drifted, what went wrong.
 
 use super::{messages::Message, redact::Redactor};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::domain::run::{Creations, Doing, Step};
+use std::collections::BTreeSet;
 
 /// How many addresses are listed for people.
 pub(super) const MOST: usize = 200;
@@ -9,12 +10,6 @@ pub(super) const MOST: usize = 200;
 const LONGEST: usize = 1000;
 /// How many errors it tells.
 const ERRORS: usize = 3;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Creation {
-    Began,
-    Complete,
-}
 
 #[derive(Clone, Debug)]
 struct Problem {
@@ -26,7 +21,7 @@ struct Problem {
 /// Follows the messages of one command.
 #[derive(Debug, Default)]
 pub(super) struct Tracker {
-    creations: BTreeMap<String, Creation>,
+    creations: Creations,
     drifted: BTreeSet<String>,
     problems: Vec<Problem>,
     stale: bool,
@@ -37,14 +32,13 @@ impl Tracker {
     /// Takes note of a message.
     pub fn follow(&mut self, message: &Message) {
         match message {
-            // What is changed or destroyed is in the state already. A creation may exist before it is there.
-            Message::Start { address, action } if action == "create" || action == "replace" => {
-                self.creations.insert(address.clone(), Creation::Began);
+            Message::Start { address, action } => self.creations.step(Step::Began, address, Doing::of(action)),
+            Message::Complete { address, action, .. } => {
+                self.creations.step(Step::Complete, address, Doing::of(action));
             }
-            Message::Complete { address, action, .. } if action == "create" || action == "replace" => {
-                self.creations.insert(address.clone(), Creation::Complete);
+            Message::Errored { address, action, .. } => {
+                self.creations.step(Step::Errored, address, Doing::of(action));
             }
-            Message::Errored { address, .. } => drop(self.creations.remove(address)),
             Message::Drifted { address, .. } => drop(self.drifted.insert(address.clone())),
             Message::Interrupt => self.interrupted = true,
             Message::Diagnostic { error: true, address, summary, detail } => {
@@ -57,9 +51,7 @@ impl Tracker {
                     });
                 }
             }
-            Message::Start { .. }
-            | Message::Complete { .. }
-            | Message::Version { .. }
+            Message::Version { .. }
             | Message::Progress { .. }
             | Message::Planned { .. }
             | Message::Summary { .. }
@@ -72,14 +64,9 @@ impl Tracker {
         }
     }
 
-    /// Creations that may exist without being in the state: begun and not ended, or ended and not in `stored`. Terraform
-    /// says that something is complete a moment before it writes the state.
+    /// What may exist without being in the state.
     pub fn may_exist(&self, stored: &BTreeSet<String>) -> Vec<String> {
-        let lost = |(address, creation): &(&String, &Creation)| match creation {
-            Creation::Began => true,
-            Creation::Complete => !stored.contains(*address),
-        };
-        self.creations.iter().filter(lost).map(|(address, _)| address.clone()).take(MOST).collect()
+        self.creations.may_exist(stored).map(str::to_owned).take(MOST).collect()
     }
 
     /// The addresses that changed behind Terraform's back.

@@ -2,14 +2,13 @@
 
 use super::read::run_of;
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Get},
+    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Get, runs::segments},
     domain::{
         access::Action,
-        run::{LogLine, LogSegment, Status},
+        run::{LogLine, Status},
     },
     error::{Error, Result},
     kernel::RunId,
-    ports::{kinds, records::Records, store::Query},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,7 +37,7 @@ pub struct LogView {
     pub complete: bool,
 }
 
-const SEGMENTS: usize = 8;
+const SEGMENTS: u32 = 8;
 
 impl Operation for RunLog {
     type Output = LogView;
@@ -59,12 +58,12 @@ impl Operation for RunLog {
         if from > 99_999_999 {
             return Err(Error::invalid("after", "Expected the `next` of an earlier answer."));
         }
-        let query =
-            Query::new(&kinds::LOG_BY_RUN, self.run_id.as_str()).from(LogSegment::position(from)).take(SEGMENTS);
-        let found = tx.app().store().list::<LogSegment>(&query).await?;
-        let next = found.items.last().and_then(|last| last.position.parse::<u32>().ok()).map_or(from, |last| last + 1);
-        let complete = run.status.is_over() && found.next.is_none();
-        let lines = found.items.into_iter().flat_map(|segment| segment.value.lines).collect();
+        // The run was read before its log: one that was over by then had written all of it.
+        let found = segments(tx.app(), &self.run_id, from, SEGMENTS).await?;
+        let ends = found.len() < SEGMENTS as usize;
+        let next = from.saturating_add(u32::try_from(found.len()).unwrap_or(SEGMENTS));
+        let complete = run.status.is_over() && ends;
+        let lines = found.into_iter().flat_map(|segment| segment.lines).collect();
         Ok(LogView { lines, next, status: run.status, complete })
     }
 }

@@ -349,6 +349,6 @@ fn forget(tx: &mut Tx<'_>, sealed: Vec<String>, secrets: Vec<ForgottenSecret>) -
     if sealed.is_empty() && secrets.is_empty() {
         Ok(())
     } else {
-        tx.job(Work::Forget { sealed, secrets }, Duration::ZERO)
+        tx.job(Work::Forget { sealed, secrets }, Duration::ZERO).map(|_| ())
     }
 }

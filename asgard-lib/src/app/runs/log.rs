@@ -2,21 +2,28 @@
 
 use super::supervision::{Supervision, lost};
 use crate::{
-    domain::run::{LogLine, LogSegment},
+    app::{Asgard, Tx},
+    domain::run::{Creations, LogLine, LogSegment, addresses},
     error::{Error, Result},
     kernel::{RunId, Timestamp},
-    ports::{kinds::LOG_BY_RUN, records::Records, store::Query},
+    ports::records::Records,
 };
 use std::{collections::BTreeSet, time::Duration};
 
-/// The most bytes of log that a run keeps.
+/// The most bytes of log that a run keeps for people.
 const MOST_BYTES: usize = 5 * 1024 * 1024;
+/// The most bytes that it keeps of the lines that recovery decides by.
+const MOST_STEPS: usize = 5 * 1024 * 1024;
 /// The most bytes of one line's message.
 const LONGEST_LINE: usize = 8 * 1024;
 /// How long logs are kept.
 const KEPT: Duration = Duration::from_secs(90 * 86_400);
-/// How many segments recovery reads back: more than the bound on bytes allows.
-const MOST_SEGMENTS: usize = 1000;
+/// The longest address that is logged.
+const LONGEST_ADDRESS: usize = 1000;
+/// How many segments recovery reads at once.
+const AT_ONCE: u32 = 32;
+/// How many it reads at most: what a supervisor writes in a day that never pauses.
+const MOST_SEGMENTS: u32 = 400_000;
 
 /// What a supervision has logged so far.
 #[derive(Debug, Default)]
@@ -24,6 +31,28 @@ pub(super) struct LogBudget {
     next: u32,
     bytes: usize,
     full: bool,
+    step_bytes: usize,
+    steps_full: bool,
+}
+
+impl LogBudget {
+    /// The line that is logged instead of one of this size, if any. Steps have a bound of their own: recovery decides by
+    /// them.
+    fn admit(&mut self, line: LogLine, bytes: usize) -> Option<LogLine> {
+        let (used, most, full, message) = if line.step().is_some() {
+            let message = "So much began and ended that the log leaves out the rest.";
+            (&mut self.step_bytes, MOST_STEPS, &mut self.steps_full, message)
+        } else {
+            let message = "The log is longer than 5 MB; of what follows only what begins and ends is kept.";
+            (&mut self.bytes, MOST_BYTES, &mut self.full, message)
+        };
+        if *full {
+            return None;
+        }
+        *used += bytes;
+        *full = *used > most;
+        Some(if *full { left_out(line.at, message) } else { line })
+    }
 }
 
 fn cut(text: &mut String, longest: usize) {
@@ -43,22 +72,15 @@ pub(super) async fn append(supervision: &Supervision, lines: Vec<LogLine>) -> Re
     let mut segment = Vec::new();
     let mut size = 0;
     for mut line in lines {
-        if budget.full {
-            break;
-        }
         cut(&mut line.message, LONGEST_LINE);
         cut(&mut line.kind, 100);
         cut(&mut line.level, 20);
         if let Some(address) = &mut line.address {
-            cut(address, 1000);
+            cut(address, LONGEST_ADDRESS);
         }
         // Counted as it is stored, so that escapes cannot push a record over the store's limit.
         let bytes = serde_json::to_vec(&line).map_err(Error::bug)?.len();
-        budget.bytes += bytes;
-        if budget.bytes > MOST_BYTES {
-            budget.full = true;
-            line = left_out(line.at);
-        }
+        let Some(line) = budget.admit(line, bytes) else { continue };
         if size + bytes > LogSegment::BYTES && !segment.is_empty() {
             write(supervision, &mut budget, std::mem::take(&mut segment)).await?;
             size = 0;
@@ -69,9 +91,9 @@ pub(super) async fn append(supervision: &Supervision, lines: Vec<LogLine>) -> Re
     if segment.is_empty() { Ok(()) } else { write(supervision, &mut budget, segment).await }
 }
 
-fn left_out(at: Timestamp) -> LogLine {
-    let message = "The log is longer than 5 MB; what follows is left out.".to_owned();
-    LogLine { at, level: "warn".into(), kind: "asgard".into(), address: None, message }
+fn left_out(at: Timestamp, message: &str) -> LogLine {
+    let message = message.to_owned();
+    LogLine { at, level: "warn".into(), kind: "asgard".into(), address: None, action: None, message }
 }
 
 async fn write(supervision: &Supervision, budget: &mut LogBudget, lines: Vec<LogLine>) -> Result<()> {
@@ -83,20 +105,17 @@ async fn write(supervision: &Supervision, budget: &mut LogBudget, lines: Vec<Log
             if hold.mine(tx).await?.is_none() {
                 return Ok(None);
             }
-            // The place may be taken: by this very segment when a reply was lost, or by a supervisor before this one.
-            let mut number = start;
-            loop {
-                let segment = LogSegment {
-                    run: run.clone(),
-                    position: LogSegment::position(number),
-                    lines: lines.clone(),
-                    at: tx.now(),
-                    keep_until: tx.now().plus(KEPT),
-                };
-                match tx.peek::<LogSegment>(&format!("{run}/{}", segment.position)).await? {
-                    None => return tx.insert(&segment).map(|()| Some(number)),
-                    Some(found) if found.lines == segment.lines => return Ok(Some(number)),
-                    Some(_) => number += 1,
+            match place(tx, run, start, lines).await? {
+                Place::Taken(number) => Ok(Some(number)),
+                Place::Free(number) => {
+                    let segment = LogSegment {
+                        run: run.clone(),
+                        position: LogSegment::position(number),
+                        lines: lines.clone(),
+                        at: tx.now(),
+                        keep_until: tx.now().plus(KEPT),
+                    };
+                    tx.insert(&segment).map(|()| Some(number))
                 }
             }
         })
@@ -106,64 +125,66 @@ async fn write(supervision: &Supervision, budget: &mut LogBudget, lines: Vec<Log
     Ok(())
 }
 
-/// The addresses whose change was begun and not ended, as far as these lines tell.
-pub(super) fn unfinished<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> BTreeSet<String> {
-    let mut open = BTreeSet::new();
-    for line in lines {
-        let Some(address) = &line.address else { continue };
-        match line.kind.as_str() {
-            "apply_start" => open.insert(address.clone()),
-            "apply_complete" | "apply_errored" => open.remove(address),
-            _ => false,
+/// Where a segment goes.
+enum Place {
+    /// There.
+    Free(u32),
+    /// It is there already: the reply was lost.
+    Taken(u32),
+}
+
+/// The first free position from `from` on. Others may be taken by a supervisor before this one; there is no gap among
+/// them, so their end is found in a few steps however many they are.
+async fn place(tx: &Tx<'_>, run: &RunId, from: u32, lines: &[LogLine]) -> Result<Place> {
+    let (mut taken, mut free, mut last) = (from, None, None::<LogSegment>);
+    let mut probe = from;
+    loop {
+        match tx.peek::<LogSegment>(&LogSegment::id(run, probe)).await? {
+            None => free = Some(probe),
+            Some(found) if found.lines == lines => return Ok(Place::Taken(probe)),
+            Some(found) => (taken, last) = (probe, Some(found.value)),
+        }
+        probe = match (free, &last) {
+            (Some(free), None) => return Ok(Place::Free(free)),
+            (Some(free), Some(_)) if free <= taken + 1 => return Ok(Place::Free(free)),
+            (Some(free), Some(_)) => taken + (free - taken) / 2,
+            (None, _) => taken.saturating_add((taken - from).max(1)),
         };
     }
-    open
 }
 
-/// What a run has logged, for recovery.
-pub(super) async fn read(supervision: &Supervision) -> Result<Vec<LogLine>> {
-    read_all(supervision, &supervision.run).await
+/// Up to `most` segments of a run's log, from a position on. They are read by their ids and up to the first that is missing:
+/// a query may lag, and show a segment before the one that was written before it.
+pub(crate) async fn segments(app: &Asgard, run: &RunId, from: u32, most: u32) -> Result<Vec<LogSegment>> {
+    let ids: Vec<String> = (from..from.saturating_add(most)).map(|number| LogSegment::id(run, number)).collect();
+    let found = app.store().read_many::<LogSegment>(&ids).await?;
+    Ok(found.into_iter().map_while(|segment| segment.map(|segment| segment.value)).collect())
 }
 
-async fn read_all(supervision: &Supervision, run: &RunId) -> Result<Vec<LogLine>> {
-    let store = supervision.app().store();
-    let mut lines = Vec::new();
-    let mut query = Query::new(&LOG_BY_RUN, run.to_string()).take(20);
-    let mut segments = 0;
-    loop {
-        let page = store.list::<LogSegment>(&query).await?;
-        segments += page.items.len();
-        lines.extend(page.items.into_iter().flat_map(|segment| segment.value.lines));
-        if page.next.is_none() || segments >= MOST_SEGMENTS {
-            return Ok(lines);
+/// What a run may have created without its being in this state, as far as the log tells that it had sent.
+pub(super) async fn may_exist(app: &Asgard, run: &RunId, state: Option<&[u8]>) -> Result<Vec<String>> {
+    let mut creations = Creations::default();
+    for from in (0..MOST_SEGMENTS).step_by(AT_ONCE as usize) {
+        let found = segments(app, run, from, AT_ONCE).await?;
+        found.iter().flat_map(|segment| &segment.lines).for_each(|line| creations.follow(line));
+        if found.len() < AT_ONCE as usize {
+            break;
         }
-        query = query.after(page.next);
     }
+    let mut stored = state.map(addresses).unwrap_or_default();
+    // As they are logged.
+    stored = stored.into_iter().map(logged).collect::<BTreeSet<_>>();
+    Ok(creations.may_exist(&stored).map(str::to_owned).collect())
+}
+
+fn logged(mut address: String) -> String {
+    cut(&mut address, LONGEST_ADDRESS);
+    address
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_began_and_did_not_end() {
-        let line = |kind: &str, address: &str| LogLine {
-            at: Timestamp::from_millis(0),
-            level: "info".into(),
-            kind: kind.into(),
-            address: Some(address.into()),
-            message: String::new(),
-        };
-        let lines = [
-            line("apply_start", "a"),
-            line("apply_start", "b"),
-            line("apply_start", "c"),
-            line("apply_progress", "a"),
-            line("apply_complete", "b"),
-            line("apply_errored", "c"),
-        ];
-        assert_eq!(unfinished(&lines), BTreeSet::from(["a".to_owned()]));
-    }
 
     #[test]
     fn cutting_keeps_characters_whole() {

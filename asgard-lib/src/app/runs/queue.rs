@@ -63,6 +63,7 @@ fn fresh(tx: &Tx<'_>, resource: &Resource, op: RunOp, actor: ActorRef) -> Run {
         attempts: 0,
         whereabouts: None,
         cancel: false,
+        launch: None,
         runner: tx.app().runner().name().to_owned(),
         engine: None,
         module_digest: None,
@@ -77,8 +78,9 @@ fn fresh(tx: &Tx<'_>, resource: &Resource, op: RunOp, actor: ActorRef) -> Run {
 }
 
 fn enqueue(tx: &mut Tx<'_>, run: Run) -> Result<RunId> {
+    let launch = tx.job(Work::LaunchRun { run: run.id.clone() }, Duration::ZERO)?;
+    let run = Run { launch: Some(launch), ..run };
     tx.insert(&run)?;
-    tx.job(Work::LaunchRun { run: run.id.clone() }, Duration::ZERO)?;
     tx.job(Work::CheckRun { run: run.id.clone() }, LOOK_EVERY)?;
     Ok(run.id)
 }

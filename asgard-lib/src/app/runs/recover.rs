@@ -7,12 +7,13 @@ use super::{
     hold::Hold,
     log::{self, LogBudget},
     queue::free_refresh,
+    state,
     supervision::Supervision,
 };
 use crate::{
     app::{Asgard, Call},
     domain::{
-        job::Work,
+        job::{Job, Work},
         lease::{Lease, MARGIN},
         request::{self, Request},
         resource::Resource,
@@ -23,7 +24,7 @@ use crate::{
     ports::{
         kinds::RUNS_OPEN,
         records::{Records, Stored},
-        runner::{Desk, Ending, Liveness, Salvage, Whereabouts},
+        runner::{Desk, Ending, Liveness, Whereabouts},
         store::Query,
     },
 };
@@ -64,7 +65,7 @@ pub async fn recover_at_start(app: &Arc<Asgard>) -> Result<usize> {
     let runs = open_runs(app).await?;
     for run in &runs {
         let done = if run.status.waits() {
-            launch_again(app, run).await.map(|_| ())
+            see_to_launch(app, run, true).await.map(|_| ())
         } else {
             look_after(app, &run.id).await.map(|_| ())
         };
@@ -76,16 +77,16 @@ pub async fn recover_at_start(app: &Arc<Asgard>) -> Result<usize> {
 
 /// Looks after every open run, now and then.
 pub(crate) async fn look_after_all(app: &Arc<Asgard>) -> Result<usize> {
-    let runs = open_runs(app).await?;
+    let runs = in_turn(app).await?;
     for run in &runs {
         let done = if !run.status.waits() {
             look_after(app, &run.id).await.map(|_| ())
         } else if let waited = app.world().now().since(run.created_at)
             && waited > FORGOTTEN
         {
-            launch_again(app, run).await.map(|launching| {
+            see_to_launch(app, run, false).await.map(|launching| {
                 // An alarm counts these lines: no other run keeps this one waiting.
-                if launching {
+                if launching == Launching::Stuck {
                     let (status, waited_secs) = (run.status.name(), waited.as_secs());
                     tracing::warn!(run.id = %run.id, run.op = run.op.name(), run.status = status, waited_secs, "A run is stuck: no supervisor has taken it.");
                 }
@@ -103,6 +104,16 @@ fn report(run: &RunId, done: Result<()>) {
     if let Err(error) = done {
         tracing::warn!(run.id = %run, error = error.chain(), "A run could not be looked after; it will be tried again.");
     }
+}
+
+/// The open runs, beginning anywhere: a round that is stopped half way, again and again, still comes to each of them.
+pub(super) async fn in_turn(app: &Asgard) -> Result<Vec<Stored<Run>>> {
+    let mut runs = open_runs(app).await?;
+    let begin = usize::from(u16::from_be_bytes(app.world().random::<2>()));
+    if let Some(begin) = begin.checked_rem(runs.len()) {
+        runs.rotate_left(begin);
+    }
+    Ok(runs)
 }
 
 async fn open_runs(app: &Asgard) -> Result<Vec<Stored<Run>>> {
@@ -133,18 +144,46 @@ fn system(run: &Run) -> Call {
     Call::system("recovery", run.trace.clone())
 }
 
-/// Appends a job that launches the run, unless another run has the resource: then the present job waits for that. Whether
-/// it was appended.
-async fn launch_again(app: &Asgard, run: &Run) -> Result<bool> {
+/// What keeps a waiting run from being launched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Launching {
+    /// Other runs: they have the resource, or all the room there is.
+    Waits,
+    /// Nothing that would pass by itself.
+    Stuck,
+    /// Nothing: it does not wait any more.
+    Begun,
+}
+
+/// Sees to it that there is a job that launches the run: appends another only when the present one is gone or dead. At the
+/// start of a process the present one is done at once, because whoever had it may have ended.
+pub(super) async fn see_to_launch(app: &Asgard, run: &Run, at_start: bool) -> Result<Launching> {
     let (call, id) = (system(run), &run.id);
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.internal();
-            let lease = tx.peek::<Lease>(&Run::lease_name(&run.resource)).await?;
-            if lease.is_some_and(|lease| lease.holder.is_some()) {
-                return Ok(false);
+            let run = tx.need::<Run>(id.as_str()).await?;
+            if !run.status.waits() {
+                return Ok(Launching::Begun);
             }
-            tx.job(Work::LaunchRun { run: id.clone() }, Duration::ZERO).map(|()| true)
+            let job = match &run.launch {
+                Some(job) => tx.rely::<Job>(job.as_str()).await?.filter(|job| job.dead.is_none()),
+                None => None,
+            };
+            let waits_its_turn = job.as_ref().is_some_and(|job| job.waits_its_turn(tx.now()));
+            match &job {
+                Some(job) if at_start && job.claimed_by.as_ref() != Some(tx.app().holder()) => {
+                    tx.replace(job, &job.hurried(tx.now()))?;
+                }
+                Some(_) => {}
+                None => {
+                    let launch = Some(tx.job(Work::LaunchRun { run: id.clone() }, Duration::ZERO)?);
+                    tx.replace(&run, &Run { launch, ..run.value.clone() })?;
+                }
+            }
+            let lease = tx.peek::<Lease>(&Run::lease_name(&run.resource)).await?;
+            let held = lease.is_some_and(|lease| lease.holder.is_some());
+            Ok(if held || waits_its_turn { Launching::Waits } else { Launching::Stuck })
         })
     })
     .await
@@ -254,7 +293,8 @@ struct Found {
 
 /// Stores what the dead supervisor left behind. `None` when the lease was lost meanwhile.
 async fn salvage(supervision: &Supervision, run: &Run) -> Result<Option<Found>> {
-    let Some(left) = look(supervision, run).await? else { return Ok(None) };
+    let looking = supervision.app().runner().salvage(&run.id, run.whereabouts.as_ref());
+    let Some(left) = renewing(supervision, looking).await? else { return Ok(None) };
     let nothing = left.state.is_none() && left.logged.is_empty() && left.may_exist.is_empty();
     supervision.log(left.logged).await?;
     let complete = match &left.state {
@@ -264,21 +304,27 @@ async fn salvage(supervision: &Supervision, run: &Run) -> Result<Option<Found>> 
     let may_exist = if !run.op.changes_things() {
         Vec::new()
     } else if nothing {
-        // It ran somewhere else: all there is to go by is the log that it had sent.
-        log::unfinished(&log::read(supervision).await?).into_iter().collect()
+        let Some(found) = renewing(supervision, by_log(supervision)).await? else { return Ok(None) };
+        found
     } else {
         left.may_exist
     };
     Ok(Some(Found { may_exist, complete }))
 }
 
-/// Looks through the left-overs, renewing the lease meanwhile.
-async fn look(supervision: &Supervision, run: &Run) -> Result<Option<Salvage>> {
-    let looking = supervision.app().runner().salvage(&run.id, run.whereabouts.as_ref());
-    tokio::pin!(looking);
+/// What may exist of a run that left nothing here: all there is to go by is what it had sent, its log and its states.
+async fn by_log(supervision: &Supervision) -> Result<Vec<String>> {
+    let (app, run) = (supervision.app(), &supervision.run);
+    let state = state::load(app, &supervision.resource).await?;
+    log::may_exist(app, run, state.as_ref().map(|state| state.as_slice())).await
+}
+
+/// Waits for something, renewing the lease meanwhile. `None` when the lease was lost.
+async fn renewing<T>(supervision: &Supervision, work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+    tokio::pin!(work);
     loop {
         tokio::select! {
-            left = &mut looking => return left.map(Some),
+            done = &mut work => return done.map(Some),
             () = tokio::time::sleep(RENEW_EVERY) => {
                 if !supervision.hold.renew().await? {
                     return Ok(None);

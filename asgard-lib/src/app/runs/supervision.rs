@@ -135,7 +135,7 @@ impl Desk for Supervision {
         super::state::store(self, state).await.map(|_| ())
     }
 
-    /// Past 5 MB in all, one line says that the rest is left out.
+    /// Past 5 MB in all, one line says that the rest is left out, but for what begins and ends.
     async fn log(&self, lines: Vec<LogLine>) -> Result<()> {
         super::log::append(self, lines).await
     }

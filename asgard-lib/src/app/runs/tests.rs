@@ -5,3 +5,4 @@ mod fence;
 mod life;
 mod money;
 mod refused;
+mod waiting;

@@ -115,8 +115,9 @@ pub(super) async fn settle(app: &Asgard, claimed: &Claimed, turn: Turn) -> Resul
                         tx.remove(&job)?;
                         return Ok(None);
                     }
-                    Turn::Wait(pause) => job.again(tx.now().plus(*pause), false),
-                    Turn::Retry(pause) if job.attempts < MOST_ATTEMPTS => job.again(tx.now().plus(*pause), true),
+                    Turn::Repeat(pause) => job.repeated(tx.now().plus(*pause)),
+                    Turn::Wait(obstacle, pause) => job.waits_for(*obstacle, tx.now(), tx.now().plus(*pause)),
+                    Turn::Retry(pause) if job.attempts < MOST_ATTEMPTS => job.retried(tx.now().plus(*pause)),
                     Turn::Retry(_) => {
                         job.failed("it was tried as often as allowed, and nothing came of it", tx.now(), spread)
                     }
@@ -152,8 +153,7 @@ pub(super) async fn hand_back(app: &Asgard, id: &JobId) -> Result<()> {
             tx.internal();
             let now = tx.rely::<Job>(seen.id.as_str()).await?;
             let Some(job) = mine(tx.app(), seen, now) else { return Ok(()) };
-            let free = Job { attempts: job.attempts.saturating_sub(1), ..job.again(tx.now(), true) };
-            tx.replace(&job, &free)
+            tx.replace(&job, &job.handed_back(tx.now()))
         })
     })
     .await

@@ -6,7 +6,7 @@ use crate::{
         runs::{self, LOOK_EVERY, Launch, Look},
     },
     domain::{
-        job::{ForgottenSecret, Job, MOST_ATTEMPTS, Work},
+        job::{ForgottenSecret, Job, MOST_ATTEMPTS, Obstacle, Work},
         run::Run,
     },
     error::{Code, Error, Kind, Result},
@@ -15,15 +15,19 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// How soon a run is tried again whose resource or runner is busy.
+/// How soon a run is tried again whose resource is busy, or whose runner does not say when.
 const BUSY: Duration = Duration::from_secs(2);
+/// The longest that a runner is not asked again, whatever it says.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// What became of a job.
 pub(super) enum Turn {
     /// It is done.
     Done,
-    /// Something else has to happen first; the wait does not count as an attempt.
-    Wait(Duration),
+    /// It worked, and the same is to be done again later, as if it were new.
+    Repeat(Duration),
+    /// Something is in its way; the turn does not count as an attempt.
+    Wait(Obstacle, Duration),
     /// It was done, and has to be done again unless it worked.
     Retry(Duration),
     /// It failed.
@@ -33,7 +37,7 @@ pub(super) enum Turn {
 /// Does a job.
 pub(super) async fn perform(app: &Arc<Asgard>, job: &Job) -> Turn {
     let done = match &job.work {
-        Work::LaunchRun { run } => launch(app, run, job.attempts).await,
+        Work::LaunchRun { run } => launch(app, run, job).await,
         Work::CheckRun { run } => check(app, run).await,
         Work::Forget { sealed, secrets } => forget(app, sealed, secrets).await,
     };
@@ -43,30 +47,58 @@ pub(super) async fn perform(app: &Arc<Asgard>, job: &Job) -> Turn {
 async fn check(app: &Arc<Asgard>, run: &RunId) -> Result<Turn> {
     Ok(match runs::look_after(app, run).await? {
         Look::Over => Turn::Done,
-        Look::Open => Turn::Wait(LOOK_EVERY),
+        Look::Open => Turn::Repeat(LOOK_EVERY),
     })
 }
 
 /// Starts the supervisor of a run. The job stays until somebody has claimed the run.
-async fn launch(app: &Arc<Asgard>, id: &RunId, attempts: u32) -> Result<Turn> {
+async fn launch(app: &Arc<Asgard>, id: &RunId, job: &Job) -> Result<Turn> {
     match runs::prepare(app, id).await? {
         Launch::Go => {}
-        Launch::Wait => return Ok(Turn::Wait(BUSY)),
+        Launch::Wait => return Ok(Turn::Wait(Obstacle::Resource, BUSY)),
         Launch::NotNeeded => return Ok(Turn::Done),
     }
     // Giving up with the reason is better than one more try.
-    if attempts >= MOST_ATTEMPTS
+    if job.attempts >= MOST_ATTEMPTS
         && let Some(why) = app.runner().why_unclaimed(id).await
     {
         return Err(Error::new(Code::RunnerFailed, why));
     }
     match app.runner().launch(id).await {
         Ok(()) => {}
-        Err(error) if error.kind() == Kind::Limit => return Ok(Turn::Wait(BUSY)),
-        Err(error) => return Err(error),
+        Err(error) => return put_off(app, id, job, error),
     }
     let waits = app.store().read::<Run>(id.as_str()).await?.is_some_and(|run| run.status.waits());
     Ok(if waits { Turn::Retry(app.runner().claim_within()) } else { Turn::Done })
+}
+
+/// A launch that failed because of what passes by itself is put off for as long as the runner says.
+fn put_off(app: &Asgard, run: &RunId, job: &Job, error: Error) -> Result<Turn> {
+    let Some(obstacle) = obstacle(&error).filter(|obstacle| job.may_wait_for(*obstacle, app.world().now())) else {
+        return Err(error);
+    };
+    if job.waiting.is_none_or(|waiting| waiting.obstacle != obstacle) {
+        match obstacle {
+            Obstacle::Resource | Obstacle::Room => {
+                tracing::info!(run.id = %run, error = error.chain(), "A run waits for room.");
+            }
+            Obstacle::Runner => {
+                tracing::warn!(run.id = %run, error = error.chain(), "A run waits for its runner, which cannot be reached.");
+            }
+        }
+    }
+    let pause = error.retry_after_secs().map_or(BUSY, |secs| Duration::from_secs(secs.max(1)));
+    Ok(Turn::Wait(obstacle, pause.min(LONGEST_WAIT)))
+}
+
+fn obstacle(error: &Error) -> Option<Obstacle> {
+    if error.kind() == Kind::Limit {
+        Some(Obstacle::Room)
+    } else if error.code() == Code::RunnerUnavailable {
+        Some(Obstacle::Runner)
+    } else {
+        None
+    }
 }
 
 async fn forget(app: &Asgard, sealed: &[String], secrets: &[ForgottenSecret]) -> Result<Turn> {

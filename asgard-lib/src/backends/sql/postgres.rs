@@ -20,7 +20,7 @@ use sqlx::{
 };
 use std::time::Duration;
 
-embedded!("postgres": 1 = "0001_tables", 2 = "0002_commit");
+embedded!("postgres": 1 = "0001_tables", 2 = "0002_commit", 3 = "0003_log_by_id");
 
 /// A store and blobs in a PostgreSQL database.
 pub type PostgresStore = SqlStore<PostgresEngine>;

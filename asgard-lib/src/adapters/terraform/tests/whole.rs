@@ -19,7 +19,6 @@ use crate::{
     domain::{
         request::{Request, Status},
         resource::{Resource, StatePointer, Status as Life},
-        run::LogSegment,
     },
     kernel::RequestId,
     ports::kinds,
@@ -108,7 +107,7 @@ async fn a_request_is_carried_out_for_real() {
     let runs = whole.kit.all::<crate::domain::run::Run>(&kinds::RUNS_BY_RESOURCE, resource.id.as_str()).await;
     let apply = runs.iter().find(|run| run.op == RunOp::Apply).unwrap();
     assert!(apply.engine.as_ref().unwrap().starts_with("terraform 1.") && apply.module_digest.is_some());
-    let log: Vec<LogSegment> = whole.kit.all(&kinds::LOG_BY_RUN, apply.id.as_str()).await;
+    let log = crate::app::runs::segments(&whole.app, &apply.id, 0, 100).await.unwrap();
     let lines: Vec<_> = log.iter().flat_map(|segment| &segment.lines).collect();
     assert!(
         lines

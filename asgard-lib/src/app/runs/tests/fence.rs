@@ -1,20 +1,17 @@
 //! One supervisor at a time, and the one that lost its lease changes nothing any more.
 
-use super::super::{Claim, Look, look_after, recover_at_start};
+use super::super::{Claim, Look, look_after, recover_at_start, segments};
 use crate::{
-    app::testkit::Kit,
+    app::{resources::RunLog, testkit::Kit},
     domain::{
         lease::MARGIN,
         request::Status,
         resource::StatePointer,
-        run::{LogLine, LogSegment, PlanSummary, Status as RunStatus},
+        run::{Doing, LogLine, LogSegment, PlanSummary, Status as RunStatus},
     },
     error::Code,
     kernel::{RunId, Timestamp},
-    ports::{
-        kinds,
-        runner::{Desk, Ending, Liveness, Renewal, Salvage},
-    },
+    ports::runner::{Desk, Ending, Liveness, Renewal, Salvage},
 };
 use serde_json::json;
 use std::time::Duration;
@@ -30,6 +27,7 @@ fn line(kind: &str, address: &str) -> LogLine {
         level: "info".into(),
         kind: kind.into(),
         address: Some(address.into()),
+        action: None,
         message: "m".into(),
     }
 }
@@ -150,7 +148,7 @@ async fn what_a_dead_supervisor_left_behind_is_kept_and_the_rest_goes_on() {
     kit.check().await;
     let request = kit.request(&id).await;
     assert_eq!(kit.read::<StatePointer>(&request.resource).await.unwrap().serial, 4);
-    assert_eq!(kit.all::<LogSegment>(&kinds::LOG_BY_RUN, run.as_str()).await.len(), 1);
+    assert_eq!(segments(&kit.app, &run, 0, 10).await.unwrap().len(), 1);
     assert_eq!(*kit.stage.cleaned.lock().unwrap(), std::slice::from_ref(&run));
 
     // The rest of the approved plan needs nobody; the state goes on from what was saved.
@@ -176,7 +174,10 @@ async fn an_unsafe_service_waits_for_somebody_when_something_may_exist() {
         let (id, run) = apply_waits(&kit, "fragile").await;
         let (_, old) = kit.claim(&run).await;
         if logged {
-            // Left on another host: the log that was sent is all there is.
+            // Left on another host: what was sent is all there is.
+            let made = json!({"version": 4, "lineage": "l", "serial": 1, "resources": [
+                {"mode": "managed", "type": "c", "name": "d", "instances": [{}]}]});
+            old.store_state(made.to_string().as_bytes()).await.unwrap();
             old.log(vec![line("apply_start", "a.b"), line("apply_start", "c.d"), line("apply_complete", "c.d")])
                 .await
                 .unwrap();
@@ -207,4 +208,89 @@ async fn a_left_over_state_that_does_not_fit_stays_where_it_is() {
     look_after(&kit.app, &run).await.unwrap();
     assert!(kit.stage.cleaned.lock().unwrap().is_empty());
     assert!(kit.run(&run).await.status.is_over());
+}
+
+fn action(kind: &str, address: &str, action: Doing) -> LogLine {
+    LogLine { action: Some(action), ..line(kind, address) }
+}
+
+/// What is said to may exist after a supervisor died elsewhere, with these lines and this state stored.
+async fn lost(lines: Vec<LogLine>, state: serde_json::Value) -> Vec<String> {
+    let kit = Kit::staged().await;
+    let (_, run) = apply_waits(&kit, "fragile").await;
+    let (_, old) = kit.claim(&run).await;
+    old.store_state(state.to_string().as_bytes()).await.unwrap();
+    old.log(lines).await.unwrap();
+    *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
+    look_after(&kit.app, &run).await.unwrap();
+    kit.check().await;
+    kit.run(&run).await.may_exist
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_complete_but_not_in_the_state_may_exist_and_what_only_changes_does_not() {
+    let state = json!({"version": 4, "lineage": "l", "serial": 1, "resources": [
+        {"mode": "managed", "type": "a", "name": "stored", "instances": [{}]},
+        {"mode": "managed", "type": "a", "name": "changed", "instances": [{}]},
+    ]});
+    let lines = vec![
+        action("apply_start", "a.stored", Doing::Create),
+        action("apply_complete", "a.stored", Doing::Create),
+        action("apply_start", "a.unwritten", Doing::Create),
+        action("apply_complete", "a.unwritten", Doing::Create),
+        action("apply_start", "a.changed", Doing::Update),
+    ];
+    assert_eq!(lost(lines, state).await, ["a.unwritten"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_log_keeps_what_recovery_decides_by() {
+    let mut lines = Vec::new();
+    for n in 0..900 {
+        lines.push(LogLine { message: format!("{n} {}", "x".repeat(8000)), ..line("log", "a.b") });
+    }
+    lines.push(action("apply_start", "a.late", Doing::Create));
+    assert_eq!(lost(lines, json!({"version": 4, "lineage": "l", "serial": 1})).await, ["a.late"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_is_shown_up_to_the_first_segment_that_is_missing() {
+    let kit = Kit::staged().await;
+    let (_, run) = apply_waits(&kit, "thing").await;
+    let (_, old) = kit.claim(&run).await;
+    for n in 0..11 {
+        old.log(vec![line("log", &format!("a.{n}"))]).await.unwrap();
+    }
+    let hidden = kit.read::<LogSegment>(LogSegment::id(&run, 9)).await.unwrap().value;
+    kit.erase::<LogSegment>(&LogSegment::id(&run, 9)).await;
+    let read = async |after| {
+        let view = kit.app.run(&kit.owner(), &RunLog { run_id: run.clone(), after }).await.unwrap();
+        (view.lines.len(), view.next, view.complete)
+    };
+    assert_eq!(read(None).await, (8, 8, false));
+    assert_eq!(read(Some(8)).await, (1, 9, false), "what comes after a gap waits until it is filled");
+    kit.plant(&hidden).await;
+    assert_eq!(read(Some(9)).await, (2, 11, false));
+    old.finish(Ending::Applied { outputs: Default::default() }).await.unwrap();
+    assert_eq!(read(Some(11)).await, (0, 11, true));
+    assert_eq!(read(None).await, (8, 8, false), "there is more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_supervisor_writes_after_what_is_there() {
+    for there in [0, 1, 2, 3, 7, 8, 9, 30] {
+        let kit = Kit::staged().await;
+        let (_, run) = apply_waits(&kit, "thing").await;
+        let (_, old) = kit.claim(&run).await;
+        for n in 0..there {
+            old.log(vec![line("log", &format!("a.{n}"))]).await.unwrap();
+        }
+        *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
+        let left = Salvage { logged: vec![line("log", "a.last")], ..Salvage::default() };
+        *kit.stage.salvage.lock().unwrap() = Some(left);
+        look_after(&kit.app, &run).await.unwrap();
+        let found = segments(&kit.app, &run, 0, 100).await.unwrap();
+        assert_eq!(found.len(), there + 1);
+        assert_eq!(found.last().unwrap().lines[0].address.as_deref(), Some("a.last"));
+    }
 }

@@ -1,0 +1,221 @@
+//! What a change may have created without the state knowing: creations that began and did not end, or that ended and are not
+//! in the state. Terraform says that something is complete a moment before it writes the state.
+
+use super::LogLine;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is being done to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Doing {
+    /// It is created.
+    Create,
+    /// It is changed in place.
+    Update,
+    /// It is destroyed and created.
+    Replace,
+    /// It is destroyed.
+    Delete,
+    /// It is read.
+    Read,
+    /// Something that Asgard does not know.
+    Other,
+}
+
+impl Doing {
+    /// By Terraform's word for it.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "create" => Self::Create,
+            "update" => Self::Update,
+            "replace" => Self::Replace,
+            "delete" => Self::Delete,
+            "read" => Self::Read,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether something comes to be. What is changed or destroyed is in the state already.
+    pub const fn creates(self) -> bool {
+        match self {
+            Self::Create | Self::Replace => true,
+            Self::Update | Self::Delete | Self::Read | Self::Other => false,
+        }
+    }
+}
+
+/// How far a change of an address has come, as a line of the log says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It began.
+    Began,
+    /// It worked.
+    Complete,
+    /// It did not work.
+    Errored,
+}
+
+impl LogLine {
+    /// The step that the line tells, and of which address. Recovery decides by these lines, so they are kept when others are
+    /// left out.
+    pub fn step(&self) -> Option<(Step, &str)> {
+        let address = self.address.as_deref()?;
+        match self.kind.as_str() {
+            "apply_start" => Some((Step::Began, address)),
+            "apply_complete" => Some((Step::Complete, address)),
+            "apply_errored" => Some((Step::Errored, address)),
+            _ => None,
+        }
+    }
+}
+
+/// The creations of a change.
+#[derive(Debug, Default)]
+pub struct Creations(BTreeMap<String, Creation>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Creation {
+    Began,
+    Complete,
+}
+
+impl Creations {
+    /// Takes note of a step.
+    pub fn step(&mut self, step: Step, address: &str, doing: Doing) {
+        match step {
+            Step::Began if doing.creates() => drop(self.0.insert(address.to_owned(), Creation::Began)),
+            Step::Complete if doing.creates() => drop(self.0.insert(address.to_owned(), Creation::Complete)),
+            Step::Began | Step::Complete => {}
+            // What is half made is in the state as tainted.
+            Step::Errored => drop(self.0.remove(address)),
+        }
+    }
+
+    /// Takes note of a line of the log. One that does not say what is being done may tell of a creation.
+    pub fn follow(&mut self, line: &LogLine) {
+        if let Some((step, address)) = line.step() {
+            self.step(step, address, line.action.unwrap_or(Doing::Create));
+        }
+    }
+
+    /// What may exist without being among the addresses of the state.
+    pub fn may_exist<'a>(&'a self, stored: &'a BTreeSet<String>) -> impl Iterator<Item = &'a str> {
+        let lost = |(address, creation): &(&String, &Creation)| match creation {
+            Creation::Began => true,
+            Creation::Complete => !stored.contains(*address),
+        };
+        self.0.iter().filter(lost).map(|(address, _)| address.as_str())
+    }
+}
+
+#[derive(Deserialize)]
+struct Contents {
+    #[serde(default)]
+    resources: Vec<Managed>,
+}
+
+#[derive(Deserialize)]
+struct Managed {
+    #[serde(default)]
+    module: Option<String>,
+    mode: String,
+    r#type: String,
+    name: String,
+    #[serde(default)]
+    instances: Vec<Instance>,
+}
+
+#[derive(Deserialize)]
+struct Instance {
+    #[serde(default)]
+    index_key: Option<Index>,
+    #[serde(default)]
+    deposed: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Index {
+    Number(serde_json::Number),
+    Text(String),
+}
+
+/// The addresses of the things in a Terraform state, as Terraform's messages write them; none when it cannot be read.
+pub fn addresses(state: &[u8]) -> BTreeSet<String> {
+    let contents: Contents = serde_json::from_slice(state).unwrap_or(Contents { resources: Vec::new() });
+    let mut all = BTreeSet::new();
+    for resource in contents.resources.iter().filter(|resource| resource.mode == "managed") {
+        let module = resource.module.as_deref().map_or_else(String::new, |module| format!("{module}."));
+        for instance in resource.instances.iter().filter(|instance| instance.deposed.is_none()) {
+            let key = match &instance.index_key {
+                None => String::new(),
+                Some(Index::Number(number)) => format!("[{number}]"),
+                // Quotes and backslashes are written as JSON writes them.
+                Some(Index::Text(text)) => format!("[{}]", serde_json::Value::from(text.as_str())),
+            };
+            all.insert(format!("{module}{}.{}{key}", resource.r#type, resource.name));
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Timestamp;
+    use serde_json::json;
+
+    fn line(kind: &str, address: &str, action: Option<Doing>) -> LogLine {
+        LogLine {
+            at: Timestamp::from_millis(0),
+            level: "info".into(),
+            kind: kind.into(),
+            address: Some(address.into()),
+            action,
+            message: String::new(),
+        }
+    }
+
+    #[test]
+    fn only_what_may_be_lost_is_listed() {
+        use Doing::{Create, Delete, Read, Update};
+        let mut creations = Creations::default();
+        for (kind, address, action) in [
+            ("apply_start", "a.done", Some(Create)),
+            ("apply_complete", "a.done", Some(Create)),
+            ("apply_start", "a.unwritten", Some(Create)),
+            ("apply_complete", "a.unwritten", Some(Create)),
+            ("apply_start", "a.failed", Some(Create)),
+            ("apply_errored", "a.failed", Some(Create)),
+            ("apply_start", "a.open", Some(Create)),
+            ("apply_progress", "a.open", Some(Create)),
+            ("apply_start", "a.replaced", Some(Delete)),
+            ("apply_complete", "a.replaced", Some(Delete)),
+            ("apply_start", "a.replaced", Some(Create)),
+            ("apply_start", "a.updated", Some(Update)),
+            ("apply_start", "a.deleted", Some(Delete)),
+            ("apply_start", "a.read", Some(Read)),
+            ("apply_start", "a.untold", None),
+        ] {
+            creations.follow(&line(kind, address, action));
+        }
+        let stored = ["a.done", "a.replaced", "a.updated", "a.deleted"].map(str::to_owned).into();
+        let found: Vec<_> = creations.may_exist(&stored).collect();
+        assert_eq!(found, ["a.open", "a.replaced", "a.untold", "a.unwritten"]);
+    }
+
+    #[test]
+    fn addresses_are_written_as_terraform_writes_them() {
+        let state = json!({"version": 4, "serial": 1, "lineage": "l", "resources": [
+            {"mode": "managed", "type": "a", "name": "one", "instances": [{"index_key": null}]},
+            {"mode": "managed", "type": "a", "name": "many", "instances": [{"index_key": 0}, {"index_key": "x\"y"}, {"deposed": "1"}]},
+            {"mode": "managed", "module": "module.m[\"k\"]", "type": "b", "name": "in", "instances": [{"attributes": {"v": ["x"]}}]},
+            {"mode": "data", "type": "d", "name": "read", "instances": [{}]},
+        ]});
+        let all = addresses(state.to_string().as_bytes());
+        let expected = ["a.many[\"x\\\"y\"]", "a.many[0]", "a.one", "module.m[\"k\"].b.in"];
+        assert_eq!(all.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+        assert!(addresses(b"{\"resources\": [").is_empty());
+    }
+}
