@@ -1,14 +1,37 @@
 //! Chromium, driven by plain W3C WebDriver.
 
-use crate::{Peers, eventually, server::free_port};
+use crate::{Peers, eventually, wait::number_after};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use std::{
-    fs,
+    fs::{self, File},
     process::{Child, Command, Stdio},
-    time::Duration,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 use ureq::Agent;
+
+/// How long a page may take to show what is looked for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const CSS: &str = "css selector";
+
+/// Whether an error says that the page is no longer the one that was looked at. The standard knows the first two; the others
+/// are what chromedriver passes on when it is asked while one page makes way for the next.
+fn moved_on(error: &Value) -> bool {
+    const SAYS: [&str; 8] = [
+        "stale element",
+        "no such element",
+        "aborted by navigation",
+        "loader has changed",
+        "xecution context",
+        "Cannot find context",
+        "does not belong to the document",
+        "No node with given id",
+    ];
+    let told = [&error["error"], &error["message"]].map(|text| text.as_str().unwrap_or_default());
+    SAYS.iter().any(|says| told.iter().any(|text| text.contains(says)))
+}
 
 /// Light or dark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,17 +64,25 @@ impl Browser {
 
     fn start(scheme: Scheme, javascript: bool, mut options: Value) -> Self {
         let peers = Peers::get();
-        let port = free_port();
         let profile = tempfile::Builder::new().prefix("asgard-browser-").tempdir().expect("a folder can be made");
-        let driver = Command::new(&peers.chromedriver)
-            .args([format!("--port={port}"), "--silent".into()])
+        // It chooses its port itself and says which: one that was free a moment ago may be somebody else's by now.
+        let said = profile.path().join("chromedriver.log");
+        let mut driver = Command::new(&peers.chromedriver)
+            .arg("--port=0")
             .env("HOME", profile.path())
             .env("TMPDIR", profile.path())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(File::create(&said).expect("the log can be made"))
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver starts");
+        let port = eventually("chromedriver says where it listens", || {
+            let ended = driver.try_wait().expect("a child can be asked");
+            let said = fs::read_to_string(&said).expect("the log can be read");
+            let port = number_after(&said, "started successfully on port ");
+            assert!(port.is_some() || ended.is_none(), "chromedriver ended: {said}");
+            port
+        });
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
         let agent: Agent = config.proxy(None).build().into();
         let base = format!("http://127.0.0.1:{port}");
@@ -101,16 +132,53 @@ impl Browser {
         if answer.status().is_success() { Ok(value) } else { Err(value) }
     }
 
+    /// Asks again while the page is on its way to another, or does not show yet what is looked for. Only for looking: what
+    /// changes something is sent once.
+    fn patiently<T>(&self, what: &str, mut look: impl FnMut() -> Result<Option<T>, Value>) -> T {
+        let start = Instant::now();
+        loop {
+            let why = match look() {
+                Ok(Some(found)) => return found,
+                Ok(None) => Value::Null,
+                Err(error) => error,
+            };
+            let goes_on = (why.is_null() || moved_on(&why)) && start.elapsed() < PATIENCE;
+            assert!(
+                goes_on,
+                "no {what}: {why:#}\nat {:?}:\n{:?}",
+                self.attempt("GET", "/url", None),
+                self.attempt("GET", "/source", None)
+            );
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Reads something of the page.
+    fn page(&self, path: &str) -> Value {
+        self.patiently(path, || self.attempt("GET", path, None).map(Some))
+    }
+
+    /// The elements that fit now.
+    fn elements(&self, using: &str, value: &str) -> Result<Vec<String>, Value> {
+        let found = self.attempt("POST", "/elements", Some(&json!({"using": using, "value": value})))?;
+        let ids = found.as_array().expect("a list").iter().map(|element| {
+            let id = element.as_object().and_then(|element| element.values().next()).and_then(Value::as_str);
+            id.expect("an element has an id").to_owned()
+        });
+        Ok(ids.collect())
+    }
+
+    /// The first element that fits.
+    fn find(&self, using: &str, value: &str) -> String {
+        self.patiently(value, || Ok(self.elements(using, value)?.into_iter().next()))
+    }
+
     /// Asks for something about the first element that fits. The page may change between finding it and asking.
     fn ask(&self, css: &str, what: &str) -> Value {
-        for _ in 0..5 {
-            let path = format!("/element/{}/{what}", self.find(css));
-            match self.attempt("GET", &path, None) {
-                Ok(value) => return value,
-                Err(error) => assert_eq!(error["error"], "stale element reference", "{css} {what}: {error:#}"),
-            }
-        }
-        panic!("`{css}` at {} changes faster than it can be read", self.url());
+        self.patiently(&format!("{what} of {css}"), || {
+            let Some(element) = self.elements(CSS, css)?.into_iter().next() else { return Ok(None) };
+            self.attempt("GET", &format!("/element/{element}/{what}"), None).map(Some)
+        })
     }
 
     /// Goes to a page and waits until it is loaded.
@@ -120,17 +188,17 @@ impl Browser {
 
     /// Where it is.
     pub fn url(&self) -> String {
-        self.call("GET", "/url", None).as_str().expect("a URL").to_owned()
+        self.page("/url").as_str().expect("a URL").to_owned()
     }
 
     /// The page's title.
     pub fn title(&self) -> String {
-        self.call("GET", "/title", None).as_str().expect("a title").to_owned()
+        self.page("/title").as_str().expect("a title").to_owned()
     }
 
     /// The page's source.
     pub fn source(&self) -> String {
-        self.call("GET", "/source", None).as_str().expect("a page").to_owned()
+        self.page("/source").as_str().expect("a page").to_owned()
     }
 
     /// What is to be read on the page.
@@ -150,19 +218,12 @@ impl Browser {
 
     /// How many elements fit.
     pub fn count(&self, css: &str) -> usize {
-        let found = self.call("POST", "/elements", Some(&json!({"using": "css selector", "value": css})));
-        found.as_array().map_or(0, Vec::len)
-    }
-
-    fn find(&self, css: &str) -> String {
-        let found = self.call("POST", "/elements", Some(&json!({"using": "css selector", "value": css})));
-        let first = found[0].as_object().and_then(|element| element.values().next()).and_then(Value::as_str);
-        first.unwrap_or_else(|| panic!("nothing fits `{css}` at {}:\n{}", self.url(), self.source())).to_owned()
+        self.patiently(css, || Ok(Some(self.elements(CSS, css)?.len())))
     }
 
     /// Replaces what a field holds.
     pub fn fill(&self, css: &str, text: &str) {
-        let element = self.find(css);
+        let element = self.find(CSS, css);
         self.call("POST", &format!("/element/{element}/clear"), None);
         self.call("POST", &format!("/element/{element}/value"), Some(&json!({"text": text})));
     }
@@ -174,17 +235,15 @@ impl Browser {
 
     /// Clicks the first element that fits.
     pub fn click(&self, css: &str) {
-        let element = self.find(css);
+        let element = self.find(CSS, css);
         self.call("POST", &format!("/element/{element}/click"), None);
     }
 
     /// Clicks the button or link that is called so.
     pub fn press(&self, name: &str) {
         let path = format!("//button[normalize-space(.)='{name}']|//a[normalize-space(.)='{name}']");
-        let found = self.call("POST", "/elements", Some(&json!({"using": "xpath", "value": path})));
-        let first = found[0].as_object().and_then(|element| element.values().next()).and_then(Value::as_str);
-        let first = first.unwrap_or_else(|| panic!("no button or link `{name}` at {}:\n{}", self.url(), self.text()));
-        self.call("POST", &format!("/element/{first}/click"), None);
+        let element = self.find("xpath", &path);
+        self.call("POST", &format!("/element/{element}/click"), None);
     }
 
     /// How much wider the page is than the screen, in pixels.
@@ -197,7 +256,7 @@ impl Browser {
 
     /// Keeps a picture of the window among the artefacts.
     pub fn shoot(&self, name: &str) {
-        let picture = self.call("GET", "/screenshot", None);
+        let picture = self.page("/screenshot");
         let bytes = BASE64.decode(picture.as_str().expect("a picture").as_bytes()).expect("a picture");
         assert!(bytes.starts_with(b"\x89PNG"), "a screenshot is a PNG");
         fs::write(Peers::get().artefacts.join(format!("{name}.png")), bytes).expect("artefacts can be written");

@@ -22,6 +22,7 @@ mod functions;
 mod leaks;
 mod overlay;
 mod peers;
+mod ports;
 mod processes;
 mod server;
 mod site;
@@ -36,7 +37,8 @@ pub use functions::{Environment, FUNCTIONS, Fault, Functions, RuntimeApi, Task, 
 pub use leaks::{Leak, assert_absent, disguises};
 pub use overlay::overlay;
 pub use peers::Peers;
+pub use ports::quiet_port;
 pub use processes::{Process, alive};
 pub use server::Server;
 pub use site::Site;
-pub use wait::{eventually, eventually_within};
+pub use wait::{eventually, eventually_within, with_a_window_ahead};

@@ -74,6 +74,21 @@ impl Process {
         self.command.iter().take(3).any(engine) && self.command.iter().any(|word| word == step)
     }
 
+    /// Whether it is the one that listens at a port of IPv4.
+    pub fn listens(&self, port: u16) -> bool {
+        let all = fs::read_to_string("/proc/net/tcp").expect("/proc is there");
+        let sockets: Vec<String> = all
+            .lines()
+            .map(|line| line.split_ascii_whitespace().collect::<Vec<_>>())
+            // The second field is the address, the fourth the state (0A listens), the tenth the socket's number.
+            .filter(|line| line.len() > 9 && line[1].ends_with(&format!(":{port:04X}")) && line[3] == "0A")
+            .map(|line| format!("socket:[{}]", line[9]))
+            .collect();
+        let open = fs::read_dir(format!("/proc/{}/fd", self.pid)).into_iter().flatten().flatten();
+        open.filter_map(|entry| fs::read_link(entry.path()).ok())
+            .any(|file| sockets.iter().any(|socket| file.as_os_str() == socket.as_str()))
+    }
+
     /// Sends it a signal; `false` when it is gone.
     pub fn signal(&self, signal: Signal) -> bool {
         let same = Self::of(self.pid).is_some_and(|now| now.started == self.started);

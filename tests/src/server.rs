@@ -1,10 +1,9 @@
 //! A running `asgard serve`.
 
-use crate::{Client, Peers, Process, Site, eventually_within, processes::alive};
+use crate::{Client, Peers, Process, Site, eventually, eventually_within, processes::alive, wait::number_after};
 use rustix::process::Signal;
 use std::{
     fs::{self, File},
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, ExitStatus},
     time::{Duration, Instant},
@@ -17,33 +16,30 @@ pub struct Server {
     log: PathBuf,
 }
 
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port is free").port()
-}
-
 impl Server {
     pub(crate) fn start(site: &Site) -> Self {
-        for _ in 0..5 {
-            let mut server = Self::launch(site);
-            if server.comes_up(Duration::from_secs(60)) {
-                return server;
-            }
-            let log = server.log_text();
-            assert!(log.contains("in use"), "the server did not become ready:\n{log}");
-        }
-        panic!("no free port could be had");
+        let mut server = Self::launch(site);
+        let ready = server.comes_up(Duration::from_secs(60));
+        assert!(ready, "the server did not become ready:\n{}", server.log_text());
+        server
     }
 
-    /// Starts one without waiting for it.
+    /// Starts one and waits until it listens, which it does before it is ready. It chooses its port itself: one that was free
+    /// a moment ago may be another test's by now, whose server would answer in its place.
     pub fn launch(site: &Site) -> Self {
-        let base = format!("127.0.0.1:{}", free_port());
         let log = site.dir().join(format!("server-{}.log", site.next_start()));
         let file = File::create(&log).expect("the log can be made");
-        let mut command = site.command(&["serve", "--bind", &base]);
+        let mut command = site.command(&["serve", "--bind", "127.0.0.1:0"]);
         command.stdout(file.try_clone().expect("the log can be shared")).stderr(file);
-        let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", Peers::get().asgard.display()));
-        Self { child, client: site.client(&format!("http://{base}")), log }
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", Peers::get().asgard.display()));
+        let port = eventually("the server says where it listens", || {
+            let ended = child.try_wait().expect("a child can be asked");
+            let said = String::from_utf8_lossy(&fs::read(&log).expect("the log can be read")).into_owned();
+            let port = number_after(&said, "Listening; opening the database. address=127.0.0.1:");
+            assert!(port.is_some() || ended.is_none(), "the server ended before it listened:\n{said}");
+            port
+        });
+        Self { child, client: site.client(&format!("http://127.0.0.1:{port}")), log }
     }
 
     /// Waits until it says that it is ready; `false` when it ends instead.

@@ -240,7 +240,7 @@ impl Site {
 }
 
 /// Sixteen bytes twice: enough for a key that nobody else has.
-fn unique() -> Vec<u8> {
+pub(crate) fn unique() -> Vec<u8> {
     let id = || fs::read_to_string("/proc/sys/kernel/random/uuid").expect("a random number");
     let hex: String = [id(), id()].concat().chars().filter(char::is_ascii_hexdigit).collect();
     data_encoding::HEXLOWER.decode(hex.as_bytes()).expect("hex digits")

@@ -61,6 +61,16 @@ fn a_configured_password_wins_and_ends_sessions() {
     server.terminate();
 }
 
+/// Sends the head of a request, and waits until the server asks for its body: from then on it is under way.
+fn begin(stream: &mut TcpStream, head: &str) {
+    const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; GO_ON.len()];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, GO_ON, "{}", String::from_utf8_lossy(&answer));
+}
+
 #[test]
 fn a_request_under_way_is_finished_and_a_second_signal_does_not_wait() {
     let place = Place::new();
@@ -70,11 +80,10 @@ fn a_request_under_way_is_finished_and_a_second_signal_does_not_wait() {
     // A body that is on its way when the signal comes.
     let body = br#"{"username":"admin","password":"wrong"}"#;
     let head = format!(
-        "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
         body.len()
     );
-    slow.write_all(head.as_bytes()).unwrap();
-    std::thread::sleep(Duration::from_millis(200));
+    begin(&mut slow, &head);
     server.signal(Signal::TERM);
     server.wait_for("no new requests");
     let until = Instant::now() + Duration::from_secs(10);
@@ -90,8 +99,7 @@ fn a_request_under_way_is_finished_and_a_second_signal_does_not_wait() {
 
     let mut server = place.serve();
     let mut hanging = TcpStream::connect(server.url().replace("http://", "")).unwrap();
-    hanging.write_all(head.as_bytes()).unwrap();
-    std::thread::sleep(Duration::from_millis(200));
+    begin(&mut hanging, &head);
     server.signal(Signal::INT);
     server.wait_for("no new requests");
     std::thread::sleep(Duration::from_millis(700));
@@ -106,7 +114,7 @@ fn it_answers_before_its_database_does() {
     let place = Place::new()
         .with("ASGARD_DATABASE_URL", "postgres://asgard:hunter2@127.0.0.1:1/asgard")
         .with("ASGARD_SECRET_KEY", &"c3".repeat(32));
-    place.write("asgard.yaml", "database: { startup_wait_secs: 2 }\n");
+    place.write("asgard.yaml", "database: { startup_wait_secs: 6 }\n");
     let mut server = place.start_with(&["serve", "--bind", "127.0.0.1:0", "--config", "asgard.yaml"]);
     server.wait_for("cannot be used yet");
     assert_eq!(server.get("/healthz", None), (200, "ok".into()));

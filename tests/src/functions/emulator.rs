@@ -1,7 +1,7 @@
 //! Lambda as `cargo-lambda` emulates it: its runtime API for programs that were built before, and HTTP turned into the
 //! events of a function URL.
 
-use crate::{Process, Site, eventually_within, peers, processes::alive, server::free_port};
+use crate::{Process, Site, eventually_within, peers, processes::alive, quiet_port};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::{
@@ -32,8 +32,17 @@ impl Emulator {
             "[package]\nname = \"functions\"\nversion = \"0.0.0\"\nedition = \"2024\"\n{programs}[workspace]\n"
         );
         fs::write(folder.join("Cargo.toml"), package).expect("a file can be written");
-        let port = free_port();
-        let log = File::create(site.dir().join("emulator.log")).expect("the log can be made");
+        // A port that somebody took meanwhile ends it at once.
+        (0..5)
+            .find_map(|_| Self::launch(site, &folder))
+            .unwrap_or_else(|| panic!("cargo-lambda ended five times: see emulator.log in {}", site.dir().display()))
+    }
+
+    /// Starts it and waits until it listens; `None` when it ends instead.
+    fn launch(site: &Site, folder: &Path) -> Option<Self> {
+        let port = quiet_port();
+        let log = site.dir().join("emulator.log");
+        let log = File::options().append(true).create(true).open(log).expect("the log can be made");
         let program = Path::new(&peers::needed("ASGARD_TEST_PYTHON_BIN")).join("cargo-lambda");
         let mut command = site.program(&program);
         // It asks cargo what is in the package, and cargo is found in the home of whoever runs the tests.
@@ -45,16 +54,19 @@ impl Emulator {
         command
             .args(["lambda", "watch", "--only-lambda-apis", "--disable-cors", "--invoke-address", "127.0.0.1"])
             .args(["--invoke-port", &port.to_string()])
-            .current_dir(&folder)
+            .current_dir(folder)
             .stdout(log.try_clone().expect("the log can be shared"))
             .stderr(log);
         let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
         let mut emulator = Self { child, port };
-        eventually_within(Duration::from_secs(60), "cargo-lambda listens", || {
-            assert!(emulator.child.try_wait().expect("a child can be asked").is_none(), "cargo-lambda ended");
-            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        // That somebody answers at the port would not say that it is this one.
+        let listens = eventually_within(Duration::from_secs(60), "cargo-lambda listens", || {
+            match Process::of(emulator.child.id()) {
+                Some(process) => process.listens(port).then_some(true),
+                None => emulator.child.try_wait().expect("a child can be asked").map(|_| false),
+            }
         });
-        emulator
+        listens.then_some(emulator)
     }
 
     /// Where people and agents reach a function.

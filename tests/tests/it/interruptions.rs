@@ -1,9 +1,11 @@
 //! Ends that somebody asked for: a cancelled apply, one that takes too long, a server or a whole machine that is told to stop.
 
-use crate::job::{ask, committed, fulfilled, pushed_through, request_id, running, runs, story, text, the_resource};
+use crate::job::{
+    ask, committed, fulfilled, log, pushed_through, request_id, running, runs, story, text, the_resource,
+};
 use asgard_tests::{Process, Site, eventually, overlay};
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     thread::sleep,
     time::{Duration, Instant},
@@ -109,8 +111,14 @@ fn a_machine_that_is_told_to_stop_goes_on_afterwards() {
     let key = cast.key(&project);
     let asked = ask(&key, "local-demo", "resumed", &json!({"seconds": 8}));
     running(&cast.owner.session, &asked["resource"], "apply");
-    eventually("Terraform applies", || site.terraforms("apply").pop());
-    sleep(Duration::from_secs(3));
+    eventually("the first step is made", || {
+        let apply = runs(&cast.owner.session, &asked["resource"]).pop()?;
+        let told = log(&cast.owner.session, &apply);
+        let made = |line: &Value| line["kind"] == "apply_complete" && line["address"] == "terraform_data.step_1";
+        told.iter().any(made).then_some(())
+    });
+    // In the middle of the second. The log may be ahead of the state by a moment.
+    sleep(Duration::from_millis(500));
     site.processes().iter().for_each(|process: &Process| {
         process.signal(Signal::TERM);
     });

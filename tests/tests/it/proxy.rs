@@ -1,5 +1,6 @@
 //! A door in front of a server, to be shut as a failing network would.
 
+use asgard_tests::quiet_port;
 use std::{
     io,
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
@@ -23,10 +24,9 @@ struct Door {
 }
 
 impl Proxy {
-    /// A door to `target`, shut: its port refuses connections.
+    /// A door to `target`, shut: its port refuses connections, and nobody else is given it meanwhile.
     pub fn shut(target: SocketAddr) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { port, target, door: None }
+        Self { port: quiet_port(), target, door: None }
     }
 
     /// Its port.
