@@ -23,7 +23,7 @@ use std::{collections::HashMap, time::Duration};
 /// The longest that a read waits for a change.
 const LONGEST_WAIT: u64 = 20;
 /// What is left of a caller's patience for the answer itself.
-const TO_ANSWER: Duration = Duration::from_secs(1);
+const TO_ANSWER: Duration = Duration::from_secs(2);
 /// How many pending requests one page of somebody's inbox looks through at most.
 const MOST_LOOKED_THROUGH: usize = 1000;
 
