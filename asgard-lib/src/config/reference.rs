@@ -150,8 +150,9 @@ const INTRODUCTION: &str = "\
 
 Settings come from a file, the environment and flags. The file is named by `--config`, or else by `ASGARD_CONFIG`; or
 `ASGARD_CONFIG_SECRET_ARN` names a secret in AWS Secrets Manager that has the text of the file, for functions and tasks, which
-have no disk for one. Without any there is none, and with two it refuses to start. A variable wins over the file, and `--bind` wins over both. `asgard config check` says everything that
-is wrong at once, with the line; `asgard config show` prints every value in force and where it came from, without secrets.
+have no disk for one. Without any there is none, and with a secret beside a file it refuses to start. A variable wins over the
+file, and `--bind` wins over both. `asgard config check` says everything that is wrong at once, with the line; `asgard config show`
+prints every value in force and where it came from, without secrets.
 
 - An unknown key, a key given twice, a bad value or a file that cannot be read refuses to start. An unknown `ASGARD_`
   variable only warns. A key without a value, and an empty variable, are as if they were not there.

@@ -12,9 +12,12 @@
 //! 9. A record past `expires_at` may vanish at any time, and not before.
 //! 10. An error that leaves the outcome open is [`StoreError::Unknown`], never `Unavailable`.
 
-use super::kinds::{Index, Kind};
+mod query;
+
+use super::kinds::Kind;
 use crate::kernel::{CommitId, Timestamp};
 use async_trait::async_trait;
+pub use query::{Found, Order, Position, Query};
 use std::{fmt, time::Duration};
 
 /// How long a commit's marker is kept: a batch may be resubmitted for that long.
@@ -307,120 +310,6 @@ pub enum Reason {
     Ceiling,
     /// Count: the result would pass the floor.
     Floor,
-}
-
-/// The order of a query's results.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Smallest first.
-    Ascending,
-    /// Largest first.
-    Descending,
-}
-
-/// A page of an index.
-#[derive(Clone, Debug)]
-pub struct Query {
-    /// Which index.
-    pub index: &'static Index,
-    /// Which partition; empty for an index without one.
-    pub partition: String,
-    /// Only records whose sort text is at least this. In an index without a sort field the bounds hold for the id.
-    pub from: Option<String>,
-    /// Only records whose sort text is below this.
-    pub below: Option<String>,
-    /// The order.
-    pub order: Order,
-    /// Start after this position.
-    pub after: Option<Position>,
-    /// The most records to return, 1 to 1000.
-    pub limit: usize,
-}
-
-impl Query {
-    /// The first 50 records of a partition, ascending.
-    pub fn new(index: &'static Index, partition: impl Into<String>) -> Self {
-        Self {
-            index,
-            partition: partition.into(),
-            from: None,
-            below: None,
-            order: Order::Ascending,
-            after: None,
-            limit: 50,
-        }
-    }
-
-    /// The most records on a page.
-    pub const MAX_LIMIT: usize = 1000;
-
-    /// Refuses a page size out of bounds, and a partition where the index has none. Every backend calls it.
-    pub fn check(&self) -> Result<(), StoreError> {
-        if !(1..=Self::MAX_LIMIT).contains(&self.limit) {
-            return Err(StoreError::Corrupt(format!(
-                "a page of {} records; 1 to {} are allowed",
-                self.limit,
-                Self::MAX_LIMIT
-            )));
-        }
-        if self.index.partition.is_none() && !self.partition.is_empty() {
-            return Err(StoreError::Corrupt(format!("index {} has no partitions", self.index.name)));
-        }
-        Ok(())
-    }
-
-    /// Largest first.
-    #[must_use]
-    pub fn newest_first(mut self) -> Self {
-        self.order = Order::Descending;
-        self
-    }
-
-    /// At most `limit` records.
-    #[must_use]
-    pub fn take(mut self, limit: usize) -> Self {
-        self.limit = limit.clamp(1, Self::MAX_LIMIT);
-        self
-    }
-
-    /// Only sort text below `bound`.
-    #[must_use]
-    pub fn below(mut self, bound: impl Into<String>) -> Self {
-        self.below = Some(bound.into());
-        self
-    }
-
-    /// Only sort text from `bound` on.
-    #[must_use]
-    pub fn from(mut self, bound: impl Into<String>) -> Self {
-        self.from = Some(bound.into());
-        self
-    }
-
-    /// Start after `position`.
-    #[must_use]
-    pub fn after(mut self, position: Option<Position>) -> Self {
-        self.after = position;
-        self
-    }
-}
-
-/// A place in an index: the sort text (empty for an index without one) and the id.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-pub struct Position {
-    /// The sort text.
-    pub sort: String,
-    /// The record's id.
-    pub id: String,
-}
-
-/// Records of one page, and where the next page starts if there is one.
-#[derive(Clone, Debug, Default)]
-pub struct Found {
-    /// The records in order.
-    pub records: Vec<Record>,
-    /// Pass as [`Query::after`]; `None` when the index holds no more.
-    pub next: Option<Position>,
 }
 
 /// A store that failed.
