@@ -18,7 +18,7 @@ const DEFAULT_URL: &str = "http://localhost:8080";
 /// The newest protocol that begins with `initialize`.
 const PROTOCOL: &str = "2025-11-25";
 /// Pages of tools that are read at most.
-const MOST_PAGES: usize = 50;
+const MAX_PAGES: usize = 50;
 
 /// A connection that was greeted.
 pub struct Client {
@@ -75,7 +75,7 @@ impl Client {
     pub fn described(&mut self) -> Result<Vec<Value>> {
         let mut tools: Vec<Value> = Vec::new();
         let mut cursor: Option<String> = None;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let page =
                 self.rpc.call("tools/list", cursor.map_or_else(|| json!({}), |cursor| json!({"cursor": cursor})))?;
             let page: ToolPage = serde_json::from_value(page).map_err(|error| strange("the list of tools", &error))?;

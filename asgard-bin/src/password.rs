@@ -10,7 +10,7 @@ use std::io::{self, BufRead, IsTerminal, Read, Write};
 use zeroize::Zeroizing;
 
 /// The longest line that is read as a password.
-const LONGEST: u64 = 4096;
+const MAX: u64 = 4096;
 
 /// A password that somebody chose, or `None` when one is to be generated.
 pub fn ask(args: &PasswordArgs) -> Result<Option<SecretText>> {
@@ -33,7 +33,7 @@ pub fn ask(args: &PasswordArgs) -> Result<Option<SecretText>> {
 
 fn line() -> Result<SecretText> {
     let mut text = Zeroizing::new(String::new());
-    let read = io::stdin().lock().take(LONGEST).read_line(&mut text);
+    let read = io::stdin().lock().take(MAX).read_line(&mut text);
     read.map_err(|error| Failure::failed(format!("the password cannot be read: {error}")))?;
     let text = text.trim_end_matches(['\n', '\r']);
     if text.is_empty() {
@@ -48,7 +48,7 @@ fn prompt(question: &str) -> Result<SecretText> {
     let mut stderr = io::stderr();
     write!(stderr, "{question}").and_then(|()| stderr.flush()).map_err(cannot)?;
     let mut text = Zeroizing::new(String::new());
-    let read = io::stdin().lock().take(LONGEST).read_line(&mut text);
+    let read = io::stdin().lock().take(MAX).read_line(&mut text);
     drop(quiet);
     let _ = writeln!(stderr);
     let read = read.map_err(cannot)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The longest that an invocation may last at all.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+const MAX: Duration = Duration::from_secs(15 * 60);
 /// How long a request may take at most: front ends give up after 29 or 30 seconds.
 const REQUEST: Duration = Duration::from_secs(25);
 /// What is kept of an invocation for waking others and for the answer's way.
@@ -13,7 +13,7 @@ const WAY_BACK: Duration = Duration::from_secs(2);
 
 /// How long the invocation may still last. Emulators send a number of milliseconds where Lambda sends a moment.
 pub fn remaining(deadline_ms: u64, now_ms: u64) -> Duration {
-    let longest = u64::try_from(LONGEST.as_millis()).unwrap_or(u64::MAX);
+    let longest = u64::try_from(MAX.as_millis()).unwrap_or(u64::MAX);
     let left = match deadline_ms.checked_sub(now_ms) {
         Some(left) => left,
         None if deadline_ms <= longest => deadline_ms,

@@ -11,7 +11,7 @@ use url::Url;
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// The longest path with its query.
-const LONGEST: usize = 16 * 1024;
+const MAX: usize = 16 * 1024;
 /// The stage that is no part of an address.
 const NO_STAGE: &str = "$default";
 
@@ -105,8 +105,8 @@ fn without_stage(path: &mut Option<String>, stage: &str) {
 
 fn path(path: &mut Option<String>) -> Result<()> {
     let path = path.get_or_insert_default();
-    if path.len() > LONGEST {
-        return Err(Error::new(Code::InvalidInput, format!("The address is longer than {LONGEST} bytes.")).at("path"));
+    if path.len() > MAX {
+        return Err(Error::new(Code::InvalidInput, format!("The address is longer than {MAX} bytes.")).at("path"));
     }
     if !path.starts_with('/') {
         path.insert(0, '/');
@@ -117,8 +117,8 @@ fn path(path: &mut Option<String>) -> Result<()> {
 /// Escapes what no address may hold: a client may have sent it as it is.
 fn query(query: &mut Option<String>) -> Result<()> {
     let Some(text) = query else { return Ok(()) };
-    if text.len() > LONGEST {
-        return Err(Error::new(Code::InvalidInput, format!("The query is longer than {LONGEST} bytes.")).at("query"));
+    if text.len() > MAX {
+        return Err(Error::new(Code::InvalidInput, format!("The query is longer than {MAX} bytes.")).at("query"));
     }
     let plain = |b: u8| b.is_ascii_graphic() && !b"\"#<>".contains(&b);
     if !text.bytes().all(plain) {

@@ -1,4 +1,4 @@
-//! The function that does what a schedule or a commit asks for: one chore, or the jobs that are due. What does not fit into
+//! The function that does what a schedule or a commit asks for: one periodic task, or the jobs that are due. What does not fit into
 //! one invocation goes on with the next tick; nothing is left half done in here.
 
 mod order;
@@ -6,8 +6,8 @@ mod order;
 use crate::{Settings, deadline, open::Lazy};
 use asgard_lib::{
     app::{
-        loops::{self, Chore, Ticked},
-        worker::{self, Kicked, Ran},
+        periodic::{self, PeriodicTask, Ticked},
+        worker::{self, Ran, WakeHint},
     },
     error::{Error, Result},
     kernel::Timestamp,
@@ -26,7 +26,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// When a chore is told to stop, before the invocation ends: it hands its lease back in that time.
+/// When a periodic task is told to stop, before the invocation ends: it hands its lease back in that time.
 const HAND_BACK: Duration = Duration::from_secs(5);
 /// What jobs leave of the invocation for the answer's way.
 const WAY_BACK: Duration = Duration::from_secs(1);
@@ -79,12 +79,12 @@ impl Events {
         let by = ends.checked_sub(WAY_BACK).unwrap_or(ends);
         let runtime = self.lazy.ready(&self.settings, by).await?;
         match &order.work {
-            Work::Jobs(kicked) => jobs(runtime, by, kicked.clone()).await,
+            Work::Jobs(woken) => jobs(runtime, by, woken.clone()).await,
             Work::Loop(name) => {
-                let ticked = chore(runtime, name, order.scheduled, ends).await?;
-                // A chore may have appended jobs. Waking oneself would be a second invocation for what fits into this one.
-                let ran = match runtime.app().take_kick() {
-                    Some(kicked) => worker::run_until(runtime.app(), by, Some(kicked)).await?.jobs,
+                let ticked = task(runtime, name, order.scheduled, ends).await?;
+                // A periodic task may have appended jobs. Waking oneself would be a second invocation for what fits into this one.
+                let ran = match runtime.app().take_wake_hint() {
+                    Some(woken) => worker::run_until(runtime.app(), by, Some(woken)).await?.jobs,
                     None => 0,
                 };
                 tracing::info!(loop.name = name, tick.came_to = outcome(ticked), jobs = ran, "Did the work of a tick.");
@@ -94,20 +94,20 @@ impl Events {
     }
 }
 
-async fn jobs(runtime: &Runtime, by: Instant, kicked: Option<Kicked>) -> Result<Value> {
-    let Ran { jobs, more } = worker::run_until(runtime.app(), by, kicked).await?;
+async fn jobs(runtime: &Runtime, by: Instant, woken: Option<WakeHint>) -> Result<Value> {
+    let Ran { jobs, more } = worker::run_until(runtime.app(), by, woken).await?;
     if jobs > 0 || more {
         tracing::info!(jobs, more, "Did the jobs that were due.");
     }
     Ok(json!({"work": "jobs", "jobs": jobs, "more": more}))
 }
 
-/// Does a chore until there is nothing to do, or the time is up.
-async fn chore(runtime: &Runtime, name: &str, scheduled: Option<Timestamp>, ends: Instant) -> Result<Ticked> {
-    let chores: Vec<Box<dyn Chore>> = runtime.chores();
-    let Some(chore) = chores.iter().find(|chore| chore.name() == name) else { return Err(order::no_such_loop()) };
+/// Does a periodic task until there is nothing to do, or the time is up.
+async fn task(runtime: &Runtime, name: &str, scheduled: Option<Timestamp>, ends: Instant) -> Result<Ticked> {
+    let tasks: Vec<Box<dyn PeriodicTask>> = runtime.periodic_tasks();
+    let Some(task) = tasks.iter().find(|task| task.name() == name) else { return Err(order::no_such_loop()) };
     let stop = CancellationToken::new();
-    let mut ticking = Box::pin(loops::tick(runtime.app(), &**chore, scheduled, &stop));
+    let mut ticking = Box::pin(periodic::tick(runtime.app(), &**task, scheduled, &stop));
     tokio::select! {
         biased;
         ticked = &mut ticking => ticked,

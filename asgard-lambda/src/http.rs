@@ -3,7 +3,7 @@
 mod front;
 mod outside;
 
-use crate::{Settings, deadline, event, kick::Kick, open::Lazy};
+use crate::{Settings, deadline, event, open::Lazy, waker::WorkerWaker};
 use asgard_lib::{
     app::bootstrap::{FirstAdmin, Wins, first_admin_with},
     error::{Code, Error, Result},
@@ -38,20 +38,20 @@ pub struct Http {
     lazy: Lazy,
     router: OnceLock<Router>,
     admin: OnceCell<()>,
-    kick: Kick,
+    waker: WorkerWaker,
 }
 
 impl Http {
     /// A function with these settings. Nothing is opened yet.
     pub fn new(settings: Settings) -> Arc<Self> {
-        let kick = Kick::new(settings.events.clone(), settings.aws.clone());
+        let waker = WorkerWaker::new(settings.events.clone(), settings.aws.clone());
         Arc::new(Self {
             settings,
             world: World::system(),
             lazy: Lazy::default(),
             router: OnceLock::new(),
             admin: OnceCell::new(),
-            kick,
+            waker,
         })
     }
 
@@ -124,7 +124,7 @@ impl Http {
                 Ok(response) => response,
                 Err(never) => match never {},
             };
-        self.kick.if_wanted(runtime.app(), ends.saturating_duration_since(Instant::now())).await;
+        self.waker.if_wanted(runtime.app(), ends.saturating_duration_since(Instant::now())).await;
         response
     }
 

@@ -6,11 +6,11 @@ pub mod deadline;
 pub mod event;
 pub mod events;
 pub mod http;
-pub mod kick;
 pub mod log;
 pub mod open;
 pub mod runner;
 pub mod settings;
+pub mod waker;
 
 use asgard_lib::config::Environment;
 pub use settings::Settings;

@@ -1,9 +1,9 @@
 //! The task that carries one run out. It claims the run in the database, as `asgard run` does, so whoever starts it a second
 //! time does no harm. As the first process of a container it also is that container's init (see [`init`]).
 
-use crate::{Settings, USAGE, kick::Kick, ready, said};
+use crate::{Settings, USAGE, ready, said, waker::WorkerWaker};
 use asgard_lib::{
-    adapters::{fargate, terraform::harden_process},
+    adapters::{aws::fargate, terraform::harden_process},
     app::Asgard,
     config::Environment,
     kernel::RunId,
@@ -78,9 +78,9 @@ async fn carry_out(settings: &Settings, run: &RunId, metadata: Option<&str>) -> 
         Some(endpoint) => fargate::here(endpoint, World::system().now()).await,
         None => None,
     };
-    let kick = Kick::new(settings.events.clone(), settings.aws.clone());
+    let waker = WorkerWaker::new(settings.events.clone(), settings.aws.clone());
     let alone = Alone { hurry: Some(HURRY), place };
-    let beside = async |app: Arc<Asgard>, ended: CancellationToken| wake(&app, &kick, &ended).await;
+    let beside = async |app: Arc<Asgard>, ended: CancellationToken| wake(&app, &waker, &ended).await;
     let options = RuntimeOptions { cloud: settings.cloud(), ..RuntimeOptions::task(PATIENCE) };
     let done = Box::pin(supervise_alone(&settings.loaded.config, run, options, alone, signal, beside)).await;
     done.map_err(|error| error.chain())
@@ -88,14 +88,14 @@ async fn carry_out(settings: &Settings, run: &RunId, metadata: Option<&str>) -> 
 
 /// Wakes the function that does jobs whenever a commit of this task appended one; at last when the run is over, which is
 /// what the next step of its request waits for.
-async fn wake(app: &Asgard, kick: &Kick, ended: &CancellationToken) {
+async fn wake(app: &Asgard, waker: &WorkerWaker, ended: &CancellationToken) {
     while !ended.is_cancelled() {
-        let kicked = app.kicked();
-        kick.if_wanted(app, Duration::MAX).await;
+        let woken = app.woken();
+        waker.if_wanted(app, Duration::MAX).await;
         tokio::select! {
-            () = kicked => {}
+            () = woken => {}
             () = ended.cancelled() => {}
         }
     }
-    kick.if_wanted(app, Duration::MAX).await;
+    waker.if_wanted(app, Duration::MAX).await;
 }

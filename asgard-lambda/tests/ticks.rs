@@ -58,11 +58,11 @@ async fn status(app: &Asgard, call: &Call, request: &Value) -> Value {
 async fn the_loops_that_a_schedule_may_name_are_those_of_a_server() {
     let place = Place::new(&[]).await;
     let runtime = place.open().await;
-    let mut chores: Vec<_> = runtime.chores().iter().map(|chore| chore.name()).collect();
+    let mut tasks: Vec<_> = runtime.periodic_tasks().iter().map(|task| task.name()).collect();
     let mut named = LOOPS.to_vec();
-    chores.sort_unstable();
+    tasks.sort_unstable();
     named.sort_unstable();
-    assert_eq!(chores, named);
+    assert_eq!(tasks, named);
     runtime.close().await;
     let events = Events::new(place.settings.clone());
     for name in LOOPS {
@@ -96,17 +96,17 @@ async fn jobs_are_done_until_nothing_is_due_and_a_second_delivery_finds_nothing(
         requests.push(ask(app, &call, &format!("thing{n}")).await);
     }
     let (one, two) = (Events::new(place.settings.clone()), Events::new(place.settings.clone()));
-    let kick = || invocation(json!({"work": "jobs"}), MINUTE);
+    let waker = || invocation(json!({"work": "jobs"}), MINUTE);
     let began = tokio::time::Instant::now();
-    let (a, b) = tokio::join!(one.event(kick()), two.event(kick()));
+    let (a, b) = tokio::join!(one.event(waker()), two.event(waker()));
     assert!(began.elapsed().as_secs() < 30, "it waited for jobs that are due later");
     let (a, b) = (a.unwrap(), b.unwrap());
     for request in &requests {
         assert_eq!(status(app, &call, request).await, "fulfilled", "{a} {b}");
     }
-    let again = one.event(kick()).await.unwrap();
+    let again = one.event(waker()).await.unwrap();
     assert_eq!(again["jobs"], 0, "{again}");
-    // The chore that appends jobs has them done in the same invocation: sealing the log appends none.
+    // The periodic task that appends jobs has them done in the same invocation: sealing the log appends none.
     let sealed = one.event(invocation(tick("audit-seal", "2026-01-02T10:00:00Z"), MINUTE)).await.unwrap();
     assert_eq!((&sealed["came_to"], &sealed["jobs"]), (&json!("did"), &json!(0)));
     runtime.close().await;

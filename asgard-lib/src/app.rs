@@ -2,24 +2,20 @@
 
 pub mod audit;
 pub mod bootstrap;
-pub mod call;
-pub mod catalog;
+pub mod core;
+pub mod counters;
 pub mod keys;
-pub mod loops;
-pub mod operation;
 pub mod operations;
 pub mod people;
+pub mod periodic;
 pub mod projects;
 pub mod requests;
 pub mod resources;
 pub mod runs;
-pub mod scope;
 pub mod secrets;
 pub mod services;
-pub mod tally;
 #[cfg(test)]
 pub(crate) mod testkit;
-pub mod transact;
 pub mod worker;
 
 use crate::{
@@ -31,17 +27,17 @@ use crate::{
         runner::Runner,
         secrets::SecretStore,
         store::{Position, Store},
-        vault::{Seals, Vault},
+        vault::{TokenSealer, Vault},
         world::World,
     },
 };
-pub use call::{Call, Source};
-pub use catalog::Catalog;
-pub use operation::{Hints, Meta, Operation, Route};
+pub use core::call::{Call, Source};
+pub use core::operation::{Hints, Meta, Operation, Route};
+pub use core::transact::{DecideFuture, Tx};
+pub use counters::{CounterKind, ProcessCounters};
+pub use services::ServiceCatalog;
 use std::sync::{Arc, Mutex, PoisonError};
-pub use tally::{Counted, Tally};
-pub use transact::{Deciding, Tx};
-use worker::Kicked;
+use worker::WakeHint;
 
 /// The parts that an [`Asgard`] is built from.
 pub struct Parts {
@@ -50,13 +46,13 @@ pub struct Parts {
     /// Where encrypted bytes are.
     pub vault: Arc<dyn Vault>,
     /// Sealed tokens and marks.
-    pub seals: Arc<dyn Seals>,
+    pub sealer: Arc<dyn TokenSealer>,
     /// Where secret values are.
     pub secrets: Arc<dyn SecretStore>,
     /// What starts supervisors.
     pub runner: Arc<dyn Runner>,
     /// What can be asked for.
-    pub catalog: Catalog,
+    pub catalog: ServiceCatalog,
     /// Time and randomness.
     pub world: World,
     /// The settings.
@@ -67,17 +63,17 @@ pub struct Parts {
 pub struct Asgard {
     store: Arc<dyn Store>,
     vault: Arc<dyn Vault>,
-    seals: Arc<dyn Seals>,
+    sealer: Arc<dyn TokenSealer>,
     secrets: Arc<dyn SecretStore>,
     runner: Arc<dyn Runner>,
-    catalog: Catalog,
+    catalog: ServiceCatalog,
     world: World,
     config: Config,
     holder: HolderId,
-    kick: tokio::sync::Notify,
-    kicked: Mutex<Option<Kicked>>,
+    wake: tokio::sync::Notify,
+    wake_hint: Mutex<Option<WakeHint>>,
     passwords: people::Passwords,
-    tally: Tally,
+    counters: ProcessCounters,
 }
 
 impl Asgard {
@@ -87,23 +83,23 @@ impl Asgard {
         Arc::new(Self {
             store: parts.store,
             vault: parts.vault,
-            seals: parts.seals,
+            sealer: parts.sealer,
             secrets: parts.secrets,
             runner: parts.runner,
             catalog: parts.catalog,
             world: parts.world,
             config: parts.config,
             holder,
-            kick: tokio::sync::Notify::new(),
-            kicked: Mutex::new(None),
+            wake: tokio::sync::Notify::new(),
+            wake_hint: Mutex::new(None),
             passwords: people::Passwords::default(),
-            tally: Tally::default(),
+            counters: ProcessCounters::default(),
         })
     }
 
     /// Runs an operation with its typed command.
     pub async fn run<O: Operation>(&self, call: &Call, operation: &O) -> Result<O::Output> {
-        operation::drive(self, call, operation, None).await.map(|done| done.output)
+        core::operation::drive(self, call, operation, None).await.map(|done| done.output)
     }
 
     /// The store. Reading from it decides nothing; operations decide inside a transaction.
@@ -117,8 +113,8 @@ impl Asgard {
     }
 
     /// Sealed tokens and marks.
-    pub fn seals(&self) -> &dyn Seals {
-        &*self.seals
+    pub fn sealer(&self) -> &dyn TokenSealer {
+        &*self.sealer
     }
 
     /// Where secret values are.
@@ -132,7 +128,7 @@ impl Asgard {
     }
 
     /// What can be asked for.
-    pub fn catalog(&self) -> &Catalog {
+    pub fn catalog(&self) -> &ServiceCatalog {
         &self.catalog
     }
 
@@ -152,8 +148,8 @@ impl Asgard {
     }
 
     /// What this process has done since it started.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn counters(&self) -> &ProcessCounters {
+        &self.counters
     }
 
     /// A new trace id.
@@ -166,23 +162,23 @@ impl Asgard {
     }
 
     /// Wakes the workers: these jobs are due.
-    pub fn kick(&self, jobs: &[JobId]) {
-        let mut kicked = self.kicked.lock().unwrap_or_else(PoisonError::into_inner);
-        *kicked = Some(Kicked::joined(kicked.take(), jobs));
-        drop(kicked);
-        self.kick.notify_waiters();
+    pub fn wake_workers(&self, jobs: &[JobId]) {
+        let mut wake_hint = self.wake_hint.lock().unwrap_or_else(PoisonError::into_inner);
+        *wake_hint = Some(WakeHint::joined(wake_hint.take(), jobs));
+        drop(wake_hint);
+        self.wake.notify_waiters();
     }
 
-    /// The jobs of every [`Asgard::kick`] since this was last asked; none when there was no kick. For processes whose workers
+    /// The jobs of every [`Asgard::kick`] since this was last asked; none when there was no wake-up. For processes whose workers
     /// are elsewhere: they wake those before they stop.
-    pub fn take_kick(&self) -> Option<Kicked> {
+    pub fn take_wake_hint(&self) -> Option<WakeHint> {
         // A list of ids is whole whoever panicked beside it.
-        self.kicked.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.wake_hint.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Resolves at the next [`Asgard::kick`].
-    pub fn kicked(&self) -> tokio::sync::futures::Notified<'_> {
-        self.kick.notified()
+    pub fn woken(&self) -> tokio::sync::futures::Notified<'_> {
+        self.wake.notified()
     }
 
     /// Reads a cursor that [`Asgard::cursor`] made for the same list.
@@ -195,7 +191,7 @@ impl Asgard {
         if cursor.0.len() > 1000 {
             return Err(invalid());
         }
-        let plain = self.seals.open_token(&format!("cursor/{list}"), &cursor.0).await?.ok_or_else(invalid)?;
+        let plain = self.sealer.open_token(&format!("cursor/{list}"), &cursor.0).await?.ok_or_else(invalid)?;
         serde_json::from_slice(&plain).map(Some).map_err(|_| invalid())
     }
 
@@ -204,7 +200,7 @@ impl Asgard {
         position
             .map(|position| {
                 let plain = serde_json::to_vec(position).map_err(Error::bug)?;
-                self.seals.seal_token(&format!("cursor/{list}"), &plain).map(Cursor)
+                self.sealer.seal_token(&format!("cursor/{list}"), &plain).map(Cursor)
             })
             .transpose()
     }

@@ -31,7 +31,7 @@ pub use people::{People, Throttle};
 pub use problems::{ConfigProblems, Problem};
 pub use provisioning::{AllowedTarget, Fargate, Provisioning, Terraform};
 pub use reader::{Origin, Setting};
-pub use reference::{reference, show};
+pub use reference::{format, reference};
 pub use secret_arn::SecretArn;
 pub use secrets::{SecretPath, SecretStoreKind, Secrets};
 pub use server::{Log, LogFormat, Metrics, Server};

@@ -21,7 +21,7 @@
 //! `secrets_contract!` and `wrapper_contract!` do the same for a [`SecretStore`](crate::ports::secrets::SecretStore) and for a
 //! [`KeyWrapper`](crate::ports::secrets::KeyWrapper) of one's own.
 //!
-//! Scenarios ask indexes until they have caught up, so an index that lags by less than [`lab::PATIENCE`] passes.
+//! Scenarios ask indexes until they have caught up, so an index that lags by less than [`store_fixture::PATIENCE`] passes.
 
 #![allow(
     clippy::unwrap_used,
@@ -33,9 +33,9 @@
 
 pub mod blobs;
 pub mod faults;
-pub mod lab;
 pub mod load;
 pub mod property;
 pub mod secrets;
 pub mod store;
+pub mod store_fixture;
 pub mod wrapper;

@@ -6,13 +6,13 @@
 //! keyring's reloader. [`Runtime::close`] ends it all.
 
 mod background;
-mod chores;
 mod cloud;
 mod database;
 #[cfg(feature = "terraform")]
 pub mod init;
 mod keys;
 mod patience;
+mod periodic_tasks;
 mod runner;
 mod settings;
 #[cfg(feature = "terraform")]
@@ -28,7 +28,7 @@ pub use supervision::{Alone, supervise_alone};
 
 use crate::{
     adapters::{Keyring, LayeredSecrets, SealedSecrets, SealedVault},
-    app::{Asgard, Catalog, Parts},
+    app::{Asgard, Parts, ServiceCatalog},
     backends::Opened,
     config::{self, Config, KeySource, SecretStoreKind},
     error::{Error, Result},
@@ -109,7 +109,7 @@ pub struct Runtime {
 /// What there is before the application.
 struct Ground {
     database: Opened,
-    catalog: Catalog,
+    catalog: ServiceCatalog,
     world: World,
     cloud: Cloud,
     /// How long what is not there yet may be waited for.
@@ -189,7 +189,7 @@ impl Runtime {
         let app = Asgard::new(Parts {
             store: Arc::clone(&database.store),
             vault: Arc::clone(&vault) as _,
-            seals: keyring,
+            sealer: keyring,
             secrets,
             runner,
             catalog,
@@ -262,8 +262,8 @@ pub async fn open_database(settings: &config::Database, tables: Tables, patience
 }
 
 /// Reads and compiles the manifests beside whatever waits for the database.
-async fn load_catalog(config: Config) -> Result<Catalog> {
-    tokio::task::spawn_blocking(move || Catalog::load(&config)).await.map_err(Error::bug)?
+async fn load_catalog(config: Config) -> Result<ServiceCatalog> {
+    tokio::task::spawn_blocking(move || ServiceCatalog::load(&config)).await.map_err(Error::bug)?
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub fn run(file: Option<PathBuf>, command: &ConfigCommand) -> Result<()> {
     match command {
         ConfigCommand::Check => check(&settings::load(file, None)?),
-        ConfigCommand::Show => output::line(config::show(&settings::load(file, None)?).trim_end()),
+        ConfigCommand::Show => output::line(config::format(&settings::load(file, None)?).trim_end()),
         ConfigCommand::Reference => output::line(config::reference().trim_end()),
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     output,
 };
 use asgard_lib::{
-    app::catalog::{Service, read_manifest},
+    app::services::{Service, read_manifest},
     domain::service::{Approval, Retry},
 };
 use std::path::PathBuf;

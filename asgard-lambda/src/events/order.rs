@@ -1,14 +1,14 @@
 //! What an event asks for: the payload of a schedule or of a commit, plain or as the detail of an EventBridge event.
 
 use asgard_lib::{
-    app::worker::Kicked,
+    app::worker::WakeHint,
     error::{Error, Result},
     kernel::{JobId, Timestamp},
 };
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// The chores that a schedule may name.
+/// The periodic tasks that a schedule may name.
 pub const LOOPS: [&str; 5] = ["reconcile-runs", "audit-seal", "expire", "rotate-keys", "collect-orphans"];
 
 /// How far ahead a scheduled moment may be. One that lies in the future keeps every tick before it from being served.
@@ -17,10 +17,10 @@ const AHEAD: Duration = Duration::from_secs(300);
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// The chore of that name.
+    /// The periodic task of that name.
     Loop(String),
     /// The jobs that are due, above all those that a commit has just appended.
-    Jobs(Option<Kicked>),
+    Jobs(Option<WakeHint>),
 }
 
 /// What an event asks for, and for which moment of its schedule.
@@ -62,9 +62,9 @@ impl Order {
         let named = jobs(order)?;
         let work = match (text(order, "work")?, text(order, "name")?) {
             (Some("jobs"), None) => match (named, scheduled) {
-                (Some(named), _) => Work::Jobs(Some(Kicked::Named(named))),
+                (Some(named), _) => Work::Jobs(Some(WakeHint::Named(named))),
                 // Nobody but a schedule names a moment; a commit has just appended a job.
-                (None, None) => Work::Jobs(Some(Kicked::Unnamed)),
+                (None, None) => Work::Jobs(Some(WakeHint::Unnamed)),
                 (None, Some(_)) => Work::Jobs(None),
             },
             (_, _) if named.is_some() => return Err(Error::invalid("jobs", "Only `work: jobs` takes jobs.")),
@@ -77,7 +77,7 @@ impl Order {
     }
 }
 
-/// What is said of a name that no chore has.
+/// What is said of a name that no periodic task has.
 pub(super) fn no_such_loop() -> Error {
     Error::invalid("name", format!("Allowed are {}.", LOOPS.join(", ")))
 }
@@ -94,18 +94,18 @@ fn known(order: &Map<String, Value>) -> Result<()> {
 }
 
 /// What a commit sends: the ids of the jobs that it appended.
-pub(crate) fn of_kick(kicked: &Kicked) -> Value {
-    match kicked {
-        Kicked::Named(jobs) => json!({"work": "jobs", "jobs": jobs}),
-        Kicked::Unnamed => json!({"work": "jobs"}),
+pub(crate) fn of_kick(woken: &WakeHint) -> Value {
+    match woken {
+        WakeHint::Named(jobs) => json!({"work": "jobs", "jobs": jobs}),
+        WakeHint::Unnamed => json!({"work": "jobs"}),
     }
 }
 
 fn jobs(order: &Map<String, Value>) -> Result<Option<Vec<JobId>>> {
-    let allowed = || Error::invalid("jobs", format!("Expected the ids of 1 to {} jobs.", Kicked::MOST));
+    let allowed = || Error::invalid("jobs", format!("Expected the ids of 1 to {} jobs.", WakeHint::MAX));
     let list = match order.get("jobs") {
         None | Some(Value::Null) => return Ok(None),
-        Some(Value::Array(list)) if (1..=Kicked::MOST).contains(&list.len()) => list,
+        Some(Value::Array(list)) if (1..=WakeHint::MAX).contains(&list.len()) => list,
         Some(_) => return Err(allowed()),
     };
     let id = |value: &Value| value.as_str().and_then(|text| text.parse().ok()).ok_or_else(allowed);
@@ -144,10 +144,10 @@ mod tests {
     fn a_schedule_a_rule_and_a_commit_are_understood() {
         let at: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
         let expire = || Work::Loop("expire".to_owned());
-        let kicked = Kicked::Named(vec![JOB.parse().unwrap(); Kicked::MOST]);
+        let woken = WakeHint::Named(vec![JOB.parse().unwrap(); WakeHint::MAX]);
         for (payload, work, scheduled) in [
-            (json!({"work": "jobs"}), Work::Jobs(Some(Kicked::Unnamed)), None),
-            (of_kick(&kicked), Work::Jobs(Some(kicked)), None),
+            (json!({"work": "jobs"}), Work::Jobs(Some(WakeHint::Unnamed)), None),
+            (of_kick(&woken), Work::Jobs(Some(woken)), None),
             (json!({"work": "jobs", "scheduled_at": "2026-11-22T10:00:00Z"}), Work::Jobs(None), Some(at)),
             (json!({"work": "loop", "name": "expire", "scheduled_at": "2026-11-22T10:00:00Z"}), expire(), Some(at)),
             (json!({"work": "loop", "name": "expire"}), expire(), None),
@@ -182,7 +182,7 @@ mod tests {
             (json!({"work": "jobs", "wrok": "hunter2"}), "wrok", "work, name, jobs, scheduled_at"),
             (json!({"work": "jobs", "jobs": ["hunter2"]}), "jobs", "ids of 1 to 32 jobs"),
             (json!({"work": "jobs", "jobs": []}), "jobs", "ids of 1 to 32 jobs"),
-            (json!({"work": "jobs", "jobs": vec![JOB; Kicked::MOST + 1]}), "jobs", "ids of 1 to 32 jobs"),
+            (json!({"work": "jobs", "jobs": vec![JOB; WakeHint::MAX + 1]}), "jobs", "ids of 1 to 32 jobs"),
             (json!({"work": "loop", "name": "expire", "jobs": [JOB]}), "jobs", "`work: jobs`"),
             (json!({"detail-type": "Scheduled Event", "time": "2026-11-22T10:00:00Z"}), "detail", "`work`"),
             (rule(json!({})), "detail", "`work`"),

@@ -4,7 +4,7 @@
 use crate::{
     app::{
         Asgard,
-        runs::{Assignment, Claim, Supervision},
+        runs::{Assignment, Claim, ClaimedRun},
     },
     domain::{
         request::Command,
@@ -15,7 +15,7 @@ use crate::{
     kernel::{RunId, Timestamp},
     ports::{
         records::Records,
-        runner::{Desk, Ending, Liveness, OutputValue, Runner, Whereabouts},
+        runner::{Liveness, OutputValue, RunOutcome, RunReporter, Runner, SupervisorLocation},
     },
 };
 use async_trait::async_trait;
@@ -67,14 +67,14 @@ impl Runner for DryRun {
                 "The dry run is not bound to a control plane, or that is gone.",
             ));
         };
-        let place = Whereabouts::InProcess { holder: app.holder().to_string() };
-        match Supervision::claim(&app, run, place).await? {
+        let place = SupervisorLocation::InProcess { holder: app.holder().to_string() };
+        match ClaimedRun::claim(&app, run, place).await? {
             Claim::Claimed(assignment, supervision) => {
                 let ending = match execute(&app, &assignment, &supervision).await {
                     Ok(ending) => ending,
                     Err(error) => {
                         tracing::warn!(run.id = %run, error = error.chain(), "A dry run was cut short.");
-                        Ending::Interrupted { may_exist: Vec::new() }
+                        RunOutcome::Interrupted { may_exist: Vec::new() }
                     }
                 };
                 supervision.finish(ending).await
@@ -91,12 +91,12 @@ impl Runner for DryRun {
     }
 
     /// Nobody can tell: a run inside a process ends with it, and its short lease runs out.
-    async fn probe(&self, _place: &Whereabouts, _now: Timestamp) -> Liveness {
+    async fn probe(&self, _place: &SupervisorLocation, _now: Timestamp) -> Liveness {
         Liveness::Unknown
     }
 }
 
-async fn execute(app: &Asgard, assignment: &Assignment, supervision: &Supervision) -> Result<Ending> {
+async fn execute(app: &Asgard, assignment: &Assignment, supervision: &ClaimedRun) -> Result<RunOutcome> {
     supervision.engine(ENGINE, &assignment.service.digest).await?;
     let line = |message: &str| LogLine {
         at: app.world().now(),
@@ -111,11 +111,11 @@ async fn execute(app: &Asgard, assignment: &Assignment, supervision: &Supervisio
         RunOp::Plan | RunOp::PlanDestroy => {
             let summary = summary(assignment);
             let plan = Zeroizing::new(summary.digest.clone().into_bytes());
-            Ending::Planned { summary, plan }
+            RunOutcome::Planned { summary, plan }
         }
-        RunOp::Apply => Ending::Applied { outputs: outputs(app, assignment).await? },
-        RunOp::Destroy => Ending::Destroyed,
-        RunOp::Refresh => Ending::Refreshed { drift: Vec::new() },
+        RunOp::Apply => RunOutcome::Applied { outputs: outputs(app, assignment).await? },
+        RunOp::Destroy => RunOutcome::Destroyed,
+        RunOp::Refresh => RunOutcome::Refreshed { drift: Vec::new() },
     })
 }
 

@@ -25,7 +25,7 @@ use crate::{
     kernel::DataKeyId,
     ports::{
         store::Store,
-        vault::{Mark, Seals},
+        vault::{Mac, TokenSealer},
         world::World,
     },
 };
@@ -132,7 +132,7 @@ impl Keyring {
 }
 
 #[async_trait]
-impl Seals for Keyring {
+impl TokenSealer for Keyring {
     /// A token stops opening when its key is retired. Do not store it: rotation does not know of it.
     fn seal_token(&self, purpose: &str, plaintext: &[u8]) -> Result<String> {
         if plaintext.len() > MAX_TOKEN / 2 {
@@ -157,14 +157,14 @@ impl Seals for Keyring {
     }
 
     /// HMAC-SHA-256 under a key of its own for the purpose.
-    fn mark(&self, purpose: &str, bytes: &[u8]) -> Result<Mark> {
+    fn mark(&self, purpose: &str, bytes: &[u8]) -> Result<Mac> {
         let key = Arc::clone(&self.ring().active);
         let root = key.mac.get().ok_or_else(|| Error::bug(format!("active data key {} has no MAC root", key.id)))?;
-        Ok(Mark { key: key.id.clone(), tag: tag(root, purpose, bytes) })
+        Ok(Mac { key: key.id.clone(), tag: tag(root, purpose, bytes) })
     }
 
     /// Works for keys of any state, a retired one's MAC root being unwrapped on first use. Compares in constant time.
-    async fn verify(&self, purpose: &str, bytes: &[u8], mark: &Mark) -> Result<bool> {
+    async fn verify(&self, purpose: &str, bytes: &[u8], mark: &Mac) -> Result<bool> {
         let Some(held) = self.held(&mark.key, Duration::ZERO).await? else { return Ok(false) };
         let expected = match held.mac.get() {
             Some(root) => tag(root, purpose, bytes),

@@ -137,7 +137,7 @@ async fn note(app: &Asgard, id: &str, hash: &str) -> Result<()> {
 }
 
 async fn put(tx: &mut Tx<'_>, applied: &Applied) -> Result<()> {
-    match tx.rely::<Applied>(&applied.id).await? {
+    match tx.read_checked::<Applied>(&applied.id).await? {
         None => tx.insert(applied),
         Some(before) => tx.replace(&before, applied),
     }
@@ -202,7 +202,7 @@ async fn set(app: &Asgard, username: &Username, password: &SecretText, noted: No
                 .ok_or_else(|| Error::not_found("user").at("username"))?;
             if let Noted::Since(before) = noted {
                 let id = Applied::id_for(&id);
-                let now = tx.rely::<Applied>(&id).await?;
+                let now = tx.read_checked::<Applied>(&id).await?;
                 if now.map(|applied| applied.value.password).as_deref() != before {
                     return Ok(false);
                 }

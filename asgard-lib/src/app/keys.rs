@@ -2,9 +2,9 @@
 
 use super::{
     Hints, Meta, Operation, Route, Tx,
-    operation::Method::{Delete, Get, Post},
+    core::operation::Method::{Delete, Get, Post},
+    core::scope::ReadMode,
     people::Nothing,
-    scope::Reading,
 };
 use crate::{
     domain::{
@@ -25,7 +25,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// The most keys that a project may have working at once.
-const MOST_KEYS: i64 = 100;
+const MAX_KEYS: i64 = 100;
 
 fn keys_counter(project: &ProjectId) -> String {
     format!("keys/{project}")
@@ -78,7 +78,7 @@ impl Operation for MintKey {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<KeyMinted> {
-        let (project, _) = tx.project(Some(&self.project_id), Action::MintKey, Reading::Rely).await?;
+        let (project, _) = tx.project(Some(&self.project_id), Action::MintKey, ReadMode::Checked).await?;
         project.require_active()?;
         if self.expires_in_days.is_some_and(|days| !(1..=3650).contains(&days)) {
             return Err(Error::invalid("expires_in_days", "A key works for 1 to 3650 days, or until it is revoked."));
@@ -100,7 +100,7 @@ impl Operation for MintKey {
             counter: keys_counter(&project.id),
             delta: 1,
             floor: None,
-            ceiling: Some(MOST_KEYS),
+            ceiling: Some(MAX_KEYS),
             expires_at: None,
         };
         tx.count_or(
@@ -204,7 +204,7 @@ impl Operation for ListKeys {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<KeyView>> {
-        let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
         let app = tx.app();
         let list = format!("keys/{}", project.id);
         let after = app.position(&list, self.cursor.as_ref()).await?;
@@ -241,7 +241,7 @@ impl Operation for RevokeKey {
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Nothing> {
         let itself = matches!(tx.actor()?, Actor::ProjectKey { key, .. } if *key == self.key_id);
-        let (project, subject) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+        let (project, subject) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
         if !itself {
             tx.allow(Action::RevokeKey, &Object::Project(&subject))?;
         }

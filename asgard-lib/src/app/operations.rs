@@ -2,9 +2,9 @@
 //! them.
 
 use super::{
-    Asgard, Call, Meta, Operation, audit, keys,
-    operation::{Remember, drive},
-    people, projects, requests, resources, secrets, services,
+    Asgard, Call, Meta, Operation, audit,
+    core::operation::{Remember, drive},
+    keys, people, projects, requests, resources, secrets, services,
 };
 use crate::error::{Code, Error, Result};
 use schemars::{Schema, SchemaGenerator};

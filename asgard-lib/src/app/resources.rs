@@ -10,7 +10,7 @@ pub use log::{LogView, RunLog};
 pub use read::{GetResource, GetRun, ListResources, ResourceRuns};
 pub use view::{ResourceView, RunView};
 
-use super::{Tx, scope::Reading};
+use super::{Tx, core::scope::ReadMode};
 use crate::{
     domain::{
         access::{Action, Subject},
@@ -28,13 +28,13 @@ async fn load(
     project: Option<&ProjectId>,
     id: &ResourceId,
     action: Action,
-    reading: Reading,
+    reading: ReadMode,
 ) -> Result<(Stored<Resource>, Stored<Project>, Subject)> {
     let (project, subject) = match (project, tx.actor()?.bound_project()) {
         (Some(_), _) | (None, Some(_)) => tx.project(project, action, reading).await?,
         (None, None) => {
             // A person may name the resource alone; its project then decides.
-            let found = tx.peek::<Resource>(id.as_str()).await?;
+            let found = tx.read::<Resource>(id.as_str()).await?;
             let Some(resource) = found else {
                 tx.allow(Action::ListProjects, &crate::domain::access::Object::Nothing)?;
                 return Err(Error::not_found("resource"));
@@ -43,8 +43,8 @@ async fn load(
         }
     };
     let resource = match reading {
-        Reading::Peek => tx.peek::<Resource>(id.as_str()).await?,
-        Reading::Rely => tx.rely::<Resource>(id.as_str()).await?,
+        ReadMode::Plain => tx.read::<Resource>(id.as_str()).await?,
+        ReadMode::Checked => tx.read_checked::<Resource>(id.as_str()).await?,
     };
     let resource =
         resource.filter(|resource| resource.project == project.id).ok_or_else(|| Error::not_found("resource"))?;

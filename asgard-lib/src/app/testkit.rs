@@ -2,11 +2,11 @@
 //! that tests play, and a store that dies, conflicts or loses replies on demand.
 
 use super::{
-    Asgard, Call, Catalog, Parts,
-    catalog::Service,
+    Asgard, Call, Parts, ServiceCatalog,
     projects::RegisterProject,
     requests::{RequestResource, Requested},
-    runs::{Assignment, Claim, Supervision},
+    runs::{Assignment, Claim, ClaimedRun},
+    services::Service,
 };
 use crate::{
     adapters::{Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault, dry_run::DryRun},
@@ -16,8 +16,8 @@ use crate::{
         lease::Lease,
         project::Project,
         request::Request,
-        resource::{Resource, Status as Life},
-        run::{OPEN, Run, Status as RunStatus},
+        resource::{Resource, ResourceStatus},
+        run::{OPEN, Run, RunStatus},
         service::{Retry, tests::manifest},
     },
     error::Result,
@@ -25,7 +25,7 @@ use crate::{
     ports::{
         kinds::{self, Index},
         records::{Entity, Records, Stored, draft, key, redraft},
-        runner::{Liveness, Runner, Salvage, Whereabouts},
+        runner::{Liveness, Runner, Salvage, SupervisorLocation},
         store::{Batch, Found, Key, Op, Outcome, Query, Reason, Record, Refusal, Store, StoreError},
         world::{ManualClock, SeededEntropy, World},
     },
@@ -165,10 +165,10 @@ impl Runner for Stage {
             None => Ok(()),
         }
     }
-    async fn probe(&self, _: &Whereabouts, _: Timestamp) -> Liveness {
+    async fn probe(&self, _: &SupervisorLocation, _: Timestamp) -> Liveness {
         self.liveness.lock().unwrap().unwrap_or(Liveness::Unknown)
     }
-    async fn salvage(&self, _: &RunId, _: Option<&Whereabouts>) -> Result<Salvage> {
+    async fn salvage(&self, _: &RunId, _: Option<&SupervisorLocation>) -> Result<Salvage> {
         Ok(self.salvage.lock().unwrap().take().unwrap_or_default())
     }
     async fn clean(&self, run: &RunId) -> Result<()> {
@@ -217,7 +217,7 @@ pub(crate) fn signed_in(person: &str) -> Actor {
     }
 }
 
-pub(crate) fn catalog() -> Catalog {
+pub(crate) fn catalog() -> ServiceCatalog {
     let service = |id: &str, approval: &str, retry: Retry| {
         let mut manifest = manifest("local", approval);
         manifest.id = id.parse().unwrap();
@@ -229,7 +229,7 @@ pub(crate) fn catalog() -> Catalog {
         service("fragile", "auto", Retry::Unsafe),
         service("asked", "human", Retry::Safe),
     ];
-    Catalog::of(services, Vec::new())
+    ServiceCatalog::of(services, Vec::new())
 }
 
 /// Another process on the same store.
@@ -242,7 +242,7 @@ pub(crate) async fn boot_with(
     store: Arc<Shaky>,
     world: &World,
     runner: Arc<dyn Runner>,
-    catalog: Catalog,
+    catalog: ServiceCatalog,
 ) -> Result<Arc<Asgard>> {
     let masters = MasterKeys::only(Arc::new(LocalKey::new(Zeroizing::new([7; 32]), world.clone())));
     let keyring = Keyring::open(Arc::clone(&store) as _, masters, world.clone()).await?;
@@ -252,7 +252,7 @@ pub(crate) async fn boot_with(
     Ok(Asgard::new(Parts {
         store,
         vault,
-        seals: keyring,
+        sealer: keyring,
         secrets,
         runner,
         catalog,
@@ -353,7 +353,7 @@ impl Kit {
     }
 
     /// Claims a run as a supervisor in a process.
-    pub async fn claim(&self, run: &RunId) -> (Box<Assignment>, Supervision) {
+    pub async fn claim(&self, run: &RunId) -> (Box<Assignment>, ClaimedRun) {
         match self.try_claim(run).await.unwrap() {
             Claim::Claimed(assignment, supervision) => (assignment, supervision),
             Claim::NotNeeded { why } => panic!("{run} needs nobody: {why}"),
@@ -362,8 +362,8 @@ impl Kit {
     }
 
     pub async fn try_claim(&self, run: &RunId) -> Result<Claim> {
-        let place = Whereabouts::Process { host: "here".into(), boot: "b".into(), pid: 1, started: 2 };
-        Supervision::claim(&self.app, run, place).await
+        let place = SupervisorLocation::Process { host: "here".into(), boot: "b".into(), pid: 1, started: 2 };
+        ClaimedRun::claim(&self.app, run, place).await
     }
 
     /// What must hold between any two commits.
@@ -374,14 +374,14 @@ impl Kit {
         let reserved = requests.iter().map(|r| r.reserved.micros()).sum::<i64>();
         let counted = self.memory.counter(&Project::committed_counter(&self.project)).await.unwrap();
         assert_eq!(counted, committed + reserved, "money: counted against held by resources and requests");
-        let alive = resources.iter().filter(|r| r.status != Life::Destroyed);
+        let alive = resources.iter().filter(|r| r.status != ResourceStatus::Destroyed);
         let counted = self.memory.counter(&Project::resources_counter(&self.project)).await.unwrap();
         assert_eq!(counted, i64::try_from(alive.clone().count()).unwrap(), "resources that are not destroyed");
         for resource in &resources {
             let holder = self.memory.holder(&resource.claim()).await.unwrap();
             let named = holder.as_deref() == Some(resource.id.as_str());
-            assert_eq!(named, resource.status != Life::Destroyed, "the name of {resource:?}");
-            if resource.status == Life::Destroyed {
+            assert_eq!(named, resource.status != ResourceStatus::Destroyed, "the name of {resource:?}");
+            if resource.status == ResourceStatus::Destroyed {
                 assert_eq!(resource.committed, Usd::ZERO, "{resource:?}");
             }
         }

@@ -1,19 +1,18 @@
-//! The worker: claims due jobs and does them. A commit that appends a job kicks it, so nothing waits for a poll; polls are
+//! The worker: claims due jobs and does them. A commit that appends a job wake-ups it, so nothing waits for a poll; polls are
 //! for jobs that other processes appended, and for those whose worker died.
 //!
 //! Doing a job twice is always fine: a job is removed only after its work is done, and the work looks at the present
 //! state first. Progress is logged with the fields `job.id`, `job.work` and `trace.id`.
 
 mod claim;
-mod kicked;
 #[cfg(test)]
 mod tests;
+mod wake_hint;
 mod work;
 
-use super::{Asgard, Counted};
+use super::{Asgard, CounterKind};
 use crate::{error::Result, kernel::JobId};
 use claim::Claimed;
-pub use kicked::Kicked;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
     task::{Id, JoinHandle, JoinSet},
@@ -21,13 +20,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
-use work::Turn;
+pub use wake_hint::WakeHint;
+use work::JobOutcome;
 
 /// How many jobs one worker does at a time.
-const MOST_AT_ONCE: usize = 8;
-/// How often jobs are looked for when nobody kicks.
+const MAX_AT_ONCE: usize = 8;
+/// How often jobs are looked for when nobody wake-ups.
 const POLL: Duration = Duration::from_secs(1);
-/// The same while there was work lately: a supervisor in another process appends the next step's job, and cannot kick.
+/// The same while there was work lately: a supervisor in another process appends the next step's job, and cannot wake-up.
 const POLL_BUSY: Duration = Duration::from_millis(200);
 /// How long after the last job there is still work lately.
 const LATELY: Duration = Duration::from_secs(15);
@@ -50,7 +50,7 @@ pub fn spawn(app: Arc<Asgard>, stop: CancellationToken) -> JoinHandle<()> {
 pub async fn run_due(app: &Arc<Asgard>) -> Result<usize> {
     let mut done = 0;
     loop {
-        let jobs = claim::due(app, MOST_AT_ONCE, done).await?;
+        let jobs = claim::due(app, MAX_AT_ONCE, done).await?;
         if jobs.is_empty() {
             return Ok(done);
         }
@@ -75,20 +75,20 @@ pub struct Ran {
 /// `kicked` says what somebody has just appended: jobs that have names are taken by them, and when others have all of those,
 /// this ends at once, because whoever was woken for the rest does the rest. Without names, an index that does not show them
 /// yet is asked again.
-pub async fn run_until(app: &Arc<Asgard>, until: Instant, kicked: Option<Kicked>) -> Result<Ran> {
+pub async fn run_until(app: &Arc<Asgard>, until: Instant, woken: Option<WakeHint>) -> Result<Ran> {
     let left = |reserve: Duration| until.saturating_duration_since(Instant::now()).saturating_sub(reserve);
-    let (mut hands, mut jobs, mut round) = (Hands::default(), 0, 0usize);
-    let only_named = matches!(kicked, Some(Kicked::Named(_)));
-    let (mut expected, mut named, mut looks) = (kicked, Vec::new(), None);
+    let (mut hands, mut jobs, mut round) = (InFlight::default(), 0, 0usize);
+    let only_named = matches!(woken, Some(WakeHint::Named(_)));
+    let (mut expected, mut named, mut looks) = (woken, Vec::new(), None);
     let mut failed = None;
     while !left(LAST_TAKE).is_zero() {
         // At first what the caller was told, then what the jobs in hand append.
-        match expected.take().or_else(|| app.take_kick()) {
-            Some(Kicked::Named(ids)) => named.extend(ids),
-            Some(Kicked::Unnamed) => looks = Some(LOOKS.into_iter()),
+        match expected.take().or_else(|| app.take_wake_hint()) {
+            Some(WakeHint::Named(ids)) => named.extend(ids),
+            Some(WakeHint::Unnamed) => looks = Some(LOOKS.into_iter()),
             None => {}
         }
-        let room = MOST_AT_ONCE.saturating_sub(hands.tasks.len());
+        let room = MAX_AT_ONCE.saturating_sub(hands.tasks.len());
         let by_name = room > 0 && !named.is_empty();
         let found = if by_name {
             let next = named.split_off(named.len().saturating_sub(room));
@@ -126,17 +126,17 @@ pub async fn run_until(app: &Arc<Asgard>, until: Instant, kicked: Option<Kicked>
 }
 
 async fn run(app: Arc<Asgard>, stop: CancellationToken) {
-    let mut hands = Hands::default();
+    let mut hands = InFlight::default();
     let mut round = 0usize;
     let mut busy_until = Instant::now();
     while !stop.is_cancelled() {
-        // Listening begins before looking, so that a kick in between is not lost.
-        let kicked = app.kicked();
-        tokio::pin!(kicked);
-        kicked.as_mut().enable();
+        // Listening begins before looking, so that a wake-up in between is not lost.
+        let woken = app.woken();
+        tokio::pin!(woken);
+        woken.as_mut().enable();
 
         round = round.wrapping_add(1);
-        match claim::due(&app, MOST_AT_ONCE.saturating_sub(hands.tasks.len()), round).await {
+        match claim::due(&app, MAX_AT_ONCE.saturating_sub(hands.tasks.len()), round).await {
             Ok(jobs) if jobs.is_empty() => {}
             Ok(jobs) => {
                 busy_until = Instant::now() + LATELY;
@@ -148,7 +148,7 @@ async fn run(app: Arc<Asgard>, stop: CancellationToken) {
         let base = if Instant::now() < busy_until { POLL_BUSY } else { POLL };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = &mut kicked => {}
+            () = &mut woken => {}
             () = hands.one_done(), if !hands.tasks.is_empty() => {}
             () = tokio::time::sleep(jittered(&app, base)) => {}
         }
@@ -164,12 +164,12 @@ pub(super) fn jittered(app: &Asgard, base: Duration) -> Duration {
 
 /// Jobs being done.
 #[derive(Default)]
-struct Hands {
+struct InFlight {
     tasks: JoinSet<()>,
     jobs: HashMap<Id, JobId>,
 }
 
-impl Hands {
+impl InFlight {
     fn take(&mut self, app: &Arc<Asgard>, job: Claimed) {
         let id = job.job.id.clone();
         let span = tracing::info_span!("job", job.id = %id, job.work = job.job.work.name(), trace.id = %job.job.trace);
@@ -222,12 +222,12 @@ async fn handle(app: Arc<Asgard>, claimed: Claimed) {
             () = tokio::time::sleep(claim::HEARTBEAT) => claim::heartbeat(&app, &claimed).await,
         }
     };
-    app.tally().add(match &turn {
-        Turn::Done => Counted::JobDone,
-        Turn::Repeat(_) | Turn::Wait(..) | Turn::Retry(_) => Counted::JobPutOff,
-        Turn::Failed(_) => Counted::JobFailed,
+    app.counters().add(match &turn {
+        JobOutcome::Done => CounterKind::JobDone,
+        JobOutcome::Repeat(_) | JobOutcome::Wait(..) | JobOutcome::Retry(_) => CounterKind::JobPutOff,
+        JobOutcome::Failed(_) => CounterKind::JobFailed,
     });
-    if let Turn::Failed(error) = &turn {
+    if let JobOutcome::Failed(error) = &turn {
         tracing::warn!(job.id = %job.id, job.work = job.work.name(), trace.id = %job.trace, attempts = job.attempts, error = error.chain(), "A job failed.");
     }
     if let Err(error) = claim::settle(&app, &claimed, turn).await {

@@ -87,7 +87,7 @@ impl<'a> Reader<'a> {
         let mut setting = Setting {
             spec,
             allowed: T::allowed(&spec),
-            default: default.show(),
+            default: default.format(),
             value: String::new(),
             origin: Origin::Default,
             parts: T::parts(),
@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
             value = self.parse(text, &spec, "--bind").unwrap_or(value);
             setting.origin = Origin::Flag("--bind");
         }
-        setting.value = value.show();
+        setting.value = value.format();
         self.settings.push(setting);
         value
     }
@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Shows another value than the one that was set, because what was set does not count.
-    pub(super) fn show_instead(&mut self, name: &str, value: &str) {
+    pub(super) fn format_instead(&mut self, name: &str, value: &str) {
         for setting in self.settings.iter_mut().filter(|setting| setting.spec.name() == name) {
             value.clone_into(&mut setting.value);
         }

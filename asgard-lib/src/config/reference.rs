@@ -12,7 +12,7 @@ use super::{
 use std::fmt::Write as _;
 
 /// Every setting with its value and where that came from, one a line. Secrets are redacted.
-pub fn show(loaded: &Loaded) -> String {
+pub fn format(loaded: &Loaded) -> String {
     let mut out = String::new();
     let width = loaded.settings.iter().map(|setting| setting.spec.name().len()).max().unwrap_or_default();
     for setting in &loaded.settings {

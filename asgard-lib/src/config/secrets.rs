@@ -42,7 +42,7 @@ impl Value for SecretStoreKind {
         }
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         match self {
             Self::Sealed => "sealed".to_owned(),
             Self::SecretsManager => "secretsmanager".to_owned(),
@@ -83,7 +83,7 @@ impl Value for SecretPath {
         Self::parse(text).ok_or(Refusal::NotAllowed)
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         self.0.clone()
     }
 }

@@ -54,8 +54,8 @@ macro_rules! entry {
                 $short(text)
             }
 
-            fn show(&self) -> String {
-                let parts = [$(format!("{}: {}", stringify!($field), $crate::config::value::Value::show(&self.$field))),*];
+            fn format(&self) -> String {
+                let parts = [$(format!("{}: {}", stringify!($field), $crate::config::value::Value::format(&self.$field))),*];
                 format!("{{ {} }}", parts.join(", "))
             }
 

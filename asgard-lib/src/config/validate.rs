@@ -89,7 +89,7 @@ pub(super) fn validate(raw: RawConfig, reader: &mut Reader<'_>, notes: &mut Note
 fn server(mut server: Server, reader: &mut Reader<'_>, notes: &mut Notes) -> Server {
     if server.dev_insecure && !server.is_loopback() {
         server.dev_insecure = false;
-        reader.show_instead("ASGARD_DEV_INSECURE", "false (honoured only on a loopback address)");
+        reader.format_instead("ASGARD_DEV_INSECURE", "false (honoured only on a loopback address)");
         let bind = server.bind;
         notes.warnings.push(format!(
             "ASGARD_DEV_INSECURE is ignored: it is honoured only when listening on a loopback address, and {bind} is not one"
@@ -157,7 +157,7 @@ fn secrets(secrets: &Secrets, reader: &mut Reader<'_>) {
 
 fn people(raw: RawPeople, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<People> {
     if raw.disable_local_login {
-        reader.show_instead("people.disable_local_login", "false (ignored without single sign-on)");
+        reader.format_instead("people.disable_local_login", "false (ignored without single sign-on)");
         notes.errors.push(
             "ASGARD_DISABLE_LOCAL_LOGIN is ignored: single sign-on is not configured, so nobody could sign in"
                 .to_owned(),

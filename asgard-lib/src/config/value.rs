@@ -45,7 +45,7 @@ pub(crate) trait Value: Sized {
     fn parse(text: &str, spec: &Spec) -> Result<Self, Refusal>;
 
     /// The value as people read it; never a secret.
-    fn show(&self) -> String;
+    fn format(&self) -> String;
 
     /// The value of a node of the file, called `name` in messages.
     fn from_node(node: &Node, name: &str, spec: &Spec, problems: &mut Finder<'_>) -> Option<Self> {

@@ -95,9 +95,9 @@ fn broken(error: &serde_saphyr::Error) -> Broken {
 
 /// Text for a message: one line, printable, short.
 pub(super) fn shorten(text: &str) -> String {
-    const MOST: usize = 60;
-    let clean: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(MOST).is_some() { format!("{clean}...") } else { clean }
+    const MAX: usize = 60;
+    let clean: String = text.chars().take(MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MAX).is_some() { format!("{clean}...") } else { clean }
 }
 
 /// The tree as the parser gives it, before numbers get their spelling back.

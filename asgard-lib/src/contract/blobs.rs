@@ -1,6 +1,6 @@
 //! The scenarios for [`Blobs`].
 
-use super::lab::{hours_later, noon};
+use super::store_fixture::{hours_later, noon};
 use crate::{
     kernel::BlobId,
     ports::{

@@ -2,7 +2,7 @@
 
 use super::{
     faults::{Faulty, LostReply},
-    lab::{Lab, claim, count, count_to, insert_empty, release, replace, request},
+    store_fixture::{StoreFixture, claim, count, count_to, insert_empty, release, replace, request},
 };
 use crate::{
     kernel::CommitId,
@@ -34,9 +34,9 @@ struct Ledger {
 /// Every fifth reply is lost, and its batch submitted again. Returns how many batches committed.
 pub async fn workers_keep_every_rule<S: Store>(store: S, workers: usize, period: Duration) -> i64 {
     let store = Arc::new(Faulty::new(store, LostReply::every(5)));
-    let lab = Lab::new(&*store);
+    let fixture = StoreFixture::new(&*store);
     let doctors = ["ann", "bob"].map(|name| request(&format!("doctor-{name}")));
-    submit(&*store, &lab.batch(doctors.iter().map(insert_empty))).await;
+    submit(&*store, &fixture.batch(doctors.iter().map(insert_empty))).await;
     let ledger = Arc::new(Ledger::default());
     let tasks: Vec<_> =
         (0..workers).map(|me| tokio::spawn(work(Arc::clone(&store), Arc::clone(&ledger), me, period))).collect();
@@ -44,23 +44,23 @@ pub async fn workers_keep_every_rule<S: Store>(store: S, workers: usize, period:
         task.await.expect("a worker panicked");
     }
     let committed = ledger.committed.load(Ordering::SeqCst);
-    assert_eq!(lab.shows("commits").await, committed, "a batch was committed twice, or lost");
-    assert_eq!(lab.shows("seats").await, 0, "a seat was not given back");
-    assert_eq!(lab.holds("room").await, None);
+    assert_eq!(fixture.shows("commits").await, committed, "a batch was committed twice, or lost");
+    assert_eq!(fixture.shows("seats").await, 0, "a seat was not given back");
+    assert_eq!(fixture.holds("room").await, None);
     assert_eq!(ledger.taken.load(Ordering::SeqCst), 0);
     assert!(ledger.refused.load(Ordering::SeqCst) > 0, "the workers never met: nothing was shown");
     committed
 }
 
 async fn work<S: Store>(store: Arc<Faulty<S, LostReply>>, ledger: Arc<Ledger>, me: usize, period: Duration) {
-    let lab = Lab::new(&*store);
+    let fixture = StoreFixture::new(&*store);
     let name = format!("worker{me}");
     let doctors = ["ann", "bob"].map(|name| request(&format!("doctor-{name}")));
     let commit = async |mut ops: Vec<Op>| {
         ops.push(Op::Count(count("commits", 1)));
-        let outcome = submit(&*store, &lab.batch(ops)).await;
-        let tally = if outcome == Outcome::Committed { &ledger.committed } else { &ledger.refused };
-        tally.fetch_add(1, Ordering::SeqCst);
+        let outcome = submit(&*store, &fixture.batch(ops)).await;
+        let counters = if outcome == Outcome::Committed { &ledger.committed } else { &ledger.refused };
+        counters.fetch_add(1, Ordering::SeqCst);
         outcome
     };
     let until = Instant::now() + period;

@@ -1,6 +1,6 @@
 //! Random histories have the same outcomes as in the memory model.
 
-use super::lab::{PATIENCE, noon};
+use super::store_fixture::{PATIENCE, noon};
 use crate::{
     backends::MemoryStore,
     kernel::{CommitId, Timestamp},

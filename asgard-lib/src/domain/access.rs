@@ -12,9 +12,9 @@ pub enum Action {
     /// Needs no credential: sign in, read the sign-in configuration.
     Open,
     /// Read or change one's own account, sessions and tokens.
-    Self_,
+    OwnAccount,
     /// Mint a token or change a password: only with a session.
-    SelfGuarded,
+    OwnAccountInSession,
     /// Read users and change their role or state.
     ManageUsers,
     /// Register a project.
@@ -26,7 +26,7 @@ pub enum Action {
     /// Change name, description and evidence.
     DescribeProject,
     /// Change group, budget and data class.
-    SteerProject,
+    ManageProject,
     /// Change owner and manager.
     ReassignProject,
     /// Kill, unkill.
@@ -61,14 +61,14 @@ impl Action {
     /// Every action.
     pub const ALL: &'static [Self] = &[
         Self::Open,
-        Self::Self_,
-        Self::SelfGuarded,
+        Self::OwnAccount,
+        Self::OwnAccountInSession,
         Self::ManageUsers,
         Self::RegisterProject,
         Self::ListProjects,
         Self::ReadProject,
         Self::DescribeProject,
-        Self::SteerProject,
+        Self::ManageProject,
         Self::ReassignProject,
         Self::StopProject,
         Self::EndProject,
@@ -157,8 +157,8 @@ fn denied(message: &'static str) -> Error {
 pub fn decide(action: Action, actor: &Actor, object: &Object<'_>) -> Result<()> {
     match action {
         Action::Open => Ok(()),
-        Action::Self_ => own_account(actor, object),
-        Action::SelfGuarded => match actor {
+        Action::OwnAccount => own_account(actor, object),
+        Action::OwnAccountInSession => match actor {
             Actor::Human { .. } => own_account(actor, object),
             Actor::UserToken { .. } | Actor::ProjectKey { .. } | Actor::System { .. } => {
                 Err(denied("Sign in with a password for this; a token or key cannot do it."))
@@ -185,7 +185,7 @@ pub fn decide(action: Action, actor: &Actor, object: &Object<'_>) -> Result<()> 
         },
         Action::ReadProject
         | Action::DescribeProject
-        | Action::SteerProject
+        | Action::ManageProject
         | Action::ReassignProject
         | Action::StopProject
         | Action::EndProject
@@ -249,7 +249,7 @@ fn on_project(action: Action, actor: &Actor, object: &Object<'_>) -> Result<()> 
     let people = standing.owner || standing.manager || standing.admin;
     let (allowed, who) = match action {
         Action::ReadProject | Action::Ask | Action::Cancel | Action::DescribeProject => (true, ""),
-        Action::SteerProject => {
+        Action::ManageProject => {
             (standing.manager || standing.admin, "Only the project's manager or an admin may change that.")
         }
         Action::ReassignProject => (standing.admin, "Only an admin may change a project's owner or manager."),
@@ -270,8 +270,8 @@ fn on_project(action: Action, actor: &Actor, object: &Object<'_>) -> Result<()> 
             "Secrets are rotated by the project's key, its owner or its manager.",
         ),
         Action::Open
-        | Action::Self_
-        | Action::SelfGuarded
+        | Action::OwnAccount
+        | Action::OwnAccountInSession
         | Action::ManageUsers
         | Action::RegisterProject
         | Action::ListProjects

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// How many shards the due index has, so that no partition gets hot.
 pub const SHARDS: u8 = 4;
 /// How often a job is tried before it is put aside as dead.
-pub const MOST_ATTEMPTS: u32 = 8;
+pub const MAX_ATTEMPTS: u32 = 8;
 /// How long a claim holds without a heartbeat.
 pub const CLAIM: Duration = Duration::from_secs(60);
 /// How long a runner that cannot be reached is waited for before asking it in vain counts as failing.
@@ -61,7 +61,7 @@ impl Work {
 /// What is in the way of a job, through no fault of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Obstacle {
+pub enum BlockReason {
     /// Another run has the resource.
     Resource,
     /// The runner has no room for another run.
@@ -70,7 +70,7 @@ pub enum Obstacle {
     Runner,
 }
 
-impl Obstacle {
+impl BlockReason {
     /// How long it is waited for. What other runs occupy comes free, however long it takes; nobody can say that of an outage.
     pub const fn patience(self) -> Option<Duration> {
         match self {
@@ -85,7 +85,7 @@ impl Obstacle {
 pub struct Waiting {
     /// What is in its way.
     #[serde(rename = "for")]
-    pub obstacle: Obstacle,
+    pub obstacle: BlockReason,
     /// Since when nothing else was.
     pub since: Timestamp,
 }
@@ -169,18 +169,18 @@ impl Job {
     }
 
     /// Whether it may go on waiting for `obstacle`.
-    pub fn may_wait_for(&self, obstacle: Obstacle, now: Timestamp) -> bool {
+    pub fn may_wait_for(&self, obstacle: BlockReason, now: Timestamp) -> bool {
         obstacle.patience().is_none_or(|most| now.since(self.waiting_since(obstacle, now)) < most)
     }
 
     /// The job as it waits for `obstacle` until `due`. The turn does not count; those that failed before still do.
-    pub fn waits_for(&self, obstacle: Obstacle, now: Timestamp, due: Timestamp) -> Self {
+    pub fn waits_for(&self, obstacle: BlockReason, now: Timestamp, due: Timestamp) -> Self {
         let since = self.waiting_since(obstacle, now);
         let waiting = Some(Waiting { obstacle, since });
         Self { waiting, ..self.put_off(due, self.attempts.saturating_sub(1)) }
     }
 
-    fn waiting_since(&self, obstacle: Obstacle, now: Timestamp) -> Timestamp {
+    fn waiting_since(&self, obstacle: BlockReason, now: Timestamp) -> Timestamp {
         self.waiting.filter(|waiting| waiting.obstacle == obstacle).map_or(now, |waiting| waiting.since)
     }
 
@@ -198,7 +198,7 @@ impl Job {
     /// The job after a failed attempt: later again, or dead. `spread` in 0..=255 keeps replicas from moving in step.
     pub fn failed(&self, error: &str, now: Timestamp, spread: u8) -> Self {
         let last_error = Some(error.chars().take(500).collect());
-        if self.attempts >= MOST_ATTEMPTS {
+        if self.attempts >= MAX_ATTEMPTS {
             return Self { due_at: None, dead: Some("dead".into()), claimed_by: None, last_error, ..self.clone() };
         }
         Self { due_at: Some(now.plus(backoff(self.attempts, spread))), claimed_by: None, last_error, ..self.clone() }
@@ -232,7 +232,7 @@ mod tests {
         let failed = taken(&taken(&fresh(now), now).failed("boom", now, 0), now).failed("boom", now, 0);
         let mut job = failed;
         for _ in 0..100 {
-            job = taken(&job, now).waits_for(Obstacle::Room, now, now);
+            job = taken(&job, now).waits_for(BlockReason::Room, now, now);
         }
         assert_eq!(job.attempts, 2);
         assert_eq!(taken(&job, now).retried(now).attempts, 3, "a turn that may have worked counts");
@@ -246,18 +246,18 @@ mod tests {
         let at = |minutes: u64| begin.plus(Duration::from_secs(60 * minutes));
         let mut job = fresh(begin);
         for minute in 0..60 {
-            assert!(job.may_wait_for(Obstacle::Runner, at(minute)), "{minute}");
-            job = taken(&job, at(minute)).waits_for(Obstacle::Runner, at(minute), at(minute + 1));
+            assert!(job.may_wait_for(BlockReason::Runner, at(minute)), "{minute}");
+            job = taken(&job, at(minute)).waits_for(BlockReason::Runner, at(minute), at(minute + 1));
             assert!(!job.waits_its_turn(at(minute)), "nobody knows when it ends");
         }
-        assert!(!job.may_wait_for(Obstacle::Runner, at(60)));
+        assert!(!job.may_wait_for(BlockReason::Runner, at(60)));
         assert!(
-            !taken(&job, at(60)).failed("boom", at(60), 0).may_wait_for(Obstacle::Runner, at(61)),
+            !taken(&job, at(60)).failed("boom", at(60), 0).may_wait_for(BlockReason::Runner, at(61)),
             "once is enough"
         );
-        assert!(job.may_wait_for(Obstacle::Room, at(60)));
-        let job = taken(&job, at(60)).waits_for(Obstacle::Room, at(60), at(61));
-        assert!(job.may_wait_for(Obstacle::Room, at(60_000)) && job.may_wait_for(Obstacle::Runner, at(61)));
+        assert!(job.may_wait_for(BlockReason::Room, at(60)));
+        let job = taken(&job, at(60)).waits_for(BlockReason::Room, at(60), at(61));
+        assert!(job.may_wait_for(BlockReason::Room, at(60_000)) && job.may_wait_for(BlockReason::Runner, at(61)));
         assert!(job.waits_its_turn(at(61)) && !job.waits_its_turn(at(80)), "then nobody does it");
     }
 
@@ -270,9 +270,9 @@ mod tests {
             job = taken(&job, now);
             job = job.failed("boom", now, 255);
             waits.extend(job.due_at.map(|due| due.since(now)));
-            assert!(job.attempts <= MOST_ATTEMPTS);
+            assert!(job.attempts <= MAX_ATTEMPTS);
         }
         assert!(waits.is_sorted() && waits.iter().all(|w| *w <= Duration::from_secs(375)));
-        assert_eq!((job.attempts, job.due_at), (MOST_ATTEMPTS, None), "a dead job leaves the due index");
+        assert_eq!((job.attempts, job.due_at), (MAX_ATTEMPTS, None), "a dead job leaves the due index");
     }
 }

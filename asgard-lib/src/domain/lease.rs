@@ -1,7 +1,7 @@
 //! Leases: the right to work on something, for a while. Time only says when it may be tried; the fence is what makes it safe.
 
 use crate::{
-    domain::run::Whereabouts,
+    domain::run::SupervisorLocation,
     kernel::{HolderId, Timestamp},
 };
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,8 @@ pub struct Lease {
     pub expires_at: Timestamp,
     /// Where the holder runs, so that it can be proven dead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub whereabouts: Option<Whereabouts>,
-    /// For a chore that a schedule starts: the newest scheduled time that was served.
+    pub whereabouts: Option<SupervisorLocation>,
+    /// For a periodic task that a schedule starts: the newest scheduled time that was served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<Timestamp>,
 }
@@ -44,7 +44,7 @@ impl Lease {
         previous: Option<&Self>,
         name: &str,
         holder: HolderId,
-        whereabouts: Option<Whereabouts>,
+        whereabouts: Option<SupervisorLocation>,
         until: Timestamp,
     ) -> Self {
         let fence = previous.map_or(1, |lease| lease.fence + 1);

@@ -12,7 +12,7 @@ mod lifecycle;
 mod registration;
 
 pub use lifecycle::{decommission, kill, unkill};
-pub use registration::{Changes, Group, MOST_EVIDENCE, Registration, Rules, missing_evidence, register, update};
+pub use registration::{Changes, Group, MAX_EVIDENCE, Registration, Rules, missing_evidence, register, update};
 
 /// A registered project.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ pub struct Project {
     #[serde(default)]
     pub evidence: BTreeMap<String, String>,
     /// Where it is in its life.
-    pub status: Status,
+    pub status: ProjectStatus,
     /// When it was registered.
     pub created_at: Timestamp,
     /// Who registered it.
@@ -57,7 +57,7 @@ pub struct Project {
 /// Where a project is in its life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum Status {
+pub enum ProjectStatus {
     /// It works.
     Active,
     /// Stopped at once: its keys are refused and nothing new starts until somebody lifts it.
@@ -80,7 +80,7 @@ pub enum Status {
     },
 }
 
-impl Status {
+impl ProjectStatus {
     /// The state's name.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -95,8 +95,8 @@ impl Project {
     /// Fails unless the project is active.
     pub fn require_active(&self) -> Result<()> {
         match &self.status {
-            Status::Active => Ok(()),
-            Status::Killed { reason, by_admin, .. } => Err(Error::new(
+            ProjectStatus::Active => Ok(()),
+            ProjectStatus::Killed { reason, by_admin, .. } => Err(Error::new(
                 Code::ProjectInactive,
                 format!(
                     "{} has been killed ({reason}). {} can lift that.",
@@ -104,7 +104,7 @@ impl Project {
                     if *by_admin { "An admin" } else { "Its owner, its manager or an admin" }
                 ),
             )),
-            Status::Decommissioned { .. } => Err(Error::new(
+            ProjectStatus::Decommissioned { .. } => Err(Error::new(
                 Code::ProjectInactive,
                 format!("{} has been decommissioned. Register a new project.", self.id),
             )),

@@ -13,7 +13,7 @@ mod outcome;
 
 pub use admission::{Admission, Allowed, Headroom, admit, price_change, verdict};
 pub use outcome::{
-    Carried, NextRun, Planned, Produced, applied, approved, cancelled, failed, interrupted, planned, rejected,
+    NextRun, Planned, Produced, Transition, applied, approved, cancelled, failed, interrupted, planned, rejected,
 };
 
 /// Where something is to be created.
@@ -58,7 +58,7 @@ impl Command {
 /// Where a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub enum RequestStatus {
     /// Terraform works out what would change.
     Planning,
     /// A person has to decide.
@@ -79,7 +79,7 @@ pub enum Status {
     NeedsAttention,
 }
 
-impl Status {
+impl RequestStatus {
     /// Every status.
     pub const ALL: [Self; 9] = [
         Self::Planning,
@@ -178,7 +178,7 @@ pub struct Request {
     /// What.
     pub command: Command,
     /// Where it is.
-    pub status: Status,
+    pub status: RequestStatus,
     /// Who asked.
     pub requested_by: ActorRef,
     /// What it will cost a month, as estimated from the manifest.
@@ -236,14 +236,14 @@ impl Request {
     }
 
     /// Moves to `status` if the table allows it.
-    pub(crate) fn go(&self, status: Status, now: Timestamp) -> Result<Self> {
+    pub(crate) fn go(&self, status: RequestStatus, now: Timestamp) -> Result<Self> {
         if !self.status.next().contains(&status) {
             return Err(Error::new(
                 Code::WrongState,
                 format!("Request {} is {} and cannot become {}.", self.id, self.status.name(), status.name()),
             ));
         }
-        let inbox = (status == Status::Pending).then(|| INBOX.to_owned());
+        let inbox = (status == RequestStatus::Pending).then(|| INBOX.to_owned());
         Ok(Self { status, inbox, updated_at: now, ..self.clone() })
     }
 }

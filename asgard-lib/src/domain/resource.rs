@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// Where a resource is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub enum ResourceStatus {
     /// Being made for the first time.
     Provisioning,
     /// It exists as asked.
@@ -29,7 +29,7 @@ pub enum Status {
     Destroyed,
 }
 
-impl Status {
+impl ResourceStatus {
     /// Every status.
     pub const ALL: [Self; 7] = [
         Self::Provisioning,
@@ -91,7 +91,7 @@ pub struct Resource {
     /// Where it is.
     pub target: Target,
     /// Where it is in its life.
-    pub status: Status,
+    pub status: ResourceStatus,
     /// The spec that was last applied, or is being applied first.
     pub spec: Map<String, Value>,
     /// Plain outputs of the last apply.
@@ -148,7 +148,7 @@ impl Resource {
     }
 
     /// Moves to `status` if the table allows it; staying is always allowed.
-    pub(crate) fn go(&self, status: Status, now: Timestamp) -> Result<Self> {
+    pub(crate) fn go(&self, status: ResourceStatus, now: Timestamp) -> Result<Self> {
         if self.status != status && !self.status.next().contains(&status) {
             return Err(Error::new(
                 Code::WrongState,
@@ -195,8 +195,8 @@ mod tests {
 
     #[test]
     fn destroyed_is_the_only_end() {
-        for status in Status::ALL {
-            assert_eq!(status.next().is_empty(), status == Status::Destroyed, "{status:?}");
+        for status in ResourceStatus::ALL {
+            assert_eq!(status.next().is_empty(), status == ResourceStatus::Destroyed, "{status:?}");
         }
     }
 }

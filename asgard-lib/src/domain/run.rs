@@ -7,10 +7,10 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 mod creation;
-mod whereabouts;
+mod location;
 
-pub use creation::{Creations, Doing, Step, addresses};
-pub use whereabouts::Whereabouts;
+pub use creation::{ChangeAction, CreationTracker, Step, addresses};
+pub use location::SupervisorLocation;
 
 /// What a run does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -52,7 +52,7 @@ impl RunOp {
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub enum RunStatus {
     /// Waiting for a supervisor to be started.
     Queued,
     /// A supervisor is being started.
@@ -73,7 +73,7 @@ pub enum Status {
     NeedsAttention,
 }
 
-impl Status {
+impl RunStatus {
     /// Every status.
     pub const ALL: [Self; 9] = [
         Self::Queued,
@@ -189,7 +189,7 @@ pub struct PlanSummary {
 
 impl PlanSummary {
     /// The most addresses that a summary keeps.
-    pub const MOST_CHANGES: usize = 200;
+    pub const MAX_CHANGES: usize = 200;
 
     /// Whether carrying it out would do nothing at all.
     pub fn is_empty(&self) -> bool {
@@ -237,7 +237,7 @@ pub struct Run {
     /// What it does.
     pub op: RunOp,
     /// Where it is.
-    pub status: Status,
+    pub status: RunStatus,
     /// Present while it is not over, for recovery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<String>,
@@ -259,7 +259,7 @@ pub struct Run {
     pub attempts: u32,
     /// Where its supervisor is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub whereabouts: Option<Whereabouts>,
+    pub whereabouts: Option<SupervisorLocation>,
     /// Whether it should stop.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel: bool,
@@ -306,7 +306,7 @@ impl Run {
     }
 
     /// Moves to `status` if the table allows it.
-    pub fn go(&self, status: Status, now: Timestamp) -> Result<Self> {
+    pub fn go(&self, status: RunStatus, now: Timestamp) -> Result<Self> {
         if !self.status.next().contains(&status) {
             return Err(Error::new(
                 Code::WrongState,
@@ -367,7 +367,7 @@ pub struct LogLine {
     pub address: Option<String>,
     /// What is being done to the address, for lines of a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub action: Option<Doing>,
+    pub action: Option<ChangeAction>,
     /// What it says.
     pub message: String,
 }
@@ -407,12 +407,12 @@ mod tests {
 
     #[test]
     fn a_run_that_is_over_stays_over() {
-        for status in Status::ALL {
+        for status in RunStatus::ALL {
             assert_eq!(status.is_over(), status.next().is_empty());
             for next in status.next() {
-                assert!(Status::ALL.contains(next));
+                assert!(RunStatus::ALL.contains(next));
             }
         }
-        assert!(!Status::Running.is_over() && Status::Interrupted.is_over());
+        assert!(!RunStatus::Running.is_over() && RunStatus::Interrupted.is_over());
     }
 }

@@ -9,7 +9,7 @@ use super::{Arrival, Caller, HttpState, Problem};
 use crate::{
     app::{
         Route,
-        operation::Method,
+        core::operation::Method,
         operations::{Entry, OPERATIONS},
         people,
     },

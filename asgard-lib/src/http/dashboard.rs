@@ -10,22 +10,22 @@ mod ask;
 mod assets;
 mod audit;
 mod field;
+mod flash;
+mod form_data;
+mod format;
+mod layout;
+mod page_request;
 mod problem;
 mod projects;
 mod requests;
 mod resources;
 mod runs;
-mod said;
-mod sent;
 mod services;
-mod shell;
-mod show;
 mod sign_in;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod users;
-mod visit;
 
 pub use problem::in_style;
 

@@ -3,7 +3,7 @@
 
 use super::{HttpState, Problem, auth, problem};
 use crate::{
-    app::{Counted, Tally},
+    app::{CounterKind, ProcessCounters},
     error::{Code, Error, Kind, Result},
 };
 use ::metrics::{Counter, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
@@ -195,18 +195,18 @@ impl Meters {
         gauge.increment(change);
     }
 
-    fn render(&self, tally: &Tally) -> String {
-        for counted in Counted::ALL {
+    fn render(&self, counters: &ProcessCounters) -> String {
+        for counted in CounterKind::ALL {
             let (name, outcome) = match counted {
-                Counted::Committed => (COMMITS, "committed"),
-                Counted::Refused => (COMMITS, "refused"),
-                Counted::CommitFailed => (COMMITS, "failed"),
-                Counted::JobDone => (JOBS, "done"),
-                Counted::JobPutOff => (JOBS, "put_off"),
-                Counted::JobFailed => (JOBS, "failed"),
+                CounterKind::Committed => (COMMITS, "committed"),
+                CounterKind::Refused => (COMMITS, "refused"),
+                CounterKind::CommitFailed => (COMMITS, "failed"),
+                CounterKind::JobDone => (JOBS, "done"),
+                CounterKind::JobPutOff => (JOBS, "put_off"),
+                CounterKind::JobFailed => (JOBS, "failed"),
             };
             let label = Label::from_static_parts("outcome", outcome);
-            self.recorder.register_counter(&key(name, vec![label]), &METADATA).absolute(tally.get(counted));
+            self.recorder.register_counter(&key(name, vec![label]), &METADATA).absolute(counters.get(counted));
         }
         if let Some(bytes) = resident_memory() {
             self.recorder.register_gauge(&key(MEMORY, Vec::new()), &METADATA).set(bytes);
@@ -226,7 +226,7 @@ fn resident_memory() -> Option<f64> {
 pub(super) async fn metrics(State(state): State<Arc<HttpState>>, headers: HeaderMap) -> Result<Response, Problem> {
     allow(&state, &headers)?;
     let kind = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
-    Ok(([kind], state.meters().render(state.app().tally())).into_response())
+    Ok(([kind], state.meters().render(state.app().counters())).into_response())
 }
 
 fn allow(state: &HttpState, headers: &HeaderMap) -> Result<(), problem::Problem> {

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// The most that is read for nothing; a client that sends more has to expect to be cut off.
-const MOST: usize = 16 * 1024 * 1024;
+const MAX: usize = 16 * 1024 * 1024;
 /// How long the rest may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -36,13 +36,13 @@ impl RestOfBody {
     pub async fn drain(&self) {
         let Some(mut body) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let announced = body.size_hint().lower();
-        if body.is_end_stream() || usize::try_from(announced).map_or(true, |announced| announced > MOST) {
+        if body.is_end_stream() || usize::try_from(announced).map_or(true, |announced| announced > MAX) {
             return;
         }
         let read = async {
             let mut size = 0;
             while let Some(Ok(frame)) = body.frame().await
-                && size < MOST
+                && size < MAX
             {
                 size += frame.data_ref().map_or(0, Bytes::len);
             }
@@ -98,9 +98,9 @@ mod tests {
         drop(rest.lend(counted(8)));
         rest.drain().await;
         assert_eq!(receiver.len(), 8, "an unread body is read to its end");
-        drop(rest.lend(counted(10 * MOST / CHUNK)));
+        drop(rest.lend(counted(10 * MAX / CHUNK)));
         rest.drain().await;
-        assert!(receiver.len() < 8 + 2 * MOST / CHUNK, "one without an end is not");
+        assert!(receiver.len() < 8 + 2 * MAX / CHUNK, "one without an end is not");
         let whole = rest.lend(Body::from("all of it"));
         assert_eq!(whole.collect().await.unwrap().to_bytes(), "all of it");
         rest.drain().await;

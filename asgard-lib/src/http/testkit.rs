@@ -6,7 +6,7 @@
 use super::{HttpState, Peer, router};
 use crate::{
     adapters::{Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault, dry_run::DryRun},
-    app::{Asgard, Catalog, Parts, bootstrap, worker},
+    app::{Asgard, Parts, ServiceCatalog, bootstrap, worker},
     backends::MemoryStore,
     config::{self, Config, LoadOptions},
     kernel::{Role, SecretText, Timestamp},
@@ -91,9 +91,9 @@ impl TestApp {
             store: Arc::new(store.clone()),
             secrets: Arc::new(SealedSecrets::new(Arc::clone(&vault), world.clone())),
             vault,
-            seals: keyring,
+            sealer: keyring,
             runner: Arc::clone(&runner) as _,
-            catalog: Catalog::load(&config).unwrap(),
+            catalog: ServiceCatalog::load(&config).unwrap(),
             world,
             config,
         });

@@ -196,7 +196,7 @@ mod tests {
     use super::*;
     use crate::{
         backends::MemoryStore,
-        contract::lab::Lab,
+        contract::store_fixture::StoreFixture,
         kernel::{CommitId, id::TimeOrdered},
         ports::{kinds::PROJECTS, store::Op},
     };
@@ -250,11 +250,11 @@ mod tests {
     #[tokio::test]
     async fn pages_are_bounded_in_bytes_too() {
         let store = MemoryStore::new();
-        let lab = Lab::new(&store);
+        let fixture = StoreFixture::new(&store);
         let sizes = [340_000, 10, 340_000, 340_000, 10, 340_000, 10];
         for (number, size) in sizes.into_iter().enumerate() {
             let thing = Thing { id: format!("t{number}"), note: Some("x".repeat(size)) };
-            lab.commit([Op::Insert(draft(&thing).unwrap())]).await;
+            fixture.commit([Op::Insert(draft(&thing).unwrap())]).await;
         }
         let store: &dyn Store = &store;
         let (mut query, mut pages) = (Query::new(&PROJECTS, ""), Vec::new());

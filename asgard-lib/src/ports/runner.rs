@@ -1,7 +1,7 @@
 //! Where runs are executed. A runner only starts a supervisor and can tell whether one still lives; what a supervisor does
 //! is the same everywhere (see [`crate::app`]).
 
-pub use crate::domain::run::Whereabouts;
+pub use crate::domain::run::SupervisorLocation;
 use crate::{
     domain::run::{LogLine, PlanSummary},
     error::Result,
@@ -56,11 +56,11 @@ pub trait Runner: Send + Sync + 'static {
 
     /// Whether the supervisor at `place` lives. `Dead` is a promise that nothing it started lives either; the runner may
     /// have to end left-over processes to keep it.
-    async fn probe(&self, place: &Whereabouts, now: Timestamp) -> Liveness;
+    async fn probe(&self, place: &SupervisorLocation, now: Timestamp) -> Liveness;
 
     /// What a supervisor that is proven dead left behind. Asked only after [`Runner::probe`] said `Dead`, or once the lease
     /// has run out; changes nothing but ends processes that the run left over, so it may be asked again.
-    async fn salvage(&self, _run: &RunId, _place: Option<&Whereabouts>) -> Result<Salvage> {
+    async fn salvage(&self, _run: &RunId, _place: Option<&SupervisorLocation>) -> Result<Salvage> {
         Ok(Salvage::default())
     }
 
@@ -108,7 +108,7 @@ pub enum Renewal {
 }
 
 /// How a run ended.
-pub enum Ending {
+pub enum RunOutcome {
     /// A plan was made.
     Planned {
         /// What it would do.
@@ -157,7 +157,7 @@ pub enum Ending {
     },
 }
 
-impl Ending {
+impl RunOutcome {
     /// The name for logs.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -177,8 +177,8 @@ impl Ending {
 /// What a supervisor reports to while it works. The control side implements it over the store; every call is fenced by the
 /// run's lease, so that after a `Lost` nothing is committed any more.
 #[async_trait]
-pub trait Desk: Send + Sync {
-    /// Renews the lease. An error that lasts until [`Desk::stop_by`] means the same as `Lost`.
+pub trait RunReporter: Send + Sync {
+    /// Renews the lease. An error that lasts until [`RunReporter::stop_by`] means the same as `Lost`.
     async fn renew(&self) -> Result<Renewal>;
 
     /// The moment at which nothing that the supervisor started may run any more, unless the lease is renewed before.

@@ -21,7 +21,7 @@ pub trait Vault: Send + Sync + 'static {
 
 /// A message authentication code and the data key it was made with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct Mac {
     /// The data key.
     pub key: DataKeyId,
     /// HMAC-SHA-256.
@@ -30,16 +30,16 @@ pub struct Mark {
 
 /// Tokens that clients carry but cannot read, and marks that nobody else can make.
 #[async_trait]
-pub trait Seals: Send + Sync + 'static {
-    /// Text that only [`Seals::open_token`] with the same purpose can read.
+pub trait TokenSealer: Send + Sync + 'static {
+    /// Text that only [`TokenSealer::open_token`] with the same purpose can read.
     fn seal_token(&self, purpose: &str, plaintext: &[u8]) -> Result<String>;
 
     /// What was sealed; `None` for a text that was not sealed here for this purpose.
     async fn open_token(&self, purpose: &str, token: &str) -> Result<Option<Zeroizing<Vec<u8>>>>;
 
     /// Marks `bytes` for a purpose.
-    fn mark(&self, purpose: &str, bytes: &[u8]) -> Result<Mark>;
+    fn mark(&self, purpose: &str, bytes: &[u8]) -> Result<Mac>;
 
     /// Whether a mark is genuine.
-    async fn verify(&self, purpose: &str, bytes: &[u8], mark: &Mark) -> Result<bool>;
+    async fn verify(&self, purpose: &str, bytes: &[u8], mark: &Mac) -> Result<bool>;
 }

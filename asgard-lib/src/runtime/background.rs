@@ -2,10 +2,10 @@
 
 use super::{
     Runtime,
-    chores::{CollectOrphans, RotateKeys},
+    periodic_tasks::{CollectOrphans, RotateKeys},
 };
 use crate::app::{
-    loops::{self, Chore},
+    periodic::{self, PeriodicTask},
     runs, worker,
 };
 use std::{sync::Arc, time::Duration};
@@ -20,11 +20,11 @@ pub struct Background {
 
 impl Runtime {
     /// Everything that has to be done now and then: by loops of this process, or by whoever is woken to do one.
-    pub fn chores(&self) -> Vec<Box<dyn Chore>> {
-        let mut chores = loops::standard(&self.app);
-        chores.push(Box::new(RotateKeys::new(&self.vault)));
-        chores.push(Box::new(CollectOrphans::new(&self.vault)));
-        chores
+    pub fn periodic_tasks(&self) -> Vec<Box<dyn PeriodicTask>> {
+        let mut tasks = periodic::standard(&self.app);
+        tasks.push(Box::new(RotateKeys::new(&self.vault)));
+        tasks.push(Box::new(CollectOrphans::new(&self.vault)));
+        tasks
     }
 
     /// Starts the worker, the loops and the keyring's reloader, and looks after runs whose supervisors died while nobody
@@ -32,11 +32,11 @@ impl Runtime {
     pub fn spawn_background(&self, stop: &CancellationToken) -> Background {
         let stop = stop.child_token();
         let mut tasks = JoinSet::new();
-        let mut loops = loops::spawn(&self.app, self.chores(), &stop);
+        let mut loops = periodic::spawn(&self.app, self.periodic_tasks(), &stop);
         tasks.spawn(async move {
             while let Some(ended) = loops.join_next().await {
                 if let Err(error) = ended {
-                    tracing::error!(%error, "A background loop ended badly; its chore waits for another process.");
+                    tracing::error!(%error, "A background loop ended badly; its task waits for another process.");
                 }
             }
         });

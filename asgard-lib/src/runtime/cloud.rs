@@ -48,7 +48,7 @@ impl Cloud {
 
     /// The settings that are in Secrets Manager.
     pub(super) async fn fetch(&self, environment: &mut Environment, wanted: &[SecretVariable]) {
-        crate::adapters::secret_arns::fetch(&self.aws, environment, wanted).await;
+        crate::adapters::aws::secret_arns::fetch(&self.aws, environment, wanted).await;
     }
 }
 

@@ -35,7 +35,7 @@ impl Supervisors {
 pub(super) enum Binding {
     DryRun(Arc<DryRun>),
     #[cfg(feature = "aws")]
-    Tasks(Arc<crate::adapters::fargate::Tasks>),
+    Tasks(Arc<crate::adapters::aws::fargate::Tasks>),
     #[cfg(any(feature = "terraform", feature = "aws"))]
     Nothing,
 }
@@ -94,7 +94,7 @@ fn processes(_: &Terraform, _: Supervisors) -> Result<(Arc<dyn Runner>, Binding)
 #[cfg(feature = "aws")]
 #[allow(clippy::unnecessary_wraps, reason = "the same signature as without the feature")]
 fn tasks(fargate: &Fargate, cloud: &Cloud) -> Result<(Arc<dyn Runner>, Binding)> {
-    use crate::adapters::fargate::Tasks;
+    use crate::adapters::aws::fargate::Tasks;
     let runner = Tasks::new(fargate.clone(), cloud.aws.clone());
     Ok((Arc::clone(&runner) as _, Binding::Tasks(runner)))
 }
@@ -102,7 +102,7 @@ fn tasks(fargate: &Fargate, cloud: &Cloud) -> Result<(Arc<dyn Runner>, Binding)>
 #[cfg(feature = "aws")]
 #[allow(clippy::unnecessary_wraps, reason = "the same signature as without the feature")]
 fn inside() -> Result<(Arc<dyn Runner>, Binding)> {
-    Ok((Arc::new(crate::adapters::fargate::Inside), Binding::Nothing))
+    Ok((Arc::new(crate::adapters::aws::fargate::Inside), Binding::Nothing))
 }
 
 #[cfg(not(feature = "aws"))]

@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     error::{Code, Error, Result},
     kernel::RunId,
-    ports::runner::Whereabouts,
+    ports::runner::SupervisorLocation,
 };
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ pub struct Alone {
     /// The most of a service's grace that Terraform gets after a signal.
     pub hurry: Option<Duration>,
     /// Where the process is, when the process table does not say.
-    pub place: Option<Whereabouts>,
+    pub place: Option<SupervisorLocation>,
 }
 
 /// Opens the database and supervises one run to its end. `signal` resolves to the name of each signal that asks to stop;

@@ -101,7 +101,7 @@ async fn the_master_key_moves_to_kms_between_keys_of_kms_and_back() {
     let (id, project): (SecretId, _) = (World::system().id(), ProjectId::new(2026, 1));
     let first = start(&store, MasterKeys::only(Arc::clone(&local))).await.unwrap();
     first.secrets.put(&id, 1, &SecretText::new("correct horse battery"), &project).await.unwrap();
-    let mark = asgard_lib::ports::vault::Seals::mark(&*first.keyring, "audit", b"block").unwrap();
+    let mark = asgard_lib::ports::vault::TokenSealer::mark(&*first.keyring, "audit", b"block").unwrap();
 
     let path = [&local, &one, &two, &local];
     for step in path.windows(2) {
@@ -120,7 +120,9 @@ async fn the_master_key_moves_to_kms_between_keys_of_kms_and_back() {
         assert!(start(&store, MasterKeys::only(Arc::clone(old))).await.is_err(), "the old key is of no use any more");
         let again = start(&store, MasterKeys::only(Arc::clone(new))).await.unwrap();
         assert!(again.secrets.get(&id, 1).await.unwrap().unwrap().same("correct horse battery"));
-        assert!(asgard_lib::ports::vault::Seals::verify(&*again.keyring, "audit", b"block", &mark).await.unwrap());
+        assert!(
+            asgard_lib::ports::vault::TokenSealer::verify(&*again.keyring, "audit", b"block", &mark).await.unwrap()
+        );
     }
     let dump = format!("{store:?}");
     assert!(!dump.contains("correct horse"));

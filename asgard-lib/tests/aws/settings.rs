@@ -2,7 +2,7 @@
 
 use crate::peer::{aws, secrets};
 use asgard_lib::{
-    adapters::secret_arns,
+    adapters::aws::secret_arns,
     config::{self, DatabaseLocation, Environment, LoadOptions, Loaded},
     kernel::SecretId,
     ports::world::World,
@@ -43,7 +43,7 @@ async fn every_setting_may_be_a_secret() {
     assert!(config.provisioning.provider_env["AUTH0_CLIENT_SECRET"].same("correct horse"));
     let DatabaseLocation::Postgres { url } = &config.database.location else { panic!("{:?}", config.database) };
     assert!(url.same("postgres://asgard:a%2Fb@db.example.com:5432/asgard?sslmode=require"));
-    let shown = config::show(&loaded);
+    let shown = config::format(&loaded);
     assert!(shown.contains("server.bind") && shown.contains("# ASGARD_BIND_SECRET_ARN"), "{shown}");
     assert!(!shown.contains("horse") && !shown.contains("a%2Fb") && !shown.contains("00112233"), "{shown}");
 }

@@ -4,8 +4,8 @@ use asgard_lib::{
     backends::MemoryStore,
     contract::{
         faults::{Conflict, Faulty, Lag, LostReply, Unplug},
-        lab::{Lab, insert_empty, noon, refusal, replace, request},
         load, property,
+        store_fixture::{StoreFixture, insert_empty, noon, refusal, replace, request},
     },
     ports::{
         blobs::Blobs,
@@ -50,57 +50,57 @@ async fn workers_keep_every_rule() {
 #[tokio::test]
 async fn a_lagging_index_sees_an_older_moment() {
     let store = Faulty::new(MemoryStore::new(), Lag::default());
-    let lab = Lab::new(&store);
-    lab.commit([insert_empty(&request("r"))]).await;
-    assert!(lab.get(&request("r")).await.is_some(), "reads by key do not lag");
-    assert!(lab.page(&Query::new(&REQUESTS, "")).await.records.is_empty());
-    assert_eq!(lab.page(&Query::new(&REQUESTS, "")).await.records.len(), 1, "a query lets it catch up");
-    lab.commit([insert_empty(&request("s"))]).await;
+    let fixture = StoreFixture::new(&store);
+    fixture.commit([insert_empty(&request("r"))]).await;
+    assert!(fixture.get(&request("r")).await.is_some(), "reads by key do not lag");
+    assert!(fixture.page(&Query::new(&REQUESTS, "")).await.records.is_empty());
+    assert_eq!(fixture.page(&Query::new(&REQUESTS, "")).await.records.len(), 1, "a query lets it catch up");
+    fixture.commit([insert_empty(&request("s"))]).await;
     store.fault.catch_up().await.unwrap();
-    assert_eq!(lab.page(&Query::new(&REQUESTS, "")).await.records.len(), 2);
+    assert_eq!(fixture.page(&Query::new(&REQUESTS, "")).await.records.len(), 2);
 }
 
 #[tokio::test]
 async fn a_lost_reply_is_cleared_up_by_asking_again() {
     let store = Faulty::new(MemoryStore::new(), LostReply::default());
-    let lab = Lab::new(&store);
-    let batch = lab.batch([insert_empty(&request("r"))]);
+    let fixture = StoreFixture::new(&store);
+    let batch = fixture.batch([insert_empty(&request("r"))]);
     store.fault.next(1);
     assert!(matches!(store.commit(&batch).await, Err(StoreError::Unknown(_))));
-    assert_eq!(lab.version(&request("r")).await.as_ref(), Some(batch.id()), "it was committed all the same");
-    assert_eq!(lab.submit(&batch).await, Outcome::Committed);
+    assert_eq!(fixture.version(&request("r")).await.as_ref(), Some(batch.id()), "it was committed all the same");
+    assert_eq!(fixture.submit(&batch).await, Outcome::Committed);
 }
 
 #[tokio::test]
 async fn a_conflict_strikes_where_a_version_is_expected_and_never_a_committed_batch() {
     let store = Faulty::new(MemoryStore::new(), Conflict::default());
-    let lab = Lab::new(&store);
+    let fixture = StoreFixture::new(&store);
     store.fault.next(1);
-    let seen = lab.commit([insert_empty(&request("r"))]).await;
-    let batch = lab.batch([insert_empty(&request("s")), replace(&request("r"), "{}", &seen)]);
-    assert_eq!(lab.submit(&batch).await, refusal(1, Reason::Changed));
-    assert_eq!(lab.get(&request("s")).await, None);
-    assert_eq!(lab.submit(&batch).await, Outcome::Committed);
+    let seen = fixture.commit([insert_empty(&request("r"))]).await;
+    let batch = fixture.batch([insert_empty(&request("s")), replace(&request("r"), "{}", &seen)]);
+    assert_eq!(fixture.submit(&batch).await, refusal(1, Reason::Changed));
+    assert_eq!(fixture.get(&request("s")).await, None);
+    assert_eq!(fixture.submit(&batch).await, Outcome::Committed);
     store.fault.next(1);
-    assert_eq!(lab.submit(&batch).await, Outcome::Committed);
+    assert_eq!(fixture.submit(&batch).await, Outcome::Committed);
     let every_second = Faulty::new(MemoryStore::new(), Conflict::every(2));
-    let lab = Lab::new(&every_second);
-    let seen = lab.commit([insert_empty(&request("r"))]).await;
-    let seen = lab.commit([replace(&request("r"), "{}", &seen)]).await;
-    assert_eq!(lab.try_commit([replace(&request("r"), "{}", &seen)]).await, refusal(0, Reason::Changed));
+    let fixture = StoreFixture::new(&every_second);
+    let seen = fixture.commit([insert_empty(&request("r"))]).await;
+    let seen = fixture.commit([replace(&request("r"), "{}", &seen)]).await;
+    assert_eq!(fixture.try_commit([replace(&request("r"), "{}", &seen)]).await, refusal(0, Reason::Changed));
 }
 
 #[tokio::test]
 async fn an_unplugged_store_does_nothing_at_all() {
     let store = Faulty::new(MemoryStore::new(), Unplug::default());
-    let lab = Lab::new(&store);
-    let (batch, id) = (lab.batch([insert_empty(&request("r"))]), asgard_lib::ports::world::World::system().id());
+    let fixture = StoreFixture::new(&store);
+    let (batch, id) = (fixture.batch([insert_empty(&request("r"))]), asgard_lib::ports::world::World::system().id());
     store.fault.off();
     assert!(matches!(store.commit(&batch).await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.get_many(&[request("r")]).await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.put(&id, b"x", noon()).await, Err(StoreError::Unavailable(_))));
     store.fault.on();
-    assert_eq!(lab.get(&request("r")).await, None);
+    assert_eq!(fixture.get(&request("r")).await, None);
     assert_eq!(store.get(&id).await.unwrap(), None);
-    assert_eq!(lab.submit(&batch).await, Outcome::Committed);
+    assert_eq!(fixture.submit(&batch).await, Outcome::Committed);
 }

@@ -5,8 +5,8 @@ use asgard_lib::{
     Code,
     backends::{PostgresOptions, PostgresStore, Upkeep},
     contract::{
-        lab::{Lab, count},
         load, property,
+        store_fixture::{StoreFixture, count},
     },
     ports::{
         kinds::INDEXES,
@@ -142,17 +142,17 @@ async fn workers_keep_every_rule_while_connections_die() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dead_idle_connections_are_replaced_unseen() {
     let (store, database) = fresh().await;
-    let lab = Lab::new(&store);
+    let fixture = StoreFixture::new(&store);
     let mut admin = PgConnection::connect(&database.admin).await.unwrap();
     for round in 0..3 {
-        join_all((0..10).map(|_| lab.commit([Op::Count(count("n", 1))]))).await;
+        join_all((0..10).map(|_| fixture.commit([Op::Count(count("n", 1))]))).await;
         let sql =
             "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1) killed";
         let killed: i64 = sqlx::query_scalar(sql).bind(&database.name).fetch_one(&mut admin).await.unwrap();
         assert!(killed > 1, "{killed}");
         match round {
-            0 => assert_eq!(lab.shows("n").await, 10),
-            1 => drop(lab.commit([Op::Count(count("n", -10))]).await),
+            0 => assert_eq!(fixture.shows("n").await, 10),
+            1 => drop(fixture.commit([Op::Count(count("n", -10))]).await),
             _ => assert_eq!(store.increment("n").await.unwrap(), 21),
         }
     }
@@ -167,11 +167,11 @@ async fn replicas_migrate_at_once_and_share_the_store() {
     let stores = join_all((0..6).map(|_| database.store(&url))).await;
     unmigrated.check_migrated().await.unwrap();
     let outcomes = join_all(stores.iter().map(|store| async {
-        let lab = Lab::new(store);
-        join_all((0..10).map(|_| lab.commit([Op::Count(count("n", 1))]))).await;
+        let fixture = StoreFixture::new(store);
+        join_all((0..10).map(|_| fixture.commit([Op::Count(count("n", 1))]))).await;
     }));
     outcomes.await;
-    assert_eq!(Lab::new(&stores[0]).shows("n").await, 60);
+    assert_eq!(StoreFixture::new(&stores[0]).shows("n").await, 60);
 }
 
 #[tokio::test]

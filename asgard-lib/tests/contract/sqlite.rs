@@ -5,8 +5,8 @@ use asgard_lib::{
     Code,
     backends::{self, SqliteOptions, SqliteStore, Upkeep},
     contract::{
-        lab::{Lab, count, insert_empty, request},
         load, property,
+        store_fixture::{StoreFixture, count, insert_empty, request},
     },
     ports::{
         kinds::INDEXES,
@@ -83,12 +83,12 @@ async fn several_processes_share_a_file() {
     let path = folder.path().join("asgard.db");
     let stores = join_all((0..3).map(|_| open(&path))).await;
     join_all(stores.iter().map(|store| async {
-        let lab = Lab::new(store);
-        join_all((0..20).map(|_| lab.commit([Op::Count(count("n", 1))]))).await;
+        let fixture = StoreFixture::new(store);
+        join_all((0..20).map(|_| fixture.commit([Op::Count(count("n", 1))]))).await;
     }))
     .await;
     for store in &stores {
-        assert_eq!(Lab::new(store).shows("n").await, 60);
+        assert_eq!(StoreFixture::new(store).shows("n").await, 60);
     }
 }
 
@@ -100,7 +100,7 @@ async fn a_closed_store_has_written_everything_and_takes_nothing_more() {
     opened.migrate().await.unwrap();
     assert_eq!(opened.file(), Some(path.as_path()));
     let store = opened.store.clone();
-    let batch = Lab::new(&*store).batch([insert_empty(&request("r"))]);
+    let batch = StoreFixture::new(&*store).batch([insert_empty(&request("r"))]);
     let (outcome, ()) = tokio::join!(store.commit(&batch), opened.close());
     assert_eq!(outcome.unwrap(), Outcome::Committed);
     assert!(matches!(store.commit(&batch).await, Err(StoreError::Unavailable(_))));
@@ -108,7 +108,7 @@ async fn a_closed_store_has_written_everything_and_takes_nothing_more() {
     assert!(!path.with_extension("db-wal").exists(), "the log was not folded into the file");
     let opened = backends::open(&format!("sqlite://{}", path.display())).await.unwrap();
     opened.check().await.unwrap();
-    assert!(Lab::new(&*opened.store).get(&request("r")).await.is_some());
+    assert!(StoreFixture::new(&*opened.store).get(&request("r")).await.is_some());
 }
 
 #[cfg(unix)]
@@ -116,7 +116,7 @@ async fn a_closed_store_has_written_everything_and_takes_nothing_more() {
 async fn only_its_owner_reads_the_file() {
     use std::os::unix::fs::PermissionsExt;
     let (store, folder) = fresh().await;
-    Lab::new(&store).commit([insert_empty(&request("r"))]).await;
+    StoreFixture::new(&store).commit([insert_empty(&request("r"))]).await;
     let mut seen = 0;
     for entry in fs::read_dir(folder.path()).unwrap() {
         let entry = entry.unwrap();
@@ -186,14 +186,16 @@ async fn a_file_is_migrated_once_however_many_come() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_batch_fails_alone() {
     let (store, _folder) = fresh().await;
-    let lab = Lab::new(&store);
-    let broken =
-        lab.batch([insert_empty(&request("x")), asgard_lib::contract::lab::insert(&request("broken"), "not json")]);
-    let good = join_all((0..40).map(|i| lab.try_commit([insert_empty(&request(&format!("r{i}")))])));
+    let fixture = StoreFixture::new(&store);
+    let broken = fixture.batch([
+        insert_empty(&request("x")),
+        asgard_lib::contract::store_fixture::insert(&request("broken"), "not json"),
+    ]);
+    let good = join_all((0..40).map(|i| fixture.try_commit([insert_empty(&request(&format!("r{i}")))])));
     let (good, broken) = tokio::join!(good, store.commit(&broken));
     assert!(matches!(broken, Err(StoreError::Corrupt(_))), "{broken:?}");
     assert!(good.iter().all(|outcome| *outcome == Outcome::Committed));
-    assert_eq!(lab.get(&request("x")).await, None);
+    assert_eq!(fixture.get(&request("x")).await, None);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! should keep to themselves.
 
 use asgard_lib::{
-    contract::lab::{Lab, noon},
+    contract::store_fixture::{StoreFixture, noon},
     domain::{
         audit::AuditEvent, credential::ProjectKey, project::Project, request::Request, resource::Resource, run::Run,
         secret::Secret,
@@ -36,8 +36,8 @@ pub async fn fill(store: &dyn Store) {
     let plan = json!({ "create": 1, "update": 2, "replace": 3, "delete": 4, "outputs_changed": false, "changes": [], "digest": "d" });
     let project = "proj-2026-0001";
     let key = ProjectKey::KIND;
-    let lab = Lab::new(store);
-    lab.commit([
+    let fixture = StoreFixture::new(store);
+    fixture.commit([
         op::<Project>(json!({
             "id": project, "name": "Editor", "owner": "ann@corp.example", "manager": "bob@corp.example", "group": "tools",
             "cost_center": "cc-1", "classification": "poc", "data_class": "internal", "budget": MONEY, "description": "d",

@@ -11,8 +11,8 @@ use asgard_lib::{
     Code,
     backends::{Opened, Upkeep},
     contract::{
-        lab::{Lab, insert_empty, request},
         load, property,
+        store_fixture::{StoreFixture, insert_empty, request},
     },
     ports::store::{Outcome, Store, StoreError},
 };
@@ -55,15 +55,15 @@ async fn a_closed_store_has_written_everything_and_takes_nothing_more() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("asgard.redb");
     let store = open(&path).await;
-    let lab = Lab::new(&store);
-    let (first, second) = (lab.batch([insert_empty(&request("r"))]), lab.batch([insert_empty(&request("s"))]));
+    let fixture = StoreFixture::new(&store);
+    let (first, second) = (fixture.batch([insert_empty(&request("r"))]), fixture.batch([insert_empty(&request("s"))]));
     let (outcome, ()) = tokio::join!(store.commit(&first), store.close());
     assert_eq!(outcome.unwrap(), Outcome::Committed);
     assert!(matches!(store.commit(&second).await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
     let again = open(&path).await;
-    assert!(Lab::new(&again).get(&request("r")).await.is_some());
-    assert!(Lab::new(&again).get(&request("s")).await.is_none());
+    assert!(StoreFixture::new(&again).get(&request("r")).await.is_some());
+    assert!(StoreFixture::new(&again).get(&request("s")).await.is_none());
 }
 
 #[tokio::test]

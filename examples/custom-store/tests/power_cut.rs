@@ -9,7 +9,7 @@
 
 use asgard_lib::{
     backends::Upkeep,
-    contract::lab::{Lab, claim, count, insert_fields, request},
+    contract::store_fixture::{StoreFixture, claim, count, insert_fields, request},
     ports::{
         kinds::REQUESTS_BY_PROJECT,
         store::{Batch, Op, Order, Outcome, Query, Store},
@@ -125,10 +125,10 @@ fn on(disk: &Disk) -> RedbStore {
 }
 
 /// A batch that shows everywhere: two records of one project, a name and a counter.
-fn everywhere(lab: &Lab<'_>, n: usize) -> Batch {
+fn everywhere(fixture: &StoreFixture<'_>, n: usize) -> Batch {
     let record =
         |half| insert_fields(&request(&format!("r{n}-{half}")), &json!({ "project": format!("p{n}"), "n": n }));
-    lab.batch([record("a"), record("b"), claim(&format!("name-{n}"), "holder"), Op::Count(count("batches", 1))])
+    fixture.batch([record("a"), record("b"), claim(&format!("name-{n}"), "holder"), Op::Count(count("batches", 1))])
 }
 
 /// What there is of a batch: 0 nothing, 4 everything.
@@ -154,11 +154,11 @@ async fn what_was_answered_survives_and_nothing_is_there_by_half() {
     for round in 0..60u64 {
         let disk = Disk::new(clean.clone(), 7 + usize::try_from(round).unwrap() * 5);
         let store = on(&disk);
-        let lab = Lab::new(&store);
+        let fixture = StoreFixture::new(&store);
         let mut batches = Vec::new();
         let mut answered = 0;
         for n in 0..40 {
-            batches.push(everywhere(&lab, n));
+            batches.push(everywhere(&fixture, n));
             match store.commit(&batches[n]).await {
                 Ok(outcome) => assert_eq!(outcome, Outcome::Committed),
                 Err(_) => break,

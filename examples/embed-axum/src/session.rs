@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 pub const COOKIE: &str = "corp_session";
 
 /// The longest cookie that is looked at.
-const LONGEST: usize = 4096;
+const MAX: usize = 4096;
 
 /// What the mac is for, so that nothing else that the key may sign one day passes for a session.
 const PURPOSE: &[u8] = b"corp-session-v1:";
@@ -80,7 +80,7 @@ impl Sessions {
     /// Who presents this token, if it is genuine and not over. The mac is compared in constant time and before anything in
     /// the token is believed.
     pub fn verify(&self, token: &str, now: Timestamp) -> Option<Visitor> {
-        let (claims, mac) = token.split_once('.').filter(|_| token.len() <= LONGEST)?;
+        let (claims, mac) = token.split_once('.').filter(|_| token.len() <= MAX)?;
         let mac = BASE64URL_NOPAD.decode(mac.as_bytes()).ok()?;
         self.mac(claims).verify_slice(&mac).ok()?;
         let claims: Claims = serde_json::from_slice(&BASE64URL_NOPAD.decode(claims.as_bytes()).ok()?).ok()?;
@@ -136,7 +136,7 @@ mod tests {
             format!("{token}="),
             claims.to_owned(),
             String::new(),
-            format!("{}.{mac}", "a".repeat(LONGEST)),
+            format!("{}.{mac}", "a".repeat(MAX)),
         ] {
             assert_eq!(sessions.verify(&forged, at(1)), None, "{forged}");
         }

@@ -4,7 +4,7 @@ use asgard_lambda::{deadline, event::clean};
 use asgard_lib::{
     app::{
         Asgard,
-        loops::{self, Chore, Pace, Turn},
+        periodic::{self, PeriodicTask, TaskOutcome},
         worker,
     },
     error::{Code, Error, Result},
@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 const LIMIT: Duration = Duration::from_secs(15);
 /// What is kept of an invocation for the answer's way.
 const WAY_BACK: Duration = Duration::from_secs(1);
-/// What is kept of it for chores to hand back their leases.
+/// What is kept of it for periodic tasks to hand back their leases.
 const HAND_BACK: Duration = Duration::from_secs(5);
 /// An invocation that is shorter than this takes no job.
 const SHORTEST: Duration = Duration::from_secs(15);
@@ -66,7 +66,7 @@ impl Function {
     ///
     /// # Errors
     ///
-    /// An event that is neither, and chores that failed.
+    /// An event that is neither, and periodic tasks that failed.
     pub async fn event(&self, event: LambdaEvent<Value>) -> std::result::Result<Value, lambda_http::Error> {
         let LambdaEvent { payload, context } = event;
         let ends = ends(&context, self.runtime.app());
@@ -109,7 +109,7 @@ impl Function {
     }
 
     /// Does what a server's loops do: seals the audit log, ends what has run out, looks after runs and keys; and then the jobs
-    /// that are due. The chores that had their turn.
+    /// that are due. The periodic tasks that had their turn.
     async fn tick(&self, ends: Instant) -> Result<Vec<&'static str>> {
         if ends < Instant::now() + SHORTEST {
             return Err(Error::new(
@@ -131,12 +131,12 @@ impl Function {
         Ok(did)
     }
 
-    /// One chore's failure is no reason to leave out the others.
+    /// One periodic task's failure is no reason to leave out the others.
     async fn turns(&self, stop: &CancellationToken) -> Result<Vec<&'static str>> {
         let (mut did, mut failed) = (Vec::new(), None);
-        for chore in self.runtime.chores() {
-            match turn(self.runtime.app(), &*chore, stop).await {
-                Ok(true) => did.push(chore.name()),
+        for task in self.runtime.periodic_tasks() {
+            match turn(self.runtime.app(), &*task, stop).await {
+                Ok(true) => did.push(task.name()),
                 Ok(false) => {}
                 Err(error) => failed = Some(error),
             }
@@ -145,14 +145,14 @@ impl Function {
     }
 }
 
-/// Does a chore if it is due, until it has nothing more to do.
-async fn turn(app: &Arc<Asgard>, chore: &dyn Chore, stop: &CancellationToken) -> Result<bool> {
+/// Does a periodic task if it is due, until it has nothing more to do.
+async fn turn(app: &Arc<Asgard>, task: &dyn PeriodicTask, stop: &CancellationToken) -> Result<bool> {
     let mut did = false;
     while !stop.is_cancelled() {
-        match loops::turn(app, chore, stop).await? {
-            Turn::Did(Pace::Again) => did = true,
-            Turn::Did(Pace::Rest) => return Ok(true),
-            Turn::NotWanted | Turn::Later(_) => return Ok(did),
+        match periodic::turn(app, task, stop).await? {
+            TaskOutcome::Did(periodic::Next::Again) => did = true,
+            TaskOutcome::Did(periodic::Next::Rest) => return Ok(true),
+            TaskOutcome::NotWanted | TaskOutcome::Later(_) => return Ok(did),
         }
     }
     Ok(did)
@@ -191,8 +191,8 @@ async fn work_before_the_answer(State(app): State<Arc<Asgard>>, request: Request
     let by = ends_of(&request, &app);
     let by = by.checked_sub(WAY_BACK).unwrap_or(by);
     let response = next.run(request).await;
-    if let Some(kicked) = app.take_kick()
-        && let Err(error) = worker::run_until(&app, by, Some(kicked)).await
+    if let Some(woken) = app.take_wake_hint()
+        && let Err(error) = worker::run_until(&app, by, Some(woken)).await
     {
         eprint_line(&format!("Jobs wait for the next tick: {}", error.chain()));
     }

@@ -80,8 +80,8 @@ async fn the_teams_route_and_asgards_endpoint_are_one_function() {
     // What nobody else would do.
     let tick = json!({"work": "tick"});
     let did = function.event(invocation(&tick, 30_000)).await.unwrap();
-    for chore in ["audit-seal", "expire"] {
-        assert!(did["did"].as_array().unwrap().contains(&chore.into()), "{did}");
+    for task in ["audit-seal", "expire"] {
+        assert!(did["did"].as_array().unwrap().contains(&task.into()), "{did}");
     }
     let short = function.event(invocation(&tick, 3_000)).await.unwrap_err().to_string();
     assert!(short.contains("timeout of 30 seconds"), "{short}");

@@ -4,7 +4,7 @@
 use crate::job::{all, ask, fulfilled, request_id, text, the_resource};
 use asgard_lib::app::{
     Meta, Route,
-    operation::Method,
+    core::operation::Method,
     operations::{Entry, OPERATIONS},
 };
 use asgard_tests::{Cast, Client, PASSWORD, Person, Reply, Server, Site};

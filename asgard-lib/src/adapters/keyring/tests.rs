@@ -128,7 +128,7 @@ async fn a_mac_binds_purpose_bytes_and_key() {
         changed.tag[at] ^= 1;
         assert!(!keyring.verify("audit block", b"block 1", &changed).await.unwrap());
     }
-    assert!(!keyring.verify("audit block", b"block 1", &Mark { key: kit.world.id(), ..mac.clone() }).await.unwrap());
+    assert!(!keyring.verify("audit block", b"block 1", &Mac { key: kit.world.id(), ..mac.clone() }).await.unwrap());
     assert!(!Kit::new().replica().await.keyring.verify("audit block", b"block 1", &mac).await.unwrap());
 }
 

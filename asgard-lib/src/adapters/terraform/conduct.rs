@@ -15,7 +15,7 @@ use crate::{
     error::Result,
     kernel::{RunId, SecretText, Timestamp},
     ports::{
-        runner::{Desk, Ending, Renewal, Whereabouts},
+        runner::{Renewal, RunOutcome, RunReporter, SupervisorLocation},
         world::World,
     },
 };
@@ -69,7 +69,7 @@ pub struct SuperviseOptions {
     /// process a while after it asked. Cancelled runs and those out of time have all of it.
     pub hurry: Option<Duration>,
     /// Where this process is, so that others can prove it dead; without it, what the process table says.
-    pub place: Option<Whereabouts>,
+    pub place: Option<SupervisorLocation>,
     /// Whether this process exists for the run alone. Then it is closed to other processes (see
     /// [`super::harden_process`]); turn it off where a service supervises runs inside itself and takes care of that.
     pub own_process: bool,
@@ -112,25 +112,25 @@ impl Conductor<'_> {
 /// is, for whoever has the lease now.
 pub(super) async fn conduct(
     order: &Order,
-    desk: &dyn Desk,
+    reporter: &dyn RunReporter,
     world: &World,
     options: &SuperviseOptions,
-) -> Option<Ending> {
+) -> Option<RunOutcome> {
     let stop = Stop::new(options.hurry);
     let record = Record::default();
     let clock = world.clock();
     let layout = workdir::parent(&options.work_dir).map(|parent| Layout::new(&parent, &order.run));
     let kept = layout.as_ref().ok();
-    let lease = keeper::keep(desk, &*clock, &stop);
+    let lease = keeper::keep(reporter, &*clock, &stop);
     tokio::pin!(lease);
 
     let (done, mut lease_ended) = (CancellationToken::new(), false);
-    let storing = record.keep_storing(desk, kept, &done);
+    let storing = record.keep_storing(reporter, kept, &done);
     tokio::pin!(storing);
 
     let mut dir = None;
     let ending = {
-        let work = perform(order, desk, world, options, &stop, &record, &mut dir);
+        let work = perform(order, reporter, world, options, &stop, &record, &mut dir);
         let limits = limits(order, options, &stop, kept);
         tokio::pin!(work, limits);
         loop {
@@ -145,7 +145,7 @@ pub(super) async fn conduct(
     };
     let ending = ending.unwrap_or_else(|error| {
         tracing::error!(run.id = %order.run, "the run could not be carried out: {}", error.chain());
-        Ending::Failed { error: error.message().to_owned(), may_exist: Vec::new() }
+        RunOutcome::Failed { error: error.message().to_owned(), may_exist: Vec::new() }
     });
     record.say(world.now(), "info", format!("The run ended: {}.", ending.name()));
 
@@ -162,7 +162,7 @@ pub(super) async fn conduct(
     let stored = record.refusal().map_or(Ok(()), Err);
     let stored = match stored {
         // A refusal may mean that somebody else has the run by now; only the lease can tell.
-        Err(refusal) if matches!(desk.renew().await, Ok(Renewal::Lost)) => {
+        Err(refusal) if matches!(reporter.renew().await, Ok(Renewal::Lost)) => {
             tracing::error!(run.id = %order.run, "the run's lease was lost: {}", refusal.chain());
             stop.lose(false);
             Ok(())
@@ -179,17 +179,20 @@ pub(super) async fn conduct(
         return Some(ending);
     };
     let may_exist = match ending {
-        Ending::Failed { may_exist, .. }
-        | Ending::Cancelled { may_exist }
-        | Ending::TimedOut { may_exist }
-        | Ending::Interrupted { may_exist } => may_exist,
-        Ending::Planned { .. }
-        | Ending::Applied { .. }
-        | Ending::Destroyed
-        | Ending::Refreshed { .. }
-        | Ending::Stale { .. } => Vec::new(),
+        RunOutcome::Failed { may_exist, .. }
+        | RunOutcome::Cancelled { may_exist }
+        | RunOutcome::TimedOut { may_exist }
+        | RunOutcome::Interrupted { may_exist } => may_exist,
+        RunOutcome::Planned { .. }
+        | RunOutcome::Applied { .. }
+        | RunOutcome::Destroyed
+        | RunOutcome::Refreshed { .. }
+        | RunOutcome::Stale { .. } => Vec::new(),
     };
-    Some(Ending::Failed { error: format!("Terraform's state could not be stored: {}", refusal.message()), may_exist })
+    Some(RunOutcome::Failed {
+        error: format!("Terraform's state could not be stored: {}", refusal.message()),
+        may_exist,
+    })
 }
 
 /// Asks to stop when the time is up or the supervisor has to. Never returns.
@@ -214,13 +217,13 @@ async fn bound_log(layout: Option<&Layout>, run: &RunId) {
 
 async fn perform(
     order: &Order,
-    desk: &dyn Desk,
+    reporter: &dyn RunReporter,
     world: &World,
     options: &SuperviseOptions,
     stop: &Stop,
     record: &Record,
     kept: &mut Option<WorkDir>,
-) -> Result<Ending> {
+) -> Result<RunOutcome> {
     let parent = workdir::parent(&options.work_dir)?;
     let layout = Layout::new(&parent, &order.run);
     if layout.root().exists() {
@@ -228,7 +231,7 @@ async fn perform(
     }
     let mirror = options.mirror.as_deref().map(workdir::mirror).transpose()?;
     let engine = engine::find(&options.bin, &order.child_env).await?;
-    if let Some(reason) = note_engine(desk, &engine, order, stop).await? {
+    if let Some(reason) = note_engine(reporter, &engine, order, stop).await? {
         return Ok(stopped(reason, Vec::new()));
     }
 
@@ -257,9 +260,14 @@ async fn perform(
 }
 
 /// Records the engine, through outages of the store, unless the run has to stop first.
-async fn note_engine(desk: &dyn Desk, engine: &Engine, order: &Order, stop: &Stop) -> Result<Option<Reason>> {
+async fn note_engine(
+    reporter: &dyn RunReporter,
+    engine: &Engine,
+    order: &Order,
+    stop: &Stop,
+) -> Result<Option<Reason>> {
     loop {
-        match desk.engine(&engine.name(), &order.module_digest).await {
+        match reporter.engine(&engine.name(), &order.module_digest).await {
             Err(error) if error.kind().retryable() => tracing::warn!(run.id = %order.run, "{}", error.chain()),
             noted => return noted.map(|()| None),
         }
@@ -271,7 +279,7 @@ async fn note_engine(desk: &dyn Desk, engine: &Engine, order: &Order, stop: &Sto
 }
 
 /// An earlier supervisor of this very run died here. What it left is stored; going on is for recovery to decide.
-async fn salvage_own(order: &Order, record: &Record, layout: &Layout) -> Result<Ending> {
+async fn salvage_own(order: &Order, record: &Record, layout: &Layout) -> Result<RunOutcome> {
     let found = salvage::salvage(layout).await?;
     if let Some(state) = found.state {
         let mut watch = super::watch::Watch::new(layout, order.state.as_deref().map(Vec::as_slice));
@@ -280,7 +288,7 @@ async fn salvage_own(order: &Order, record: &Record, layout: &Layout) -> Result<
         }
     }
     record.lines(found.logged, None);
-    Ok(Ending::Interrupted { may_exist: found.may_exist })
+    Ok(RunOutcome::Interrupted { may_exist: found.may_exist })
 }
 
 /// The values that are secret from the start.
@@ -289,15 +297,15 @@ pub(super) fn known_secrets(order: &Order) -> impl Iterator<Item = &str> {
 }
 
 /// A run that was stopped before or between its commands.
-pub(super) fn stopped(reason: Reason, may_exist: Vec<String>) -> Ending {
+pub(super) fn stopped(reason: Reason, may_exist: Vec<String>) -> RunOutcome {
     match reason {
-        Reason::Cancelled => Ending::Cancelled { may_exist },
-        Reason::TimedOut => Ending::TimedOut { may_exist },
-        Reason::Stopped | Reason::Fading | Reason::Lost => Ending::Interrupted { may_exist },
+        Reason::Cancelled => RunOutcome::Cancelled { may_exist },
+        Reason::TimedOut => RunOutcome::TimedOut { may_exist },
+        Reason::Stopped | Reason::Fading | Reason::Lost => RunOutcome::Interrupted { may_exist },
     }
 }
 
 /// Where an error came from matters to people only when it is theirs to mend.
-pub(super) fn failed(error: impl Into<String>) -> Ending {
-    Ending::Failed { error: error.into(), may_exist: Vec::new() }
+pub(super) fn failed(error: impl Into<String>) -> RunOutcome {
+    RunOutcome::Failed { error: error.into(), may_exist: Vec::new() }
 }

@@ -5,10 +5,10 @@ use crate::{domain::run::LogLine, kernel::Timestamp};
 use std::collections::BTreeMap;
 
 /// The most bytes that wait. Problems have a share of their own, because they come last and matter most.
-const MOST: usize = 1 << 20;
-const MOST_PROBLEMS: usize = 256 << 10;
+const MAX_HELD: usize = 1 << 20;
+const MAX_PROBLEMS: usize = 256 << 10;
 /// The longest text of one line.
-const LONGEST: usize = 8000;
+const MAX_MESSAGE: usize = 8000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sort {
@@ -55,12 +55,15 @@ impl Held {
             | Message::Drifted { .. }
             | Message::Summary { .. }
             | Message::Provisioner { .. }
-            | Message::Reading { .. }
+            | Message::ReadMode { .. }
             | Message::Interrupt
             | Message::Nothing => return,
         };
-        let (bytes, most) =
-            if text.sort == Sort::Problem { (&mut self.problem_bytes, MOST_PROBLEMS) } else { (&mut self.bytes, MOST) };
+        let (bytes, most) = if text.sort == Sort::Problem {
+            (&mut self.problem_bytes, MAX_PROBLEMS)
+        } else {
+            (&mut self.bytes, MAX_HELD)
+        };
         if *bytes + text.text.len() > most {
             self.left_out += 1;
             return;
@@ -107,7 +110,7 @@ impl Held {
                 kind: kind.into(),
                 address,
                 action: None,
-                message: shortened(message.trim_end(), LONGEST),
+                message: shortened(message.trim_end(), MAX_MESSAGE),
             });
         }
         if left_out > 0 {
@@ -193,6 +196,6 @@ mod tests {
         let lines = held.release(&Redactor::new([]), true, now());
         assert!(lines.iter().any(|line| line.message == "The end"));
         assert!(lines.last().unwrap().message.contains("lines of text were left out"));
-        assert!(lines.iter().all(|line| line.message.chars().count() <= LONGEST + 3));
+        assert!(lines.iter().all(|line| line.message.chars().count() <= MAX_MESSAGE + 3));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::stop::{Reason, Stop};
 use crate::ports::{
-    runner::{Desk, Renewal},
+    runner::{Renewal, RunReporter},
     world::Clock,
 };
 use std::time::Duration;
@@ -17,20 +17,20 @@ const WIND_DOWN: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Renews until the lease is lost. Never returns otherwise; drop it when the run is over.
-pub(super) async fn keep(desk: &dyn Desk, clock: &dyn Clock, stop: &Stop) {
-    let lasts = desk.stop_by().since(clock.now());
+pub(super) async fn keep(reporter: &dyn RunReporter, clock: &dyn Clock, stop: &Stop) {
+    let lasts = reporter.stop_by().since(clock.now());
     let (every, wind_down) = (EVERY.min(lasts / 3), WIND_DOWN.min(lasts * 2 / 5));
     tokio::select! {
-        () = renew(desk, stop, every) => {}
-        () = watch(desk, clock, stop, wind_down) => {}
+        () = renew(reporter, stop, every) => {}
+        () = watch(reporter, clock, stop, wind_down) => {}
     }
 }
 
-async fn renew(desk: &dyn Desk, stop: &Stop, every: Duration) {
+async fn renew(reporter: &dyn RunReporter, stop: &Stop, every: Duration) {
     let mut pause = every;
     loop {
         tokio::time::sleep(pause).await;
-        match desk.renew().await {
+        match reporter.renew().await {
             Ok(Renewal::Held { cancel }) => {
                 if cancel {
                     stop.ask(Reason::Cancelled);
@@ -50,10 +50,10 @@ async fn renew(desk: &dyn Desk, stop: &Stop, every: Duration) {
 }
 
 /// The lease's own clock, apart from the renewals: one of them may hang.
-async fn watch(desk: &dyn Desk, clock: &dyn Clock, stop: &Stop, wind_down: Duration) {
+async fn watch(reporter: &dyn RunReporter, clock: &dyn Clock, stop: &Stop, wind_down: Duration) {
     loop {
         tokio::time::sleep(LOOK).await;
-        let left = desk.stop_by().since(clock.now());
+        let left = reporter.stop_by().since(clock.now());
         if left.is_zero() {
             tracing::error!("the run's lease ran out");
             return stop.lose(true);

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     error::{Code, Error, Result},
     kernel::{RunId, SecretText, Timestamp},
-    ports::runner::{Liveness, Runner, Salvage, Whereabouts},
+    ports::runner::{Liveness, Runner, Salvage, SupervisorLocation},
 };
 use async_trait::async_trait;
 use std::{
@@ -142,7 +142,7 @@ impl Runner for LocalProcess {
         Ok(())
     }
 
-    async fn probe(&self, place: &Whereabouts, _now: Timestamp) -> Liveness {
+    async fn probe(&self, place: &SupervisorLocation, _now: Timestamp) -> Liveness {
         match place::look(place) {
             place::Sight::Alive => return Liveness::Alive,
             place::Sight::Unclear => return Liveness::Unknown,
@@ -158,7 +158,7 @@ impl Runner for LocalProcess {
         Liveness::Dead
     }
 
-    async fn salvage(&self, run: &RunId, _place: Option<&Whereabouts>) -> Result<Salvage> {
+    async fn salvage(&self, run: &RunId, _place: Option<&SupervisorLocation>) -> Result<Salvage> {
         let layout = self.layout(run)?;
         if layout.root().exists() { salvage::salvage(&layout).await } else { Ok(Salvage::default()) }
     }

@@ -2,7 +2,7 @@
 //! message says in its own words is free text, which may hold secrets and has to wait until they are known.
 
 use crate::{
-    domain::run::{Doing, LogLine},
+    domain::run::{ChangeAction, LogLine},
     error::{Code, Error, Result},
     kernel::Timestamp,
 };
@@ -86,7 +86,7 @@ pub(super) enum Message {
         step: &'static str,
     },
     /// Reading the present state of an address.
-    Reading {
+    ReadMode {
         /// The address.
         address: String,
     },
@@ -257,7 +257,7 @@ fn about_address(kind: &str, hook: RawHook, message: String) -> Message {
         "provision_complete" => Message::Provisioner { address, step: "provision_complete" },
         "provision_errored" => Message::Provisioner { address, step: "provision_errored" },
         "provision_progress" => Message::Printed { address, text: hook.output },
-        "refresh_start" => Message::Reading { address },
+        "refresh_start" => Message::ReadMode { address },
         "refresh_complete" => Message::Nothing,
         _ => Message::Words { text: message },
     }
@@ -266,14 +266,15 @@ fn about_address(kind: &str, hook: RawHook, message: String) -> Message {
 impl Message {
     /// The line of the log, for messages that hold no free text. Identifiers are left out: some are secrets.
     pub fn line(&self, at: Timestamp) -> Option<LogLine> {
-        let said = |kind: &str, level: &str, address: Option<&String>, action: Option<Doing>, message: String| {
-            Some(LogLine { at, level: level.into(), kind: kind.into(), address: address.cloned(), action, message })
-        };
+        let said =
+            |kind: &str, level: &str, address: Option<&String>, action: Option<ChangeAction>, message: String| {
+                Some(LogLine { at, level: level.into(), kind: kind.into(), address: address.cloned(), action, message })
+            };
         let line = |kind: &str, level: &str, address: Option<&String>, message: String| {
             said(kind, level, address, None, message)
         };
         let step = |kind: &str, level: &str, address: &String, action: &str, message: String| {
-            said(kind, level, Some(address), Some(Doing::of(action)), message)
+            said(kind, level, Some(address), Some(ChangeAction::of(action)), message)
         };
         let doing = |action: &str| match action {
             "create" => ("Creating", "Creation"),
@@ -327,7 +328,7 @@ impl Message {
                 };
                 line(kind, level, Some(address), what.into())
             }
-            Self::Reading { address } => {
+            Self::ReadMode { address } => {
                 line("refresh_start", "info", Some(address), "Reading its present state".into())
             }
             Self::Interrupt => line("log", "warn", None, "Terraform was interrupted and is stopping".into()),

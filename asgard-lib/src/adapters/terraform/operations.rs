@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::run::RunOp,
     error::{Error, Result},
-    ports::runner::{Ending, OutputValue},
+    ports::runner::{OutputValue, RunOutcome},
 };
 use serde_json::Value;
 use std::{
@@ -27,7 +27,7 @@ const SHOW: Duration = Duration::from_secs(60);
 
 impl Conductor<'_> {
     /// Works out what an apply or a destroy would do.
-    pub async fn plan(&self) -> Result<Ending> {
+    pub async fn plan(&self) -> Result<RunOutcome> {
         let redactor = Redactor::new(known_secrets(self.order));
         if let Some(ending) = self.init(&redactor).await? {
             return Ok(ending);
@@ -59,17 +59,17 @@ impl Conductor<'_> {
         let bytes = zeroize::Zeroizing::new(read(&plan_file)?);
         let pack = Pack::new(&salt, basis, secrets, &bytes, lock.as_deref());
         let summary = plan::summary(&shown, &redactor, pack.digest()?)?;
-        Ok(Ending::Planned { summary, plan: pack.bytes()? })
+        Ok(RunOutcome::Planned { summary, plan: pack.bytes()? })
     }
 
     /// Applies exactly the stored plan, or nothing.
-    pub async fn apply(&self) -> Result<Ending> {
+    pub async fn apply(&self) -> Result<RunOutcome> {
         let Some(stored) = &self.order.plan else {
             return Err(Error::bug(format!("{} has no plan to apply", self.order.run)));
         };
         let pack = Pack::read(stored)?;
         if let Some(why) = pack.basis.differs(&self.basis(&pack.salt()?)?) {
-            return Ok(Ending::Stale { why });
+            return Ok(RunOutcome::Stale { why });
         }
         self.dir.put_plan(&pack.plan()?, pack.lock()?.as_deref().map(Vec::as_slice))?;
         let known = || known_secrets(self.order).chain(pack.secrets.iter().map(String::as_str));
@@ -97,7 +97,7 @@ impl Conductor<'_> {
         }
         self.tell(&mut done, &redactor, shown.is_ok());
         if self.order.op == RunOp::Destroy {
-            return Ok(Ending::Destroyed);
+            return Ok(RunOutcome::Destroyed);
         }
         match shown {
             Ok(shown) => Ok(self.outputs(&shown)),
@@ -111,7 +111,7 @@ impl Conductor<'_> {
     }
 
     /// Compares what exists with the state.
-    pub async fn refresh(&self) -> Result<Ending> {
+    pub async fn refresh(&self) -> Result<RunOutcome> {
         let redactor = Redactor::new(known_secrets(self.order));
         if let Some(ending) = self.init(&redactor).await? {
             return Ok(ending);
@@ -127,11 +127,13 @@ impl Conductor<'_> {
         };
         let redactor = Redactor::new(known_secrets(self.order).chain(secrets.iter().map(String::as_str)));
         self.tell(&mut done, &redactor, false);
-        Ok(Ending::Refreshed { drift: done.tracker.drifted().iter().map(|address| redactor.text(address)).collect() })
+        Ok(RunOutcome::Refreshed {
+            drift: done.tracker.drifted().iter().map(|address| redactor.text(address)).collect(),
+        })
     }
 
     /// Fetches what the module needs. Says how the run ended if it did not work.
-    async fn init(&self, redactor: &Redactor) -> Result<Option<Ending>> {
+    async fn init(&self, redactor: &Redactor) -> Result<Option<RunOutcome>> {
         if let Some(reason) = self.stop.reason() {
             return Ok(Some(stopped(reason, Vec::new())));
         }
@@ -149,7 +151,7 @@ impl Conductor<'_> {
             return Ok(Some(stopped(reason, Vec::new())));
         }
         if done.was_ended_from_outside() {
-            return Ok(Some(Ending::Interrupted { may_exist: Vec::new() }));
+            return Ok(Some(RunOutcome::Interrupted { may_exist: Vec::new() }));
         }
         Ok(Some(failed(format!(
             "terraform init did not work: {}",
@@ -158,7 +160,7 @@ impl Conductor<'_> {
     }
 
     /// What a command that did not work means for the run.
-    fn without_success(&self, done: &mut Stepped, redactor: &Redactor, printed: bool) -> Ending {
+    fn without_success(&self, done: &mut Stepped, redactor: &Redactor, printed: bool) -> RunOutcome {
         let complained = complaint(&redactor.text(&done.stderr), "Terraform failed and gave no reason.");
         self.tell(done, redactor, printed);
         let may_exist: Vec<String> =
@@ -167,17 +169,17 @@ impl Conductor<'_> {
             return stopped(reason, may_exist);
         }
         if let Some(broken) = &done.broken {
-            return Ending::Failed { error: broken.message().to_owned(), may_exist };
+            return RunOutcome::Failed { error: broken.message().to_owned(), may_exist };
         }
         if done.was_ended_from_outside() {
-            return Ending::Interrupted { may_exist };
+            return RunOutcome::Interrupted { may_exist };
         }
         if done.tracker.is_stale() {
-            return Ending::Stale {
+            return RunOutcome::Stale {
                 why: "Terraform says that the state changed since the plan was made. A new plan is needed.".into(),
             };
         }
-        Ending::Failed { error: done.tracker.failure(redactor).unwrap_or(complained), may_exist }
+        RunOutcome::Failed { error: done.tracker.failure(redactor).unwrap_or(complained), may_exist }
     }
 
     /// Tells what waited, now that the secrets are known.
@@ -211,7 +213,7 @@ impl Conductor<'_> {
     }
 
     /// The outputs of an apply. What the manifest declares must be there, and what it declares secret is secret.
-    fn outputs(&self, shown: &Value) -> Ending {
+    fn outputs(&self, shown: &Value) -> RunOutcome {
         let mut outputs = BTreeMap::new();
         for (name, output) in shown.pointer("/values/outputs").and_then(Value::as_object).into_iter().flatten() {
             let value = output.get("value").cloned().unwrap_or(Value::Null);
@@ -222,7 +224,7 @@ impl Conductor<'_> {
         let given = |name: &str| outputs.get(name).is_some_and(|output| !output.value.is_null());
         let missing: Vec<&str> = self.order.outputs.keys().map(String::as_str).filter(|name| !given(name)).collect();
         if missing.is_empty() {
-            return Ending::Applied { outputs };
+            return RunOutcome::Applied { outputs };
         }
         failed(format!(
             "The plan was applied, but the module gave no output `{}`, which its manifest declares. The state is stored; correct the module and retry the resource.",

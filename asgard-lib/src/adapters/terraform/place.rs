@@ -1,7 +1,7 @@
 //! Where a process is, told so precisely that it can be proven dead later: host, boot, process id and start time. A process
 //! id alone proves nothing, because ids are used again.
 
-use crate::ports::runner::Whereabouts;
+use crate::ports::runner::SupervisorLocation;
 use rustix::process::{Pid, test_kill_process};
 use sha2::{Digest, Sha256};
 use std::{fs, path::Path};
@@ -32,17 +32,21 @@ pub(super) struct Facts {
 
 /// This process, for its lease. Where the facts cannot be read, the process is known by nothing that could prove it dead,
 /// and others wait until its lease runs out.
-pub fn here() -> Whereabouts {
+pub fn here() -> SupervisorLocation {
     let pid = std::process::id();
     match (host(), boot(), facts(pid)) {
-        (Some(host), Some(boot), Some(facts)) => Whereabouts::Process { host, boot, pid, started: facts.started },
-        _ => Whereabouts::InProcess { holder: format!("pid {pid}") },
+        (Some(host), Some(boot), Some(facts)) => {
+            SupervisorLocation::Process { host, boot, pid, started: facts.started }
+        }
+        _ => SupervisorLocation::InProcess { holder: format!("pid {pid}") },
     }
 }
 
 /// What can be seen of the process at `place`.
-pub(super) fn look(place: &Whereabouts) -> Sight {
-    let Whereabouts::Process { host: its_host, boot: its_boot, pid, started } = place else { return Sight::Unclear };
+pub(super) fn look(place: &SupervisorLocation) -> Sight {
+    let SupervisorLocation::Process { host: its_host, boot: its_boot, pid, started } = place else {
+        return Sight::Unclear;
+    };
     let (Some(host), Some(boot)) = (host(), boot()) else { return Sight::Unclear };
     if host != *its_host {
         return Sight::Unclear;
@@ -127,11 +131,11 @@ mod tests {
     #[test]
     fn only_what_is_proven_counts_as_gone() {
         let me = here();
-        let Whereabouts::Process { host, boot, pid, started } = me.clone() else {
+        let SupervisorLocation::Process { host, boot, pid, started } = me.clone() else {
             panic!("no facts about this process")
         };
         let at = |host: &str, boot: &str, pid, started| {
-            look(&Whereabouts::Process { host: host.into(), boot: boot.into(), pid, started })
+            look(&SupervisorLocation::Process { host: host.into(), boot: boot.into(), pid, started })
         };
         assert_eq!(look(&me), Sight::Alive);
         assert_eq!(at(&host, &boot, pid, started + 1), Sight::Gone, "the id was used again");
@@ -141,7 +145,7 @@ mod tests {
         assert_eq!(at(&host, &format!("{kernel}/1"), 999_999_999, 1), Sight::Unclear, "another container");
         let expected = if host.contains('#') { Sight::Gone } else { Sight::Unclear };
         assert_eq!(at(&host, "0000/1", pid, started), expected, "another boot");
-        assert_eq!(look(&Whereabouts::InProcess { holder: "x".into() }), Sight::Unclear);
+        assert_eq!(look(&SupervisorLocation::InProcess { holder: "x".into() }), Sight::Unclear);
 
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let born = facts(child.id()).unwrap().started;

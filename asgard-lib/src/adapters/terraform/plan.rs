@@ -175,7 +175,7 @@ pub(super) fn summary(shown: &Value, redactor: &Redactor, digest: String) -> Res
             Change::Delete => &mut summary.delete,
         };
         *count += 1;
-        if summary.changes.len() < PlanSummary::MOST_CHANGES {
+        if summary.changes.len() < PlanSummary::MAX_CHANGES {
             summary.changes.push(PlannedChange { address: redactor.text(address), change });
         }
     }

@@ -8,8 +8,8 @@ use tokio::{io::AsyncReadExt, process::Command, time::timeout};
 use zeroize::Zeroizing;
 
 /// The longest answer. A state of 64 MB describes tens of thousands of things.
-const LONGEST: u64 = 64 << 20;
-const LONGEST_COMPLAINT: u64 = 64 << 10;
+const MAX: u64 = 64 << 20;
+const MAX_COMPLAINT: u64 = 64 << 10;
 
 /// Runs one command in `folder` and returns what it printed. On every other end it is killed.
 pub(super) async fn run(
@@ -34,11 +34,11 @@ pub(super) async fn run(
     let mut answer = Zeroizing::new(Vec::new());
     let mut complaint = Vec::new();
     let work = async {
-        let (mut stdout, mut stderr) = (stdout.take(LONGEST + 1), stderr.take(LONGEST_COMPLAINT));
+        let (mut stdout, mut stderr) = (stdout.take(MAX + 1), stderr.take(MAX_COMPLAINT));
         let read = tokio::try_join!(stdout.read_to_end(&mut answer), stderr.read_to_end(&mut complaint));
         read.map_err(|error| failed(error.to_string()))?;
-        if answer.len() as u64 > LONGEST {
-            return Err(failed(format!("it printed more than {LONGEST} bytes")));
+        if answer.len() as u64 > MAX {
+            return Err(failed(format!("it printed more than {MAX} bytes")));
         }
         // Whatever it still has to complain about must not make it wait for a reader.
         drop((stdout, stderr));

@@ -2,7 +2,7 @@
 //! does not answer; a newer state takes the place of an older one.
 
 use super::workdir::Layout;
-use crate::{domain::run::LogLine, error::Error, kernel::Timestamp, ports::runner::Desk};
+use crate::{domain::run::LogLine, error::Error, kernel::Timestamp, ports::runner::RunReporter};
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -18,10 +18,10 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// The most bytes of lines that are sent at once.
 const BATCH: usize = 64 << 10;
 /// The most bytes of lines that wait; past it the oldest go, until there is some room again.
-const MOST: usize = 2 << 20;
+const MAX: usize = 2 << 20;
 const ROOM: usize = 256 << 10;
 /// The same for the lines that recovery decides by, which wait longer.
-const MOST_STEPS: usize = 4 << 20;
+const MAX_STEPS: usize = 4 << 20;
 
 struct Entry {
     line: LogLine,
@@ -47,7 +47,7 @@ impl Waiting {
 
     /// Leaves out the oldest lines of a sort that became too many.
     fn bound(&mut self) {
-        for (steps, most) in [(false, MOST), (true, MOST_STEPS)] {
+        for (steps, most) in [(false, MAX), (true, MAX_STEPS)] {
             let held = if steps { &mut self.step_bytes } else { &mut self.bytes };
             if *held <= most {
                 continue;
@@ -104,10 +104,10 @@ impl Record {
 
     /// Stores what comes; once `done` is cancelled, stores what is left and returns. Nothing else may drop it while the
     /// lease is held: what is on its way to the store would be lost.
-    pub async fn keep_storing(&self, desk: &dyn Desk, layout: Option<&Layout>, done: &CancellationToken) {
+    pub async fn keep_storing(&self, reporter: &dyn RunReporter, layout: Option<&Layout>, done: &CancellationToken) {
         loop {
             let last = done.is_cancelled();
-            let stored = self.store(desk, layout).await;
+            let stored = self.store(reporter, layout).await;
             if last && stored {
                 return;
             }
@@ -134,10 +134,10 @@ impl Record {
     }
 
     /// Stores everything that waits; `false` when something has to be tried again.
-    async fn store(&self, desk: &dyn Desk, layout: Option<&Layout>) -> bool {
+    async fn store(&self, reporter: &dyn RunReporter, layout: Option<&Layout>) -> bool {
         let state = self.waiting().state.take();
         if let Some(state) = state
-            && let Err(error) = desk.store_state(&state).await
+            && let Err(error) = reporter.store_state(&state).await
         {
             tracing::error!("a run's state could not be stored: {}", error.chain());
             let again = error.kind().retryable();
@@ -152,7 +152,7 @@ impl Record {
         }
         while let Some(batch) = self.batch() {
             let lines = batch.iter().map(|entry| entry.line.clone()).collect();
-            if let Err(error) = desk.log(lines).await {
+            if let Err(error) = reporter.log(lines).await {
                 tracing::warn!("a run's log could not be stored: {}", error.chain());
                 if error.kind().retryable() {
                     self.put_back(batch);
@@ -213,7 +213,7 @@ fn size(line: &LogLine) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testkit::FakeDesk, *};
+    use super::{super::testkit::FakeReporter, *};
     use crate::error::Code;
 
     fn line(text: String) -> LogLine {
@@ -232,8 +232,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_outage_loses_no_state_and_bounds_the_log() {
-        let (desk, record, done) = (FakeDesk::default(), Record::default(), CancellationToken::new());
-        desk.refuse(Some(Code::StoreUnavailable));
+        let (reporter, record, done) = (FakeReporter::default(), Record::default(), CancellationToken::new());
+        reporter.refuse(Some(Code::StoreUnavailable));
         record.state(state(1));
         let step =
             |kind: &str| LogLine { kind: kind.into(), address: Some("a.b".into()), ..line("Creating...".into()) };
@@ -241,16 +241,17 @@ mod tests {
         for n in 0..60 {
             record.lines(vec![line(format!("{n} {}", "x".repeat(60_000)))], None);
         }
-        let outage = tokio::time::timeout(Duration::from_millis(1500), record.keep_storing(&desk, None, &done)).await;
+        let outage =
+            tokio::time::timeout(Duration::from_millis(1500), record.keep_storing(&reporter, None, &done)).await;
         assert!(outage.is_err() && record.has_state());
-        assert!(record.waiting().bytes <= MOST);
+        assert!(record.waiting().bytes <= MAX);
         record.state(state(2));
-        desk.refuse(None);
+        reporter.refuse(None);
         done.cancel();
-        record.keep_storing(&desk, None, &done).await;
+        record.keep_storing(&reporter, None, &done).await;
         assert!(record.refusal().is_none());
-        assert_eq!(desk.serials(), [2], "the newest is enough");
-        let lines = desk.lines();
+        assert_eq!(reporter.serials(), [2], "the newest is enough");
+        let lines = reporter.lines();
         assert!(lines[0].message.contains("left out"), "{:?}", lines[0].message);
         assert_eq!(lines[1].kind, "apply_start", "recovery decides by it");
         assert!(lines.last().unwrap().message.starts_with("59 "));
@@ -258,12 +259,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_is_told_and_ends_the_wait() {
-        let (desk, record, done) = (FakeDesk::default(), Record::default(), CancellationToken::new());
-        desk.refuse(Some(Code::WrongState));
+        let (reporter, record, done) = (FakeReporter::default(), Record::default(), CancellationToken::new());
+        reporter.refuse(Some(Code::WrongState));
         record.state(state(1));
         done.cancel();
-        record.keep_storing(&desk, None, &done).await;
+        record.keep_storing(&reporter, None, &done).await;
         assert_eq!(record.refusal().map(|error| error.code()), Some(Code::WrongState));
-        assert!(!record.has_state() && desk.serials().is_empty());
+        assert!(!record.has_state() && reporter.serials().is_empty());
     }
 }

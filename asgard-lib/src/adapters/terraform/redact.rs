@@ -12,7 +12,7 @@ const WITHHELD: &str = "(withheld: this run has too many secret values to check 
 /// Shorter values are not hidden: they would match everywhere, and nobody keeps a secret of five characters.
 const SHORTEST: usize = 6;
 /// The most that is looked for. Past it nothing is shown.
-const MOST_BYTES: usize = 256 << 10;
+const MAX_BYTES: usize = 256 << 10;
 
 /// Hides a set of secret values.
 pub(super) struct Redactor {
@@ -30,7 +30,7 @@ impl Redactor {
             pieces.extend(value.lines().map(str::trim));
         }
         pieces.retain(|piece| piece.len() >= SHORTEST);
-        if pieces.iter().map(|piece| piece.len()).sum::<usize>() > MOST_BYTES {
+        if pieces.iter().map(|piece| piece.len()).sum::<usize>() > MAX_BYTES {
             return Self { patterns: None };
         }
         let patterns: BTreeSet<Vec<u8>> =

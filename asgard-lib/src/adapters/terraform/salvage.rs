@@ -3,7 +3,7 @@
 use super::{
     messages, processes, state,
     tail::Tail,
-    tracker::{MOST, Tracker},
+    tracker::{MAX_LISTED, Tracker},
     watch,
     workdir::Layout,
 };
@@ -42,7 +42,7 @@ pub(super) async fn salvage(layout: &Layout) -> Result<Salvage> {
     }
     logged.truncate(LINES);
     let mut may_exist = tracker.may_exist(&stored);
-    may_exist.truncate(MOST);
+    may_exist.truncate(MAX_LISTED);
     Ok(Salvage { state: newest.map(|(_, bytes)| bytes), may_exist, logged })
 }
 

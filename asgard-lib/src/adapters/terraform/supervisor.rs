@@ -7,7 +7,7 @@ use super::{
 use crate::{
     app::{
         Asgard,
-        runs::{Assignment, Claim, Supervision},
+        runs::{Assignment, Claim, ClaimedRun},
     },
     error::Result,
     kernel::{RunId, Timestamp},
@@ -42,7 +42,7 @@ pub async fn supervise(app: Arc<Asgard>, run: &RunId, options: &SuperviseOptions
     if options.own_process {
         harden_process();
     }
-    let (assignment, supervision) = match Supervision::claim(&app, run, place).await? {
+    let (assignment, supervision) = match ClaimedRun::claim(&app, run, place).await? {
         Claim::Claimed(assignment, supervision) => (assignment, supervision),
         Claim::NotNeeded { why } => return Ok(SupervisorExit::NotNeeded { why }),
         Claim::Held { until } => return Ok(SupervisorExit::Held { until }),

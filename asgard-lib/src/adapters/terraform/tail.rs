@@ -8,9 +8,9 @@ use std::{
 };
 
 /// The longest line that is taken. A longer one is left out: cutting it could cut a secret so that it is not recognised.
-const LONGEST: usize = 256 << 10;
+const MAX_LINE: usize = 256 << 10;
 /// The most that one look reads.
-const MOST: u64 = 1 << 20;
+const MAX_READ: u64 = 1 << 20;
 
 /// A file that grows, and how far it was read.
 pub(super) struct Tail {
@@ -45,14 +45,14 @@ impl Tail {
         let Some(file) = &mut self.file else { return Ok((Vec::new(), true)) };
         file.seek(SeekFrom::Start(self.read)).map_err(failed)?;
         let mut fresh = Vec::new();
-        file.take(MOST).read_to_end(&mut fresh).map_err(failed)?;
+        file.take(MAX_READ).read_to_end(&mut fresh).map_err(failed)?;
         self.read += fresh.len() as u64;
-        let at_end = (fresh.len() as u64) < MOST;
+        let at_end = (fresh.len() as u64) < MAX_READ;
         let mut lines = Vec::new();
         for piece in fresh.split_inclusive(|byte| *byte == b'\n') {
             let (piece, ends) =
                 piece.split_last().filter(|(last, _)| **last == b'\n').map_or((piece, false), |(_, line)| (line, true));
-            if self.skipped > 0 || self.rest.len() + piece.len() > LONGEST {
+            if self.skipped > 0 || self.rest.len() + piece.len() > MAX_LINE {
                 self.skipped += self.rest.len() as u64 + piece.len() as u64;
                 self.rest.clear();
             } else {
@@ -108,17 +108,17 @@ mod tests {
         assert_eq!(tail.lines().unwrap().0, ["two", ""]);
         assert_eq!(tail.taken(), 9);
 
-        say(&"x".repeat(LONGEST * 6));
+        say(&"x".repeat(MAX_LINE * 6));
         let (mut seen, mut at_end) = (Vec::new(), false);
         while !at_end {
             let (lines, end) = tail.lines().unwrap();
             seen.extend(lines);
             at_end = end;
-            assert!(tail.rest.len() <= LONGEST);
+            assert!(tail.rest.len() <= MAX_LINE);
         }
         assert_eq!(seen, Vec::<String>::new());
         say("\nafter\n");
-        assert_eq!(tail.lines().unwrap().0, [left_out(LONGEST as u64 * 6 + 5), "after".into()]);
+        assert_eq!(tail.lines().unwrap().0, [left_out(MAX_LINE as u64 * 6 + 5), "after".into()]);
         assert_eq!(tail.last(), None);
         assert_eq!(tail.taken(), std::fs::metadata(&path).unwrap().len());
     }

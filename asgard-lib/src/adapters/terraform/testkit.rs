@@ -6,7 +6,7 @@ use crate::{
     error::{Code, Error, Result},
     kernel::Timestamp,
     ports::{
-        runner::{Desk, Renewal},
+        runner::{Renewal, RunReporter},
         world::{Clock, SystemClock},
     },
 };
@@ -61,18 +61,18 @@ struct Kept {
 }
 
 /// A desk that keeps everything in memory and does as it is told.
-pub(super) struct FakeDesk {
+pub(super) struct FakeReporter {
     kept: Mutex<Kept>,
     lasts: Duration,
 }
 
-impl Default for FakeDesk {
+impl Default for FakeReporter {
     fn default() -> Self {
         Self::lasting(Duration::from_secs(3600))
     }
 }
 
-impl FakeDesk {
+impl FakeReporter {
     /// A desk whose lease lasts that long after each renewal.
     pub fn lasting(lasts: Duration) -> Self {
         let kept = Kept { renewed_at: Some(SystemClock.now()), ..Kept::default() };
@@ -119,14 +119,14 @@ impl FakeDesk {
     }
     fn check(&self) -> Result<()> {
         match self.kept.lock().unwrap().refuse {
-            Some(code) => Err(Error::new(code, "The desk was told to refuse.")),
+            Some(code) => Err(Error::new(code, "The reporter was told to refuse.")),
             None => Ok(()),
         }
     }
 }
 
 #[async_trait]
-impl Desk for FakeDesk {
+impl RunReporter for FakeReporter {
     async fn renew(&self) -> Result<Renewal> {
         if self.kept.lock().unwrap().hang {
             std::future::pending::<()>().await;

@@ -3,12 +3,12 @@
 use super::{
     SuperviseOptions,
     conduct::{Order, conduct},
-    testkit::{self, FakeDesk},
+    testkit::{self, FakeReporter},
 };
 use crate::{
     domain::run::RunOp,
     kernel::{RunId, SecretText},
-    ports::{runner::Ending, world::World},
+    ports::{runner::RunOutcome, world::World},
 };
 use serde_json::{Value, json};
 use std::{
@@ -59,8 +59,8 @@ fn options(work: &Path, bin: &Path) -> SuperviseOptions {
     options
 }
 
-async fn carry_out(order: &Order, desk: &FakeDesk, work: &Path, bin: &Path) -> Option<Ending> {
-    conduct(order, desk, &World::system(), &options(work, bin)).await
+async fn carry_out(order: &Order, reporter: &FakeReporter, work: &Path, bin: &Path) -> Option<RunOutcome> {
+    conduct(order, reporter, &World::system(), &options(work, bin)).await
 }
 
 /// Waits until something is so, for at most half a minute.
@@ -78,12 +78,16 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-fn describe(ending: &Option<Ending>) -> String {
+fn describe(ending: &Option<RunOutcome>) -> String {
     match ending {
         None => "lost".into(),
-        Some(Ending::Failed { error, may_exist }) => format!("failed: {error} {may_exist:?}"),
-        Some(Ending::Stale { why }) => format!("stale: {why}"),
-        Some(Ending::Cancelled { may_exist } | Ending::TimedOut { may_exist } | Ending::Interrupted { may_exist }) => {
+        Some(RunOutcome::Failed { error, may_exist }) => format!("failed: {error} {may_exist:?}"),
+        Some(RunOutcome::Stale { why }) => format!("stale: {why}"),
+        Some(
+            RunOutcome::Cancelled { may_exist }
+            | RunOutcome::TimedOut { may_exist }
+            | RunOutcome::Interrupted { may_exist },
+        ) => {
             format!("{} {may_exist:?}", ending.as_ref().unwrap().name())
         }
         Some(other) => other.name().into(),

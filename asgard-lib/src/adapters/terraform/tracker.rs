@@ -1,13 +1,13 @@
 //! What is known of a change while it runs: which creations began and how they ended, what drifted, what went wrong.
 
 use super::{messages::Message, redact::Redactor};
-use crate::domain::run::{Creations, Doing, Step};
+use crate::domain::run::{ChangeAction, CreationTracker, Step};
 use std::collections::BTreeSet;
 
 /// How many addresses are listed for people.
-pub(super) const MOST: usize = 200;
+pub(super) const MAX_LISTED: usize = 200;
 /// How long a sentence about a failure may get.
-const LONGEST: usize = 1000;
+const MAX_TOLD: usize = 1000;
 /// How many errors it tells.
 const ERRORS: usize = 3;
 
@@ -21,7 +21,7 @@ struct Problem {
 /// Follows the messages of one command.
 #[derive(Debug, Default)]
 pub(super) struct Tracker {
-    creations: Creations,
+    creations: CreationTracker,
     drifted: BTreeSet<String>,
     problems: Vec<Problem>,
     stale: bool,
@@ -32,12 +32,12 @@ impl Tracker {
     /// Takes note of a message.
     pub fn follow(&mut self, message: &Message) {
         match message {
-            Message::Start { address, action } => self.creations.step(Step::Began, address, Doing::of(action)),
+            Message::Start { address, action } => self.creations.step(Step::Began, address, ChangeAction::of(action)),
             Message::Complete { address, action, .. } => {
-                self.creations.step(Step::Complete, address, Doing::of(action));
+                self.creations.step(Step::Complete, address, ChangeAction::of(action));
             }
             Message::Errored { address, action, .. } => {
-                self.creations.step(Step::Errored, address, Doing::of(action));
+                self.creations.step(Step::Errored, address, ChangeAction::of(action));
             }
             Message::Drifted { address, .. } => drop(self.drifted.insert(address.clone())),
             Message::Interrupt => self.interrupted = true,
@@ -56,7 +56,7 @@ impl Tracker {
             | Message::Planned { .. }
             | Message::Summary { .. }
             | Message::Provisioner { .. }
-            | Message::Reading { .. }
+            | Message::ReadMode { .. }
             | Message::Printed { .. }
             | Message::Diagnostic { .. }
             | Message::Words { .. }
@@ -66,12 +66,12 @@ impl Tracker {
 
     /// What may exist without being in the state.
     pub fn may_exist(&self, stored: &BTreeSet<String>) -> Vec<String> {
-        self.creations.may_exist(stored).map(str::to_owned).take(MOST).collect()
+        self.creations.may_exist(stored).map(str::to_owned).take(MAX_LISTED).collect()
     }
 
     /// The addresses that changed behind Terraform's back.
     pub fn drifted(&self) -> Vec<String> {
-        self.drifted.iter().take(MOST).cloned().collect()
+        self.drifted.iter().take(MAX_LISTED).cloned().collect()
     }
 
     /// Whether Terraform refused the plan because the state is another one.
@@ -101,7 +101,7 @@ impl Tracker {
                 told.push(text);
             }
         }
-        (!told.is_empty()).then(|| shortened(&told.join(" / "), LONGEST))
+        (!told.is_empty()).then(|| shortened(&told.join(" / "), MAX_TOLD))
     }
 }
 
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(tracker.failure(&redactor).unwrap(), "a.b: It broke: the password (secret) is wrong / Other");
         tracker.follow(&problem(None, "Long", &"hunter2-hunter2 ".repeat(500)));
         let told = tracker.failure(&redactor).unwrap();
-        assert!(told.chars().count() <= LONGEST + 3 && !told.contains("hunter"), "{told}");
+        assert!(told.chars().count() <= MAX_TOLD + 3 && !told.contains("hunter"), "{told}");
         assert!(!tracker.is_stale());
         tracker.follow(&problem(None, "Saved plan is stale", ""));
         assert!(tracker.is_stale());

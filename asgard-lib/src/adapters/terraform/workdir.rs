@@ -5,7 +5,7 @@ use super::place;
 use crate::{
     error::{Code, Error, Result},
     kernel::RunId,
-    ports::runner::Whereabouts,
+    ports::runner::SupervisorLocation,
 };
 use rustix::{fs::statvfs, process::geteuid};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -38,7 +38,7 @@ pub(super) struct Layout {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RunFacts {
     /// The supervisor.
-    pub supervisor: Whereabouts,
+    pub supervisor: SupervisorLocation,
     /// How long Terraform gets to stop, in seconds.
     pub grace_secs: u64,
 }

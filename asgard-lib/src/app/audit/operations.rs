@@ -2,7 +2,7 @@
 
 use super::verify::{VerifyReport, verify};
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Get, scope::Reading},
+    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Get, core::scope::ReadMode},
     domain::{
         access::{Action, Object},
         audit::AuditEvent,
@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 
 /// How many events one page looks through at most, when it filters.
-const MOST_LOOKED_THROUGH: usize = 2000;
+const MAX_LOOKED_THROUGH: usize = 2000;
 /// How many days back a page of the whole log reaches at most.
-const MOST_DAYS: u32 = 400;
+const MAX_DAYS: u32 = 400;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// An audit event.
@@ -117,7 +117,7 @@ impl Operation for ListAudit {
         let app = tx.app();
         match &self.project_id {
             Some(project) => {
-                tx.project(Some(project), Action::ReadProjectAudit, Reading::Peek).await?;
+                tx.project(Some(project), Action::ReadProjectAudit, ReadMode::Plain).await?;
                 let list = format!("audit/{project}");
                 let after = app.position(&list, self.cursor.as_ref()).await?;
                 let found = self.of_project(tx, project, after).await?;
@@ -194,7 +194,7 @@ impl ListAudit {
             if self.matches(&event) {
                 kept.push(event);
             }
-            if kept.len() >= self.limit.get() || *looked >= MOST_LOOKED_THROUGH {
+            if kept.len() >= self.limit.get() || *looked >= MAX_LOOKED_THROUGH {
                 return Some(position);
             }
         }
@@ -213,7 +213,7 @@ impl ListAudit {
         let mut after = after;
         let mut kept = Vec::new();
         let mut looked = 0;
-        for _ in 0..MOST_DAYS {
+        for _ in 0..MAX_DAYS {
             let day = day_of(&at.to_string());
             if oldest.as_ref().is_some_and(|oldest| day < *oldest) {
                 break;

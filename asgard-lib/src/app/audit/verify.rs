@@ -2,7 +2,7 @@
 //! names. What a writer to the database could do without the key shows: changing, removing, adding, moving, cutting off.
 
 use crate::{
-    app::{Asgard, loops::seal},
+    app::{Asgard, periodic::seal},
     domain::{
         audit::{AuditBlock, AuditEvent, AuditHead, ORG_CHAIN},
         project::Project,
@@ -13,7 +13,7 @@ use crate::{
         kinds::{AUDIT_BY_DAY, AUDIT_BY_PROJECT, AUDIT_HEADS, PROJECTS},
         records::{Records, Stored},
         store::Query,
-        vault::Mark,
+        vault::Mac,
     },
 };
 use data_encoding::HEXLOWER;
@@ -27,7 +27,7 @@ use std::{
 /// How many blocks and events one call looks at.
 const BUDGET: usize = 50_000;
 /// The most breaks that a report lists.
-const MOST_BREAKS: usize = 100;
+const MAX_BREAKS: usize = 100;
 /// How many blocks are read at a time.
 const BLOCKS: u64 = 20;
 const PAGE: usize = 500;
@@ -121,7 +121,7 @@ impl Walk<'_> {
     }
 
     fn breaks(&mut self, chain: &str, block: Option<u64>, event: Option<&EventId>, what: impl Into<String>) {
-        if self.report.breaks.len() < MOST_BREAKS {
+        if self.report.breaks.len() < MAX_BREAKS {
             self.report.breaks.push(Break { chain: chain.to_owned(), block, event: event.cloned(), what: what.into() });
         }
     }
@@ -242,7 +242,7 @@ impl Walk<'_> {
         let tag = HEXLOWER.decode(block.mac.as_bytes()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         match (block.mac_key.parse(), tag) {
             (Ok(key), Some(tag)) => {
-                self.app.seals().verify(seal::PURPOSE, &block.mac_bytes(), &Mark { key, tag }).await
+                self.app.sealer().verify(seal::PURPOSE, &block.mac_bytes(), &Mac { key, tag }).await
             }
             _ => Ok(false),
         }

@@ -17,13 +17,13 @@ use crate::{
 };
 
 /// How often an account is looked for again after somebody else made it at the same moment.
-const MOST_RACES: u32 = 3;
+const MAX_CONFLICT_RETRIES: u32 = 3;
 
 /// The person at this address, on the word of the embedding service. The account is found by the address and made at the
 /// first visit, without a password that anybody knows. The role is the service's to say: where the account has another, it
 /// is changed and the change is audited. An account that an admin switched off stays off. Two reads when nothing changes.
 pub async fn vouched_for(app: &Asgard, email: &Email, role: Role) -> Result<Actor> {
-    for _ in 0..MOST_RACES {
+    for _ in 0..MAX_CONFLICT_RETRIES {
         let id = app.store().holder(&User::email_claim(email)).await.map_err(store_error)?;
         let settled = match id {
             Some(id) => {

@@ -4,7 +4,7 @@ use super::{throttle, users::UserView};
 use crate::{
     app::{
         Hints, Meta, Operation, Route, Tx,
-        operation::Method::{Get, Post},
+        core::operation::Method::{Get, Post},
     },
     domain::{
         access::{Action, Object},
@@ -106,7 +106,7 @@ impl Operation for Login {
         let attempt = throttle::attempt(app, tx.call(), &username).await?;
         let id = tx.holder(&User::username_claim(&username)).await?;
         let user = match &id {
-            Some(id) => tx.rely::<User>(id).await?,
+            Some(id) => tx.read_checked::<User>(id).await?,
             None => None,
         };
         let right = app
@@ -161,7 +161,7 @@ impl Operation for Logout {
         name: "auth.logout",
         title: "Sign out",
         description: "Ends the session that calls.",
-        action: Action::Self_,
+        action: Action::OwnAccount,
         routes: &[Route { method: Post, path: "/auth/logout", status: 200 }],
         tools: &[],
         hints: Hints::REMOVE,
@@ -169,9 +169,9 @@ impl Operation for Logout {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Nothing> {
-        tx.allow(Action::Self_, &Object::Nothing)?;
+        tx.allow(Action::OwnAccount, &Object::Nothing)?;
         if let Actor::Human { session, .. } = tx.actor()?
-            && let Some(open) = tx.rely::<Session>(session.as_str()).await?
+            && let Some(open) = tx.read_checked::<Session>(session.as_str()).await?
         {
             let over = Session { revoked_at: Some(tx.now()), ..open.value.clone() };
             tx.replace(&open, &over)?;
@@ -201,7 +201,7 @@ impl Operation for Me {
         name: "auth.me",
         title: "Who am I",
         description: "The person behind the session or token that calls.",
-        action: Action::Self_,
+        action: Action::OwnAccount,
         routes: &[Route { method: Get, path: "/auth/me", status: 200 }],
         tools: &[],
         hints: Hints::READ,
@@ -209,10 +209,10 @@ impl Operation for Me {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<MeView> {
-        tx.allow(Action::Self_, &Object::Nothing)?;
+        tx.allow(Action::OwnAccount, &Object::Nothing)?;
         let actor = tx.actor()?;
         let id = actor.user().map(ToString::to_string).unwrap_or_default();
-        let user = tx.peek::<User>(&id).await?.ok_or_else(|| Error::not_found("user"))?;
+        let user = tx.read::<User>(&id).await?.ok_or_else(|| Error::not_found("user"))?;
         Ok(MeView { user: UserView::of(&user.value), credential: actor.reference().kind })
     }
 }
@@ -233,7 +233,7 @@ impl Operation for ChangePassword {
         name: "auth.change_password",
         title: "Change password",
         description: "Changes one's own password. Every session ends, this one too; sign in again.",
-        action: Action::SelfGuarded,
+        action: Action::OwnAccountInSession,
         routes: &[Route { method: Post, path: "/auth/password", status: 200 }],
         tools: &[],
         hints: Hints::SET,
@@ -241,7 +241,7 @@ impl Operation for ChangePassword {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Nothing> {
-        tx.allow(Action::SelfGuarded, &Object::Nothing)?;
+        tx.allow(Action::OwnAccountInSession, &Object::Nothing)?;
         let app = tx.app();
         let id = tx.actor()?.user().map(ToString::to_string).unwrap_or_default();
         let user = tx.need::<User>(&id).await?;

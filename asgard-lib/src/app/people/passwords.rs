@@ -13,7 +13,7 @@ use std::{sync::OnceLock, time::Duration};
 use tokio::sync::Semaphore;
 
 const AT_ONCE: usize = 2;
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Hashes and checks passwords.
 pub struct Passwords {
@@ -37,7 +37,7 @@ impl Passwords {
         let busy =
             || Error::new(Code::Busy, "Too many people are signing in at once. Try again in a moment.").retry_after(5);
         let _turn =
-            tokio::time::timeout(LONGEST_WAIT, self.turns.acquire()).await.map_err(|_| busy())?.map_err(Error::bug)?;
+            tokio::time::timeout(MAX_WAIT, self.turns.acquire()).await.map_err(|_| busy())?.map_err(Error::bug)?;
         tokio::task::spawn_blocking(work).await.map_err(Error::bug)?
     }
 

@@ -3,7 +3,7 @@
 use crate::{
     app::{
         Hints, Meta, Operation, Route, Tx,
-        operation::Method::{Delete, Get},
+        core::operation::Method::{Delete, Get},
     },
     domain::{
         access::{Action, Object},
@@ -71,7 +71,7 @@ impl Operation for ListSessions {
         name: "sessions.list",
         title: "List sessions",
         description: "One's own open sessions, newest first.",
-        action: Action::Self_,
+        action: Action::OwnAccount,
         routes: &[Route { method: Get, path: "/auth/sessions", status: 200 }],
         tools: &[],
         hints: Hints::READ,
@@ -79,7 +79,7 @@ impl Operation for ListSessions {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<SessionView>> {
-        tx.allow(Action::Self_, &Object::Nothing)?;
+        tx.allow(Action::OwnAccount, &Object::Nothing)?;
         let app = tx.app();
         let (user, current) = match tx.actor()? {
             Actor::Human { user, session, .. } => (user, Some(session)),
@@ -111,7 +111,7 @@ impl Operation for RevokeSession {
         name: "sessions.revoke",
         title: "End a session",
         description: "Ends one of one's own sessions at once.",
-        action: Action::Self_,
+        action: Action::OwnAccount,
         routes: &[Route { method: Delete, path: "/auth/sessions/{session_id}", status: 200 }],
         tools: &[],
         hints: Hints::REMOVE,
@@ -119,9 +119,9 @@ impl Operation for RevokeSession {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Self::Output> {
-        tx.allow(Action::Self_, &Object::Nothing)?;
+        tx.allow(Action::OwnAccount, &Object::Nothing)?;
         let session = tx.need::<Session>(self.session_id.as_str()).await?;
-        tx.allow(Action::Self_, &Object::Account(&session.user))?;
+        tx.allow(Action::OwnAccount, &Object::Account(&session.user))?;
         if session.revoked_at.is_none() {
             tx.replace(&session, &Session { revoked_at: Some(tx.now()), ..session.value.clone() })?;
             tx.audit(None, "session.revoked", &session.id, &[])?;

@@ -4,7 +4,7 @@ use super::login::Nothing;
 use crate::{
     app::{
         Hints, Meta, Operation, Route, Tx,
-        operation::Method::{Delete, Get, Post},
+        core::operation::Method::{Delete, Get, Post},
     },
     domain::{
         access::{Action, Object},
@@ -78,7 +78,7 @@ impl Operation for ListTokens {
         name: "tokens.list",
         title: "List user tokens",
         description: "One's own tokens (PATs), newest first, without the tokens themselves.",
-        action: Action::Self_,
+        action: Action::OwnAccount,
         routes: &[Route { method: Get, path: "/auth/tokens", status: 200 }],
         tools: &[],
         hints: Hints::READ,
@@ -86,7 +86,7 @@ impl Operation for ListTokens {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<TokenView>> {
-        tx.allow(Action::Self_, &Object::Nothing)?;
+        tx.allow(Action::OwnAccount, &Object::Nothing)?;
         let app = tx.app();
         let user = tx.actor()?.user().map(ToString::to_string).unwrap_or_default();
         let list = format!("tokens/{user}");
@@ -126,7 +126,7 @@ impl Operation for CreateToken {
         name: "tokens.create",
         title: "Create a user token",
         description: "Makes a token (PAT) with one's own authority, for the CLI and for agents that act as oneself. It is shown once.",
-        action: Action::SelfGuarded,
+        action: Action::OwnAccountInSession,
         routes: &[Route { method: Post, path: "/auth/tokens", status: 201 }],
         tools: &[],
         hints: Hints::CREATE,
@@ -134,7 +134,7 @@ impl Operation for CreateToken {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<TokenCreated> {
-        tx.allow(Action::SelfGuarded, &Object::Nothing)?;
+        tx.allow(Action::OwnAccountInSession, &Object::Nothing)?;
         let app = tx.app();
         let days = self.expires_in_days.unwrap_or_else(|| app.config().people.token_days);
         if !(1..=365).contains(&days) {
@@ -177,7 +177,7 @@ impl Operation for RevokeToken {
         name: "tokens.revoke",
         title: "Revoke a user token",
         description: "Revokes one of one's own tokens at once.",
-        action: Action::Self_,
+        action: Action::OwnAccount,
         routes: &[Route { method: Delete, path: "/auth/tokens/{token_id}", status: 200 }],
         tools: &[],
         hints: Hints::REMOVE,
@@ -185,9 +185,9 @@ impl Operation for RevokeToken {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Nothing> {
-        tx.allow(Action::Self_, &Object::Nothing)?;
+        tx.allow(Action::OwnAccount, &Object::Nothing)?;
         let token = tx.need::<UserToken>(self.token_id.as_str()).await?;
-        tx.allow(Action::Self_, &Object::Account(&token.user))?;
+        tx.allow(Action::OwnAccount, &Object::Account(&token.user))?;
         if token.revoked_at.is_none() {
             tx.replace(&token, &UserToken { revoked_at: Some(tx.now()), ..token.value.clone() })?;
             tx.audit(None, "token.revoked", &token.id, &[])?;

@@ -3,7 +3,7 @@
 use crate::{
     app::{
         Asgard, Hints, Meta, Operation, Route, Tx,
-        operation::Method::{Get, Post},
+        core::operation::Method::{Get, Post},
     },
     domain::{
         access::{Action, Object},

@@ -2,7 +2,7 @@
 
 use super::ProjectView;
 use crate::{
-    app::{Asgard, Hints, Meta, Operation, Route, Tx, operation::Method::Get},
+    app::{Asgard, Hints, Meta, Operation, Route, Tx, core::operation::Method::Get},
     domain::{
         access::{Action, Object},
         project::Project,
@@ -49,7 +49,7 @@ impl Operation for ListProjects {
         let list = |who: &str| format!("projects/{who}");
         match tx.actor()? {
             Actor::ProjectKey { project, .. } => {
-                let own = tx.peek::<Project>(project.as_str()).await?.ok_or_else(|| Error::not_found("project"))?;
+                let own = tx.read::<Project>(project.as_str()).await?.ok_or_else(|| Error::not_found("project"))?;
                 Ok(Page { items: vec![ProjectView::stored(app, &own)], next_cursor: None })
             }
             Actor::Human { role: Role::Admin, .. } | Actor::UserToken { role: Role::Admin, .. } => {

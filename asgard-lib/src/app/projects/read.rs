@@ -2,7 +2,7 @@
 
 use super::{GroupView, ProjectView, list::groups};
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Get, scope::Reading},
+    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Get, core::scope::ReadMode},
     domain::{
         access::{Action, Object},
         project::Project,
@@ -38,7 +38,7 @@ impl Operation for GetProject {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectView> {
-        let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
         Ok(ProjectView::stored(tx.app(), &project))
     }
 }
@@ -80,7 +80,7 @@ impl Operation for ProjectState {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectStateView> {
-        let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
         let resources = tx.counter(&Project::resources_counter(&project.id)).await?;
         let committed = tx.counter(&Project::committed_counter(&project.id)).await?;
         Ok(ProjectStateView {

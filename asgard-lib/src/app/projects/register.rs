@@ -2,7 +2,7 @@
 
 use super::{ProjectView, rules};
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Post},
+    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Post},
     domain::{
         access::{Action, Object},
         project::{self, Registration},

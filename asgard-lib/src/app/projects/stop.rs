@@ -2,7 +2,7 @@
 
 use super::ProjectView;
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Post, scope::Reading},
+    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Post, core::scope::ReadMode},
     domain::{
         access::Action,
         project::{self, Project},
@@ -132,7 +132,7 @@ async fn stoppable(
     action: Action,
     version: Option<&Version>,
 ) -> Result<(Stored<Project>, bool)> {
-    let (project, _) = tx.project(Some(id), action, Reading::Rely).await?;
+    let (project, _) = tx.project(Some(id), action, ReadMode::Checked).await?;
     tx.expect_version(&project.version, version)?;
     let admin = tx.actor()?.role() == Some(Role::Admin);
     Ok((project, admin))

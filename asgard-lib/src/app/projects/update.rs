@@ -2,7 +2,7 @@
 
 use super::{ProjectView, rules};
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Patch, scope::Reading},
+    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Patch, core::scope::ReadMode},
     domain::{
         access::{Action, Object},
         project::{self, Changes},
@@ -67,9 +67,10 @@ impl Operation for UpdateProject {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectView> {
-        let (before, subject) = tx.project(self.project_id.as_ref(), Action::DescribeProject, Reading::Rely).await?;
+        let (before, subject) =
+            tx.project(self.project_id.as_ref(), Action::DescribeProject, ReadMode::Checked).await?;
         if self.group.is_some() || self.data_class.is_some() || self.budget_usd.is_some() {
-            tx.allow(Action::SteerProject, &Object::Project(&subject))?;
+            tx.allow(Action::ManageProject, &Object::Project(&subject))?;
         }
         if self.owner_email.is_some() || self.manager_email.is_some() {
             tx.allow(Action::ReassignProject, &Object::Project(&subject))?;

@@ -3,7 +3,7 @@
 use crate::{
     app::Asgard,
     domain::{
-        project::{Project, Status, missing_evidence},
+        project::{Project, ProjectStatus, missing_evidence},
         tier::{DataClass, Tier},
     },
     kernel::{DisplayName, Dollars, Email, ProjectId, Slug, Timestamp},
@@ -75,8 +75,8 @@ impl ProjectView {
     /// A project as it is about to be committed.
     pub fn of(app: &Asgard, project: &Project) -> Self {
         let (reason, by_admin) = match &project.status {
-            Status::Killed { reason, by_admin, .. } => (Some(reason.clone()), Some(*by_admin)),
-            Status::Active | Status::Decommissioned { .. } => (None, None),
+            ProjectStatus::Killed { reason, by_admin, .. } => (Some(reason.clone()), Some(*by_admin)),
+            ProjectStatus::Active | ProjectStatus::Decommissioned { .. } => (None, None),
         };
         let required = app.config().governance.classification_requirements.by_tier();
         Self {

@@ -6,11 +6,12 @@ use super::{
 };
 use crate::{
     app::{
-        Hints, Meta, Operation, Route, Tx, operation::Method::Post, resources::ResourceView, scope::Reading, secrets,
+        Hints, Meta, Operation, Route, Tx, core::operation::Method::Post, core::scope::ReadMode,
+        resources::ResourceView, secrets,
     },
     domain::{
         access::Action,
-        request::{Command, Request, Status, admit},
+        request::{Command, Request, RequestStatus, admit},
         resource::Resource,
     },
     error::{Code, Error, Result},
@@ -94,7 +95,7 @@ impl Operation for RequestResource {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Requested> {
-        let (project, _) = tx.project(self.project_id.as_ref(), Action::Ask, Reading::Rely).await?;
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::Ask, ReadMode::Checked).await?;
         let app = tx.app();
         let service = app.catalog().need(&self.service)?;
         let spec = self.own_spec(service.manifest.input_names().contains(&"name"))?;
@@ -118,10 +119,10 @@ impl Operation for RequestResource {
             asked @ (Asked::Opened(..) | Asked::Underway(..)) => Requested::of(tx, asked),
             Asked::Unchanged(resource) => {
                 let last =
-                    tx.peek::<Request>(resource.request.as_str()).await?.ok_or_else(|| Error::not_found("request"))?;
+                    tx.read::<Request>(resource.request.as_str()).await?.ok_or_else(|| Error::not_found("request"))?;
                 let mut request = RequestView::stored(&last);
                 // The resource is as asked whatever its last request was about, a failed plan for instance.
-                request.status = Status::Fulfilled;
+                request.status = RequestStatus::Fulfilled;
                 Ok(Requested {
                     request,
                     resource: ResourceView::of(&resource.value, Some(&last.value), &resource.version),

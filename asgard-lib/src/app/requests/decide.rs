@@ -2,11 +2,11 @@
 
 use super::RequestView;
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Post, runs, scope::Reading},
+    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Post, core::scope::ReadMode, runs},
     domain::{
         access::{self, Action, Object},
         project::Project,
-        request::{self, Carried, Decision, Request, Status},
+        request::{self, Decision, Request, RequestStatus, Transition},
         resource::Resource,
         run::Run,
     },
@@ -17,7 +17,7 @@ use crate::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-const LONGEST_NOTE: usize = 500;
+const MAX_NOTE: usize = 500;
 
 struct Loaded {
     request: Stored<Request>,
@@ -28,12 +28,12 @@ struct Loaded {
 
 async fn load(tx: &mut Tx<'_>, id: &RequestId, action: Action, version: Option<&Version>) -> Result<Loaded> {
     // Asked before anything is read, so that an unknown request and a foreign one look the same.
-    let found = tx.rely::<Request>(id.as_str()).await?;
+    let found = tx.read_checked::<Request>(id.as_str()).await?;
     let Some(request) = found else {
         tx.allow(Action::ListInbox, &Object::Nothing)?;
         return Err(Error::not_found("request"));
     };
-    let (project, subject) = tx.project_of("request", &request.project, action, Reading::Rely).await?;
+    let (project, subject) = tx.project_of("request", &request.project, action, ReadMode::Checked).await?;
     tx.expect_version(&request.version, version)?;
     let resource = tx.need::<Resource>(request.resource.as_str()).await?;
     Ok(Loaded { request, resource, project, subject })
@@ -41,7 +41,7 @@ async fn load(tx: &mut Tx<'_>, id: &RequestId, action: Action, version: Option<&
 
 fn note(text: Option<&str>) -> Result<Option<String>> {
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
-    if text.chars().count() > LONGEST_NOTE || text.chars().any(|c| c.is_control() && c != '\n') {
+    if text.chars().count() > MAX_NOTE || text.chars().any(|c| c.is_control() && c != '\n') {
         return Err(Error::invalid("note", "A remark has at most 500 characters."));
     }
     Ok(Some(text.to_owned()))
@@ -50,11 +50,11 @@ fn note(text: Option<&str>) -> Result<Option<String>> {
 fn finish(
     tx: &mut Tx<'_>,
     loaded: &Loaded,
-    carried: Carried,
+    transition: Transition,
     action: &str,
     details: &[(&str, String)],
 ) -> Result<RequestView> {
-    let after = runs::carry(tx, &loaded.request, &loaded.resource, carried)?;
+    let after = runs::apply_transition(tx, &loaded.request, &loaded.resource, transition)?;
     tx.audit(Some(&loaded.project.id), action, &loaded.request.id, details)?;
     Ok(RequestView::of(&after, tx.version()))
 }
@@ -98,9 +98,9 @@ impl Operation for Approve {
         loaded.project.require_active()?;
         let decision =
             Decision { by: tx.actor()?.reference(), at: tx.now(), note: note(self.note.as_deref())?, self_approval };
-        let carried = request::approved(&loaded.request, &loaded.resource, decision, tx.now())?;
+        let transition = request::approved(&loaded.request, &loaded.resource, decision, tx.now())?;
         let details = if self_approval { vec![("self_approval", "true".to_owned())] } else { vec![] };
-        finish(tx, &loaded, carried, "request.approved", &details)
+        finish(tx, &loaded, transition, "request.approved", &details)
     }
 }
 
@@ -139,8 +139,8 @@ impl Operation for Reject {
             note: note(self.note.as_deref())?,
             self_approval: false,
         };
-        let carried = request::rejected(&loaded.request, &loaded.resource, decision, tx.now())?;
-        finish(tx, &loaded, carried, "request.rejected", &[])
+        let transition = request::rejected(&loaded.request, &loaded.resource, decision, tx.now())?;
+        finish(tx, &loaded, transition, "request.rejected", &[])
     }
 }
 
@@ -182,22 +182,24 @@ impl Operation for Cancel {
             }
         }
         match loaded.request.status {
-            Status::Planning | Status::Pending | Status::Approved => {
-                let carried = request::cancelled(&loaded.request, &loaded.resource, now)?;
-                finish(tx, &loaded, carried, "request.cancelled", &[])
+            RequestStatus::Planning | RequestStatus::Pending | RequestStatus::Approved => {
+                let transition = request::cancelled(&loaded.request, &loaded.resource, now)?;
+                finish(tx, &loaded, transition, "request.cancelled", &[])
             }
-            Status::Running => {
+            RequestStatus::Running => {
                 let asked = Request { cancel_requested: true, updated_at: now, ..loaded.request.value.clone() };
                 tx.replace(&loaded.request, &asked)?;
                 tx.audit(Some(&loaded.project.id), "request.cancel_requested", &asked.id, &[])?;
                 Ok(RequestView::of(&asked, tx.version()))
             }
-            Status::Fulfilled | Status::Rejected | Status::Cancelled | Status::Failed | Status::NeedsAttention => {
-                Err(Error::new(
-                    Code::WrongState,
-                    format!("Request {} is {} already.", loaded.request.id, loaded.request.status.name()),
-                ))
-            }
+            RequestStatus::Fulfilled
+            | RequestStatus::Rejected
+            | RequestStatus::Cancelled
+            | RequestStatus::Failed
+            | RequestStatus::NeedsAttention => Err(Error::new(
+                Code::WrongState,
+                format!("Request {} is {} already.", loaded.request.id, loaded.request.status.name()),
+            )),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Opening a request: the one door to provisioning. Whatever asks (a tool, a route, a retry, a rotation) comes through here.
 
 use crate::{
-    app::{Tx, catalog::Service, runs},
+    app::{Tx, runs, services::Service},
     domain::{
         project::Project,
-        request::{Command, NextRun, Request, Status, Target},
-        resource::{Resource, Status as Life},
+        request::{Command, NextRun, Request, RequestStatus, Target},
+        resource::{Resource, ResourceStatus},
         run::RunOp,
     },
     error::{Code, Error, Result},
@@ -15,7 +15,7 @@ use crate::{
 use serde_json::{Map, Value};
 
 /// The most resources that a project may have at once.
-const MOST_RESOURCES: i64 = 500;
+const MAX_RESOURCES: i64 = 500;
 
 /// What is wanted, admitted already.
 pub struct Wanted<'a> {
@@ -62,7 +62,7 @@ pub async fn open(tx: &mut Tx<'_>, wanted: Wanted<'_>) -> Result<Asked> {
     let id = &service.manifest.id;
     let name_claim = Resource::name_claim(&project.id, id, name);
     let existing = match tx.holder(&name_claim).await? {
-        Some(resource) => tx.rely::<Resource>(&resource).await?,
+        Some(resource) => tx.read_checked::<Resource>(&resource).await?,
         None => None,
     };
     if let Some(open) = tx.holder(&Request::open_claim(&project.id, id, name)).await?
@@ -87,7 +87,7 @@ pub async fn open(tx: &mut Tx<'_>, wanted: Wanted<'_>) -> Result<Asked> {
             return Err(Error::new(Code::WrongState, message).at("account"));
         }
         let real = !resource.dry_run || tx.app().runner().is_dry();
-        if resource.status == Life::Provisioned && real && same_spec(service, &resource.spec, spec) {
+        if resource.status == ResourceStatus::Provisioned && real && same_spec(service, &resource.spec, spec) {
             return Ok(Asked::Unchanged(Box::new(resource.clone())));
         }
     }
@@ -105,10 +105,10 @@ fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Resource>>
     };
     let request_id: RequestId = tx.id();
     let life = match (&command, existing.as_ref().map(|r| (r.status, r.provisioned_at))) {
-        (Command::Provision { .. }, None) => Life::Provisioning,
-        (Command::Provision { .. }, Some((Life::Failed, None))) => Life::Provisioning,
-        (Command::Provision { .. } | Command::RotateSecrets, Some(_)) => Life::Updating,
-        (Command::Deprovision, Some(_)) => Life::Destroying,
+        (Command::Provision { .. }, None) => ResourceStatus::Provisioning,
+        (Command::Provision { .. }, Some((ResourceStatus::Failed, None))) => ResourceStatus::Provisioning,
+        (Command::Provision { .. } | Command::RotateSecrets, Some(_)) => ResourceStatus::Updating,
+        (Command::Deprovision, Some(_)) => ResourceStatus::Destroying,
         (Command::RotateSecrets | Command::Deprovision, None) => return Err(Error::not_found("resource")),
     };
     let resource = match &existing {
@@ -148,7 +148,7 @@ fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Resource>>
         name: name.clone(),
         target,
         command,
-        status: Status::Planning,
+        status: RequestStatus::Planning,
         requested_by: actor,
         monthly,
         reserved: Usd::ZERO,
@@ -174,7 +174,7 @@ fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Resource>>
                 counter: Project::resources_counter(&project.id),
                 delta: 1,
                 floor: None,
-                ceiling: Some(MOST_RESOURCES),
+                ceiling: Some(MAX_RESOURCES),
                 expires_at: None,
             };
             tx.count_or(

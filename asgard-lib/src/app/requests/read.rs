@@ -2,11 +2,11 @@
 
 use super::RequestView;
 use crate::{
-    app::{Asgard, Hints, Meta, Operation, Route, Tx, operation::Method::Get, scope::Reading},
+    app::{Asgard, Hints, Meta, Operation, Route, Tx, core::operation::Method::Get, core::scope::ReadMode},
     domain::{
         access::{Action, Object, Subject, decide},
         project::Project,
-        request::{INBOX, Request, Status},
+        request::{INBOX, Request, RequestStatus},
     },
     error::{Error, Result},
     kernel::{Actor, Cursor, Limit, Page, ProjectId, RequestId, Role},
@@ -21,11 +21,11 @@ use serde::Deserialize;
 use std::{collections::HashMap, time::Duration};
 
 /// The longest that a read waits for a change.
-const LONGEST_WAIT: u64 = 20;
+const MAX_WAIT: u64 = 20;
 /// What is left of a caller's patience for the answer itself.
 const TO_ANSWER: Duration = Duration::from_secs(2);
 /// How many pending requests one page of somebody's inbox looks through at most.
-const MOST_LOOKED_THROUGH: usize = 1000;
+const MAX_LOOKED_THROUGH: usize = 1000;
 
 /// Reads a request.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -54,24 +54,24 @@ impl Operation for GetRequest {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<RequestView> {
-        if self.wait_s > LONGEST_WAIT {
+        if self.wait_s > MAX_WAIT {
             return Err(Error::invalid("wait_s", "Wait 0 to 20 seconds, and ask again."));
         }
-        let mut request = tx.peek::<Request>(self.request_id.as_str()).await?;
+        let mut request = tx.read::<Request>(self.request_id.as_str()).await?;
         let Some(first) = &request else {
             tx.allow(Action::ListInbox, &Object::Nothing)?;
             return Err(Error::not_found("request"));
         };
-        tx.project_of("request", &first.project, Action::ReadProject, Reading::Peek).await?;
+        tx.project_of("request", &first.project, Action::ReadProject, ReadMode::Plain).await?;
         let until = tx.now().plus(Duration::from_secs(self.wait_s));
         let until = tx.call().answer_by.map_or(until, |by| until.min(by.minus(TO_ANSWER)));
         loop {
             let present = request.ok_or_else(|| Error::not_found("request"))?;
-            if present.status.is_over() || present.status == Status::Pending || tx.app().world().now() >= until {
+            if present.status.is_over() || present.status == RequestStatus::Pending || tx.app().world().now() >= until {
                 return Ok(RequestView::stored(&present));
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
-            request = tx.peek::<Request>(self.request_id.as_str()).await?;
+            request = tx.read::<Request>(self.request_id.as_str()).await?;
         }
     }
 }
@@ -110,7 +110,7 @@ impl Operation for ListRequests {
             tx.allow(Action::ListInbox, &Object::Nothing)?;
             (Query::new(&kinds::REQUESTS, ""), "requests/all".to_owned())
         } else {
-            let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+            let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
             (Query::new(&kinds::REQUESTS_BY_PROJECT, project.id.as_str()), format!("requests/{}", project.id))
         };
         let after = app.position(&list, self.cursor.as_ref()).await?;
@@ -153,7 +153,7 @@ impl Operation for ListPending {
         let actor = tx.actor()?;
         let only = match (&self.project_id, actor.bound_project()) {
             (Some(_), _) | (None, Some(_)) => {
-                let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+                let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
                 Some(project.id.clone())
             }
             (None, None) => None,
@@ -192,7 +192,7 @@ async fn inbox(
                 bytes += request.size();
                 kept.push(request);
             }
-            if kept.len() == limit || bytes >= PAGE_BYTES || looked >= MOST_LOOKED_THROUGH {
+            if kept.len() == limit || bytes >= PAGE_BYTES || looked >= MAX_LOOKED_THROUGH {
                 return Ok(Listed { items: kept, next: after });
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        request::{Command, Decision, Request, Status, Target, Verdict},
+        request::{Command, Decision, Request, RequestStatus, Target, Verdict},
         run::PlanSummary,
     },
     kernel::{ActorRef, Dollars, ProjectId, RequestId, ResourceId, ResourceName, RunId, Slug, Timestamp},
@@ -31,7 +31,7 @@ pub struct RequestView {
     /// What.
     pub command: Command,
     /// Where it is.
-    pub status: Status,
+    pub status: RequestStatus,
     /// Who asked.
     pub requested_by: ActorRef,
     /// What the resource will cost a month, in dollars, as estimated.

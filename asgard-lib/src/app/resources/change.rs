@@ -4,16 +4,16 @@ use super::load;
 use crate::{
     app::{
         Hints, Meta, Operation, Route, Tx,
-        operation::Method::{Delete, Post},
+        core::operation::Method::{Delete, Post},
+        core::scope::ReadMode,
         requests::{Requested, Wanted, open},
         runs,
-        scope::Reading,
     },
     domain::{
         access::Action,
         project::Project,
-        request::{Command, Request, Status as RequestStatus},
-        resource::{Resource, Status},
+        request::{Command, Request, RequestStatus},
+        resource::{Resource, ResourceStatus},
     },
     error::{Code, Error, Result},
     kernel::{ProjectId, ResourceId, RunId},
@@ -64,9 +64,9 @@ impl Operation for DeprovisionResource {
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Requested> {
         let (resource, project, _) =
-            load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, Reading::Rely).await?;
+            load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, ReadMode::Checked).await?;
         tx.expect_version(&resource.version, self.version.as_ref())?;
-        if resource.status == Status::Destroyed {
+        if resource.status == ResourceStatus::Destroyed {
             return Err(Error::new(Code::WrongState, "The resource is destroyed already."));
         }
         ask(tx, &resource, &project, Command::Deprovision).await
@@ -99,8 +99,8 @@ impl Operation for RetryResource {
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Requested> {
         let (resource, project, _) =
-            load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, Reading::Rely).await?;
-        let last = tx.peek::<Request>(resource.request.as_str()).await?.ok_or_else(|| Error::not_found("request"))?;
+            load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, ReadMode::Checked).await?;
+        let last = tx.read::<Request>(resource.request.as_str()).await?.ok_or_else(|| Error::not_found("request"))?;
         match last.status {
             RequestStatus::Failed
             | RequestStatus::NeedsAttention
@@ -119,7 +119,7 @@ impl Operation for RetryResource {
                 ));
             }
         }
-        if resource.status == Status::Destroyed {
+        if resource.status == ResourceStatus::Destroyed {
             return Err(Error::new(
                 Code::WrongState,
                 "The resource is destroyed; ask for it anew with request_resource.",
@@ -164,9 +164,9 @@ impl Operation for RefreshResource {
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<RefreshStarted> {
         let (resource, project, _) =
-            load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, Reading::Rely).await?;
+            load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, ReadMode::Checked).await?;
         project.require_active()?;
-        if resource.status != Status::Provisioned {
+        if resource.status != ResourceStatus::Provisioned {
             return Err(Error::new(
                 Code::WrongState,
                 format!("Only a provisioned resource is refreshed; this one is {}.", resource.status.name()),

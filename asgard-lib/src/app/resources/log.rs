@@ -2,10 +2,10 @@
 
 use super::read::run_of;
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Get, runs::segments},
+    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Get, runs::segments},
     domain::{
         access::Action,
-        run::{LogLine, Status},
+        run::{LogLine, RunStatus},
     },
     error::{Error, Result},
     kernel::RunId,
@@ -32,7 +32,7 @@ pub struct LogView {
     /// Pass it as `after` to get what comes next.
     pub next: u32,
     /// Where the run is.
-    pub status: Status,
+    pub status: RunStatus,
     /// Whether there is nothing more to come.
     pub complete: bool,
 }

@@ -2,11 +2,11 @@
 
 use super::{ResourceView, RunView, load};
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, operation::Method::Get, scope::Reading},
+    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Get, core::scope::ReadMode},
     domain::{
         access::Action,
         request::Request,
-        resource::{Resource, Status},
+        resource::{Resource, ResourceStatus},
         run::Run,
     },
     error::{Error, Result},
@@ -42,8 +42,8 @@ impl Operation for GetResource {
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<ResourceView> {
         let (resource, ..) =
-            load(tx, self.project_id.as_ref(), &self.resource_id, Action::ReadProject, Reading::Peek).await?;
-        let request = tx.peek::<Request>(resource.request.as_str()).await?;
+            load(tx, self.project_id.as_ref(), &self.resource_id, Action::ReadProject, ReadMode::Plain).await?;
+        let request = tx.read::<Request>(resource.request.as_str()).await?;
         Ok(ResourceView::of(&resource.value, request.as_ref().map(|r| &r.value), &resource.version))
     }
 }
@@ -80,7 +80,7 @@ impl Operation for ListResources {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<ResourceView>> {
-        let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
         let app = tx.app();
         let list = format!("resources/{}", project.id);
         let after = app.position(&list, self.cursor.as_ref()).await?;
@@ -89,7 +89,7 @@ impl Operation for ListResources {
             .after(after)
             .take(self.limit.get());
         let mut found = app.store().list::<Resource>(&query).await?;
-        found.items.retain(|resource| self.include_destroyed || resource.status != Status::Destroyed);
+        found.items.retain(|resource| self.include_destroyed || resource.status != ResourceStatus::Destroyed);
         app.page(&list, found, |resource| ResourceView::of(&resource.value, None, &resource.version))
     }
 }
@@ -126,7 +126,7 @@ impl Operation for ResourceRuns {
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<RunView>> {
         let (resource, ..) =
-            load(tx, self.project_id.as_ref(), &self.resource_id, Action::ReadProject, Reading::Peek).await?;
+            load(tx, self.project_id.as_ref(), &self.resource_id, Action::ReadProject, ReadMode::Plain).await?;
         let app = tx.app();
         let list = format!("runs/{}", resource.id);
         let after = app.position(&list, self.cursor.as_ref()).await?;
@@ -167,10 +167,10 @@ impl Operation for GetRun {
 
 /// A run that the caller may see.
 pub(super) async fn run_of(tx: &mut Tx<'_>, id: &RunId) -> Result<Run> {
-    let Some(run) = tx.peek::<Run>(id.as_str()).await? else {
+    let Some(run) = tx.read::<Run>(id.as_str()).await? else {
         tx.allow(Action::ListProjects, &crate::domain::access::Object::Nothing)?;
         return Err(Error::not_found("run"));
     };
-    tx.project_of("run", &run.project, Action::ReadProject, Reading::Peek).await?;
+    tx.project_of("run", &run.project, Action::ReadProject, ReadMode::Plain).await?;
     Ok(run.value)
 }

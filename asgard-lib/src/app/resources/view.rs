@@ -2,9 +2,9 @@
 
 use crate::{
     domain::{
-        request::{Request, Status as RequestStatus, Target},
-        resource::{Resource, SecretRef, Status},
-        run::{PlanSummary, Run, RunOp, Status as RunStatus},
+        request::{Request, RequestStatus, Target},
+        resource::{Resource, ResourceStatus, SecretRef},
+        run::{PlanSummary, Run, RunOp, RunStatus},
     },
     kernel::{ActorRef, Dollars, ProjectId, RequestId, ResourceId, ResourceName, RunId, Slug, Timestamp},
     ports::store::Version,
@@ -28,7 +28,7 @@ pub struct ResourceView {
     /// Where it is.
     pub target: Target,
     /// Where it is in its life.
-    pub status: Status,
+    pub status: ResourceStatus,
     /// The last request about it.
     pub request_id: RequestId,
     /// Where that request is: `fulfilled` once it is done. Shown where one resource is read.

@@ -1,8 +1,8 @@
 //! What a supervisor is handed once it holds a run. Read under the lease, so that nobody changes it meanwhile.
 
-use super::{carry::plan_id, state, supervision::Assignment};
+use super::{claimed_run::Assignment, state, transition::plan_id};
 use crate::{
-    app::{Asgard, catalog::Service},
+    app::{Asgard, services::Service},
     config::Provisioning,
     domain::{
         project::Project,

@@ -2,27 +2,27 @@
 
 use super::{
     assignment::{Claimed, Missing, assignment},
-    carry::carry,
-    hold::Hold,
+    claimed_run::{Claim, ClaimedRun},
+    held_lease::HeldLease,
     log::LogBudget,
     permit,
     queue::free_refresh,
-    supervision::{Claim, Supervision},
+    transition::apply_transition,
 };
 use crate::{
-    app::{Asgard, Call, Tx, transact::pause},
+    app::{Asgard, Call, Tx, core::transact::pause},
     domain::{
         lease::Lease,
         project::Project,
-        request::{self, Carried, Request, Status as RequestStatus},
-        resource::{Resource, Status as Life},
-        run::{Run, RunOp, Status},
+        request::{self, Request, RequestStatus, Transition},
+        resource::{Resource, ResourceStatus},
+        run::{Run, RunOp, RunStatus},
     },
     error::{Error, Result},
     kernel::{HolderId, RunId, Timestamp},
     ports::{
         records::{Records, Stored},
-        runner::{Ending, Whereabouts},
+        runner::{RunOutcome, SupervisorLocation},
     },
 };
 use std::{sync::Arc, time::Duration};
@@ -30,7 +30,7 @@ use std::{sync::Arc, time::Duration};
 /// How long a lease lasts whose holder lives inside a serving process: its work is short, and nobody can prove it dead.
 pub(super) const IN_PROCESS: Duration = Duration::from_secs(20);
 /// How often reading the assignment is tried.
-const MOST_READS: u32 = 8;
+const MAX_READS: u32 = 8;
 
 /// How long the lease of a run lasts without being renewed.
 fn lease_lasts(app: &Asgard) -> Duration {
@@ -45,7 +45,7 @@ enum Attempt {
 }
 
 /// Claims a run for a supervisor at `place`.
-pub(super) async fn claim(app: &Arc<Asgard>, id: &RunId, place: Whereabouts) -> Result<Claim> {
+pub(super) async fn claim(app: &Arc<Asgard>, id: &RunId, place: SupervisorLocation) -> Result<Claim> {
     let Some(seen) = app.store().read::<Run>(id.as_str()).await? else { return Err(Error::not_found("run")) };
     let ttl = lease_lasts(app);
     let holder: HolderId = app.world().id();
@@ -64,8 +64,8 @@ pub(super) async fn claim(app: &Arc<Asgard>, id: &RunId, place: Whereabouts) -> 
         Attempt::NotNeeded(why) => return Ok(Claim::NotNeeded { why }),
         Attempt::Held(until) => return Ok(Claim::Held { until }),
     };
-    let supervision = Supervision {
-        hold: Hold::new(Arc::clone(app), seen.trace.clone(), &lease, holder, ttl),
+    let supervision = ClaimedRun {
+        hold: HeldLease::new(Arc::clone(app), seen.trace.clone(), &lease, holder, ttl),
         run: id.clone(),
         resource: claimed.resource.id.clone(),
         log: tokio::sync::Mutex::new(LogBudget::default()),
@@ -74,23 +74,23 @@ pub(super) async fn claim(app: &Arc<Asgard>, id: &RunId, place: Whereabouts) -> 
 }
 
 /// Reads the assignment under the lease. Without one the run goes back: nothing was changed yet.
-async fn hand_over(supervision: Supervision, claimed: &Claimed) -> Result<Claim> {
+async fn hand_over(supervision: ClaimedRun, claimed: &Claimed) -> Result<Claim> {
     let mut tries = 0;
     loop {
         match assignment(supervision.app(), claimed).await {
             Ok(assignment) => return Ok(Claim::Claimed(Box::new(assignment), supervision)),
             Err(Missing::Plan) => {
                 let why = "The stored plan is gone; planning again.".to_owned();
-                supervision.finish(Ending::Stale { why: why.clone() }).await?;
+                supervision.finish(RunOutcome::Stale { why: why.clone() }).await?;
                 return Ok(Claim::NotNeeded { why });
             }
-            Err(Missing::Error(error)) if error.kind().retryable() && tries < MOST_READS => {
+            Err(Missing::Error(error)) if error.kind().retryable() && tries < MAX_READS => {
                 tries += 1;
                 pause(supervision.app(), tries).await;
             }
             Err(Missing::Error(error)) => {
                 tracing::error!(run.id = %supervision.run, error = error.chain(), "What a run needs cannot be read.");
-                supervision.finish(Ending::Interrupted { may_exist: Vec::new() }).await?;
+                supervision.finish(RunOutcome::Interrupted { may_exist: Vec::new() }).await?;
                 return Err(error);
             }
         }
@@ -100,30 +100,30 @@ async fn hand_over(supervision: Supervision, claimed: &Claimed) -> Result<Claim>
 async fn attempt(
     tx: &mut Tx<'_>,
     id: &RunId,
-    place: &Whereabouts,
+    place: &SupervisorLocation,
     holder: &HolderId,
     ttl: Duration,
 ) -> Result<Attempt> {
     let run = tx.need::<Run>(id.as_str()).await?;
     match run.status {
-        Status::Queued | Status::Starting => {}
-        Status::Running => return Ok(Attempt::NotNeeded("another supervisor has this run".to_owned())),
-        Status::Succeeded
-        | Status::Failed
-        | Status::Cancelled
-        | Status::TimedOut
-        | Status::Interrupted
-        | Status::NeedsAttention => return Ok(Attempt::NotNeeded(format!("this run is {}", run.status.name()))),
+        RunStatus::Queued | RunStatus::Starting => {}
+        RunStatus::Running => return Ok(Attempt::NotNeeded("another supervisor has this run".to_owned())),
+        RunStatus::Succeeded
+        | RunStatus::Failed
+        | RunStatus::Cancelled
+        | RunStatus::TimedOut
+        | RunStatus::Interrupted
+        | RunStatus::NeedsAttention => return Ok(Attempt::NotNeeded(format!("this run is {}", run.status.name()))),
     }
     let name = Run::lease_name(&run.resource);
-    let lease = tx.rely::<Lease>(&name).await?;
+    let lease = tx.read_checked::<Lease>(&name).await?;
     if let Some(held) = lease.as_ref().filter(|lease| lease.holder.is_some()) {
         // A holder that is dead is recovery's: it ends the run that the lease belongs to, and then this one may start.
         return Ok(Attempt::Held(held.expires_at));
     }
     let resource = tx.need::<Resource>(run.resource.as_str()).await?;
     let project = tx
-        .peek::<Project>(run.project.as_str())
+        .read::<Project>(run.project.as_str())
         .await?
         .ok_or_else(|| Error::bug(format!("{} is gone", run.project)))?;
     let request = match &run.request {
@@ -135,7 +135,7 @@ async fn attempt(
     }
     let Some(service) = tx.app().catalog().get(&resource.service).cloned() else {
         let error = format!("Service {} is not in the catalogue any more.", resource.service);
-        return Ok(Attempt::NotNeeded(end_run(tx, &run, Status::Failed, error)?));
+        return Ok(Attempt::NotNeeded(end_run(tx, &run, RunStatus::Failed, error)?));
     };
 
     let taken = Lease::taken(lease.as_deref(), &name, holder.clone(), Some(place.clone()), tx.now().plus(ttl));
@@ -149,7 +149,7 @@ async fn attempt(
         whereabouts: Some(place.clone()),
         runner: tx.app().runner().name().to_owned(),
         started_at: Some(run.started_at.unwrap_or_else(|| tx.now())),
-        ..run.go(Status::Running, tx.now())?
+        ..run.go(RunStatus::Running, tx.now())?
     };
     tx.replace(&run, &running)?;
     let begun = match &request {
@@ -168,7 +168,7 @@ async fn attempt(
     Ok(Attempt::Claimed(Box::new(claimed), taken))
 }
 
-fn end_run(tx: &mut Tx<'_>, run: &Stored<Run>, status: Status, why: String) -> Result<String> {
+fn end_run(tx: &mut Tx<'_>, run: &Stored<Run>, status: RunStatus, why: String) -> Result<String> {
     let over = Run { error: Some(why.clone()), ..run.go(status, tx.now())? };
     tx.replace(run, &over)?;
     free_refresh(tx, run)?;
@@ -189,33 +189,33 @@ pub(super) async fn refuse(
     let Some(request) = request else {
         let why = if run.cancel {
             "it was cancelled".to_owned()
-        } else if resource.status == Life::Destroyed {
+        } else if resource.status == ResourceStatus::Destroyed {
             "the resource is destroyed".to_owned()
         } else if let Err(error) = project.require_active() {
             error.message().to_owned()
         } else {
             return Ok(None);
         };
-        return end_run(tx, run, Status::Cancelled, why).map(Some);
+        return end_run(tx, run, RunStatus::Cancelled, why).map(Some);
     };
     if request.current_run.as_ref() != Some(&run.id) || request.status != waits_for(run.op) {
         let why = format!("request {} is {} and does not wait for this run", request.id, request.status.name());
-        return end_run(tx, run, Status::Cancelled, why).map(Some);
+        return end_run(tx, run, RunStatus::Cancelled, why).map(Some);
     }
-    let (status, why, carried) = if run.cancel || request.cancel_requested {
-        (Status::Cancelled, "it was cancelled".to_owned(), request::cancelled(request, resource, now)?)
+    let (status, why, transition) = if run.cancel || request.cancel_requested {
+        (RunStatus::Cancelled, "it was cancelled".to_owned(), request::cancelled(request, resource, now)?)
     } else if let Some(why) = permit::objection(tx, request, project, tx.app().catalog().get(&resource.service)).await?
     {
-        (Status::Failed, why.clone(), request::failed(request, resource, &why, now)?)
+        (RunStatus::Failed, why.clone(), request::failed(request, resource, &why, now)?)
     } else if let Some(why) = foreign_plan(tx, run).await? {
-        (Status::Cancelled, why, plan_again(request, resource, run, now)?)
+        (RunStatus::Cancelled, why, plan_again(request, resource, run, now)?)
     } else {
         return Ok(None);
     };
     let over = Run { error: Some(why.clone()), ..run.go(status, now)? };
     tx.replace(run, &over)?;
-    let action = format!("request.{}", carried.request.status.name());
-    carry(tx, request, resource, carried)?;
+    let action = format!("request.{}", transition.request.status.name());
+    apply_transition(tx, request, resource, transition)?;
     let details = [("run", run.id.to_string()), ("ended", status.name().to_owned()), ("why", why.clone())];
     tx.audit(Some(&run.project), &action, &request.id, &details)?;
     Ok(Some(why))
@@ -231,13 +231,13 @@ const fn waits_for(op: RunOp) -> RequestStatus {
 /// A plan is carried out by the kind of runner that made it: arming Asgard in between makes a dry plan worthless.
 async fn foreign_plan(tx: &Tx<'_>, run: &Run) -> Result<Option<String>> {
     let Some(planned) = &run.plan_of else { return Ok(None) };
-    let planned = tx.peek::<Run>(planned.as_str()).await?;
+    let planned = tx.read::<Run>(planned.as_str()).await?;
     let mine = tx.app().runner().name();
     Ok(planned
         .filter(|planned| planned.runner != mine)
         .map(|planned| format!("the plan was made by {}, this is {mine}", planned.runner)))
 }
 
-fn plan_again(request: &Request, resource: &Resource, run: &Run, now: Timestamp) -> Result<Carried> {
+fn plan_again(request: &Request, resource: &Resource, run: &Run, now: Timestamp) -> Result<Transition> {
     request::interrupted(request, resource, run, &[], true, now)
 }

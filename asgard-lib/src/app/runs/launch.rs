@@ -8,7 +8,7 @@ use crate::{
         project::Project,
         request::Request,
         resource::Resource,
-        run::{Run, Status},
+        run::{Run, RunStatus},
     },
     error::{Error, Result},
     kernel::RunId,
@@ -48,7 +48,7 @@ async fn decide(tx: &mut Tx<'_>, id: &RunId) -> Result<Launch> {
         return Ok(Launch::NotNeeded);
     }
     let resource = tx.need::<Resource>(run.resource.as_str()).await?;
-    let project = tx.peek::<Project>(run.project.as_str()).await?;
+    let project = tx.read::<Project>(run.project.as_str()).await?;
     let project = project.ok_or_else(|| Error::bug(format!("{} is gone", run.project)))?;
     let request = match &run.request {
         Some(id) => Some(tx.need::<Request>(id.as_str()).await?),
@@ -58,12 +58,12 @@ async fn decide(tx: &mut Tx<'_>, id: &RunId) -> Result<Launch> {
         return Ok(Launch::NotNeeded);
     }
     // Looking is enough: the claim decides.
-    let lease = tx.peek::<Lease>(&Run::lease_name(&run.resource)).await?;
+    let lease = tx.read::<Lease>(&Run::lease_name(&run.resource)).await?;
     if lease.is_some_and(|lease| lease.holder.is_some()) {
         return Ok(Launch::Wait);
     }
-    if run.status == Status::Queued {
-        tx.replace(&run, &run.go(Status::Starting, tx.now())?)?;
+    if run.status == RunStatus::Queued {
+        tx.replace(&run, &run.go(RunStatus::Starting, tx.now())?)?;
     }
     Ok(Launch::Go)
 }

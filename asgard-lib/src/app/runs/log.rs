@@ -1,9 +1,9 @@
 //! A run's log: segments of lines, bounded in size and in total.
 
-use super::supervision::{Supervision, lost};
+use super::claimed_run::{ClaimedRun, lost};
 use crate::{
     app::{Asgard, Tx},
-    domain::run::{Creations, LogLine, LogSegment, addresses},
+    domain::run::{CreationTracker, LogLine, LogSegment, addresses},
     error::{Error, Result},
     kernel::{RunId, Timestamp},
     ports::records::Records,
@@ -11,19 +11,19 @@ use crate::{
 use std::{collections::BTreeSet, time::Duration};
 
 /// The most bytes of log that a run keeps for people.
-const MOST_BYTES: usize = 5 * 1024 * 1024;
+const MAX_BYTES: usize = 5 * 1024 * 1024;
 /// The most bytes that it keeps of the lines that recovery decides by.
-const MOST_STEPS: usize = 5 * 1024 * 1024;
+const MAX_STEPS: usize = 5 * 1024 * 1024;
 /// The most bytes of one line's message.
-const LONGEST_LINE: usize = 8 * 1024;
+const MAX_LINE: usize = 8 * 1024;
 /// How long logs are kept.
 const KEPT: Duration = Duration::from_secs(90 * 86_400);
 /// The longest address that is logged.
-const LONGEST_ADDRESS: usize = 1000;
+const MAX_ADDRESS: usize = 1000;
 /// How many segments recovery reads at once.
 const AT_ONCE: u32 = 32;
 /// How many it reads at most: what a supervisor writes in a day that never pauses.
-const MOST_SEGMENTS: u32 = 400_000;
+const MAX_SEGMENTS: u32 = 400_000;
 
 /// What a supervision has logged so far.
 #[derive(Debug, Default)]
@@ -41,10 +41,10 @@ impl LogBudget {
     fn admit(&mut self, line: LogLine, bytes: usize) -> Option<LogLine> {
         let (used, most, full, message) = if line.step().is_some() {
             let message = "So much began and ended that the log leaves out the rest.";
-            (&mut self.step_bytes, MOST_STEPS, &mut self.steps_full, message)
+            (&mut self.step_bytes, MAX_STEPS, &mut self.steps_full, message)
         } else {
             let message = "The log is longer than 5 MB; of what follows only what begins and ends is kept.";
-            (&mut self.bytes, MOST_BYTES, &mut self.full, message)
+            (&mut self.bytes, MAX_BYTES, &mut self.full, message)
         };
         if *full {
             return None;
@@ -67,16 +67,16 @@ fn cut(text: &mut String, longest: usize) {
 }
 
 /// Appends lines under the lease, in segments.
-pub(super) async fn append(supervision: &Supervision, lines: Vec<LogLine>) -> Result<()> {
+pub(super) async fn append(supervision: &ClaimedRun, lines: Vec<LogLine>) -> Result<()> {
     let mut budget = supervision.log.lock().await;
     let mut segment = Vec::new();
     let mut size = 0;
     for mut line in lines {
-        cut(&mut line.message, LONGEST_LINE);
+        cut(&mut line.message, MAX_LINE);
         cut(&mut line.kind, 100);
         cut(&mut line.level, 20);
         if let Some(address) = &mut line.address {
-            cut(address, LONGEST_ADDRESS);
+            cut(address, MAX_ADDRESS);
         }
         // Counted as it is stored, so that escapes cannot push a record over the store's limit.
         let bytes = serde_json::to_vec(&line).map_err(Error::bug)?.len();
@@ -96,7 +96,7 @@ fn left_out(at: Timestamp, message: &str) -> LogLine {
     LogLine { at, level: "warn".into(), kind: "asgard".into(), address: None, action: None, message }
 }
 
-async fn write(supervision: &Supervision, budget: &mut LogBudget, lines: Vec<LogLine>) -> Result<()> {
+async fn write(supervision: &ClaimedRun, budget: &mut LogBudget, lines: Vec<LogLine>) -> Result<()> {
     let run = &supervision.run;
     let start = budget.next;
     let (hold, lines) = (&supervision.hold, &lines);
@@ -139,7 +139,7 @@ async fn place(tx: &Tx<'_>, run: &RunId, from: u32, lines: &[LogLine]) -> Result
     let (mut taken, mut free, mut last) = (from, None, None::<LogSegment>);
     let mut probe = from;
     loop {
-        match tx.peek::<LogSegment>(&LogSegment::id(run, probe)).await? {
+        match tx.read::<LogSegment>(&LogSegment::id(run, probe)).await? {
             None => free = Some(probe),
             Some(found) if found.lines == lines => return Ok(Place::Taken(probe)),
             Some(found) => (taken, last) = (probe, Some(found.value)),
@@ -163,8 +163,8 @@ pub(crate) async fn segments(app: &Asgard, run: &RunId, from: u32, most: u32) ->
 
 /// What a run may have created without its being in this state, as far as the log tells that it had sent.
 pub(super) async fn may_exist(app: &Asgard, run: &RunId, state: Option<&[u8]>) -> Result<Vec<String>> {
-    let mut creations = Creations::default();
-    for from in (0..MOST_SEGMENTS).step_by(AT_ONCE as usize) {
+    let mut creations = CreationTracker::default();
+    for from in (0..MAX_SEGMENTS).step_by(AT_ONCE as usize) {
         let found = segments(app, run, from, AT_ONCE).await?;
         found.iter().flat_map(|segment| &segment.lines).for_each(|line| creations.follow(line));
         if found.len() < AT_ONCE as usize {
@@ -178,7 +178,7 @@ pub(super) async fn may_exist(app: &Asgard, run: &RunId, state: Option<&[u8]>) -
 }
 
 fn logged(mut address: String) -> String {
-    cut(&mut address, LONGEST_ADDRESS);
+    cut(&mut address, MAX_ADDRESS);
     address
 }
 

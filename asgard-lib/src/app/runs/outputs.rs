@@ -1,8 +1,8 @@
 //! Outputs of an apply: secret ones go to the secret store before the commit that names them, the rest to the record.
 
-use super::{assignment::secret_reference, supervision::Supervision};
+use super::{assignment::secret_reference, claimed_run::ClaimedRun};
 use crate::{
-    app::{Asgard, Tx, catalog::Service},
+    app::{Asgard, Tx, services::Service},
     domain::{
         job::ForgottenSecret,
         request::Produced,
@@ -24,11 +24,11 @@ use std::{
 };
 
 /// The most secret outputs of a resource: each takes two items of a batch.
-const MOST_SECRETS: usize = 30;
+const MAX_SECRETS: usize = 30;
 /// The most bytes of plain outputs.
-const MOST_BYTES: usize = 128 * 1024;
+const MAX_BYTES: usize = 128 * 1024;
 /// How many versions left by attempts that were never committed are stepped over.
-const MOST_LEFTOVERS: u32 = 50;
+const MAX_LEFTOVERS: u32 = 50;
 
 /// What an apply produced, with every secret value stored.
 #[derive(Clone)]
@@ -63,7 +63,7 @@ fn failed(why: String) -> Error {
 
 /// Sorts the outputs and stores the secret values. Doing it twice is like doing it once.
 pub(super) async fn prepare(
-    supervision: &Supervision,
+    supervision: &ClaimedRun,
     resource: &Resource,
     service: Option<&Arc<Service>>,
     outputs: &BTreeMap<String, OutputValue>,
@@ -80,13 +80,13 @@ pub(super) async fn prepare(
             secrets.push((name, text));
         }
     }
-    if secrets.len() > MOST_SECRETS {
+    if secrets.len() > MAX_SECRETS {
         return Err(failed(format!(
-            "The module has {} secret outputs; at most {MOST_SECRETS} are allowed.",
+            "The module has {} secret outputs; at most {MAX_SECRETS} are allowed.",
             secrets.len()
         )));
     }
-    if serde_json::to_vec(&plain).map_err(Error::bug)?.len() > MOST_BYTES {
+    if serde_json::to_vec(&plain).map_err(Error::bug)?.len() > MAX_BYTES {
         return Err(failed("The module's outputs are larger than 128 KiB.".to_owned()));
     }
     let mut produced = Produced { outputs: plain, secret_refs: BTreeMap::new(), dry_run: app.runner().is_dry() };
@@ -124,7 +124,7 @@ async fn put(app: &Asgard, id: &SecretId, value: &SecretText, project: &ProjectI
     if present > 0 && app.secrets().get(id, present).await?.is_some_and(|stored| stored.same(value.reveal())) {
         return Ok(present);
     }
-    for version in present + 1..=present + MOST_LEFTOVERS {
+    for version in present + 1..=present + MAX_LEFTOVERS {
         match app.secrets().put(id, version, value, project).await {
             Ok(()) => return Ok(version),
             // An attempt that was cut short left another value here; nobody was ever told of it.
@@ -140,7 +140,7 @@ pub(super) async fn write(tx: &mut Tx<'_>, resource: &Resource, prepared: &Prepa
     let now = tx.now();
     let mut forget = Vec::new();
     for Stored { id, output, name, version } in &prepared.secrets {
-        match tx.rely::<Secret>(id.as_str()).await? {
+        match tx.read_checked::<Secret>(id.as_str()).await? {
             None => {
                 let secret = Secret {
                     id: id.clone(),
@@ -185,9 +185,9 @@ pub(super) async fn remove_all(tx: &mut Tx<'_>, resource: &Resource) -> Result<V
 }
 
 async fn remove(tx: &mut Tx<'_>, resource: &Resource, id: &SecretId) -> Result<Option<ForgottenSecret>> {
-    let Some(secret) = tx.rely::<Secret>(id.as_str()).await? else { return Ok(None) };
+    let Some(secret) = tx.read_checked::<Secret>(id.as_str()).await? else { return Ok(None) };
     tx.release(Secret::claim(&resource.project, &secret.name), id)?;
     tx.remove(&secret)?;
     // A version above the present one may have been stored by an attempt that was cut short.
-    Ok(Some(ForgottenSecret { id: id.clone(), through: secret.value.version + MOST_LEFTOVERS }))
+    Ok(Some(ForgottenSecret { id: id.clone(), through: secret.value.version + MAX_LEFTOVERS }))
 }

@@ -1,7 +1,7 @@
 //! A request is authorised again when it is carried out: what could change since it was asked is looked at once more.
 
 use crate::{
-    app::{Tx, catalog::Service},
+    app::{Tx, services::Service},
     domain::{
         access::{self, Action, Object, Subject},
         credential::ProjectKey,
@@ -41,7 +41,7 @@ async fn requester(tx: &Tx<'_>, request: &Request, project: &Project) -> Result<
         // Asgard's own parts ask only for what a rule already decided.
         ActorKind::System => return Ok(None),
         ActorKind::ProjectKey => {
-            let key = tx.peek::<ProjectKey>(&by.id).await?;
+            let key = tx.read::<ProjectKey>(&by.id).await?;
             let good = key.as_ref().filter(|key| key.revoked_at.is_none() && key.project == project.id);
             match good {
                 Some(key) => Actor::ProjectKey {
@@ -72,7 +72,7 @@ async fn requester(tx: &Tx<'_>, request: &Request, project: &Project) -> Result<
 /// The person as an actor, whichever credential they used; `None` when their account is not active.
 async fn person(tx: &Tx<'_>, email: &Email) -> Result<Option<Actor>> {
     let account = match tx.holder(&User::email_claim(email)).await? {
-        Some(id) => tx.peek::<User>(&id).await?,
+        Some(id) => tx.read::<User>(&id).await?,
         None => None,
     };
     let (user, role) = match &account {

@@ -2,13 +2,13 @@
 //! is taken, what it left behind is stored, and only then the rules decide whether the request goes on by itself.
 
 use super::{
-    carry::carry,
     claim::IN_PROCESS,
-    hold::Hold,
+    claimed_run::ClaimedRun,
+    held_lease::HeldLease,
     log::{self, LogBudget},
     queue::free_refresh,
     state,
-    supervision::Supervision,
+    transition::apply_transition,
 };
 use crate::{
     app::{Asgard, Call},
@@ -17,14 +17,14 @@ use crate::{
         lease::{Lease, MARGIN},
         request::{self, Request},
         resource::Resource,
-        run::{OPEN, Run, Status},
+        run::{OPEN, Run, RunStatus},
     },
     error::{Code, Error, Kind, Result},
     kernel::{HolderId, RunId},
     ports::{
         kinds::RUNS_OPEN,
         records::{Records, Stored},
-        runner::{Desk, Ending, Liveness, Whereabouts},
+        runner::{Liveness, RunOutcome, RunReporter, SupervisorLocation},
         store::Query,
     },
 };
@@ -37,11 +37,11 @@ const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// After this long without a supervisor a run is launched again even if its job got lost.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 /// The most runs that one round looks after.
-const MOST_RUNS: usize = 1000;
+const MAX_RUNS: usize = 1000;
 
 /// What looking after a run found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum RunCheck {
     /// The run is over.
     Over,
     /// It goes on; look again later.
@@ -49,15 +49,15 @@ pub enum Look {
 }
 
 /// Looks after a run: recovers it if its supervisor is gone.
-pub async fn look_after(app: &Arc<Asgard>, id: &RunId) -> Result<Look> {
-    let Some(run) = app.store().read::<Run>(id.as_str()).await? else { return Ok(Look::Over) };
+pub async fn check_run(app: &Arc<Asgard>, id: &RunId) -> Result<RunCheck> {
+    let Some(run) = app.store().read::<Run>(id.as_str()).await? else { return Ok(RunCheck::Over) };
     if run.status.is_over() {
-        return Ok(Look::Over);
+        return Ok(RunCheck::Over);
     }
-    if run.status == Status::Running && recover(app, &run).await? {
-        return Ok(Look::Over);
+    if run.status == RunStatus::Running && recover(app, &run).await? {
+        return Ok(RunCheck::Over);
     }
-    Ok(Look::Open)
+    Ok(RunCheck::Open)
 }
 
 /// Looks after every open run once, at start: launches what waits, recovers what is dead, and clears what is over.
@@ -67,7 +67,7 @@ pub async fn recover_at_start(app: &Arc<Asgard>) -> Result<usize> {
         let done = if run.status.waits() {
             see_to_launch(app, run, true).await.map(|_| ())
         } else {
-            look_after(app, &run.id).await.map(|_| ())
+            check_run(app, &run.id).await.map(|_| ())
         };
         report(&run.id, done);
     }
@@ -76,11 +76,11 @@ pub async fn recover_at_start(app: &Arc<Asgard>) -> Result<usize> {
 }
 
 /// Looks after every open run, now and then.
-pub(crate) async fn look_after_all(app: &Arc<Asgard>) -> Result<usize> {
+pub(crate) async fn check_all_runs(app: &Arc<Asgard>) -> Result<usize> {
     let runs = in_turn(app).await?;
     for run in &runs {
         let done = if !run.status.waits() {
-            look_after(app, &run.id).await.map(|_| ())
+            check_run(app, &run.id).await.map(|_| ())
         } else if let waited = app.world().now().since(run.created_at)
             && waited > FORGOTTEN
         {
@@ -122,7 +122,7 @@ async fn open_runs(app: &Asgard) -> Result<Vec<Stored<Run>>> {
     loop {
         let page = app.store().list::<Run>(&query).await?;
         runs.extend(page.items);
-        if page.next.is_none() || runs.len() >= MOST_RUNS {
+        if page.next.is_none() || runs.len() >= MAX_RUNS {
             return Ok(runs);
         }
         query = query.after(page.next);
@@ -167,7 +167,7 @@ pub(super) async fn see_to_launch(app: &Asgard, run: &Run, at_start: bool) -> Re
                 return Ok(Launching::Begun);
             }
             let job = match &run.launch {
-                Some(job) => tx.rely::<Job>(job.as_str()).await?.filter(|job| job.dead.is_none()),
+                Some(job) => tx.read_checked::<Job>(job.as_str()).await?.filter(|job| job.dead.is_none()),
                 None => None,
             };
             let waits_its_turn = job.as_ref().is_some_and(|job| job.waits_its_turn(tx.now()));
@@ -181,7 +181,7 @@ pub(super) async fn see_to_launch(app: &Asgard, run: &Run, at_start: bool) -> Re
                     tx.replace(&run, &Run { launch, ..run.value.clone() })?;
                 }
             }
-            let lease = tx.peek::<Lease>(&Run::lease_name(&run.resource)).await?;
+            let lease = tx.read::<Lease>(&Run::lease_name(&run.resource)).await?;
             let held = lease.is_some_and(|lease| lease.holder.is_some());
             Ok(if held || waits_its_turn { Launching::Waits } else { Launching::Stuck })
         })
@@ -201,13 +201,13 @@ pub(crate) async fn give_up(app: &Asgard, id: &RunId, why: &str) -> Result<()> {
                 return Ok(());
             }
             let why = format!("No supervisor could be started: {why}");
-            tx.replace(&run, &Run { error: Some(why.clone()), ..run.go(Status::Failed, tx.now())? })?;
+            tx.replace(&run, &Run { error: Some(why.clone()), ..run.go(RunStatus::Failed, tx.now())? })?;
             free_refresh(tx, &run)?;
             if let Some(request) = &run.request {
                 let request = tx.need::<Request>(request.as_str()).await?;
                 let resource = tx.need::<Resource>(request.resource.as_str()).await?;
                 if request.current_run.as_ref() == Some(id) && !request.status.is_over() {
-                    carry(tx, &request, &resource, request::failed(&request, &resource, &why, tx.now())?)?;
+                    apply_transition(tx, &request, &resource, request::failed(&request, &resource, &why, tx.now())?)?;
                 }
             }
             tx.audit(Some(&run.project), "run.not_started", id, &[("why", why)])
@@ -238,7 +238,7 @@ async fn recover(app: &Arc<Asgard>, run: &Run) -> Result<bool> {
     let Some(supervision) = take_over(app, run, &lease, liveness).await? else { return Ok(false) };
     tracing::warn!(run.id = %run.id, op = run.op.name(), ?liveness, "The supervisor of a run is gone; recovering.");
     let Some(Found { may_exist, complete }) = salvage(&supervision, run).await? else { return Ok(false) };
-    supervision.finish(Ending::Interrupted { may_exist }).await?;
+    supervision.finish(RunOutcome::Interrupted { may_exist }).await?;
     if complete {
         app.runner().clean(&run.id).await?;
     }
@@ -251,9 +251,9 @@ async fn take_over(
     run: &Run,
     seen: &Stored<Lease>,
     liveness: Liveness,
-) -> Result<Option<Supervision>> {
+) -> Result<Option<ClaimedRun>> {
     let holder: HolderId = app.world().id();
-    let place = Whereabouts::InProcess { holder: app.holder().to_string() };
+    let place = SupervisorLocation::InProcess { holder: app.holder().to_string() };
     let (call, id, owner, place) = (system(run), &run.id, &holder, &place);
     let taken = app
         .transact(&call, |tx| {
@@ -261,7 +261,7 @@ async fn take_over(
                 tx.internal();
                 let lease = tx.need::<Lease>(&seen.name).await?;
                 let run = tx.need::<Run>(id.as_str()).await?;
-                if lease.version != seen.version || run.status != Status::Running {
+                if lease.version != seen.version || run.status != RunStatus::Running {
                     return Ok(None);
                 }
                 let until = tx.now().plus(IN_PROCESS);
@@ -276,8 +276,8 @@ async fn take_over(
             })
         })
         .await?;
-    Ok(taken.map(|lease| Supervision {
-        hold: Hold::new(Arc::clone(app), run.trace.clone(), &lease, holder, IN_PROCESS),
+    Ok(taken.map(|lease| ClaimedRun {
+        hold: HeldLease::new(Arc::clone(app), run.trace.clone(), &lease, holder, IN_PROCESS),
         run: run.id.clone(),
         resource: run.resource.clone(),
         log: tokio::sync::Mutex::new(LogBudget::default()),
@@ -292,7 +292,7 @@ struct Found {
 }
 
 /// Stores what the dead supervisor left behind. `None` when the lease was lost meanwhile.
-async fn salvage(supervision: &Supervision, run: &Run) -> Result<Option<Found>> {
+async fn salvage(supervision: &ClaimedRun, run: &Run) -> Result<Option<Found>> {
     let looking = supervision.app().runner().salvage(&run.id, run.whereabouts.as_ref());
     let Some(left) = renewing(supervision, looking).await? else { return Ok(None) };
     let nothing = left.state.is_none() && left.logged.is_empty() && left.may_exist.is_empty();
@@ -313,14 +313,14 @@ async fn salvage(supervision: &Supervision, run: &Run) -> Result<Option<Found>> 
 }
 
 /// What may exist of a run that left nothing here: all there is to go by is what it had sent, its log and its states.
-async fn by_log(supervision: &Supervision) -> Result<Vec<String>> {
+async fn by_log(supervision: &ClaimedRun) -> Result<Vec<String>> {
     let (app, run) = (supervision.app(), &supervision.run);
     let state = state::load(app, &supervision.resource).await?;
     log::may_exist(app, run, state.as_ref().map(|state| state.as_slice())).await
 }
 
 /// Waits for something, renewing the lease meanwhile. `None` when the lease was lost.
-async fn renewing<T>(supervision: &Supervision, work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+async fn renewing<T>(supervision: &ClaimedRun, work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
     tokio::pin!(work);
     loop {
         tokio::select! {
@@ -336,7 +336,7 @@ async fn renewing<T>(supervision: &Supervision, work: impl Future<Output = Resul
 
 /// Makes a left-over state the current one if it is newer. `false` when it does not belong to what is stored: then it
 /// stays where it is, for somebody to look at.
-async fn adopt(supervision: &Supervision, state: &[u8]) -> Result<bool> {
+async fn adopt(supervision: &ClaimedRun, state: &[u8]) -> Result<bool> {
     let Err(error) = supervision.store_state(state).await else { return Ok(true) };
     match (error.kind(), error.code()) {
         (_, Code::StaleVersion) => Ok(true),

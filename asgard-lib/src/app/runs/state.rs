@@ -1,6 +1,6 @@
 //! A resource's Terraform state: sealed bytes, and the pointer that says which are current.
 
-use super::supervision::{Supervision, lost};
+use super::claimed_run::{ClaimedRun, lost};
 use crate::{
     app::Asgard,
     domain::resource::StatePointer,
@@ -53,7 +53,7 @@ async fn read(app: &Asgard, pointer: &StatePointer) -> Result<Zeroizing<Vec<u8>>
 }
 
 /// Stores a state as the current one, under the lease.
-pub(super) async fn store(supervision: &Supervision, state: &[u8]) -> Result<Kept> {
+pub(super) async fn store(supervision: &ClaimedRun, state: &[u8]) -> Result<Kept> {
     let Facts { serial, lineage } = serde_json::from_slice(state)
         .map_err(|e| Error::invalid("state", "This is not a whole Terraform state.").caused_by(e))?;
     if lineage.is_empty() || lineage.len() > 100 {
@@ -77,7 +77,7 @@ pub(super) async fn store(supervision: &Supervision, state: &[u8]) -> Result<Kep
             if hold.mine(tx).await?.is_none() {
                 return Ok(None);
             }
-            let now = tx.rely::<StatePointer>(resource.as_str()).await?;
+            let now = tx.read_checked::<StatePointer>(resource.as_str()).await?;
             if fits(app, now.as_ref(), lineage, serial, state).await? == Kept::Same {
                 return Ok(Some(Kept::Same));
             }

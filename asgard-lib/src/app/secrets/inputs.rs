@@ -1,7 +1,7 @@
 //! Inputs that a manifest marks sensitive: their values go to the secret store, and what is committed is a reference.
 
 use crate::{
-    app::{Tx, catalog::Service, runs},
+    app::{Tx, runs, services::Service},
     domain::secret::Secret,
     error::{Code, Error, Result},
     kernel::{ProjectId, ResourceId, ResourceName, SecretText},
@@ -9,7 +9,7 @@ use crate::{
 use serde_json::{Map, Value};
 
 /// How often a version is skipped that an attempt which never committed has used.
-const MOST_SKIPS: u32 = 8;
+const MAX_SKIPS: u32 = 8;
 
 /// Replaces the values of sensitive inputs by references. The values are in the secret store before anything is committed;
 /// one whose request never is committed stays there unnamed until the resource goes.
@@ -46,7 +46,7 @@ async fn keep(
 ) -> Result<Value> {
     let store = tx.app().secrets();
     let known = match tx.holder(&Secret::claim(project, &name)).await? {
-        Some(id) => tx.rely::<Secret>(&id).await?,
+        Some(id) => tx.read_checked::<Secret>(&id).await?,
         None => None,
     };
     let now = tx.now();
@@ -77,7 +77,7 @@ async fn keep(
         if error.code() != Code::AlreadyExists {
             return Err(error);
         }
-        if version > present + MOST_SKIPS {
+        if version > present + MAX_SKIPS {
             return Err(Error::new(Code::Busy, "The secret store does not take the value. Try again in a moment.")
                 .retry_after(5));
         }

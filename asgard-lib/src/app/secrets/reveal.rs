@@ -3,9 +3,9 @@
 use crate::{
     app::{
         Hints, Meta, Operation, Route, Tx,
-        operation::Method::{Get, Post},
+        core::operation::Method::{Get, Post},
+        core::scope::ReadMode,
         requests::{Requested, Wanted, open},
-        scope::Reading,
     },
     domain::{
         access::Action,
@@ -86,7 +86,7 @@ impl Operation for ListSecrets {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<SecretView>> {
-        let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, Reading::Peek).await?;
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
         let app = tx.app();
         let list = format!("secrets/{}", project.id);
         let after = app.position(&list, self.cursor.as_ref()).await?;
@@ -100,7 +100,7 @@ async fn by_name(tx: &mut Tx<'_>, project: &ProjectId, name: &str) -> Result<Sto
     check_name(name)?;
     let id = tx.holder(&Secret::claim(project, name)).await?;
     let found = match id {
-        Some(id) => tx.rely::<Secret>(&id).await?,
+        Some(id) => tx.read_checked::<Secret>(&id).await?,
         None => None,
     };
     found.ok_or_else(|| {
@@ -145,7 +145,7 @@ impl Operation for GetSecret {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Revealed> {
-        let (project, _) = tx.project(self.project_id.as_ref(), Action::RevealSecret, Reading::Rely).await?;
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::RevealSecret, ReadMode::Checked).await?;
         let secret = by_name(tx, &project.id, &self.name).await?;
         let secret = secret.value;
         let value = tx.app().secrets().get(&secret.id, secret.version).await?;
@@ -186,7 +186,7 @@ impl Operation for RotateSecret {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Requested> {
-        let (project, _) = tx.project(self.project_id.as_ref(), Action::RotateSecret, Reading::Rely).await?;
+        let (project, _) = tx.project(self.project_id.as_ref(), Action::RotateSecret, ReadMode::Checked).await?;
         let secret = by_name(tx, &project.id, &self.name).await?;
         let resource = tx.need::<Resource>(secret.resource.as_str()).await?;
         let service = tx.app().catalog().need(&resource.service)?;

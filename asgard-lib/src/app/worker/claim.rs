@@ -1,9 +1,9 @@
 //! Claiming jobs, keeping the claims, and settling them.
 
-use super::work::Turn;
+use super::work::JobOutcome;
 use crate::{
     app::{Asgard, Call, runs},
-    domain::job::{CLAIM, Job, MOST_ATTEMPTS, SHARDS, Work},
+    domain::job::{CLAIM, Job, MAX_ATTEMPTS, SHARDS, Work},
     error::Result,
     kernel::JobId,
     ports::{
@@ -63,7 +63,7 @@ async fn claim(app: &Asgard, seen: &Job) -> Result<Option<Claimed>> {
         .transact(&call, |tx| {
             Box::pin(async move {
                 tx.internal();
-                let Some(job) = tx.rely::<Job>(id.as_str()).await? else { return Ok(None) };
+                let Some(job) = tx.read_checked::<Job>(id.as_str()).await? else { return Ok(None) };
                 if job.due_at.is_none_or(|due| due > tx.now()) {
                     return Ok(None);
                 }
@@ -88,7 +88,7 @@ pub(super) async fn heartbeat(app: &Asgard, claimed: &Claimed) {
         .transact(&call, |tx| {
             Box::pin(async move {
                 tx.internal();
-                let now = tx.rely::<Job>(claimed.id.as_str()).await?;
+                let now = tx.read_checked::<Job>(claimed.id.as_str()).await?;
                 let Some(job) = mine(tx.app(), claimed, now) else { return Ok(()) };
                 let longer = Job { due_at: Some(tx.now().plus(CLAIM)), ..job.value.clone() };
                 tx.replace(&job, &longer)
@@ -101,27 +101,27 @@ pub(super) async fn heartbeat(app: &Asgard, claimed: &Claimed) {
 }
 
 /// Writes what became of a job.
-pub(super) async fn settle(app: &Asgard, claimed: &Claimed, turn: Turn) -> Result<()> {
+pub(super) async fn settle(app: &Asgard, claimed: &Claimed, turn: JobOutcome) -> Result<()> {
     let (call, claimed, turn) = (call(&claimed.job), &claimed.job, &turn);
     let dead = app
         .transact(&call, |tx| {
             Box::pin(async move {
                 tx.internal();
                 let [spread] = tx.app().world().random::<1>();
-                let now = tx.rely::<Job>(claimed.id.as_str()).await?;
+                let now = tx.read_checked::<Job>(claimed.id.as_str()).await?;
                 let Some(job) = mine(tx.app(), claimed, now) else { return Ok(None) };
                 let next = match turn {
-                    Turn::Done => {
+                    JobOutcome::Done => {
                         tx.remove(&job)?;
                         return Ok(None);
                     }
-                    Turn::Repeat(pause) => job.repeated(tx.now().plus(*pause)),
-                    Turn::Wait(obstacle, pause) => job.waits_for(*obstacle, tx.now(), tx.now().plus(*pause)),
-                    Turn::Retry(pause) if job.attempts < MOST_ATTEMPTS => job.retried(tx.now().plus(*pause)),
-                    Turn::Retry(_) => {
+                    JobOutcome::Repeat(pause) => job.repeated(tx.now().plus(*pause)),
+                    JobOutcome::Wait(obstacle, pause) => job.waits_for(*obstacle, tx.now(), tx.now().plus(*pause)),
+                    JobOutcome::Retry(pause) if job.attempts < MAX_ATTEMPTS => job.retried(tx.now().plus(*pause)),
+                    JobOutcome::Retry(_) => {
                         job.failed("it was tried as often as allowed, and nothing came of it", tx.now(), spread)
                     }
-                    Turn::Failed(error) => job.failed(error.message(), tx.now(), spread),
+                    JobOutcome::Failed(error) => job.failed(error.message(), tx.now(), spread),
                 };
                 tx.replace(&job, &next)?;
                 Ok(next.dead.is_some().then_some(next))
@@ -151,7 +151,7 @@ pub(super) async fn hand_back(app: &Asgard, id: &JobId) -> Result<()> {
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.internal();
-            let now = tx.rely::<Job>(seen.id.as_str()).await?;
+            let now = tx.read_checked::<Job>(seen.id.as_str()).await?;
             let Some(job) = mine(tx.app(), seen, now) else { return Ok(()) };
             tx.replace(&job, &job.handed_back(tx.now()))
         })

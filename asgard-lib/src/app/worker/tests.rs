@@ -111,7 +111,7 @@ async fn the_job_of_a_dead_worker_is_taken_when_its_claim_runs_out() {
     assert_eq!(stage.launched.lock().unwrap().len(), 1);
     // What the dead one still writes about it changes nothing.
     for job in &dead {
-        claim::settle(&kit.app, job, Turn::Done).await.unwrap();
+        claim::settle(&kit.app, job, JobOutcome::Done).await.unwrap();
     }
     assert_eq!(launch_job(&kit).await.attempts, 2);
 }
@@ -122,12 +122,14 @@ async fn a_bounded_worker_does_what_is_due_and_takes_nothing_when_little_time_is
     for n in 0..20 {
         kit.ask("thing", &format!("r{n}"), json!({})).await.unwrap();
     }
-    let Some(Kicked::Named(named)) = kit.app.take_kick() else { panic!("a commit that appends jobs names them") };
-    assert!(named.len() == 20 && kit.app.take_kick().is_none(), "once");
-    let late = run_until(&kit.app, Instant::now() + Duration::from_secs(9), Some(Kicked::Unnamed)).await.unwrap();
+    let Some(WakeHint::Named(named)) = kit.app.take_wake_hint() else {
+        panic!("a commit that appends jobs names them")
+    };
+    assert!(named.len() == 20 && kit.app.take_wake_hint().is_none(), "once");
+    let late = run_until(&kit.app, Instant::now() + Duration::from_secs(9), Some(WakeHint::Unnamed)).await.unwrap();
     assert_eq!(late, Ran { jobs: 0, more: true });
     let began = Instant::now();
-    let ran = run_until(&kit.app, Instant::now() + Duration::from_secs(60), Some(Kicked::Unnamed)).await.unwrap();
+    let ran = run_until(&kit.app, Instant::now() + Duration::from_secs(60), Some(WakeHint::Unnamed)).await.unwrap();
     assert!(ran.jobs >= 20 && !ran.more, "{ran:?}");
     assert!(began.elapsed() < Duration::from_secs(10), "it waited for what is due later");
     let idle = run_until(&kit.app, Instant::now() + Duration::from_secs(60), None).await.unwrap();
@@ -140,7 +142,7 @@ async fn a_bounded_worker_hands_back_what_takes_too_long() {
     *kit.stage.takes.lock().unwrap() = Duration::from_secs(100_000);
     kit.ask("thing", "one", json!({})).await.unwrap();
     let began = Instant::now();
-    let ran = run_until(&kit.app, Instant::now() + Duration::from_secs(60), Some(Kicked::Unnamed)).await.unwrap();
+    let ran = run_until(&kit.app, Instant::now() + Duration::from_secs(60), Some(WakeHint::Unnamed)).await.unwrap();
     assert!(ran.more && ran.jobs == 1 && began.elapsed() <= Duration::from_secs(60), "{ran:?}");
     let job = launch_job(&kit).await;
     assert_eq!((job.claimed_by, job.attempts), (None, 0), "it is free again at once");
@@ -150,25 +152,25 @@ async fn a_bounded_worker_hands_back_what_takes_too_long() {
 #[tokio::test(start_paused = true)]
 async fn whoever_is_woken_for_jobs_that_others_took_ends_at_once_and_looks_at_nothing_else() {
     let kit = Kit::dry().await;
-    let mut kicks = Vec::new();
+    let mut wakes = Vec::new();
     for n in 0..20 {
         kit.ask("thing", &format!("r{n}"), json!({})).await.unwrap();
-        kicks.push(kit.app.take_kick());
+        wakes.push(kit.app.take_wake_hint());
     }
     let minute = || Instant::now() + Duration::from_secs(60);
-    let ran = run_until(&kit.app, minute(), kicks[0].clone()).await.unwrap();
+    let ran = run_until(&kit.app, minute(), wakes[0].clone()).await.unwrap();
     assert!(ran.jobs >= 20 && !ran.more, "what is due beside it is done too: {ran:?}");
     // More is due by now; that is for whoever is woken for it.
     kit.ask("thing", "later", json!({})).await.unwrap();
-    let own = kit.app.take_kick();
+    let own = kit.app.take_wake_hint();
     let began = Instant::now();
-    for kick in &kicks {
-        let ran = run_until(&kit.app, minute(), kick.clone()).await.unwrap();
+    for wake in &wakes {
+        let ran = run_until(&kit.app, minute(), wake.clone()).await.unwrap();
         assert_eq!(ran, Ran { jobs: 0, more: false });
     }
     assert_eq!(began.elapsed(), Duration::ZERO, "it polled for what is gone");
     assert!(run_until(&kit.app, minute(), own).await.unwrap().jobs > 0);
     let began = Instant::now();
-    let none = run_until(&kit.app, minute(), Some(Kicked::Unnamed)).await.unwrap();
+    let none = run_until(&kit.app, minute(), Some(WakeHint::Unnamed)).await.unwrap();
     assert!(none.jobs == 0 && began.elapsed() >= LOOKS[0], "without names an index may be late");
 }

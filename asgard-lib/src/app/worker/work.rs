@@ -3,10 +3,10 @@
 use crate::{
     app::{
         Asgard,
-        runs::{self, LOOK_EVERY, Launch, Look},
+        runs::{self, LOOK_EVERY, Launch, RunCheck},
     },
     domain::{
-        job::{ForgottenSecret, Job, MOST_ATTEMPTS, Obstacle, Work},
+        job::{BlockReason, ForgottenSecret, Job, MAX_ATTEMPTS, Work},
         run::Run,
     },
     error::{Code, Error, Kind, Result},
@@ -18,16 +18,16 @@ use std::{sync::Arc, time::Duration};
 /// How soon a run is tried again whose resource is busy, or whose runner does not say when.
 const BUSY: Duration = Duration::from_secs(2);
 /// The longest that a runner is not asked again, whatever it says.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const MAX_WAIT: Duration = Duration::from_secs(300);
 
 /// What became of a job.
-pub(super) enum Turn {
+pub(super) enum JobOutcome {
     /// It is done.
     Done,
     /// It worked, and the same is to be done again later, as if it were new.
     Repeat(Duration),
     /// Something is in its way; the turn does not count as an attempt.
-    Wait(Obstacle, Duration),
+    Wait(BlockReason, Duration),
     /// It was done, and has to be done again unless it worked.
     Retry(Duration),
     /// It failed.
@@ -35,31 +35,31 @@ pub(super) enum Turn {
 }
 
 /// Does a job.
-pub(super) async fn perform(app: &Arc<Asgard>, job: &Job) -> Turn {
+pub(super) async fn perform(app: &Arc<Asgard>, job: &Job) -> JobOutcome {
     let done = match &job.work {
         Work::LaunchRun { run } => launch(app, run, job).await,
         Work::CheckRun { run } => check(app, run).await,
         Work::Forget { sealed, secrets } => forget(app, sealed, secrets).await,
     };
-    done.unwrap_or_else(Turn::Failed)
+    done.unwrap_or_else(JobOutcome::Failed)
 }
 
-async fn check(app: &Arc<Asgard>, run: &RunId) -> Result<Turn> {
-    Ok(match runs::look_after(app, run).await? {
-        Look::Over => Turn::Done,
-        Look::Open => Turn::Repeat(LOOK_EVERY),
+async fn check(app: &Arc<Asgard>, run: &RunId) -> Result<JobOutcome> {
+    Ok(match runs::check_run(app, run).await? {
+        RunCheck::Over => JobOutcome::Done,
+        RunCheck::Open => JobOutcome::Repeat(LOOK_EVERY),
     })
 }
 
 /// Starts the supervisor of a run. The job stays until somebody has claimed the run.
-async fn launch(app: &Arc<Asgard>, id: &RunId, job: &Job) -> Result<Turn> {
+async fn launch(app: &Arc<Asgard>, id: &RunId, job: &Job) -> Result<JobOutcome> {
     match runs::prepare(app, id).await? {
         Launch::Go => {}
-        Launch::Wait => return Ok(Turn::Wait(Obstacle::Resource, BUSY)),
-        Launch::NotNeeded => return Ok(Turn::Done),
+        Launch::Wait => return Ok(JobOutcome::Wait(BlockReason::Resource, BUSY)),
+        Launch::NotNeeded => return Ok(JobOutcome::Done),
     }
     // Giving up with the reason is better than one more try.
-    if job.attempts >= MOST_ATTEMPTS
+    if job.attempts >= MAX_ATTEMPTS
         && let Some(why) = app.runner().why_unclaimed(id).await
     {
         return Err(Error::new(Code::RunnerFailed, why));
@@ -69,44 +69,44 @@ async fn launch(app: &Arc<Asgard>, id: &RunId, job: &Job) -> Result<Turn> {
         Err(error) => return put_off(app, id, job, error),
     }
     let waits = app.store().read::<Run>(id.as_str()).await?.is_some_and(|run| run.status.waits());
-    Ok(if waits { Turn::Retry(app.runner().claim_within()) } else { Turn::Done })
+    Ok(if waits { JobOutcome::Retry(app.runner().claim_within()) } else { JobOutcome::Done })
 }
 
 /// A launch that failed because of what passes by itself is put off for as long as the runner says.
-fn put_off(app: &Asgard, run: &RunId, job: &Job, error: Error) -> Result<Turn> {
+fn put_off(app: &Asgard, run: &RunId, job: &Job, error: Error) -> Result<JobOutcome> {
     let Some(obstacle) = obstacle(&error).filter(|obstacle| job.may_wait_for(*obstacle, app.world().now())) else {
         return Err(error);
     };
     if job.waiting.is_none_or(|waiting| waiting.obstacle != obstacle) {
         match obstacle {
-            Obstacle::Resource | Obstacle::Room => {
+            BlockReason::Resource | BlockReason::Room => {
                 tracing::info!(run.id = %run, error = error.chain(), "A run waits for room.");
             }
-            Obstacle::Runner => {
+            BlockReason::Runner => {
                 tracing::warn!(run.id = %run, error = error.chain(), "A run waits for its runner, which cannot be reached.");
             }
         }
     }
     let pause = error.retry_after_secs().map_or(BUSY, |secs| Duration::from_secs(secs.max(1)));
-    Ok(Turn::Wait(obstacle, pause.min(LONGEST_WAIT)))
+    Ok(JobOutcome::Wait(obstacle, pause.min(MAX_WAIT)))
 }
 
-fn obstacle(error: &Error) -> Option<Obstacle> {
+fn obstacle(error: &Error) -> Option<BlockReason> {
     if error.kind() == Kind::Limit {
-        Some(Obstacle::Room)
+        Some(BlockReason::Room)
     } else if error.code() == Code::RunnerUnavailable {
-        Some(Obstacle::Runner)
+        Some(BlockReason::Runner)
     } else {
         None
     }
 }
 
-async fn forget(app: &Asgard, sealed: &[String], secrets: &[ForgottenSecret]) -> Result<Turn> {
+async fn forget(app: &Asgard, sealed: &[String], secrets: &[ForgottenSecret]) -> Result<JobOutcome> {
     for id in sealed {
         app.vault().forget(id).await?;
     }
     for secret in secrets {
         app.secrets().forget(&secret.id, secret.through).await?;
     }
-    Ok(Turn::Done)
+    Ok(JobOutcome::Done)
 }

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkErro
 use std::{error::Error, time::Duration};
 
 /// How often a call is made that was throttled, or that another transaction was in the way of.
-const MOST_TRIES: u32 = 8;
+const MAX_TRIES: u32 = 8;
 
 /// What to do about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl Tries {
     /// Waits before the next try; `false` when there have been enough.
     pub(super) async fn another(&mut self) -> bool {
         self.0 += 1;
-        if self.0 >= MOST_TRIES {
+        if self.0 >= MAX_TRIES {
             return false;
         }
         let mut spread = [0u8; 1];
@@ -161,6 +161,6 @@ mod tests {
         while tries.another().await {
             made += 1;
         }
-        assert_eq!(made, MOST_TRIES);
+        assert_eq!(made, MAX_TRIES);
     }
 }

@@ -116,7 +116,7 @@ fn the_guides_environment_loads_as_written() {
         loaded.errors,
         ["ASGARD_DISABLE_LOCAL_LOGIN is ignored: single sign-on is not configured, so nobody could sign in"]
     );
-    let shown = show(&loaded);
+    let shown = format(&loaded);
     assert!(shown.contains("= false (honoured only on a loopback address)  # ASGARD_DEV_INSECURE\n"), "{shown}");
 }
 

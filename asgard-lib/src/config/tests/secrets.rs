@@ -49,7 +49,7 @@ proptest! {
                     KeySource::Given(master) => prop_assert_eq!(hex(master.bytes()), key.clone()),
                     KeySource::Kms(_) | KeySource::GeneratedFile { .. } => prop_assert!(false, "the key was given"),
                 }
-                format!("{}\n{loaded:?}", show(&loaded))
+                format!("{}\n{loaded:?}", format(&loaded))
             }
             Err(problems) => {
                 prop_assert!(broken, "{problems}");

@@ -70,7 +70,7 @@ impl Value for KmsKeyId {
         Self::parse(text).ok_or_else(refusal)
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         self.0.clone()
     }
 }

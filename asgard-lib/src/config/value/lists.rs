@@ -10,7 +10,7 @@ use crate::config::{
 use std::collections::BTreeMap;
 
 /// The longest list that a setting may hold.
-const MOST: usize = 1000;
+const MAX: usize = 1000;
 
 impl<T: Value> Value for Option<T> {
     fn allowed(spec: &Spec) -> String {
@@ -21,8 +21,8 @@ impl<T: Value> Value for Option<T> {
         T::parse(text, spec).map(Some)
     }
 
-    fn show(&self) -> String {
-        self.as_ref().map_or_else(|| "(not set)".to_owned(), Value::show)
+    fn format(&self) -> String {
+        self.as_ref().map_or_else(|| "(not set)".to_owned(), Value::format)
     }
 
     fn from_node(node: &Node, name: &str, spec: &Spec, problems: &mut Finder<'_>) -> Option<Self> {
@@ -52,12 +52,12 @@ impl<T: Value> Value for Vec<T> {
                 Refusal::Because(format!("{reason}, separated by commas"))
             })
         };
-        let list: Self = parts.take(MOST + 1).map(read).collect::<Result<_, _>>()?;
-        if list.len() > MOST { Err(Refusal::Because(format!("more than {MOST} entries"))) } else { Ok(list) }
+        let list: Self = parts.take(MAX + 1).map(read).collect::<Result<_, _>>()?;
+        if list.len() > MAX { Err(Refusal::Because(format!("more than {MAX} entries"))) } else { Ok(list) }
     }
 
-    fn show(&self) -> String {
-        let items: Vec<String> = self.iter().map(Value::show).collect();
+    fn format(&self) -> String {
+        let items: Vec<String> = self.iter().map(Value::format).collect();
         format!("[{}]", items.join(", "))
     }
 
@@ -69,8 +69,8 @@ impl<T: Value> Value for Vec<T> {
                 return None;
             }
         };
-        if items.len() > MOST {
-            problems.at_line(node.line, name, format!("more than {MOST} entries"));
+        if items.len() > MAX {
+            problems.at_line(node.line, name, format!("more than {MAX} entries"));
             return None;
         }
         // Every entry is read before anything is given up, so that all problems are found at once.
@@ -94,8 +94,9 @@ impl<K: Value + Ord, T: Value> Value for BTreeMap<K, T> {
         Err(Refusal::NotAllowed)
     }
 
-    fn show(&self) -> String {
-        let items: Vec<String> = self.iter().map(|(key, value)| format!("{}: {}", key.show(), value.show())).collect();
+    fn format(&self) -> String {
+        let items: Vec<String> =
+            self.iter().map(|(key, value)| format!("{}: {}", key.format(), value.format())).collect();
         format!("{{ {} }}", items.join(", "))
     }
 

@@ -31,7 +31,7 @@ macro_rules! whole_number {
                 Self::try_from(number).map_err(|_| Refusal::NotAllowed)
             }
 
-            fn show(&self) -> String {
+            fn format(&self) -> String {
                 self.to_string()
             }
         }
@@ -52,7 +52,7 @@ macro_rules! kernel_text {
                 text.parse().map_err(|_| Refusal::NotAllowed)
             }
 
-            fn show(&self) -> String {
+            fn format(&self) -> String {
                 self.to_string()
             }
         }
@@ -74,7 +74,7 @@ impl Value for bool {
         }
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         self.to_string()
     }
 }
@@ -90,7 +90,7 @@ impl Value for String {
         fits.then(|| text.to_owned()).ok_or(Refusal::NotAllowed)
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         self.clone()
     }
 }
@@ -105,7 +105,7 @@ impl Value for PathBuf {
         fits.then(|| Self::from(text)).ok_or(Refusal::NotAllowed)
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         self.display().to_string()
     }
 }
@@ -119,7 +119,7 @@ impl Value for SecretText {
         (1..=65_536).contains(&text.len()).then(|| Self::new(text)).ok_or(Refusal::NotAllowed)
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         "(secret)".to_owned()
     }
 }
@@ -138,7 +138,7 @@ impl Value for SocketAddr {
         address.ok_or(Refusal::NotAllowed)
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         self.to_string()
     }
 }
@@ -153,7 +153,7 @@ impl Value for IpNet {
         network.map(|network| network.trunc()).ok_or(Refusal::NotAllowed)
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         self.to_string()
     }
 }
@@ -169,7 +169,7 @@ impl Value for Usd {
         number.and_then(Self::from_number).ok_or(Refusal::NotAllowed)
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         self.dollars().to_string()
     }
 }
@@ -187,7 +187,7 @@ impl Value for LogFormat {
         }
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         match self {
             Self::Text => "text".to_owned(),
             Self::Json => "json".to_owned(),
@@ -226,7 +226,7 @@ impl Value for DatabaseLocation {
         }
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         format!("{self:?}")
     }
 }

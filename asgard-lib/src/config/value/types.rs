@@ -53,7 +53,7 @@ impl Value for MasterKey {
         Self::from_hex(text).ok_or(Refusal::NotAllowed)
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         "(secret)".to_owned()
     }
 }
@@ -123,7 +123,7 @@ impl Value for PublicUrl {
         Self::from_text(text).ok_or(Refusal::NotAllowed)
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         self.0.clone()
     }
 }
@@ -156,7 +156,7 @@ impl Value for SystemName {
         fits.then(|| Self(name.as_str().to_owned())).ok_or(Refusal::NotAllowed)
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         self.0.clone()
     }
 }
@@ -188,7 +188,7 @@ impl Value for AwsName {
         fits.then(|| Self(text.to_owned())).ok_or(Refusal::NotAllowed)
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         self.0.clone()
     }
 }
@@ -227,7 +227,7 @@ impl Value for RoleArn {
         fits.then(|| Self(text.to_owned())).ok_or(Refusal::NotAllowed)
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         self.0.clone()
     }
 }
@@ -321,7 +321,7 @@ impl Value for Field {
         fits.then(|| Self(text.to_owned())).ok_or(Refusal::NotAllowed)
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         self.0.clone()
     }
 }
@@ -335,7 +335,7 @@ impl Value for EvidenceRules {
         Err(Refusal::NotAllowed)
     }
 
-    fn show(&self) -> String {
+    fn format(&self) -> String {
         let lists: Vec<String> = self.0.iter().map(|(tier, names)| format!("{tier}: [{}]", names.join(", "))).collect();
         format!("{{ {} }}", lists.join(", "))
     }

@@ -1,7 +1,7 @@
 //! Counters with bounds.
 
 use crate::{
-    contract::lab::{Lab, count, count_to, refusal, winners},
+    contract::store_fixture::{StoreFixture, count, count_to, refusal, winners},
     ports::store::{Count, Op, Outcome, Reason, Store},
 };
 use futures_util::future::join_all;
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 /// Both bounds hold for the result, on a fresh counter too, and a step of zero asks without changing.
 pub async fn bounds_are_kept(store: &dyn Store) {
-    let lab = Lab::new(store);
+    let fixture = StoreFixture::new(store);
     let within = |delta| Op::Count(Count { floor: Some(-2), ceiling: Some(3), ..count("n", delta) });
     let steps = [
         (4, Some(Reason::Ceiling), 0),
@@ -23,53 +23,54 @@ pub async fn bounds_are_kept(store: &dyn Store) {
     ];
     for (delta, reason, shows) in steps {
         let wanted = reason.map_or(Outcome::Committed, |reason| refusal(0, reason));
-        assert_eq!(lab.try_commit([within(delta)]).await, wanted, "step {delta}");
-        assert_eq!(lab.shows("n").await, shows, "after step {delta}");
+        assert_eq!(fixture.try_commit([within(delta)]).await, wanted, "step {delta}");
+        assert_eq!(fixture.shows("n").await, shows, "after step {delta}");
     }
     // A bound that was lowered below what the counter shows refuses even a step towards it.
-    lab.commit([Op::Count(count("n", 10))]).await;
-    assert_eq!(lab.try_commit([count_to("n", -1, 5)]).await, refusal(0, Reason::Ceiling));
-    assert_eq!(lab.try_commit([count_to("n", 0, 10)]).await, Outcome::Committed);
+    fixture.commit([Op::Count(count("n", 10))]).await;
+    assert_eq!(fixture.try_commit([count_to("n", -1, 5)]).await, refusal(0, Reason::Ceiling));
+    assert_eq!(fixture.try_commit([count_to("n", 0, 10)]).await, Outcome::Committed);
     assert_eq!(
-        lab.try_commit([Op::Count(Count { floor: Some(11), ceiling: Some(9), ..count("n", 0) })]).await,
+        fixture.try_commit([Op::Count(Count { floor: Some(11), ceiling: Some(9), ..count("n", 0) })]).await,
         refusal(0, Reason::Ceiling)
     );
 }
 
 /// A counter refuses to leave an `i64`.
 pub async fn the_ends_of_an_i64_are_bounds_too(store: &dyn Store) {
-    let lab = Lab::new(store);
+    let fixture = StoreFixture::new(store);
     for (name, end, reason) in [("up", i64::MAX, Reason::Ceiling), ("down", i64::MIN, Reason::Floor)] {
-        lab.commit([Op::Count(count(name, end))]).await;
-        assert_eq!(lab.shows(name).await, end);
-        assert_eq!(lab.try_commit([Op::Count(count(name, end.signum()))]).await, refusal(0, reason));
-        assert_eq!(lab.try_commit([Op::Count(count(name, end))]).await, refusal(0, reason));
-        assert_eq!(lab.shows(name).await, end);
+        fixture.commit([Op::Count(count(name, end))]).await;
+        assert_eq!(fixture.shows(name).await, end);
+        assert_eq!(fixture.try_commit([Op::Count(count(name, end.signum()))]).await, refusal(0, reason));
+        assert_eq!(fixture.try_commit([Op::Count(count(name, end))]).await, refusal(0, reason));
+        assert_eq!(fixture.shows(name).await, end);
     }
     assert!(store.increment("up").await.is_err());
-    assert_eq!(lab.shows("up").await, i64::MAX);
+    assert_eq!(fixture.shows("up").await, i64::MAX);
 }
 
 /// Both ways to count see each other.
 pub async fn increment_and_count_share_a_counter(store: &dyn Store) {
-    let lab = Lab::new(store);
-    assert_eq!(lab.shows("n").await, 0);
+    let fixture = StoreFixture::new(store);
+    assert_eq!(fixture.shows("n").await, 0);
     assert_eq!(store.increment("n").await.unwrap(), 1);
-    lab.commit([Op::Count(count("n", 10))]).await;
+    fixture.commit([Op::Count(count("n", 10))]).await;
     assert_eq!(store.increment("n").await.unwrap(), 12);
-    assert_eq!(lab.shows("n").await, 12);
-    assert_eq!(lab.shows("m").await, 0);
+    assert_eq!(fixture.shows("n").await, 12);
+    assert_eq!(fixture.shows("m").await, 0);
 }
 
 /// Fifty at once, room for seventeen: seventeen win. Then the room is given back by fifty at once, and no more.
 pub async fn exactly_as_many_counts_win_as_there_is_room(store: &dyn Store) {
-    let lab = Lab::new(store);
-    let up = join_all((0..50).map(|_| lab.try_commit([count_to("quota", 3, 51)]))).await;
-    assert_eq!((winners(&up), lab.shows("quota").await), (17, 51));
+    let fixture = StoreFixture::new(store);
+    let up = join_all((0..50).map(|_| fixture.try_commit([count_to("quota", 3, 51)]))).await;
+    assert_eq!((winners(&up), fixture.shows("quota").await), (17, 51));
     assert!(up.iter().all(|outcome| matches!(outcome, Outcome::Committed) || *outcome == refusal(0, Reason::Ceiling)));
     let down =
-        join_all((0..50).map(|_| lab.try_commit([Op::Count(Count { floor: Some(0), ..count("quota", -3) })]))).await;
-    assert_eq!((winners(&down), lab.shows("quota").await), (17, 0));
+        join_all((0..50).map(|_| fixture.try_commit([Op::Count(Count { floor: Some(0), ..count("quota", -3) })])))
+            .await;
+    assert_eq!((winners(&down), fixture.shows("quota").await), (17, 0));
 }
 
 /// Numbers drawn at once are all different, and without gaps when every reply arrived.

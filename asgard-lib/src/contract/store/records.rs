@@ -1,7 +1,9 @@
 //! Reading what was written.
 
 use crate::{
-    contract::lab::{Lab, draft, hours_later, insert, insert_empty, insert_fields, noon, replace, request},
+    contract::store_fixture::{
+        StoreFixture, draft, hours_later, insert, insert_empty, insert_fields, noon, replace, request,
+    },
     ports::{
         kinds::{Kind, PROJECTS},
         store::{Batch, Draft, Key, Op, Query, Record, Store, StoreError},
@@ -12,39 +14,39 @@ use serde_json::json;
 
 /// Every part of a record comes back.
 pub async fn a_record_reads_back_exactly(store: &dyn Store) {
-    let lab = Lab::new(store);
+    let fixture = StoreFixture::new(store);
     for (kind, schema, expires_at) in
         [(Kind::Session, 1, None), (Kind::Session, u16::MAX, Some(hours_later(1))), (Kind::Meta, 0, None)]
     {
         let key = Key::new(kind, format!("{}-{schema}", kind.name()));
         let written = Draft { key: key.clone(), schema, body: r#"{"a":1}"#.into(), expires_at };
-        let version = lab.commit([Op::Insert(written)]).await;
+        let version = fixture.commit([Op::Insert(written)]).await;
         let wanted =
             Record { key: key.clone(), version, schema, body: r#"{"a":1}"#.into(), expires_at, noted_at: None };
-        assert_eq!(lab.get(&key).await, Some(wanted));
+        assert_eq!(fixture.get(&key).await, Some(wanted));
     }
     for kind in Kind::ALL {
         let key = Key::new(*kind, "one-of-each");
-        assert_eq!(lab.get(&key).await, None, "{key} was never written");
-        lab.commit([insert_empty(&key)]).await;
-        assert_eq!(lab.get(&key).await.map(|record| record.key), Some(key));
+        assert_eq!(fixture.get(&key).await, None, "{key} was never written");
+        fixture.commit([insert_empty(&key)]).await;
+        assert_eq!(fixture.get(&key).await.map(|record| record.key), Some(key));
     }
 }
 
 /// A read that starts after a commit was answered sees it, whoever reads.
 pub async fn reads_see_every_answered_commit(store: &dyn Store) {
-    let lab = Lab::new(store);
+    let fixture = StoreFixture::new(store);
     join_all((0..16).map(|i| {
-        let lab = lab.clone();
+        let fixture = fixture.clone();
         async move {
             let key = request(&format!("r{i}"));
-            let mut version = lab.commit([insert_empty(&key)]).await;
+            let mut version = fixture.commit([insert_empty(&key)]).await;
             for round in 0..10 {
-                assert_eq!(lab.version(&key).await, Some(version.clone()), "round {round}");
-                version = lab.commit([replace(&key, format!(r#"{{"round":{round}}}"#), &version)]).await;
+                assert_eq!(fixture.version(&key).await, Some(version.clone()), "round {round}");
+                version = fixture.commit([replace(&key, format!(r#"{{"round":{round}}}"#), &version)]).await;
             }
-            lab.commit([Op::Remove(key.clone(), version)]).await;
-            assert_eq!(lab.version(&key).await, None);
+            fixture.commit([Op::Remove(key.clone(), version)]).await;
+            assert_eq!(fixture.version(&key).await, None);
         }
     }))
     .await;
@@ -52,9 +54,9 @@ pub async fn reads_see_every_answered_commit(store: &dyn Store) {
 
 /// `get_many` answers key by key, over kinds, with holes and repetitions.
 pub async fn reads_keep_the_order_of_the_keys(store: &dyn Store) {
-    let lab = Lab::new(store);
+    let fixture = StoreFixture::new(store);
     let keys: Vec<Key> = (0..40).map(|i| Key::new(Kind::ALL[i % 3], format!("k{}", 39 - i))).collect();
-    lab.commit(keys.iter().skip(1).step_by(2).map(insert_empty)).await;
+    fixture.commit(keys.iter().skip(1).step_by(2).map(insert_empty)).await;
     let mut asked = keys.clone();
     asked.push(keys[1].clone());
     let found = store.get_many(&asked).await.unwrap();
@@ -68,7 +70,7 @@ pub async fn reads_keep_the_order_of_the_keys(store: &dyn Store) {
 
 /// An id is 1 to 200 bytes of printable ASCII, and every byte counts.
 pub async fn ids_are_any_printable_text(store: &dyn Store) {
-    let lab = Lab::new(store);
+    let fixture = StoreFixture::new(store);
     let printable: String = (0x20u8..0x7f).map(char::from).collect();
     let longest = "x".repeat(Batch::MAX_NAME);
     let mut ids = vec![
@@ -76,37 +78,37 @@ pub async fn ids_are_any_printable_text(store: &dyn Store) {
     ];
     ids.extend([printable.as_str(), longest.as_str()]);
     let keys: Vec<Key> = ids.iter().map(|id| Key::new(Kind::Project, *id)).collect();
-    lab.commit(keys.iter().map(|key| insert_fields(key, &json!({ "id": key.id })))).await;
+    fixture.commit(keys.iter().map(|key| insert_fields(key, &json!({ "id": key.id })))).await;
     for key in &keys {
-        let record = lab.get(key).await.unwrap_or_else(|| panic!("{key} is lost"));
+        let record = fixture.get(key).await.unwrap_or_else(|| panic!("{key} is lost"));
         assert_eq!(record.body, json!({ "id": key.id }).to_string());
     }
     ids.sort_unstable();
-    lab.finds(&Query::new(&PROJECTS, "").take(7), &ids).await;
+    fixture.finds(&Query::new(&PROJECTS, "").take(7), &ids).await;
     for name in &ids {
-        lab.commit([Op::Claim { name: (*name).into(), owner: (*name).into() }]).await;
-        assert_eq!(lab.holds(name).await.as_deref(), Some(*name));
+        fixture.commit([Op::Claim { name: (*name).into(), owner: (*name).into() }]).await;
+        assert_eq!(fixture.holds(name).await.as_deref(), Some(*name));
         assert_eq!(store.increment(name).await.unwrap(), 1, "{name}");
     }
 }
 
 /// A body holds up to 350 KB.
 pub async fn bodies_may_be_large(store: &dyn Store) {
-    let lab = Lab::new(store);
+    let fixture = StoreFixture::new(store);
     let frame = json!({ "text": "" }).to_string().len();
     let body = json!({ "text": "é".repeat((Batch::MAX_RECORD - frame) / 2) }).to_string();
     assert!(body.len() > Batch::MAX_RECORD - 2);
     // Requests have indexes, so the body is also read by the database.
     let key = request("large");
-    let version = lab.commit([insert(&key, body.clone())]).await;
-    assert_eq!(lab.get(&key).await.unwrap().body, body);
-    lab.commit([replace(&key, body.clone(), &version)]).await;
-    assert_eq!(lab.get(&key).await.unwrap().body, body);
+    let version = fixture.commit([insert(&key, body.clone())]).await;
+    assert_eq!(fixture.get(&key).await.unwrap().body, body);
+    fixture.commit([replace(&key, body.clone(), &version)]).await;
+    assert_eq!(fixture.get(&key).await.unwrap().body, body);
 }
 
 /// The store neither reorders nor rewrites a body: unknown fields, spaces, escapes and numbers stay as they are.
 pub async fn bodies_come_back_as_they_were_written(store: &dyn Store) {
-    let lab = Lab::new(store);
+    let fixture = StoreFixture::new(store);
     let bodies = [
         r#"{"z":1,"a":2,"later":{"we":["do",{"not":"know"}]}}"#,
         "{ \"spaced\" : \t1 ,\n \"out\" : [ ] }",
@@ -117,30 +119,30 @@ pub async fn bodies_come_back_as_they_were_written(store: &dyn Store) {
     ];
     for (i, body) in bodies.iter().enumerate() {
         let key = request(&format!("body{i}"));
-        lab.commit([insert(&key, *body)]).await;
-        assert_eq!(lab.get(&key).await.unwrap().body, *body);
+        fixture.commit([insert(&key, *body)]).await;
+        assert_eq!(fixture.get(&key).await.unwrap().body, *body);
     }
 }
 
 /// Notes leave versions alone, survive a rewrite, and never bring a record back.
 pub async fn a_note_changes_no_version(store: &dyn Store) {
-    let lab = Lab::new(store);
+    let fixture = StoreFixture::new(store);
     let key = Key::new(Kind::Session, "s");
     store.note(&key, noon()).await.unwrap();
-    assert_eq!(lab.get(&key).await, None, "a note made a record");
-    let version = lab.commit([insert_empty(&key)]).await;
+    assert_eq!(fixture.get(&key).await, None, "a note made a record");
+    let version = fixture.commit([insert_empty(&key)]).await;
     store.note(&key, hours_later(1)).await.unwrap();
     store.note(&key, hours_later(2)).await.unwrap();
-    let noted = lab.get(&key).await.unwrap();
+    let noted = fixture.get(&key).await.unwrap();
     assert_eq!((noted.version.clone(), noted.noted_at), (version.clone(), Some(hours_later(2))));
-    lab.commit([Op::Require(key.clone(), Some(version.clone()))]).await;
-    let version = lab.commit([replace(&key, r#"{"a":1}"#, &version)]).await;
-    assert_eq!(lab.get(&key).await.unwrap().noted_at, Some(hours_later(2)), "a rewrite lost the note");
-    lab.commit([Op::Remove(key.clone(), version)]).await;
+    fixture.commit([Op::Require(key.clone(), Some(version.clone()))]).await;
+    let version = fixture.commit([replace(&key, r#"{"a":1}"#, &version)]).await;
+    assert_eq!(fixture.get(&key).await.unwrap().noted_at, Some(hours_later(2)), "a rewrite lost the note");
+    fixture.commit([Op::Remove(key.clone(), version)]).await;
     store.note(&key, hours_later(3)).await.unwrap();
-    assert_eq!(lab.get(&key).await, None);
-    lab.commit([Op::Insert(draft(&key, "{}"))]).await;
-    assert_eq!(lab.get(&key).await.unwrap().noted_at, None, "a new record remembers the old one's note");
+    assert_eq!(fixture.get(&key).await, None);
+    fixture.commit([Op::Insert(draft(&key, "{}"))]).await;
+    assert_eq!(fixture.get(&key).await.unwrap().noted_at, None, "a new record remembers the old one's note");
 }
 
 /// Reads are bounded, and a store refuses what is out of bounds instead of cutting it.

@@ -1,17 +1,19 @@
 //! Submitting a batch again, because the reply was lost.
 
 use crate::{
-    contract::lab::{Lab, claim, count, insert, insert_empty, refusal, release, replace, request, winners},
+    contract::store_fixture::{
+        StoreFixture, claim, count, insert, insert_empty, refusal, release, replace, request, winners,
+    },
     ports::store::{Op, Outcome, Reason, Store},
 };
 use futures_util::future::join_all;
 
 /// The second submission answers `Committed`, and nothing is written or counted again.
 pub async fn a_committed_batch_changes_nothing_twice(store: &dyn Store) {
-    let lab = Lab::new(store);
+    let fixture = StoreFixture::new(store);
     let (a, b, gone) = (request("a"), request("b"), request("gone"));
-    let seen = lab.commit([insert_empty(&b), insert_empty(&gone), claim("old", "me")]).await;
-    let batch = lab.batch([
+    let seen = fixture.commit([insert_empty(&b), insert_empty(&gone), claim("old", "me")]).await;
+    let batch = fixture.batch([
         insert(&a, r#"{"a":1}"#),
         replace(&b, r#"{"b":1}"#, &seen),
         Op::Remove(gone.clone(), seen),
@@ -20,62 +22,62 @@ pub async fn a_committed_batch_changes_nothing_twice(store: &dyn Store) {
         Op::Count(count("n", 7)),
     ]);
     for time in 0..3 {
-        assert_eq!(lab.submit(&batch).await, Outcome::Committed, "submission {time}");
+        assert_eq!(fixture.submit(&batch).await, Outcome::Committed, "submission {time}");
         assert_eq!(
-            (lab.version(&a).await.as_ref(), lab.version(&b).await.as_ref()),
+            (fixture.version(&a).await.as_ref(), fixture.version(&b).await.as_ref()),
             (Some(batch.id()), Some(batch.id()))
         );
         assert_eq!(
-            (lab.get(&gone).await, lab.holds("old").await, lab.holds("new").await),
+            (fixture.get(&gone).await, fixture.holds("old").await, fixture.holds("new").await),
             (None, None, Some("me".into()))
         );
-        assert_eq!(lab.shows("n").await, 7, "submission {time}");
+        assert_eq!(fixture.shows("n").await, 7, "submission {time}");
     }
 }
 
 /// A committed batch is not refused because the world has moved on, and does not move it back.
 pub async fn a_committed_batch_stays_committed_whatever_came_after(store: &dyn Store) {
-    let lab = Lab::new(store);
+    let fixture = StoreFixture::new(store);
     let key = request("r");
-    let batch = lab.batch([insert(&key, r#"{"by":"first"}"#), claim("name", "first"), Op::Count(count("n", 1))]);
-    assert_eq!(lab.submit(&batch).await, Outcome::Committed);
-    let second = lab
+    let batch = fixture.batch([insert(&key, r#"{"by":"first"}"#), claim("name", "first"), Op::Count(count("n", 1))]);
+    assert_eq!(fixture.submit(&batch).await, Outcome::Committed);
+    let second = fixture
         .commit([replace(&key, r#"{"by":"second"}"#, batch.id()), release("name", "first"), Op::Count(count("n", -1))])
         .await;
-    lab.commit([claim("name", "second")]).await;
-    assert_eq!(lab.submit(&batch).await, Outcome::Committed);
-    let record = lab.get(&key).await.unwrap();
+    fixture.commit([claim("name", "second")]).await;
+    assert_eq!(fixture.submit(&batch).await, Outcome::Committed);
+    let record = fixture.get(&key).await.unwrap();
     assert_eq!((record.version.clone(), record.body.as_str()), (second, r#"{"by":"second"}"#));
-    assert_eq!((lab.holds("name").await.as_deref(), lab.shows("n").await), (Some("second"), 0));
-    lab.commit([Op::Remove(key.clone(), record.version)]).await;
-    assert_eq!(lab.submit(&batch).await, Outcome::Committed);
-    assert_eq!(lab.get(&key).await, None, "a resubmitted insert brought a removed record back");
+    assert_eq!((fixture.holds("name").await.as_deref(), fixture.shows("n").await), (Some("second"), 0));
+    fixture.commit([Op::Remove(key.clone(), record.version)]).await;
+    assert_eq!(fixture.submit(&batch).await, Outcome::Committed);
+    assert_eq!(fixture.get(&key).await, None, "a resubmitted insert brought a removed record back");
 }
 
 /// A refusal leaves no trace: the same batch commits once nothing stands in its way.
 pub async fn a_refused_batch_may_commit_later(store: &dyn Store) {
-    let lab = Lab::new(store);
+    let fixture = StoreFixture::new(store);
     let key = request("r");
-    lab.commit([claim("name", "other")]).await;
-    let batch = lab.batch([insert_empty(&key), claim("name", "me")]);
-    assert_eq!(lab.submit(&batch).await, refusal(1, Reason::Taken));
-    assert_eq!(lab.submit(&batch).await, refusal(1, Reason::Taken));
-    lab.commit([release("name", "other")]).await;
-    assert_eq!(lab.submit(&batch).await, Outcome::Committed);
-    assert_eq!(lab.version(&key).await.as_ref(), Some(batch.id()));
+    fixture.commit([claim("name", "other")]).await;
+    let batch = fixture.batch([insert_empty(&key), claim("name", "me")]);
+    assert_eq!(fixture.submit(&batch).await, refusal(1, Reason::Taken));
+    assert_eq!(fixture.submit(&batch).await, refusal(1, Reason::Taken));
+    fixture.commit([release("name", "other")]).await;
+    assert_eq!(fixture.submit(&batch).await, Outcome::Committed);
+    assert_eq!(fixture.version(&key).await.as_ref(), Some(batch.id()));
 }
 
 /// A reply that is only late: the batch is submitted again while the first submission still runs.
 pub async fn racing_submissions_of_one_batch_commit_it_once(store: &dyn Store) {
-    let lab = Lab::new(store);
+    let fixture = StoreFixture::new(store);
     for round in 0..10 {
-        let batch = lab.batch([
+        let batch = fixture.batch([
             insert_empty(&request(&format!("r{round}"))),
             Op::Count(count("n", 1)),
             claim(&format!("c{round}"), "me"),
         ]);
-        let outcomes = join_all((0..8).map(|_| lab.submit(&batch))).await;
+        let outcomes = join_all((0..8).map(|_| fixture.submit(&batch))).await;
         assert_eq!(winners(&outcomes), 8, "round {round}: {outcomes:?}");
-        assert_eq!(lab.shows("n").await, round + 1);
+        assert_eq!(fixture.shows("n").await, round + 1);
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     domain::{
-        request::{Command, Request, Status, Target},
+        request::{Command, Request, RequestStatus, Target},
         resource,
     },
     kernel::{ActorRef, KeyId, RequestId, ResourceId, SessionId, Timestamp, TokenId, Usd, id::TimeOrdered},
@@ -90,7 +90,7 @@ fn rows(action: Action) -> &'static [&'static str] {
             "foreign-key",
             "system",
         ],
-        Action::Self_ => &[
+        Action::OwnAccount => &[
             "owner",
             "owner-pat",
             "manager",
@@ -102,14 +102,14 @@ fn rows(action: Action) -> &'static [&'static str] {
             "finance",
             "finance-owner-pat",
         ],
-        Action::SelfGuarded => &["owner", "manager", "admin", "stranger", "finance"],
+        Action::OwnAccountInSession => &["owner", "manager", "admin", "stranger", "finance"],
         Action::ManageUsers => &["admin", "admin-pat"],
         Action::RegisterProject => {
             &["owner", "owner-pat", "manager", "manager-pat", "admin", "admin-pat", "stranger", "stranger-pat"]
         }
         Action::ListProjects | Action::ListInbox | Action::ReadCatalog => WORKERS,
         Action::ReadProject | Action::DescribeProject | Action::Ask | Action::Cancel => RELATED,
-        Action::SteerProject | Action::Decide => STEERS,
+        Action::ManageProject | Action::Decide => STEERS,
         Action::ReassignProject => &["admin", "admin-pat"],
         Action::StopProject | Action::EndProject | Action::MintKey | Action::RevokeKey => PEOPLE,
         Action::RevealSecret => &["owner-pat", "manager-pat", "key"],
@@ -133,8 +133,8 @@ fn the_whole_table() {
             | Action::ListInbox
             | Action::ReadCatalog
             | Action::ReadAudit
-            | Action::Self_
-            | Action::SelfGuarded => Object::Nothing,
+            | Action::OwnAccount
+            | Action::OwnAccountInSession => Object::Nothing,
             _ => Object::Project(&subject),
         };
         for (name, actor) in actors() {
@@ -159,9 +159,9 @@ fn strangers_learn_nothing_and_keys_learn_which_project_is_theirs() {
 #[test]
 fn accounts_are_their_owners() {
     let (mine, other) = (user(1), user(9));
-    assert!(decide(Action::Self_, &human("a", Role::Finance), &Object::Account(&mine)).is_ok());
+    assert!(decide(Action::OwnAccount, &human("a", Role::Finance), &Object::Account(&mine)).is_ok());
     assert_eq!(
-        decide(Action::Self_, &human("a", Role::Admin), &Object::Account(&other)).unwrap_err().code(),
+        decide(Action::OwnAccount, &human("a", Role::Admin), &Object::Account(&other)).unwrap_err().code(),
         Code::NotFound
     );
 }
@@ -169,7 +169,7 @@ fn accounts_are_their_owners() {
 fn request(by: &Actor) -> Request {
     let at = Timestamp::from_millis(0);
     let (id, resource) = (RequestId::build(at, [1; 10]), ResourceId::build(at, [1; 10]));
-    let _: resource::Status = resource::Status::Provisioning;
+    let _: resource::ResourceStatus = resource::ResourceStatus::Provisioning;
     Request {
         id,
         project: ProjectId::new(2026, 1),
@@ -179,7 +179,7 @@ fn request(by: &Actor) -> Request {
         name: "demo".parse().unwrap(),
         target: Target { cloud: "local".parse().unwrap(), account: None, region: None },
         command: Command::Provision { spec: Map::new() },
-        status: Status::Pending,
+        status: RequestStatus::Pending,
         requested_by: ActorRef { ..by.reference() },
         monthly: Usd::ZERO,
         reserved: Usd::ZERO,

@@ -1,12 +1,12 @@
 //! Kill, unkill, decommission. Each names every status, so that a new one has to be thought about here.
 
-use super::{Project, Status};
+use super::{Project, ProjectStatus};
 use crate::{
     error::{Code, Error, Result},
     kernel::{ActorRef, Timestamp},
 };
 
-const LONGEST_REASON: usize = 500;
+const MAX_REASON: usize = 500;
 
 fn wrong(project: &Project, verb: &str) -> Error {
     Error::new(Code::WrongState, format!("{} is {} and cannot be {verb}.", project.id, project.status.name()))
@@ -15,40 +15,42 @@ fn wrong(project: &Project, verb: &str) -> Error {
 /// Stops a project at once. An admin may take over somebody else's kill, so that only an admin can lift it.
 pub fn kill(project: &Project, by: ActorRef, by_admin: bool, reason: &str, now: Timestamp) -> Result<Project> {
     let reason = reason.trim();
-    if reason.is_empty() || reason.chars().count() > LONGEST_REASON || reason.chars().any(char::is_control) {
+    if reason.is_empty() || reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
         return Err(Error::invalid("reason", "Say why in 1 to 500 characters on one line."));
     }
     match &project.status {
-        Status::Active => {}
-        Status::Killed { by_admin: already, .. } if by_admin && !already => {}
-        Status::Killed { .. } | Status::Decommissioned { .. } => return Err(wrong(project, "killed")),
+        ProjectStatus::Active => {}
+        ProjectStatus::Killed { by_admin: already, .. } if by_admin && !already => {}
+        ProjectStatus::Killed { .. } | ProjectStatus::Decommissioned { .. } => return Err(wrong(project, "killed")),
     }
-    let status = Status::Killed { by, by_admin, at: now, reason: reason.to_owned() };
+    let status = ProjectStatus::Killed { by, by_admin, at: now, reason: reason.to_owned() };
     Ok(Project { status, updated_at: now, ..project.clone() })
 }
 
 /// Lifts a kill.
 pub fn unkill(project: &Project, by_admin: bool, now: Timestamp) -> Result<Project> {
     match &project.status {
-        Status::Killed { by_admin: true, .. } if !by_admin => {
+        ProjectStatus::Killed { by_admin: true, .. } if !by_admin => {
             Err(Error::new(Code::Denied, "An admin killed this project; only an admin can lift that."))
         }
-        Status::Killed { .. } => Ok(Project { status: Status::Active, updated_at: now, ..project.clone() }),
-        Status::Active | Status::Decommissioned { .. } => Err(wrong(project, "unkilled")),
+        ProjectStatus::Killed { .. } => {
+            Ok(Project { status: ProjectStatus::Active, updated_at: now, ..project.clone() })
+        }
+        ProjectStatus::Active | ProjectStatus::Decommissioned { .. } => Err(wrong(project, "unkilled")),
     }
 }
 
 /// Ends a project for good. That it has no resources left is a count in the same commit.
 pub fn decommission(project: &Project, by: ActorRef, now: Timestamp) -> Result<Project> {
     match &project.status {
-        Status::Active | Status::Killed { by_admin: false, .. } => {
-            Ok(Project { status: Status::Decommissioned { by, at: now }, updated_at: now, ..project.clone() })
+        ProjectStatus::Active | ProjectStatus::Killed { by_admin: false, .. } => {
+            Ok(Project { status: ProjectStatus::Decommissioned { by, at: now }, updated_at: now, ..project.clone() })
         }
-        Status::Killed { by_admin: true, .. } => Err(Error::new(
+        ProjectStatus::Killed { by_admin: true, .. } => Err(Error::new(
             Code::WrongState,
             "An admin killed this project; it can be decommissioned once an admin has lifted that.",
         )),
-        Status::Decommissioned { .. } => Err(wrong(project, "decommissioned")),
+        ProjectStatus::Decommissioned { .. } => Err(wrong(project, "decommissioned")),
     }
 }
 
@@ -77,9 +79,9 @@ mod tests {
         assert_eq!(kill(&active, by(), true, " ", now).unwrap_err().field(), Some("reason"));
 
         assert!(unkill(&active, true, now).is_err());
-        assert_eq!(unkill(&killed, false, now).unwrap().status, Status::Active);
+        assert_eq!(unkill(&killed, false, now).unwrap().status, ProjectStatus::Active);
         assert_eq!(unkill(&admin_killed, false, now).unwrap_err().code(), Code::Denied);
-        assert_eq!(unkill(&admin_killed, true, now).unwrap().status, Status::Active);
+        assert_eq!(unkill(&admin_killed, true, now).unwrap().status, ProjectStatus::Active);
         assert!(unkill(&gone, true, now).is_err());
 
         assert!(decommission(&killed, by(), now).is_ok());

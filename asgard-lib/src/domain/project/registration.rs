@@ -1,6 +1,6 @@
 //! What a project must bring to be registered, and what may be changed later.
 
-use super::{Project, Status};
+use super::{Project, ProjectStatus};
 use crate::{
     domain::tier::{DataClass, Tier},
     error::{Code, Error, Result},
@@ -9,8 +9,8 @@ use crate::{
 use std::collections::BTreeMap;
 
 /// The most evidence fields a project keeps.
-pub const MOST_EVIDENCE: usize = 64;
-const LONGEST_TEXT: usize = 2000;
+pub const MAX_EVIDENCE: usize = 64;
+const MAX_TEXT: usize = 2000;
 
 /// A group that projects may register against, as the rules see it.
 #[derive(Clone, Debug)]
@@ -131,14 +131,14 @@ fn one_of(rules: &Rules<'_>) -> String {
 }
 
 fn check_text(field: &'static str, text: &str) -> Result<()> {
-    if text.chars().count() > LONGEST_TEXT || text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+    if text.chars().count() > MAX_TEXT || text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
         return Err(Error::invalid(field, "At most 2000 characters, without control characters."));
     }
     Ok(())
 }
 
 fn check_evidence(evidence: &BTreeMap<String, String>) -> Result<()> {
-    if evidence.len() > MOST_EVIDENCE {
+    if evidence.len() > MAX_EVIDENCE {
         return Err(Error::invalid("evidence", "At most 64 fields of evidence."));
     }
     for (field, value) in evidence {
@@ -195,7 +195,7 @@ pub fn register(
         budget: wanted.budget,
         description: wanted.description.filter(|text| !text.trim().is_empty()),
         evidence: wanted.evidence,
-        status: Status::Active,
+        status: ProjectStatus::Active,
         created_at: now,
         created_by: by,
         updated_at: now,
@@ -204,7 +204,7 @@ pub fn register(
 
 /// Applies changes. Who may change which field is decided in [`crate::domain::access`].
 pub fn update(project: &Project, changes: Changes, rules: &Rules<'_>, now: Timestamp) -> Result<Project> {
-    if let Status::Decommissioned { .. } = project.status {
+    if let ProjectStatus::Decommissioned { .. } = project.status {
         return Err(Error::new(
             Code::ProjectInactive,
             format!("{} has been decommissioned and does not change any more.", project.id),

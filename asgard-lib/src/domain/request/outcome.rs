@@ -1,10 +1,10 @@
 //! What becomes of a request, its resource and the project's money at each turn. Every function takes what is and returns
 //! what shall be; the caller commits all of it or nothing.
 
-use super::{Command, Decision, Headroom, Request, Status, Verdict, admission};
+use super::{Command, Decision, Headroom, Request, RequestStatus, Verdict, admission};
 use crate::{
     domain::{
-        resource::{Resource, SecretRef, Status as Life},
+        resource::{Resource, ResourceStatus, SecretRef},
         run::{PlanSummary, Run, RunOp},
         service::Manifest,
     },
@@ -15,11 +15,11 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// How often an interrupted request is started again before somebody has to look.
-const MOST_RESUMES: u32 = 5;
+const MAX_RESUMES: u32 = 5;
 
 /// What a turn leads to, all of it for one commit.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Carried {
+pub struct Transition {
     /// The request as it shall be.
     pub request: Request,
     /// The resource as it shall be.
@@ -45,14 +45,14 @@ pub struct NextRun {
     pub resume: bool,
 }
 
-impl Carried {
+impl Transition {
     fn new(request: Request, resource: Resource) -> Self {
         Self { request, resource, next_run: None, money: 0, ceiling: None, drop_plan: None }
     }
 
     /// Whether the resource's name is free again.
     pub fn frees_name(&self) -> bool {
-        self.resource.status == Life::Destroyed
+        self.resource.status == ResourceStatus::Destroyed
     }
 }
 
@@ -92,7 +92,7 @@ fn spec_of<'a>(request: &'a Request, resource: &'a Resource) -> &'a Map<String, 
 }
 
 /// A plan is there: nothing to do, ask a person, or go on.
-pub fn planned(request: &Request, resource: &Resource, found: Planned<'_>, now: Timestamp) -> Result<Carried> {
+pub fn planned(request: &Request, resource: &Resource, found: Planned<'_>, now: Timestamp) -> Result<Transition> {
     let Planned { run, summary, manifest, room } = found;
     let empty = summary.is_empty();
     let rest = request.plan.as_ref().is_some_and(|approved| summary.is_rest_of(approved));
@@ -104,7 +104,8 @@ pub fn planned(request: &Request, resource: &Resource, found: Planned<'_>, now: 
         && !resource.dry_run
         && request.command != Command::Deprovision
     {
-        let mut next = Carried::new(request.go(Status::Fulfilled, now)?, resource.go(Life::Provisioned, now)?);
+        let mut next =
+            Transition::new(request.go(RequestStatus::Fulfilled, now)?, resource.go(ResourceStatus::Provisioned, now)?);
         next.resource.spec = spec_of(request, resource).clone();
         settle_money(&mut next, request, resource);
         next.drop_plan = Some(run.id.clone());
@@ -113,7 +114,7 @@ pub fn planned(request: &Request, resource: &Resource, found: Planned<'_>, now: 
         return Ok(next);
     }
     if resumed && rest {
-        let mut next = Carried::new(request.go(Status::Approved, now)?, resource.clone());
+        let mut next = Transition::new(request.go(RequestStatus::Approved, now)?, resource.clone());
         next.request.plan_run = Some(run.id.clone());
         next.next_run = Some(NextRun { op: carry_op(&request.command), plan_of: Some(run.id.clone()), resume: false });
         return Ok(next);
@@ -130,15 +131,15 @@ pub fn planned(request: &Request, resource: &Resource, found: Planned<'_>, now: 
         admission::verdict(manifest, &request.command, spec_of(request, resource), adds, room, &summary)
     };
     let status = match &verdict {
-        Verdict::Auto { .. } => Status::Approved,
-        Verdict::Human { .. } => Status::Pending,
+        Verdict::Auto { .. } => RequestStatus::Approved,
+        Verdict::Human { .. } => RequestStatus::Pending,
     };
-    let mut next = Carried::new(request.go(status, now)?, resource.clone());
+    let mut next = Transition::new(request.go(status, now)?, resource.clone());
     next.request.plan = Some(summary);
     next.request.plan_run = Some(run.id.clone());
     next.request.verdict = Some(verdict);
     next.request.current_run = None;
-    if status == Status::Approved {
+    if status == RequestStatus::Approved {
         reserve(&mut next, adds);
         next.ceiling = room.ceiling.filter(|_| adds > Usd::ZERO);
         next.next_run = Some(NextRun { op: carry_op(&request.command), plan_of: Some(run.id.clone()), resume: false });
@@ -146,13 +147,13 @@ pub fn planned(request: &Request, resource: &Resource, found: Planned<'_>, now: 
     Ok(next)
 }
 
-fn reserve(next: &mut Carried, adds: Usd) {
+fn reserve(next: &mut Transition, adds: Usd) {
     next.request.reserved = next.request.reserved + adds;
     next.money = adds.micros();
 }
 
 /// The resource now costs what was asked; what was held for it is spent or given back.
-fn settle_money(next: &mut Carried, request: &Request, resource: &Resource) {
+fn settle_money(next: &mut Transition, request: &Request, resource: &Resource) {
     let target = if request.command == Command::Deprovision { Usd::ZERO } else { request.monthly };
     let held = resource.committed + request.reserved;
     next.money = target.saturating_sub(held).micros();
@@ -161,7 +162,7 @@ fn settle_money(next: &mut Carried, request: &Request, resource: &Resource) {
 }
 
 /// Nothing was applied, so what was held is given back. Once applying began it is kept on the resource: it may be running.
-fn give_back(next: &mut Carried, request: &Request, resource: &Resource) {
+fn give_back(next: &mut Transition, request: &Request, resource: &Resource) {
     if request.began {
         next.resource.committed = resource.committed + request.reserved;
     } else {
@@ -171,7 +172,7 @@ fn give_back(next: &mut Carried, request: &Request, resource: &Resource) {
 }
 
 /// A person said yes.
-pub fn approved(request: &Request, resource: &Resource, decision: Decision, now: Timestamp) -> Result<Carried> {
+pub fn approved(request: &Request, resource: &Resource, decision: Decision, now: Timestamp) -> Result<Transition> {
     let adds = if request.reserved > Usd::ZERO {
         Usd::ZERO
     } else {
@@ -179,7 +180,7 @@ pub fn approved(request: &Request, resource: &Resource, decision: Decision, now:
     };
     let plan_run =
         request.plan_run.clone().ok_or_else(|| Error::bug(format!("{} is pending without a plan", request.id)))?;
-    let mut next = Carried::new(request.go(Status::Approved, now)?, resource.clone());
+    let mut next = Transition::new(request.go(RequestStatus::Approved, now)?, resource.clone());
     next.request.decision = Some(decision);
     next.next_run = Some(NextRun { op: carry_op(&request.command), plan_of: Some(plan_run), resume: false });
     reserve(&mut next, adds);
@@ -189,21 +190,22 @@ pub fn approved(request: &Request, resource: &Resource, decision: Decision, now:
 /// The resource after a request that came to nothing.
 fn unchanged(request: &Request, resource: &Resource, gave_up: bool, now: Timestamp) -> Result<Resource> {
     if request.began {
-        resource.go(Life::Failed, now)
+        resource.go(ResourceStatus::Failed, now)
     } else if resource.provisioned_at.is_some() {
         // A resource whose last change failed half-way stays failed; only a clean one is as it was.
-        resource.go(if resource.attention.is_some() { Life::Failed } else { Life::Provisioned }, now)
-    } else if gave_up && resource.status == Life::Provisioning && resource.attention.is_none() {
+        resource
+            .go(if resource.attention.is_some() { ResourceStatus::Failed } else { ResourceStatus::Provisioned }, now)
+    } else if gave_up && resource.status == ResourceStatus::Provisioning && resource.attention.is_none() {
         // Nothing was ever applied, so there is nothing left of it.
-        resource.go(Life::Destroyed, now)
+        resource.go(ResourceStatus::Destroyed, now)
     } else {
-        resource.go(Life::Failed, now)
+        resource.go(ResourceStatus::Failed, now)
     }
 }
 
-fn ended(request: &Request, resource: &Resource, status: Status, now: Timestamp) -> Result<Carried> {
-    let gave_up = matches!(status, Status::Rejected | Status::Cancelled);
-    let mut next = Carried::new(request.go(status, now)?, unchanged(request, resource, gave_up, now)?);
+fn ended(request: &Request, resource: &Resource, status: RequestStatus, now: Timestamp) -> Result<Transition> {
+    let gave_up = matches!(status, RequestStatus::Rejected | RequestStatus::Cancelled);
+    let mut next = Transition::new(request.go(status, now)?, unchanged(request, resource, gave_up, now)?);
     give_back(&mut next, request, resource);
     next.drop_plan.clone_from(&request.plan_run);
     next.request.current_run = None;
@@ -216,20 +218,20 @@ fn ended(request: &Request, resource: &Resource, status: Status, now: Timestamp)
 }
 
 /// A person said no.
-pub fn rejected(request: &Request, resource: &Resource, decision: Decision, now: Timestamp) -> Result<Carried> {
-    let mut next = ended(request, resource, Status::Rejected, now)?;
+pub fn rejected(request: &Request, resource: &Resource, decision: Decision, now: Timestamp) -> Result<Transition> {
+    let mut next = ended(request, resource, RequestStatus::Rejected, now)?;
     next.request.decision = Some(decision);
     Ok(next)
 }
 
 /// It was taken back, before or while it was carried out.
-pub fn cancelled(request: &Request, resource: &Resource, now: Timestamp) -> Result<Carried> {
-    ended(request, resource, Status::Cancelled, now)
+pub fn cancelled(request: &Request, resource: &Resource, now: Timestamp) -> Result<Transition> {
+    ended(request, resource, RequestStatus::Cancelled, now)
 }
 
 /// It did not work.
-pub fn failed(request: &Request, resource: &Resource, error: &str, now: Timestamp) -> Result<Carried> {
-    let mut next = ended(request, resource, Status::Failed, now)?;
+pub fn failed(request: &Request, resource: &Resource, error: &str, now: Timestamp) -> Result<Transition> {
+    let mut next = ended(request, resource, RequestStatus::Failed, now)?;
     next.request.error = Some(error.to_owned());
     if request.began {
         next.resource.attention = Some(format!("The last change failed half-way: {error}"));
@@ -245,19 +247,22 @@ pub fn interrupted(
     may_exist: &[String],
     safe: bool,
     now: Timestamp,
-) -> Result<Carried> {
+) -> Result<Transition> {
     let harmless = !run.op.changes_things() || safe || may_exist.is_empty();
-    if harmless && request.resumed < MOST_RESUMES {
-        let status =
-            if request.status == Status::Planning { Ok(request.clone()) } else { request.go(Status::Planning, now) };
-        let mut next = Carried::new(status?, resource.clone());
+    if harmless && request.resumed < MAX_RESUMES {
+        let status = if request.status == RequestStatus::Planning {
+            Ok(request.clone())
+        } else {
+            request.go(RequestStatus::Planning, now)
+        };
+        let mut next = Transition::new(status?, resource.clone());
         next.request.resumed += 1;
         next.request.current_run = None;
         next.drop_plan.clone_from(&run.plan_of);
         next.next_run = Some(NextRun { op: plan_op(&request.command), plan_of: None, resume: request.began });
         return Ok(next);
     }
-    let mut next = ended(request, resource, Status::NeedsAttention, now)?;
+    let mut next = ended(request, resource, RequestStatus::NeedsAttention, now)?;
     let what = if may_exist.is_empty() {
         String::new()
     } else {
@@ -269,8 +274,8 @@ pub fn interrupted(
     );
     next.request.error = Some(message.clone());
     next.resource.attention = Some(message);
-    if resource.status != Life::Destroyed && request.began {
-        next.resource.status = Life::Failed;
+    if resource.status != ResourceStatus::Destroyed && request.began {
+        next.resource.status = ResourceStatus::Failed;
     }
     Ok(next)
 }
@@ -287,12 +292,12 @@ pub struct Produced {
 }
 
 /// It worked.
-pub fn applied(request: &Request, resource: &Resource, produced: Produced, now: Timestamp) -> Result<Carried> {
+pub fn applied(request: &Request, resource: &Resource, produced: Produced, now: Timestamp) -> Result<Transition> {
     let life = match &request.command {
-        Command::Provision { .. } | Command::RotateSecrets => Life::Provisioned,
-        Command::Deprovision => Life::Destroyed,
+        Command::Provision { .. } | Command::RotateSecrets => ResourceStatus::Provisioned,
+        Command::Deprovision => ResourceStatus::Destroyed,
     };
-    let mut next = Carried::new(request.go(Status::Fulfilled, now)?, resource.go(life, now)?);
+    let mut next = Transition::new(request.go(RequestStatus::Fulfilled, now)?, resource.go(life, now)?);
     settle_money(&mut next, request, resource);
     next.request.current_run = None;
     next.resource.attention = None;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What is being done to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Doing {
+pub enum ChangeAction {
     /// It is created.
     Create,
     /// It is changed in place.
@@ -23,7 +23,7 @@ pub enum Doing {
     Other,
 }
 
-impl Doing {
+impl ChangeAction {
     /// By Terraform's word for it.
     pub fn of(word: &str) -> Self {
         match word {
@@ -72,7 +72,7 @@ impl LogLine {
 
 /// The creations of a change.
 #[derive(Debug, Default)]
-pub struct Creations(BTreeMap<String, Creation>);
+pub struct CreationTracker(BTreeMap<String, Creation>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Creation {
@@ -80,9 +80,9 @@ enum Creation {
     Complete,
 }
 
-impl Creations {
+impl CreationTracker {
     /// Takes note of a step.
-    pub fn step(&mut self, step: Step, address: &str, doing: Doing) {
+    pub fn step(&mut self, step: Step, address: &str, doing: ChangeAction) {
         match step {
             Step::Began if doing.creates() => drop(self.0.insert(address.to_owned(), Creation::Began)),
             Step::Complete if doing.creates() => drop(self.0.insert(address.to_owned(), Creation::Complete)),
@@ -95,7 +95,7 @@ impl Creations {
     /// Takes note of a line of the log. One that does not say what is being done may tell of a creation.
     pub fn follow(&mut self, line: &LogLine) {
         if let Some((step, address)) = line.step() {
-            self.step(step, address, line.action.unwrap_or(Doing::Create));
+            self.step(step, address, line.action.unwrap_or(ChangeAction::Create));
         }
     }
 
@@ -166,7 +166,7 @@ mod tests {
     use crate::kernel::Timestamp;
     use serde_json::json;
 
-    fn line(kind: &str, address: &str, action: Option<Doing>) -> LogLine {
+    fn line(kind: &str, address: &str, action: Option<ChangeAction>) -> LogLine {
         LogLine {
             at: Timestamp::from_millis(0),
             level: "info".into(),
@@ -179,8 +179,8 @@ mod tests {
 
     #[test]
     fn only_what_may_be_lost_is_listed() {
-        use Doing::{Create, Delete, Read, Update};
-        let mut creations = Creations::default();
+        use ChangeAction::{Create, Delete, Read, Update};
+        let mut creations = CreationTracker::default();
         for (kind, address, action) in [
             ("apply_start", "a.done", Some(Create)),
             ("apply_complete", "a.done", Some(Create)),

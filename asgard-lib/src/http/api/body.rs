@@ -1,7 +1,7 @@
 //! Reading a body: only JSON, only as much as allowed, only where one belongs.
 
 use crate::{
-    app::operation::Method,
+    app::core::operation::Method,
     error::{Code, Error, Result},
     http::{HttpState, json},
 };

@@ -2,7 +2,7 @@
 
 use super::{Fields, Shape};
 use crate::{
-    app::operation::Method,
+    app::core::operation::Method,
     error::{Error, Result},
 };
 use serde_json::{Map, Value};

@@ -4,11 +4,11 @@ mod inputs;
 
 use super::{
     field::{Field, Fields},
+    flash::Flash,
+    form_data::{FormData, Input},
+    layout::{Layout, Section},
+    page_request::{PageRequest, done, id, text},
     projects::{Head, Tab},
-    said::Said,
-    sent::{Input, Sent},
-    shell::{Section, Shell},
-    visit::{Visit, done, id, text},
 };
 use crate::{
     app::{
@@ -26,26 +26,26 @@ use serde_json::Value;
 #[derive(Template)]
 #[template(path = "pages/ask_service.html")]
 struct Choose {
-    shell: Shell,
+    layout: Layout,
     head: Head,
     services: Vec<ServiceSummary>,
 }
 
 /// Shows what can be asked for.
-pub async fn choose(visit: Visit, Path(project): Path<String>) -> Response {
-    visit.answer(choose_page(&visit, &project).await)
+pub async fn choose(page_request: PageRequest, Path(project): Path<String>) -> Response {
+    page_request.answer(choose_page(&page_request, &project).await)
 }
 
-async fn choose_page(visit: &Visit, project: &str) -> Result<Response> {
-    let head = Head::load(visit, project, Tab::Resources).await?;
-    let services = visit.read(&ListServices {}).await?.items;
-    visit.page(&Choose { shell: visit.shell(Section::Projects), head, services }, None)
+async fn choose_page(page_request: &PageRequest, project: &str) -> Result<Response> {
+    let head = Head::load(page_request, project, Tab::Resources).await?;
+    let services = page_request.read(&ListServices {}).await?.items;
+    page_request.page(&Choose { layout: page_request.layout(Section::Projects), head, services }, None)
 }
 
 #[derive(Template)]
 #[template(path = "pages/ask.html")]
 struct Ask {
-    shell: Shell,
+    layout: Layout,
     head: Head,
     service: ServiceView,
     approval: &'static str,
@@ -70,20 +70,20 @@ pub fn approval(kind: &str) -> &'static str {
 }
 
 /// Shows the form of a service, filled in with what a resource has when one is to be changed.
-pub async fn form(visit: Visit, Path((project, service)): Path<(String, String)>) -> Response {
-    visit.answer(page(&visit, &project, &service, None, Vec::new()).await)
+pub async fn form(page_request: PageRequest, Path((project, service)): Path<(String, String)>) -> Response {
+    page_request.answer(page(&page_request, &project, &service, None, Vec::new()).await)
 }
 
 async fn page(
-    visit: &Visit,
+    page_request: &PageRequest,
     project: &str,
     service: &str,
-    sent: Option<&Sent>,
+    form_data: Option<&FormData>,
     errors: Vec<Error>,
 ) -> Result<Response> {
-    let head = Head::load(visit, project, Tab::Resources).await?;
-    let service = visit.read(&GetService { service: id(service, "service")? }).await?;
-    let changing = changing(visit, &head, &service).await?;
+    let head = Head::load(page_request, project, Tab::Resources).await?;
+    let service = page_request.read(&GetService { service: id(service, "service")? }).await?;
+    let changing = changing(page_request, &head, &service).await?;
     let inputs = Inputs::of(&service.input_schema, &service.sensitive_inputs);
     let mut name = Field::line("name", "Name").required().longest(40).mono();
     name = match &changing {
@@ -95,7 +95,7 @@ async fn page(
     for (group, fields) in inputs.fields(changing.as_ref().map(|resource| &resource.spec)) {
         match group {
             None => plain.extend(fields),
-            Some(group) => groups.push((group, Fields(fields).keep(sent))),
+            Some(group) => groups.push((group, Fields(fields).keep(form_data))),
         }
     }
     if service.summary.cloud.as_str() != "local" && changing.is_none() {
@@ -105,7 +105,7 @@ async fn page(
                 .help("The first allowed one unless you say which."),
         );
     }
-    let mut fields = Fields(plain).keep(sent);
+    let mut fields = Fields(plain).keep(form_data);
     for error in &errors {
         let beside = fields.blame(error);
         if !beside {
@@ -114,8 +114,8 @@ async fn page(
     }
     let error = errors.into_iter().next();
     let page = Ask {
-        shell: visit.shell(Section::Projects).with(error.as_ref().map(|error| visit.banner(error))),
-        once: visit.once_again(sent, error.as_ref()),
+        layout: page_request.layout(Section::Projects).with(error.as_ref().map(|error| page_request.banner(error))),
+        once: page_request.once_again(form_data, error.as_ref()),
         approval: approval(service.summary.approval),
         outputs: service.outputs.iter().map(|(name, about)| (name.clone(), about_output(about))).collect(),
         head,
@@ -124,7 +124,7 @@ async fn page(
         changing,
         service,
     };
-    visit.page(&page, error)
+    page_request.page(&page, error)
 }
 
 fn about_output(output: &OutputView) -> OutputView {
@@ -132,39 +132,48 @@ fn about_output(output: &OutputView) -> OutputView {
 }
 
 /// The resource that the address names, if it is one of this project and service.
-async fn changing(visit: &Visit, head: &Head, service: &ServiceView) -> Result<Option<ResourceView>> {
-    let Some(resource) = visit.query().given("resource") else { return Ok(None) };
+async fn changing(page_request: &PageRequest, head: &Head, service: &ServiceView) -> Result<Option<ResourceView>> {
+    let Some(resource) = page_request.query().given("resource") else { return Ok(None) };
     let resource_id: ResourceId = id(resource, "resource")?;
     let project_id = Some(head.project.project_id.clone());
-    let resource = visit.read(&GetResource { project_id, resource_id }).await?;
+    let resource = page_request.read(&GetResource { project_id, resource_id }).await?;
     Ok(Some(resource).filter(|resource| resource.service == service.summary.id))
 }
 
 /// Asks for the resource.
-pub async fn ask(visit: Visit, Path((project, service)): Path<(String, String)>, sent: Sent) -> Response {
-    let came_to = match try_ask(&visit, &project, &service, &sent).await {
+pub async fn ask(
+    page_request: PageRequest,
+    Path((project, service)): Path<(String, String)>,
+    form_data: FormData,
+) -> Response {
+    let came_to = match try_ask(&page_request, &project, &service, &form_data).await {
         Ok(response) => Ok(response),
-        Err(errors) => page(&visit, &project, &service, Some(&sent), errors).await,
+        Err(errors) => page(&page_request, &project, &service, Some(&form_data), errors).await,
     };
-    visit.answer(came_to)
+    page_request.answer(came_to)
 }
 
-async fn try_ask(visit: &Visit, project: &str, service: &str, sent: &Sent) -> Result<Response, Vec<Error>> {
+async fn try_ask(
+    page_request: &PageRequest,
+    project: &str,
+    service: &str,
+    form_data: &FormData,
+) -> Result<Response, Vec<Error>> {
     let one = |error: Error| vec![error];
-    let about = visit.read(&GetService { service: id(service, "service").map_err(one)? }).await.map_err(one)?;
+    let about = page_request.read(&GetService { service: id(service, "service").map_err(one)? }).await.map_err(one)?;
     let inputs = Inputs::of(&about.input_schema, &about.sensitive_inputs);
-    let spec = match inputs.read(sent) {
+    let spec = match inputs.read(form_data) {
         Filled::Spec(spec) => spec,
         Filled::Wrong(errors) => return Err(errors),
     };
     let input = Input::new()
         .set("project_id", project)
         .set("service", service)
-        .text("name", sent)
-        .optional("account", sent)
+        .text("name", form_data)
+        .optional("account", form_data)
         .set("spec", Value::Object(spec));
-    let asked = visit.act("requests.create", input, sent.given("once")).await.map_err(one)?;
+    let asked = page_request.act("requests.create", input, form_data.given("once")).await.map_err(one)?;
     let request = text(&asked, "/request/request_id").map_err(one)?;
     let changed = asked.get("changed").and_then(Value::as_bool).unwrap_or(true);
-    Ok(done(&format!("/requests/{request}"), if changed { Said::Requested } else { Said::Unchanged }))
+    Ok(done(&format!("/requests/{request}"), if changed { Flash::Requested } else { Flash::Unchanged }))
 }

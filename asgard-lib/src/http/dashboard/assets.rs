@@ -1,6 +1,6 @@
 //! The stylesheet, the script and the icon. Their addresses hold a hash of their content, so browsers may keep them forever.
 
-use super::shell::glyph;
+use super::layout::glyph;
 use crate::http::HttpState;
 use askama::Template;
 use axum::{

@@ -2,11 +2,11 @@
 
 use super::{
     field::{Field, Fields},
-    sent::Sent,
-    shell::{Section, Shell},
-    show::exact,
+    form_data::FormData,
+    format::exact,
+    layout::{Layout, Section},
+    page_request::{PageRequest, Pager},
     tables::EventTable,
-    visit::{Pager, Visit},
 };
 use crate::{
     app::audit::{ListAudit, VerifyAudit, VerifyReport},
@@ -19,7 +19,7 @@ use axum::response::Response;
 #[derive(Template)]
 #[template(path = "pages/audit.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     fields: Fields,
     filtered: bool,
     table: Option<EventTable>,
@@ -29,13 +29,13 @@ struct Page {
 const FILTERS: [&str; 6] = ["project", "actor", "action", "trace", "from", "to"];
 
 /// Shows the log.
-pub async fn list(visit: Visit) -> Response {
-    visit.answer(page(&visit).await)
+pub async fn list(page_request: PageRequest) -> Response {
+    page_request.answer(page(&page_request).await)
 }
 
-async fn page(visit: &Visit) -> Result<Response> {
-    let found = match asked(visit) {
-        Ok(ask) => visit.read(&ask).await.map(Some),
+async fn page(page_request: &PageRequest) -> Result<Response> {
+    let found = match asked(page_request) {
+        Ok(ask) => page_request.read(&ask).await.map(Some),
         Err(error) => Err(error),
     };
     let mut fields = Fields(vec![
@@ -46,28 +46,28 @@ async fn page(visit: &Visit) -> Result<Response> {
         Field::new("from", "From (UTC)", super::field::Control::Line("datetime-local")),
         Field::new("to", "Before (UTC)", super::field::Control::Line("datetime-local")),
     ])
-    .keep(Some(visit.query()));
+    .keep(Some(page_request.query()));
     // A filter that is wrong is said beside it; what the visitor may not see at all is an answer of its own.
     let (found, error) = match found {
         Ok(found) => (found, None),
         Err(error) if fields.blame(&error) => (None, Some(error)),
         Err(error) => return Err(error),
     };
-    let finance = !visit.may_open_projects();
+    let finance = !page_request.may_open_projects();
     let page = Page {
-        shell: visit.shell(Section::Audit).with(error.as_ref().map(|error| visit.banner(error))),
+        layout: page_request.layout(Section::Audit).with(error.as_ref().map(|error| page_request.banner(error))),
         fields,
-        filtered: FILTERS.iter().any(|name| visit.query().given(name).is_some()),
-        pager: found.as_ref().map(|found| visit.pager(found)).unwrap_or_default(),
+        filtered: FILTERS.iter().any(|name| page_request.query().given(name).is_some()),
+        pager: found.as_ref().map(|found| page_request.pager(found)).unwrap_or_default(),
         table: found
             .filter(|found| !found.items.is_empty())
-            .map(|found| EventTable::everywhere(found.items, !finance, visit.now)),
+            .map(|found| EventTable::everywhere(found.items, !finance, page_request.now)),
     };
-    visit.page(&page, error)
+    page_request.page(&page, error)
 }
 
-fn asked(visit: &Visit) -> Result<ListAudit> {
-    let query = visit.query();
+fn asked(page_request: &PageRequest) -> Result<ListAudit> {
+    let query = page_request.query();
     Ok(ListAudit {
         project_id: parsed(query, "project")?,
         actor: query.given("actor").map(str::to_owned),
@@ -75,12 +75,15 @@ fn asked(visit: &Visit) -> Result<ListAudit> {
         trace: parsed(query, "trace")?,
         from: moment(query, "from")?,
         to: moment(query, "to")?,
-        cursor: visit.cursor(),
+        cursor: page_request.cursor(),
         limit: Limit::default(),
     })
 }
 
-fn parsed<T: std::str::FromStr<Err = crate::kernel::Malformed>>(query: &Sent, name: &'static str) -> Result<Option<T>> {
+fn parsed<T: std::str::FromStr<Err = crate::kernel::Malformed>>(
+    query: &FormData,
+    name: &'static str,
+) -> Result<Option<T>> {
     let read = |text: &str| {
         text.parse().map_err(|wrong: crate::kernel::Malformed| Error::invalid(name, format!("This is {wrong}.")))
     };
@@ -88,7 +91,7 @@ fn parsed<T: std::str::FromStr<Err = crate::kernel::Malformed>>(query: &Sent, na
 }
 
 /// A moment as the browser's own control writes it, `2026-11-22T01:02`, or in full.
-fn moment(query: &Sent, name: &'static str) -> Result<Option<Timestamp>> {
+fn moment(query: &FormData, name: &'static str) -> Result<Option<Timestamp>> {
     let Some(text) = query.given(name) else { return Ok(None) };
     let full = match text.len() {
         10 => format!("{text}T00:00:00Z"),
@@ -102,20 +105,20 @@ fn moment(query: &Sent, name: &'static str) -> Result<Option<Timestamp>> {
 #[derive(Template)]
 #[template(path = "pages/verify.html")]
 struct Verify {
-    shell: Shell,
+    layout: Layout,
     report: VerifyReport,
     as_of: String,
 }
 
 /// Verifies the log and shows what was found.
-pub async fn verify(visit: Visit) -> Response {
-    visit.answer(verify_page(&visit).await)
+pub async fn verify(page_request: PageRequest) -> Response {
+    page_request.answer(verify_page(&page_request).await)
 }
 
-async fn verify_page(visit: &Visit) -> Result<Response> {
-    let report = visit.read(&VerifyAudit { project_id: parsed(visit.query(), "project")? }).await?;
-    let page = Verify { shell: visit.shell(Section::Audit), as_of: exact(report.as_of), report };
-    visit.page(&page, None)
+async fn verify_page(page_request: &PageRequest) -> Result<Response> {
+    let report = page_request.read(&VerifyAudit { project_id: parsed(page_request.query(), "project")? }).await?;
+    let page = Verify { layout: page_request.layout(Section::Audit), as_of: exact(report.as_of), report };
+    page_request.page(&page, None)
 }
 
 #[cfg(test)]
@@ -125,7 +128,7 @@ mod tests {
     #[test]
     fn times_are_read_as_browsers_write_them() {
         let read =
-            |text: &str| moment(&Sent::of_pairs(&[("from", text)]), "from").map(|at| at.map(|at| at.to_string()));
+            |text: &str| moment(&FormData::of_pairs(&[("from", text)]), "from").map(|at| at.map(|at| at.to_string()));
         for text in ["2026-11-22T01:02", "2026-11-22T01:02:00", "2026-11-22T01:02:00Z"] {
             assert_eq!(read(text).unwrap().as_deref(), Some("2026-11-22T01:02:00.000000Z"), "{text}");
         }

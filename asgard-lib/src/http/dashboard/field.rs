@@ -1,6 +1,6 @@
 //! Form fields: a label, a control, help, and what is wrong with it. Every form is made of these.
 
-use super::sent::Sent;
+use super::form_data::FormData;
 use crate::error::Error;
 use askama::Template;
 
@@ -198,9 +198,9 @@ pub struct Fields(pub Vec<Field>);
 impl Fields {
     /// Fills in what was sent, so that nothing has to be typed twice. Passwords are.
     #[must_use]
-    pub fn keep(mut self, sent: Option<&Sent>) -> Self {
-        for (field, sent) in self.0.iter_mut().zip(std::iter::repeat(sent)) {
-            if let Some(text) = sent.and_then(|sent| sent.raw(&field.name))
+    pub fn keep(mut self, form_data: Option<&FormData>) -> Self {
+        for (field, form_data) in self.0.iter_mut().zip(std::iter::repeat(form_data)) {
+            if let Some(text) = form_data.and_then(|form_data| form_data.raw(&field.name))
                 && !matches!(field.control, Control::Password)
                 && !field.read_only
             {

@@ -1,6 +1,6 @@
 //! Pages for what cannot be shown.
 
-use super::shell::{Banner, Shell};
+use super::layout::{Banner, Layout};
 use crate::{
     error::{Error, Kind},
     http::{
@@ -22,16 +22,16 @@ use std::sync::Arc;
 #[derive(Template)]
 #[template(path = "pages/error.html")]
 pub struct ErrorPage {
-    shell: Shell,
+    layout: Layout,
     status: u16,
     banner: Banner,
     advice: &'static str,
 }
 
 impl ErrorPage {
-    fn new(shell: Shell, trace: &TraceId, error: &Error) -> Self {
+    fn new(layout: Layout, trace: &TraceId, error: &Error) -> Self {
         Self {
-            shell: Shell { said: None, ..shell },
+            layout: Layout { flash: None, ..layout },
             status: error.code().status(),
             banner: Banner::new(error, trace),
             advice: advice(error.kind()),
@@ -39,8 +39,8 @@ impl ErrorPage {
     }
 
     /// The answer that tells about an error within a frame.
-    pub fn answer(shell: Shell, trace: &TraceId, error: Error) -> Response {
-        match Self::new(shell, trace, &error).render() {
+    pub fn answer(layout: Layout, trace: &TraceId, error: Error) -> Response {
+        match Self::new(layout, trace, &error).render() {
             Ok(html) => told(error, Html(html).into_response()),
             Err(broken) => Problem(Error::bug(broken)).into_response(),
         }
@@ -73,9 +73,9 @@ pub async fn in_style(State(state): State<Arc<HttpState>>, request: Request, nex
     // The visitor is looked up as for a page that is read: a refused form says nothing about who may see the navigation.
     asked.method = Method::GET;
     let caller = <Caller as OptionalFromRequestParts<_>>::from_request_parts(&mut asked, &state).await.ok().flatten();
-    let shell = caller.map_or_else(|| Shell::bare(system), |caller| Shell::of(system, &caller.actor, None));
+    let layout = caller.map_or_else(|| Layout::bare(system), |caller| Layout::of(system, &caller.actor, None));
     let Some(arrival) = asked.extensions.get::<Arrival>() else { return response };
-    match ErrorPage::new(shell, &arrival.trace, &failed.error).render() {
+    match ErrorPage::new(layout, &arrival.trace, &failed.error).render() {
         Ok(html) => {
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
             *response.body_mut() = html.into();

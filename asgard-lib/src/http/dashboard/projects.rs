@@ -14,7 +14,7 @@ pub use overview::overview;
 pub use parts::{audit, requests, resources, reveal_command, rotate, secrets};
 pub use register::{register, registering};
 
-use super::{show::Badge, visit::Visit};
+use super::{format::Badge, page_request::PageRequest};
 use crate::{
     app::projects::{GetProject, ProjectView},
     domain::access::{Action, Object, Subject, decide},
@@ -50,7 +50,7 @@ impl May {
         let may = |action| decide(action, actor, &Object::Project(subject)).is_ok();
         Self {
             describe: may(Action::DescribeProject),
-            steer: may(Action::SteerProject),
+            steer: may(Action::ManageProject),
             reassign: may(Action::ReassignProject),
             stop: may(Action::StopProject),
             end: may(Action::EndProject),
@@ -148,8 +148,8 @@ pub struct Head {
 
 impl Head {
     /// Of a project that was read.
-    pub fn new(visit: &Visit, project: ProjectView, here: Tab) -> Self {
-        let may = May::of(visit.actor(), &subject(&project));
+    pub fn new(page_request: &PageRequest, project: ProjectView, here: Tab) -> Self {
+        let may = May::of(page_request.actor(), &subject(&project));
         let link = |tab: Tab| TabLink { href: tab.href(&project.project_id), label: tab.label(), here: tab == here };
         let shown = |tab: &Tab| match tab {
             Tab::Audit => may.audit,
@@ -164,10 +164,10 @@ impl Head {
     }
 
     /// Of the project of an address.
-    pub async fn load(visit: &Visit, id: &str, here: Tab) -> Result<Self> {
-        let project_id = super::visit::id(id, "project")?;
-        let project = visit.read(&GetProject { project_id: Some(project_id) }).await?;
-        Ok(Self::new(visit, project, here))
+    pub async fn load(page_request: &PageRequest, id: &str, here: Tab) -> Result<Self> {
+        let project_id = super::page_request::id(id, "project")?;
+        let project = page_request.read(&GetProject { project_id: Some(project_id) }).await?;
+        Ok(Self::new(page_request, project, here))
     }
 
     /// Whether it takes part in anything.

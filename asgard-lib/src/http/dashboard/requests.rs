@@ -9,12 +9,12 @@ pub use inbox::inbox;
 
 use super::{
     field::{Field, Fields},
+    form_data::FormData,
+    format::{Badge, money, who},
+    layout::{Layout, Section},
+    page_request::{PageRequest, Pager, id},
     projects::{May, subject},
-    sent::Sent,
-    shell::{Section, Shell},
-    show::{Badge, money, who},
     tables::{PlanTable, RequestTable, RunTable, Values, verb},
-    visit::{Pager, Visit, id},
 };
 use crate::{
     app::{
@@ -24,7 +24,7 @@ use crate::{
     },
     domain::{
         access::{Action, Object, decide, may_approve_of},
-        request::{Command, Status},
+        request::{Command, RequestStatus},
     },
     error::{Code, Error, Result},
     kernel::Limit,
@@ -56,12 +56,12 @@ pub enum Deciding {
 
 impl Deciding {
     /// About a request of a project, by the rule that the operation follows.
-    pub fn of(visit: &Visit, request: &RequestView, project: &ProjectView) -> Self {
-        if request.status != Status::Pending {
+    pub fn of(page_request: &PageRequest, request: &RequestView, project: &ProjectView) -> Self {
+        if request.status != RequestStatus::Pending {
             return Self::Over;
         }
-        let (actor, subject) = (visit.actor(), subject(project));
-        let alone = visit.app().config().registration.require_manager;
+        let (actor, subject) = (page_request.actor(), subject(project));
+        let alone = page_request.app().config().registration.require_manager;
         match may_approve_of(actor, &subject, &request.requested_by, alone) {
             Ok(_) if project.status != "active" => {
                 Self::RejectOnly { why: format!("The project is {}; nothing of it is carried out.", project.status) }
@@ -106,8 +106,8 @@ impl DecideForm {
         }
     }
 
-    fn keep(mut self, sent: Option<&Sent>, error: Option<&Error>) -> Self {
-        let mut fields = Fields(vec![self.note]).keep(sent);
+    fn keep(mut self, form_data: Option<&FormData>, error: Option<&Error>) -> Self {
+        let mut fields = Fields(vec![self.note]).keep(form_data);
         if let Some(error) = error {
             fields.blame(error);
         }
@@ -124,7 +124,7 @@ pub fn title(request: &RequestView) -> String {
 #[derive(Template)]
 #[template(path = "pages/request.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     title: String,
     request: RequestView,
     project: ProjectView,
@@ -142,49 +142,54 @@ struct Page {
 }
 
 /// Shows a request.
-pub async fn show(visit: Visit, Path(request): Path<String>) -> Response {
-    visit.answer(page(&visit, &request, None, None).await)
+pub async fn show(page_request: PageRequest, Path(request): Path<String>) -> Response {
+    page_request.answer(page(&page_request, &request, None, None).await)
 }
 
-async fn page(visit: &Visit, request: &str, sent: Option<&Sent>, error: Option<Error>) -> Result<Response> {
-    let request = visit.read(&GetRequest { request_id: id(request, "request")?, wait_s: 0 }).await?;
-    let project = visit.read(&GetProject { project_id: Some(request.project_id.clone()) }).await?;
-    let runs = runs_of(visit, &request).await?;
-    let may = May::of(visit.actor(), &subject(&project));
-    let deciding = Deciding::of(visit, &request, &project);
+async fn page(
+    page_request: &PageRequest,
+    request: &str,
+    form_data: Option<&FormData>,
+    error: Option<Error>,
+) -> Result<Response> {
+    let request = page_request.read(&GetRequest { request_id: id(request, "request")?, wait_s: 0 }).await?;
+    let project = page_request.read(&GetProject { project_id: Some(request.project_id.clone()) }).await?;
+    let runs = runs_of(page_request, &request).await?;
+    let may = May::of(page_request.actor(), &subject(&project));
+    let deciding = Deciding::of(page_request, &request, &project);
     let inputs = match &request.command {
         Command::Provision { spec } if !spec.is_empty() => Some(Values::new(spec, "input", false)),
         Command::Provision { .. } | Command::RotateSecrets | Command::Deprovision => None,
     };
     let page = Page {
-        shell: visit.shell(Section::Projects).with(error.as_ref().map(|error| visit.banner(error))),
+        layout: page_request.layout(Section::Projects).with(error.as_ref().map(|error| page_request.banner(error))),
         title: title(&request),
         badge: Badge::request(request.status),
-        steps: steps(&request, &runs, visit.now),
+        steps: steps(&request, &runs, page_request.now),
         cost: money(request.monthly_usd.0),
         by: who(&request.requested_by),
-        decide: DecideForm::new(deciding, &request, "").keep(sent, error.as_ref()),
+        decide: DecideForm::new(deciding, &request, "").keep(form_data, error.as_ref()),
         cancel: !request.status.is_over() && !request.cancel_requested,
         plan: request.plan.as_ref().map(PlanTable::new),
         inputs,
-        runs: (!runs.is_empty()).then(|| RunTable::new(runs, visit.now)),
+        runs: (!runs.is_empty()).then(|| RunTable::new(runs, page_request.now)),
         open: !request.status.is_over(),
         may,
         project,
         request,
     };
-    visit.page(&page, error)
+    page_request.page(&page, error)
 }
 
 /// The runs that carried a request out, newest first.
-async fn runs_of(visit: &Visit, request: &RequestView) -> Result<Vec<RunView>> {
+async fn runs_of(page_request: &PageRequest, request: &RequestView) -> Result<Vec<RunView>> {
     let ask = ResourceRuns {
         project_id: Some(request.project_id.clone()),
         resource_id: request.resource_id.clone(),
         cursor: None,
         limit: Limit::default(),
     };
-    let mut runs = visit.read(&ask).await?.items;
+    let mut runs = page_request.read(&ask).await?.items;
     runs.retain(|run| run.request_id.as_ref() == Some(&request.request_id));
     Ok(runs)
 }
@@ -192,26 +197,28 @@ async fn runs_of(visit: &Visit, request: &RequestView) -> Result<Vec<RunView>> {
 #[derive(Template)]
 #[template(path = "pages/requests.html")]
 struct All {
-    shell: Shell,
+    layout: Layout,
     table: Option<RequestTable>,
     pager: Pager,
 }
 
 /// Shows every request, to admins.
-pub async fn all(visit: Visit) -> Response {
-    visit.answer(all_page(&visit).await)
+pub async fn all(page_request: PageRequest) -> Response {
+    page_request.answer(all_page(&page_request).await)
 }
 
-async fn all_page(visit: &Visit) -> Result<Response> {
-    if !visit.is_admin() {
+async fn all_page(page_request: &PageRequest) -> Result<Response> {
+    if !page_request.is_admin() {
         let why = "Only an admin sees the requests of every project at once. A project's own page shows its requests.";
         return Err(Error::new(Code::Denied, why));
     }
-    let found = visit.read(&ListRequests { project_id: None, cursor: visit.cursor(), limit: Limit::default() }).await?;
+    let found = page_request
+        .read(&ListRequests { project_id: None, cursor: page_request.cursor(), limit: Limit::default() })
+        .await?;
     let page = All {
-        shell: visit.shell(Section::Requests),
-        pager: visit.pager(&found),
-        table: (!found.items.is_empty()).then(|| RequestTable::new(found.items, true, visit.now)),
+        layout: page_request.layout(Section::Requests),
+        pager: page_request.pager(&found),
+        table: (!found.items.is_empty()).then(|| RequestTable::new(found.items, true, page_request.now)),
     };
-    visit.page(&page, None)
+    page_request.page(&page, None)
 }

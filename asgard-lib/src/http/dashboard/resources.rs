@@ -1,20 +1,20 @@
 //! A resource: what it gives, how it stands, and what can be done to it.
 
 use super::{
+    flash::Flash,
+    form_data::{FormData, Input},
+    format::{Badge, When, money, who},
+    layout::{Layout, Section},
+    page_request::{PageRequest, done, id, text},
     projects::{May, reveal_command, subject},
-    said::Said,
-    sent::{Input, Sent},
-    shell::{Section, Shell},
-    show::{Badge, When, money, who},
     tables::{RunTable, Values},
-    visit::{Visit, done, id, text},
 };
 use crate::{
     app::{
         projects::{GetProject, ProjectView},
         resources::{GetResource, ResourceRuns, ResourceView},
     },
-    domain::{request, resource::Status},
+    domain::{request, resource::ResourceStatus},
     error::{Error, Result},
     kernel::{Limit, ResourceId},
 };
@@ -26,7 +26,7 @@ const LATEST: u16 = 20;
 #[derive(Template)]
 #[template(path = "pages/resource.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     resource: ResourceView,
     project: ProjectView,
     badge: Badge,
@@ -62,60 +62,70 @@ struct Offers {
 
 impl Offers {
     fn of(resource: &ResourceView, may_ask: bool, active: bool) -> Self {
-        use request::Status as Asked;
-        let settled = resource.request_state.is_none_or(Asked::is_over);
+        use request::RequestStatus;
+        let settled = resource.request_state.is_none_or(RequestStatus::is_over);
         let failed = resource.request_state.is_some_and(|state| match state {
-            Asked::Failed | Asked::NeedsAttention | Asked::Cancelled | Asked::Rejected => true,
-            Asked::Planning | Asked::Pending | Asked::Approved | Asked::Running | Asked::Fulfilled => false,
+            RequestStatus::Failed
+            | RequestStatus::NeedsAttention
+            | RequestStatus::Cancelled
+            | RequestStatus::Rejected => true,
+            RequestStatus::Planning
+            | RequestStatus::Pending
+            | RequestStatus::Approved
+            | RequestStatus::Running
+            | RequestStatus::Fulfilled => false,
         });
         let lives = match resource.status {
-            Status::Provisioned | Status::Failed | Status::Suspended => true,
-            Status::Provisioning | Status::Updating | Status::Destroying | Status::Destroyed => false,
+            ResourceStatus::Provisioned | ResourceStatus::Failed | ResourceStatus::Suspended => true,
+            ResourceStatus::Provisioning
+            | ResourceStatus::Updating
+            | ResourceStatus::Destroying
+            | ResourceStatus::Destroyed => false,
         };
         let can = may_ask && active && settled;
         Self {
-            change: can && matches!(resource.status, Status::Provisioned | Status::Failed),
-            retry: can && failed && resource.status != Status::Destroyed,
-            refresh: can && resource.status == Status::Provisioned,
+            change: can && matches!(resource.status, ResourceStatus::Provisioned | ResourceStatus::Failed),
+            retry: can && failed && resource.status != ResourceStatus::Destroyed,
+            refresh: can && resource.status == ResourceStatus::Provisioned,
             remove: can && lives,
         }
     }
 }
 
 /// Shows a resource.
-pub async fn show(visit: Visit, Path(resource): Path<String>) -> Response {
-    visit.answer(page(&visit, &resource, None).await)
+pub async fn show(page_request: PageRequest, Path(resource): Path<String>) -> Response {
+    page_request.answer(page(&page_request, &resource, None).await)
 }
 
-async fn page(visit: &Visit, resource: &str, error: Option<Error>) -> Result<Response> {
+async fn page(page_request: &PageRequest, resource: &str, error: Option<Error>) -> Result<Response> {
     let resource_id: ResourceId = id(resource, "resource")?;
-    let resource = visit.read(&GetResource { project_id: None, resource_id: resource_id.clone() }).await?;
-    let project = visit.read(&GetProject { project_id: Some(resource.project_id.clone()) }).await?;
+    let resource = page_request.read(&GetResource { project_id: None, resource_id: resource_id.clone() }).await?;
+    let project = page_request.read(&GetProject { project_id: Some(resource.project_id.clone()) }).await?;
     let project_id = Some(resource.project_id.clone());
     let ask = ResourceRuns { project_id, resource_id, cursor: None, limit: Limit::clamped(LATEST) };
-    let runs = visit.read(&ask).await?.items;
-    let may = May::of(visit.actor(), &subject(&project));
+    let runs = page_request.read(&ask).await?.items;
+    let may = May::of(page_request.actor(), &subject(&project));
     let running = runs.iter().any(|run| !run.status.is_over());
     let page = Page {
-        shell: visit.shell(Section::Projects).with(error.as_ref().map(|error| visit.banner(error))),
+        layout: page_request.layout(Section::Projects).with(error.as_ref().map(|error| page_request.banner(error))),
         badge: Badge::resource(resource.status),
         request_badge: resource.request_state.map(Badge::request),
         cost: money(resource.monthly_usd.0),
         by: who(&resource.created_by),
-        asked: When::new(resource.created_at, visit.now),
-        provisioned: resource.provisioned_at.map(|at| When::new(at, visit.now)),
-        refreshed: resource.refreshed_at.map(|at| When::new(at, visit.now)),
+        asked: When::new(resource.created_at, page_request.now),
+        provisioned: resource.provisioned_at.map(|at| When::new(at, page_request.now)),
+        refreshed: resource.refreshed_at.map(|at| When::new(at, page_request.now)),
         outputs: Values::new(&resource.outputs, "output", true),
         inputs: Values::new(&resource.spec, "input", false),
         secrets: secrets(&resource),
         open: running || resource.request_state.is_some_and(|state| !state.is_over()),
-        runs: (!runs.is_empty()).then(|| RunTable::new(runs, visit.now)),
+        runs: (!runs.is_empty()).then(|| RunTable::new(runs, page_request.now)),
         offers: Offers::of(&resource, may.ask, project.status == "active"),
-        once: visit.once(),
+        once: page_request.once(),
         project,
         resource,
     };
-    visit.page(&page, error)
+    page_request.page(&page, error)
 }
 
 fn secrets(resource: &ResourceView) -> Vec<SecretRow> {
@@ -128,32 +138,32 @@ fn secrets(resource: &ResourceView) -> Vec<SecretRow> {
 }
 
 /// Tries the last change again.
-pub async fn retry(visit: Visit, Path(resource): Path<String>, sent: Sent) -> Response {
+pub async fn retry(page_request: PageRequest, Path(resource): Path<String>, form_data: FormData) -> Response {
     let input = Input::new().set("resource_id", resource.as_str());
-    let asked = visit.act("resources.retry", input, sent.given("once")).await;
-    visit.answer(to_request(&visit, &resource, asked).await)
+    let asked = page_request.act("resources.retry", input, form_data.given("once")).await;
+    page_request.answer(to_request(&page_request, &resource, asked).await)
 }
 
 /// Asks for its removal.
-pub async fn remove(visit: Visit, Path(resource): Path<String>, sent: Sent) -> Response {
-    let input = Input::new().set("resource_id", resource.as_str()).optional("version", &sent);
-    let asked = visit.act("resources.deprovision", input, None).await;
-    visit.answer(to_request(&visit, &resource, asked).await)
+pub async fn remove(page_request: PageRequest, Path(resource): Path<String>, form_data: FormData) -> Response {
+    let input = Input::new().set("resource_id", resource.as_str()).optional("version", &form_data);
+    let asked = page_request.act("resources.deprovision", input, None).await;
+    page_request.answer(to_request(&page_request, &resource, asked).await)
 }
 
-async fn to_request(visit: &Visit, resource: &str, asked: Result<serde_json::Value>) -> Result<Response> {
+async fn to_request(page_request: &PageRequest, resource: &str, asked: Result<serde_json::Value>) -> Result<Response> {
     match asked {
-        Ok(asked) => text(&asked, "/request/request_id").map(|id| done(&format!("/requests/{id}"), Said::Requested)),
-        Err(error) => page(visit, resource, Some(error)).await,
+        Ok(asked) => text(&asked, "/request/request_id").map(|id| done(&format!("/requests/{id}"), Flash::Requested)),
+        Err(error) => page(page_request, resource, Some(error)).await,
     }
 }
 
 /// Compares what exists with what is recorded.
-pub async fn refresh(visit: Visit, Path(resource): Path<String>, sent: Sent) -> Response {
+pub async fn refresh(page_request: PageRequest, Path(resource): Path<String>, form_data: FormData) -> Response {
     let input = Input::new().set("resource_id", resource.as_str());
-    let came_to = match visit.act("resources.refresh", input, sent.given("once")).await {
-        Ok(_) => Ok(done(&format!("/resources/{resource}"), Said::Refreshing)),
-        Err(error) => page(&visit, &resource, Some(error)).await,
+    let came_to = match page_request.act("resources.refresh", input, form_data.given("once")).await {
+        Ok(_) => Ok(done(&format!("/resources/{resource}"), Flash::Refreshing)),
+        Err(error) => page(&page_request, &resource, Some(error)).await,
     };
-    visit.answer(came_to)
+    page_request.answer(came_to)
 }

@@ -1,10 +1,10 @@
 //! A run and its log. The script goes on reading the log; without it, loading the page again does.
 
 use super::{
-    shell::{Section, Shell},
-    show::{Badge, When, exact},
+    format::{Badge, When, exact},
+    layout::{Layout, Section},
+    page_request::{PageRequest, id},
     tables::{PlanTable, lasted, operation},
-    visit::{Visit, id},
 };
 use crate::{
     app::resources::{GetResource, GetRun, ResourceView, RunLog, RunView},
@@ -18,7 +18,7 @@ use axum::{extract::Path, response::Response};
 #[derive(Template)]
 #[template(path = "pages/run.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     run: RunView,
     resource: ResourceView,
     badge: Badge,
@@ -58,22 +58,22 @@ impl Line {
 }
 
 /// Shows a run.
-pub async fn show(visit: Visit, Path(run): Path<String>) -> Response {
-    visit.answer(page(&visit, &run).await)
+pub async fn show(page_request: PageRequest, Path(run): Path<String>) -> Response {
+    page_request.answer(page(&page_request, &run).await)
 }
 
-async fn page(visit: &Visit, run: &str) -> Result<Response> {
+async fn page(page_request: &PageRequest, run: &str) -> Result<Response> {
     let run_id: RunId = id(run, "run")?;
-    let run = visit.read(&GetRun { run_id: run_id.clone() }).await?;
-    let after = visit.query().given("after").and_then(|text| text.parse().ok());
-    let log = visit.read(&RunLog { run_id, after }).await?;
-    let resource = visit.read(&GetResource { project_id: None, resource_id: run.resource_id.clone() }).await?;
+    let run = page_request.read(&GetRun { run_id: run_id.clone() }).await?;
+    let after = page_request.query().given("after").and_then(|text| text.parse().ok());
+    let log = page_request.read(&RunLog { run_id, after }).await?;
+    let resource = page_request.read(&GetResource { project_id: None, resource_id: run.resource_id.clone() }).await?;
     let page = Page {
-        shell: visit.shell(Section::Projects),
+        layout: page_request.layout(Section::Projects),
         badge: Badge::run(run.status),
         title: operation(run.op),
-        queued: When::new(run.created_at, visit.now),
-        took: lasted(&run, visit.now),
+        queued: When::new(run.created_at, page_request.now),
+        took: lasted(&run, page_request.now),
         plan: run.plan.as_ref().map(PlanTable::new),
         lines: log.lines.into_iter().map(Line::new).collect(),
         next: log.next,
@@ -83,5 +83,5 @@ async fn page(visit: &Visit, run: &str) -> Result<Response> {
         run,
         resource,
     };
-    visit.page(&page, None)
+    page_request.page(&page, None)
 }

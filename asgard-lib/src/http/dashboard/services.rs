@@ -2,8 +2,8 @@
 
 use super::{
     ask::approval,
-    shell::{Section, Shell},
-    visit::{Visit, id},
+    layout::{Layout, Section},
+    page_request::{PageRequest, id},
 };
 use crate::{
     app::services::{GetService, ListServices, ServiceSummary, ServiceView},
@@ -16,24 +16,24 @@ use serde_json::Value;
 #[derive(Template)]
 #[template(path = "pages/services.html")]
 struct Services {
-    shell: Shell,
+    layout: Layout,
     services: Vec<ServiceSummary>,
 }
 
 /// Shows every service.
-pub async fn list(visit: Visit) -> Response {
-    visit.answer(list_page(&visit).await)
+pub async fn list(page_request: PageRequest) -> Response {
+    page_request.answer(list_page(&page_request).await)
 }
 
-async fn list_page(visit: &Visit) -> Result<Response> {
-    let services = visit.read(&ListServices {}).await?.items;
-    visit.page(&Services { shell: visit.shell(Section::Services), services }, None)
+async fn list_page(page_request: &PageRequest) -> Result<Response> {
+    let services = page_request.read(&ListServices {}).await?.items;
+    page_request.page(&Services { layout: page_request.layout(Section::Services), services }, None)
 }
 
 #[derive(Template)]
 #[template(path = "pages/service.html")]
 struct Service {
-    shell: Shell,
+    layout: Layout,
     service: ServiceView,
     approval: &'static str,
     inputs: Vec<InputRow>,
@@ -50,19 +50,19 @@ struct InputRow {
 }
 
 /// Shows a service.
-pub async fn show(visit: Visit, Path(service): Path<String>) -> Response {
-    visit.answer(page(&visit, &service).await)
+pub async fn show(page_request: PageRequest, Path(service): Path<String>) -> Response {
+    page_request.answer(page(&page_request, &service).await)
 }
 
-async fn page(visit: &Visit, service: &str) -> Result<Response> {
-    let service = visit.read(&GetService { service: id(service, "service")? }).await?;
+async fn page(page_request: &PageRequest, service: &str) -> Result<Response> {
+    let service = page_request.read(&GetService { service: id(service, "service")? }).await?;
     let page = Service {
-        shell: visit.shell(Section::Services),
+        layout: page_request.layout(Section::Services),
         approval: approval(service.summary.approval),
         inputs: inputs(&service),
         service,
     };
-    visit.page(&page, None)
+    page_request.page(&page, None)
 }
 
 fn inputs(service: &ServiceView) -> Vec<InputRow> {

@@ -2,11 +2,11 @@
 
 use super::{
     field::{Field, Fields},
-    said::Said,
-    sent::Sent,
-    shell::{Banner, Shell, home},
-    show::wait,
-    visit::done,
+    flash::Flash,
+    form_data::FormData,
+    format::wait,
+    layout::{Banner, Layout, home},
+    page_request::done,
 };
 use crate::{
     app::people::{AuthConfig, AuthConfigView, Login, Logout},
@@ -31,7 +31,7 @@ use std::sync::Arc;
 #[derive(Template)]
 #[template(path = "pages/sign_in.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     config: AuthConfigView,
     fields: Fields,
     next: String,
@@ -44,7 +44,7 @@ pub struct Wanted {
     #[serde(default)]
     next: String,
     #[serde(default)]
-    said: String,
+    flash: String,
 }
 
 /// The parts of the dashboard that signing in may lead back to. A list of what is allowed, so that no way of writing an
@@ -70,8 +70,8 @@ pub async fn show(
     if let Some(caller) = caller {
         return Redirect::to(safe_next(&wanted.next).unwrap_or_else(|| home(&caller.actor))).into_response();
     }
-    let said = Said::of(Some(&format!("said={}", wanted.said)));
-    let page = page(&state, &arrival, &wanted.next, None, None, said).await;
+    let flash = Flash::of(Some(&format!("said={}", wanted.flash)));
+    let page = page(&state, &arrival, &wanted.next, None, None, flash).await;
     page.unwrap_or_else(|error| Problem(error).into_response())
 }
 
@@ -79,9 +79,9 @@ async fn page(
     state: &HttpState,
     arrival: &Arrival,
     next: &str,
-    sent: Option<&Sent>,
+    form_data: Option<&FormData>,
     error: Option<Error>,
-    said: Option<Said>,
+    flash: Option<Flash>,
 ) -> Result<Response> {
     let config = state.app().run(&state.call(arrival, None), &AuthConfig {}).await?;
     let username = Field::line("username", "Username").required().longest(64).autocomplete("username");
@@ -90,12 +90,12 @@ async fn page(
     let (username, password) =
         if error.is_some() { (username, password.first()) } else { (username.first(), password) };
     let page = Page {
-        shell: Shell {
-            said: said.map(Said::sentence),
+        layout: Layout {
+            flash: flash.map(Flash::sentence),
             problem: error.as_ref().map(|error| Banner::new(error, &arrival.trace)),
-            ..Shell::bare(&config.system_name)
+            ..Layout::bare(&config.system_name)
         },
-        fields: Fields(vec![username, password]).keep(sent),
+        fields: Fields(vec![username, password]).keep(form_data),
         next: safe_next(next).unwrap_or_default().to_owned(),
         wait: error.as_ref().and_then(Error::retry_after_secs).map(wait),
         config,
@@ -114,29 +114,29 @@ pub async fn enter(State(state): State<Arc<HttpState>>, arrival: Arrival, reques
     if let Err(error) = check_origin(&state, &parts) {
         return Problem(error).into_response();
     }
-    let sent = match Sent::from_request(Request::from_parts(parts, body), &state).await {
-        Ok(sent) => sent,
+    let form_data = match FormData::from_request(Request::from_parts(parts, body), &state).await {
+        Ok(form_data) => form_data,
         Err(problem) => return problem.into_response(),
     };
-    match sign_in(&state, &arrival, &sent).await {
+    match sign_in(&state, &arrival, &form_data).await {
         Ok(response) => response,
         Err(error) => {
-            let page = page(&state, &arrival, sent.text("next"), Some(&sent), Some(error), None).await;
+            let page = page(&state, &arrival, form_data.text("next"), Some(&form_data), Some(error), None).await;
             page.unwrap_or_else(|error| Problem(error).into_response())
         }
     }
 }
 
-async fn sign_in(state: &HttpState, arrival: &Arrival, sent: &Sent) -> Result<Response> {
+async fn sign_in(state: &HttpState, arrival: &Arrival, form_data: &FormData) -> Result<Response> {
     let login = Login {
-        username: sent.text("username").to_owned(),
-        password: SecretText::new(sent.raw("password").unwrap_or_default()),
+        username: form_data.text("username").to_owned(),
+        password: SecretText::new(form_data.raw("password").unwrap_or_default()),
     };
     let app = state.app();
     let session = Box::pin(app.run(&state.call(arrival, None), &login)).await?;
     let lasts = session.expires_at.since(app.world().now()).as_secs();
     let cookie = session_cookie_header(state, arrival, &session.token, lasts)?;
-    let next = safe_next(sent.text("next")).unwrap_or("/");
+    let next = safe_next(form_data.text("next")).unwrap_or("/");
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response())
 }
 
@@ -146,16 +146,16 @@ pub async fn leave(State(state): State<Arc<HttpState>>, caller: Option<Caller>, 
         Some(caller) => state.app().run(&state.call(&arrival, Some(caller)), &Logout {}).await.map(|_| ()),
         None => Ok(()),
     };
-    match left.and_then(|()| forget(&state, &arrival, Said::SignedOut)) {
+    match left.and_then(|()| forget(&state, &arrival, Flash::SignedOut)) {
         Ok(response) => response,
         Err(error) => Problem(error).into_response(),
     }
 }
 
 /// Back to the sign-in without the cookie.
-pub fn forget(state: &HttpState, arrival: &Arrival, said: Said) -> Result<Response> {
+pub fn forget(state: &HttpState, arrival: &Arrival, flash: Flash) -> Result<Response> {
     let cookie = session_cookie_header(state, arrival, "", 0)?;
-    Ok(([(header::SET_COOKIE, cookie)], done("/", said)).into_response())
+    Ok(([(header::SET_COOKIE, cookie)], done("/", flash)).into_response())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Tables that more than one page shows.
 
-use super::show::{Badge, ShortId, When, money, short, took, value, who, words};
+use super::format::{Badge, ShortId, When, money, short, took, value, who, words};
 use crate::{
     app::{
         audit::AuditView,

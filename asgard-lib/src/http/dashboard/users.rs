@@ -2,11 +2,11 @@
 
 use super::{
     field::{Choice, Field, Fields},
-    said::Said,
-    sent::{Input, Sent},
-    shell::{Section, Shell},
-    show::{Badge, When, words},
-    visit::{Pager, Visit, done},
+    flash::Flash,
+    form_data::{FormData, Input},
+    format::{Badge, When, words},
+    layout::{Layout, Section},
+    page_request::{PageRequest, Pager, done},
 };
 use crate::{
     app::people::{ListUsers, UserView, role_name},
@@ -21,7 +21,7 @@ const ROLES: [Role; 3] = [Role::Member, Role::Admin, Role::Finance];
 #[derive(Template)]
 #[template(path = "pages/users.html")]
 struct Users {
-    shell: Shell,
+    layout: Layout,
     rows: Vec<Row>,
     fields: Fields,
     once: String,
@@ -38,12 +38,12 @@ struct Row {
 }
 
 /// Shows the accounts.
-pub async fn list(visit: Visit) -> Response {
-    visit.answer(page(&visit, None, None).await)
+pub async fn list(page_request: PageRequest) -> Response {
+    page_request.answer(page(&page_request, None, None).await)
 }
 
-async fn page(visit: &Visit, sent: Option<&Sent>, error: Option<Error>) -> Result<Response> {
-    let found = visit.read(&ListUsers { cursor: visit.cursor(), limit: Limit::default() }).await?;
+async fn page(page_request: &PageRequest, form_data: Option<&FormData>, error: Option<Error>) -> Result<Response> {
+    let found = page_request.read(&ListUsers { cursor: page_request.cursor(), limit: Limit::default() }).await?;
     let choices =
         ROLES.map(|role| Choice::new(role_name(role), format!("{}: {}", words(role_name(role)), powers(role))));
     let mut fields = Fields(vec![
@@ -53,19 +53,19 @@ async fn page(visit: &Visit, sent: Option<&Sent>, error: Option<Error>) -> Resul
         Field::password("password", "First password", "new-password")
             .help("12 to 200 characters. They change it under Account."),
     ])
-    .keep(sent);
+    .keep(form_data);
     if let Some(error) = &error {
         fields.blame(error);
     }
     let page = Users {
-        shell: visit.shell(Section::Users).with(error.as_ref().map(|error| visit.banner(error))),
-        once: visit.once_again(sent, error.as_ref()),
-        creating: sent.is_some_and(|sent| sent.raw("username").is_some()),
-        pager: visit.pager(&found),
-        rows: found.items.into_iter().map(|user| row(visit, user)).collect(),
+        layout: page_request.layout(Section::Users).with(error.as_ref().map(|error| page_request.banner(error))),
+        once: page_request.once_again(form_data, error.as_ref()),
+        creating: form_data.is_some_and(|form_data| form_data.raw("username").is_some()),
+        pager: page_request.pager(&found),
+        rows: found.items.into_iter().map(|user| row(page_request, user)).collect(),
         fields,
     };
-    visit.page(&page, error)
+    page_request.page(&page, error)
 }
 
 const fn powers(role: Role) -> &'static str {
@@ -76,42 +76,45 @@ const fn powers(role: Role) -> &'static str {
     }
 }
 
-fn row(visit: &Visit, user: UserView) -> Row {
+fn row(page_request: &PageRequest, user: UserView) -> Row {
     Row {
         active: Badge::active(user.active),
-        made: When::new(user.created_at, visit.now),
+        made: When::new(user.created_at, page_request.now),
         roles: ROLES.map(|role| (role_name(role), words(role_name(role)), role == user.role)).into(),
-        own: visit.actor().user() == Some(&user.id),
+        own: page_request.actor().user() == Some(&user.id),
         user,
     }
 }
 
 /// Makes an account.
-pub async fn create(visit: Visit, sent: Sent) -> Response {
-    let input =
-        Input::new().text("username", &sent).text("email", &sent).optional("role", &sent).secret("password", &sent);
-    let made = visit.act("users.create", input, sent.given("once")).await.map(|_| Said::UserCreated);
-    back(&visit, &sent, made).await
+pub async fn create(page_request: PageRequest, form_data: FormData) -> Response {
+    let input = Input::new()
+        .text("username", &form_data)
+        .text("email", &form_data)
+        .optional("role", &form_data)
+        .secret("password", &form_data);
+    let made = page_request.act("users.create", input, form_data.given("once")).await.map(|_| Flash::UserCreated);
+    back(&page_request, &form_data, made).await
 }
 
 /// Changes a role.
-pub async fn set_role(visit: Visit, Path(user): Path<String>, sent: Sent) -> Response {
-    let input = Input::new().set("user_id", user).text("role", &sent);
-    let changed = visit.act("users.set_role", input, None).await.map(|_| Said::UserChanged);
-    back(&visit, &sent, changed).await
+pub async fn set_role(page_request: PageRequest, Path(user): Path<String>, form_data: FormData) -> Response {
+    let input = Input::new().set("user_id", user).text("role", &form_data);
+    let changed = page_request.act("users.set_role", input, None).await.map(|_| Flash::UserChanged);
+    back(&page_request, &form_data, changed).await
 }
 
 /// Switches an account on or off.
-pub async fn set_active(visit: Visit, Path(user): Path<String>, sent: Sent) -> Response {
-    let input = Input::new().set("user_id", user).set("active", sent.text("active") == "true");
-    let changed = visit.act("users.set_active", input, None).await.map(|_| Said::UserChanged);
-    back(&visit, &sent, changed).await
+pub async fn set_active(page_request: PageRequest, Path(user): Path<String>, form_data: FormData) -> Response {
+    let input = Input::new().set("user_id", user).set("active", form_data.text("active") == "true");
+    let changed = page_request.act("users.set_active", input, None).await.map(|_| Flash::UserChanged);
+    back(&page_request, &form_data, changed).await
 }
 
-async fn back(visit: &Visit, sent: &Sent, came_to: Result<Said>) -> Response {
+async fn back(page_request: &PageRequest, form_data: &FormData, came_to: Result<Flash>) -> Response {
     let answer = match came_to {
-        Ok(said) => Ok(done("/users", said)),
-        Err(error) => page(visit, Some(sent), Some(error)).await,
+        Ok(flash) => Ok(done("/users", flash)),
+        Err(error) => page(page_request, Some(form_data), Some(error)).await,
     };
-    visit.answer(answer)
+    page_request.answer(answer)
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     app::{
         Route,
-        operation::Method,
+        core::operation::Method,
         operations::{Entry, OPERATIONS},
     },
     domain::access::Action,

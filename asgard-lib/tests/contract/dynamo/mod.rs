@@ -8,8 +8,8 @@ use asgard_lib::{
     Code,
     backends::{DynamoStore, Upkeep},
     contract::{
-        lab::{Lab, count, draft, insert_empty, noon, request},
         load, property,
+        store_fixture::{StoreFixture, count, draft, insert_empty, noon, request},
     },
     kernel::DynamoTable,
     ports::store::{Count, Draft, MARKERS_KEPT, Op, Store, StoreError},
@@ -107,15 +107,18 @@ async fn replicas_make_one_table_and_share_it() {
         made.unwrap();
     }
     unmade.check_migrated().await.unwrap();
-    join_all(stores.iter().map(|store| async move { Lab::new(store).commit([Op::Count(count("n", 1))]).await })).await;
-    assert_eq!(Lab::new(&unmade).shows("n").await, 4);
+    join_all(
+        stores.iter().map(|store| async move { StoreFixture::new(store).commit([Op::Count(count("n", 1))]).await }),
+    )
+    .await;
+    assert_eq!(StoreFixture::new(&unmade).shows("n").await, 4);
 }
 
 /// DynamoDB deletes by `ttl` alone, so that is what has to be right: never early, and gone when the last word is to stay.
 #[tokio::test]
 async fn what_expires_carries_its_second_and_what_stays_carries_none() {
     let (store, ()) = fresh().await;
-    let lab = Lab::new(&store);
+    let fixture = StoreFixture::new(&store);
     let client = Client::from_conf(settings(store.table()).build());
     let ttl = async |pk: &str| {
         let key = AttributeValue::S(format!("default/{pk}"));
@@ -126,12 +129,12 @@ async fn what_expires_carries_its_second_and_what_stays_carries_none() {
     let until = |expires_at| Draft { expires_at, ..draft(&request("r"), "{}") };
     let window = |expires_at| Op::Count(Count { expires_at, ..count("n", 1) });
 
-    let seen = lab.commit([Op::Insert(until(Some(soon))), window(Some(soon))]).await;
+    let seen = fixture.commit([Op::Insert(until(Some(soon))), window(Some(soon))]).await;
     assert_eq!(ttl("r/request/r").await, Some(noon().as_secs() + 1));
     assert_eq!(ttl("n/n").await, Some(noon().as_secs() + 1));
     let kept = noon().plus(MARKERS_KEPT).as_secs();
     assert_eq!(ttl(&format!("m/{seen}")).await, Some(kept + 1));
-    lab.commit([Op::Replace(until(None), seen), window(None)]).await;
+    fixture.commit([Op::Replace(until(None), seen), window(None)]).await;
     assert_eq!((ttl("r/request/r").await, ttl("n/n").await), (None, None));
 }
 
@@ -166,7 +169,7 @@ async fn a_table_that_cannot_be_reached_is_unavailable_and_says_so() {
     assert_eq!(refusal.code(), Code::StoreUnavailable, "{refusal}");
     let error = Store::get_many(&store, &[request("r")]).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
-    let lab = Lab::new(&store);
-    let error = store.commit(&lab.batch([insert_empty(&request("r"))])).await.unwrap_err();
+    let fixture = StoreFixture::new(&store);
+    let error = store.commit(&fixture.batch([insert_empty(&request("r"))])).await.unwrap_err();
     assert!(!matches!(error, StoreError::Corrupt(_)), "{error}");
 }

@@ -5,8 +5,8 @@ use super::{open, settings, table};
 use asgard_lib::{
     backends::{DynamoStore, Upkeep},
     contract::{
-        lab::{Lab, count, insert_empty, request},
         load, property,
+        store_fixture::{StoreFixture, count, insert_empty, request},
     },
     kernel::DynamoTable,
     ports::store::{Op, Outcome, Store, StoreError},
@@ -196,14 +196,14 @@ async fn workers_keep_every_rule_while_replies_are_lost() {
 #[tokio::test]
 async fn a_lost_reply_leaves_the_outcome_open_and_asking_again_tells() {
     let (store, ()) = made(Troubles { lost: 1, ..Troubles::default() }).await;
-    let lab = Lab::new(&store);
-    let batch = lab.batch([insert_empty(&request("r")), Op::Count(count("n", 1))]);
+    let fixture = StoreFixture::new(&store);
+    let batch = fixture.batch([insert_empty(&request("r")), Op::Count(count("n", 1))]);
     assert!(matches!(store.commit(&batch).await, Err(StoreError::Unknown(_))));
-    assert_eq!(lab.shows("n").await, 1);
+    assert_eq!(fixture.shows("n").await, 1);
     // The marker says so over a wire that works.
     let (calm, ()) = (through(Troubles::default(), store.table().clone()), ());
     assert_eq!(calm.commit(&batch).await.unwrap(), Outcome::Committed);
-    assert_eq!(Lab::new(&calm).shows("n").await, 1);
+    assert_eq!(StoreFixture::new(&calm).shows("n").await, 1);
 }
 
 /// Nor does it when the SDK would try again by itself and only show how the last attempt failed.
@@ -212,8 +212,8 @@ async fn a_lost_reply_is_not_forgotten_over_a_later_refusal() {
     let table = made(Troubles::default()).await.0.table().clone();
     let retries = RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(1));
     let (store, _) = with_retries(retries, Troubles { lost: 1, throttled: 2, ..Troubles::default() }, table);
-    let lab = Lab::new(&store);
-    let error = store.commit(&lab.batch([insert_empty(&request("r"))])).await.unwrap_err();
+    let fixture = StoreFixture::new(&store);
+    let error = store.commit(&fixture.batch([insert_empty(&request("r"))])).await.unwrap_err();
     assert!(matches!(error, StoreError::Unknown(_)), "{error}");
 }
 
@@ -221,8 +221,8 @@ async fn a_lost_reply_is_not_forgotten_over_a_later_refusal() {
 #[tokio::test]
 async fn a_page_of_a_gateway_leaves_the_outcome_open() {
     let (store, ()) = made(Troubles { gateway: 1, ..Troubles::default() }).await;
-    let lab = Lab::new(&store);
-    let error = store.commit(&lab.batch([insert_empty(&request("r"))])).await.unwrap_err();
+    let fixture = StoreFixture::new(&store);
+    let error = store.commit(&fixture.batch([insert_empty(&request("r"))])).await.unwrap_err();
     assert!(matches!(error, StoreError::Unknown(_)), "{error}");
     assert!(matches!(store.get_many(&[request("r")]).await, Err(StoreError::Unavailable(_))));
 }
@@ -231,8 +231,8 @@ async fn a_page_of_a_gateway_leaves_the_outcome_open() {
 #[tokio::test]
 async fn throttling_without_end_is_unavailable() {
     let (store, ()) = made(Troubles { throttled: 1, ..Troubles::default() }).await;
-    let lab = Lab::new(&store);
-    let error = store.commit(&lab.batch([insert_empty(&request("r"))])).await.unwrap_err();
+    let fixture = StoreFixture::new(&store);
+    let error = store.commit(&fixture.batch([insert_empty(&request("r"))])).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     assert!(matches!(store.get_many(&[request("r")]).await, Err(StoreError::Unavailable(_))));
 }

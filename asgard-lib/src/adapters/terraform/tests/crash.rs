@@ -11,7 +11,7 @@ use super::{
     *,
 };
 use crate::ports::{
-    runner::{Liveness, Runner, Whereabouts},
+    runner::{Liveness, Runner, SupervisorLocation},
     world::{Clock, SystemClock},
 };
 
@@ -28,17 +28,17 @@ fn runner(work: &Path) -> std::sync::Arc<LocalProcess> {
 #[tokio::test]
 async fn an_engine_that_is_killed_interrupts_the_run_and_says_what_may_exist() {
     let demo = planned(8).await;
-    let (order, desk) = (demo.order(RunOp::Apply), FakeDesk::default());
+    let (order, reporter) = (demo.order(RunOp::Apply), FakeReporter::default());
     let layout = Layout::new(&demo.work().canonicalize().unwrap(), &order.run);
     let (work, bin) = (demo.work(), engine());
-    let (ending, ()) = tokio::join!(carry_out(&order, &desk, &work, &bin), async {
-        until("the second step is under way", || desk.text().contains("apply_start terraform_data.step_2")).await;
+    let (ending, ()) = tokio::join!(carry_out(&order, &reporter, &work, &bin), async {
+        until("the second step is under way", || reporter.text().contains("apply_start terraform_data.step_2")).await;
         let child = layout.child().unwrap();
         assert_eq!(child.step, "apply");
         processes::signal(child.pid, rustix::process::Signal::KILL);
     });
     assert_eq!(describe(&ending), "interrupted [\"terraform_data.step_2\"]");
-    let states = desk.states();
+    let states = reporter.states();
     let stored = state::addresses(states.last().unwrap());
     assert_eq!(stored.into_iter().collect::<Vec<_>>(), ["terraform_data.step_1", "terraform_data.token"]);
     assert!(processes::of_run(&layout).is_empty());
@@ -48,14 +48,14 @@ async fn an_engine_that_is_killed_interrupts_the_run_and_says_what_may_exist() {
 #[tokio::test]
 async fn a_supervisor_that_is_torn_down_leaves_its_state_and_no_process() {
     let demo = planned(8).await;
-    let (order, desk) = (demo.order(RunOp::Apply), FakeDesk::default());
+    let (order, reporter) = (demo.order(RunOp::Apply), FakeReporter::default());
     let layout = Layout::new(&demo.work().canonicalize().unwrap(), &order.run);
     {
         let (work, bin) = (demo.work(), engine());
-        let run = carry_out(&order, &desk, &work, &bin);
+        let run = carry_out(&order, &reporter, &work, &bin);
         tokio::select! {
             ending = run => panic!("{}", describe(&ending)),
-            () = until("the second step is under way", || desk.text().contains("apply_start terraform_data.step_2")) => {}
+            () = until("the second step is under way", || reporter.text().contains("apply_start terraform_data.step_2")) => {}
         }
     }
     until("its processes are gone", || processes::of_run(&layout).is_empty()).await;
@@ -71,7 +71,7 @@ async fn a_supervisor_that_is_torn_down_leaves_its_state_and_no_process() {
     disown(&layout);
 
     // The same run again: what is there is stored, and nothing is applied.
-    let again = FakeDesk::default();
+    let again = FakeReporter::default();
     let ending = carry_out(&order, &again, &demo.work(), &engine()).await;
     assert_eq!(describe(&ending), "interrupted [\"terraform_data.step_2\"]");
     assert_eq!(again.states().len(), 1);
@@ -82,9 +82,9 @@ async fn a_supervisor_that_is_torn_down_leaves_its_state_and_no_process() {
 }
 
 /// Makes the folder that of a process that is gone.
-fn disown(layout: &Layout) -> Whereabouts {
-    let Whereabouts::Process { host, boot, .. } = here() else { panic!("no facts about this process") };
-    let gone = Whereabouts::Process { host, boot, pid: 999_999_999, started: 1 };
+fn disown(layout: &Layout) -> SupervisorLocation {
+    let SupervisorLocation::Process { host, boot, .. } = here() else { panic!("no facts about this process") };
+    let gone = SupervisorLocation::Process { host, boot, pid: 999_999_999, started: 1 };
     let facts = json!({"supervisor": gone, "grace_secs": 20});
     std::fs::write(layout.root().join("run.json"), facts.to_string()).unwrap();
     gone

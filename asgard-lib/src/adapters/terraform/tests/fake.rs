@@ -46,7 +46,7 @@ struct Case {
     folder: tempfile::TempDir,
     work: PathBuf,
     bin: PathBuf,
-    desk: FakeDesk,
+    reporter: FakeReporter,
     order: Order,
 }
 
@@ -54,10 +54,10 @@ impl Case {
     fn new(body: &str) -> Self {
         let folder = testkit::folder();
         let (work, bin) = (folder.path().join("work"), engine(folder.path(), body));
-        Self { work, bin, desk: FakeDesk::default(), order: apply(), folder }
+        Self { work, bin, reporter: FakeReporter::default(), order: apply(), folder }
     }
-    async fn run(&self) -> Option<Ending> {
-        carry_out(&self.order, &self.desk, &self.work, &self.bin).await
+    async fn run(&self) -> Option<RunOutcome> {
+        carry_out(&self.order, &self.reporter, &self.work, &self.bin).await
     }
     fn note(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
@@ -81,29 +81,29 @@ async fn each_state_is_stored_while_the_engine_runs_and_words_wait_for_their_sec
         state 2 "$(thing one)"; problem 'It broke' 'with fresh-secret-value'; exit 1"#,
     );
     let (ending, ()) = tokio::join!(case.run(), async {
-        until("the first state is stored", || case.desk.serials() == [1]).await;
-        until("the first lines are stored", || case.desk.text().contains("Creation complete")).await;
-        assert!(!case.desk.text().contains("it is"), "words wait");
+        until("the first state is stored", || case.reporter.serials() == [1]).await;
+        until("the first lines are stored", || case.reporter.text().contains("Creation complete")).await;
+        assert!(!case.reporter.text().contains("it is"), "words wait");
         std::fs::write(case.folder.path().join("go"), "").unwrap();
     });
     assert_eq!(describe(&ending), "failed: It broke: with (secret) []");
-    assert_eq!(case.desk.serials(), [1, 2]);
-    let text = case.desk.text();
+    assert_eq!(case.reporter.serials(), [1, 2]);
+    let text = case.reporter.text();
     assert!(text.contains("provision_progress a.one it is (secret) and (secret)"), "{text}");
     assert!(text.contains("log - free (secret)"), "{text}");
     assert!(!text.contains("secret-value"), "{text}");
     assert_eq!(entries(&case.work), Vec::<PathBuf>::new(), "the folder is gone");
-    assert_eq!(case.desk.engine_name().as_deref(), Some("terraform 1.9.0"));
+    assert_eq!(case.reporter.engine_name().as_deref(), Some("terraform 1.9.0"));
 }
 
 #[tokio::test]
 async fn a_state_that_is_on_its_way_when_the_engine_ends_arrives() {
     for rest in ["0", "0.2", "0.5"] {
         let case = Case::new(&format!("version; state 1 \"$(thing one)\"; sleep {rest}; complete a.one"));
-        case.desk.slow(Duration::from_millis(800));
+        case.reporter.slow(Duration::from_millis(800));
         let ending = case.run().await;
-        assert_eq!((describe(&ending).as_str(), case.desk.serials()), ("applied", vec![1]), "{rest}");
-        assert!(case.desk.text().contains("The run ended"), "and so do the lines");
+        assert_eq!((describe(&ending).as_str(), case.reporter.serials()), ("applied", vec![1]), "{rest}");
+        assert!(case.reporter.text().contains("The run ended"), "and so do the lines");
     }
 }
 
@@ -114,14 +114,14 @@ async fn a_cancelled_engine_is_interrupted_once_and_its_last_state_counts() {
         version; start a.one; complete a.one; start a.two; echo up >"$notes/up"
         while :; do sleep 0.05; done"#,
     );
-    case.desk = FakeDesk::lasting(Duration::from_secs(6));
+    case.reporter = FakeReporter::lasting(Duration::from_secs(6));
     let (ending, ()) = tokio::join!(case.run(), async {
         until("it is up", || !case.note("up").is_empty()).await;
-        case.desk.cancel();
+        case.reporter.cancel();
     });
     assert_eq!(describe(&ending), "cancelled []");
-    assert_eq!((case.note("ints").as_str(), case.desk.serials()), ("int\n", vec![5]));
-    assert!(case.desk.text().contains("The run was cancelled"));
+    assert_eq!((case.note("ints").as_str(), case.reporter.serials()), ("int\n", vec![5]));
+    assert!(case.reporter.text().contains("The run was cancelled"));
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn an_engine_that_does_not_listen_is_killed_with_everything_it_started() {
     assert_eq!(describe(&ending), "timed_out [\"a.one\"]");
     assert_eq!(case.note("ints"), "int\nint\n");
     assert!((13..30).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
-    assert_eq!(case.desk.serials(), [3]);
+    assert_eq!(case.reporter.serials(), [3]);
     let child: u32 = case.note("child").trim().parse().unwrap();
     assert!(super::super::place::facts(child).is_none_or(|facts| facts.zombie), "what it started lives");
 }
@@ -150,10 +150,10 @@ async fn a_lost_lease_commits_nothing_and_keeps_the_folder() {
         r#"trap 'state 9 "$(thing one)"; exit 1' INT
         version; start a.one; echo up >"$notes/up"; while :; do sleep 0.05; done"#,
     );
-    case.desk = FakeDesk::lasting(Duration::from_secs(6));
+    case.reporter = FakeReporter::lasting(Duration::from_secs(6));
     let (ending, ()) = tokio::join!(case.run(), async {
         until("it is up", || !case.note("up").is_empty()).await;
-        case.desk.lose();
+        case.reporter.lose();
     });
     assert!(ending.is_none(), "{}", describe(&ending));
     let folders = entries(&case.work);
@@ -167,14 +167,14 @@ async fn a_lease_that_cannot_be_renewed_stops_the_engine_in_time() {
         r#"trap 'echo int >"$notes/int"' INT
         version; start a.one; while :; do sleep 0.05; done"#,
     );
-    case.desk = FakeDesk::lasting(Duration::from_secs(6));
-    case.desk.hang();
+    case.reporter = FakeReporter::lasting(Duration::from_secs(6));
+    case.reporter.hang();
     let began = tokio::time::Instant::now();
     let ending = case.run().await;
     assert!(ending.is_none(), "{}", describe(&ending));
     assert_eq!(case.note("int"), "int\n");
     assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
-    assert_eq!(case.desk.renewed(), 0);
+    assert_eq!(case.reporter.renewed(), 0);
 }
 
 #[tokio::test]
@@ -189,11 +189,11 @@ async fn a_supervisor_that_is_stopped_interrupts_once_however_many_were_signalle
         options.stop = tokio_util::sync::CancellationToken::new();
         let stop = options.stop.clone();
         let world = World::system();
-        let (ending, ()) = tokio::join!(conduct(&case.order, &case.desk, &world, &options), async {
+        let (ending, ()) = tokio::join!(conduct(&case.order, &case.reporter, &world, &options), async {
             until("it is up", || !case.note("up").is_empty()).await;
             if told {
                 std::fs::write(case.folder.path().join("said"), "").unwrap();
-                until("the engine has said so", || case.desk.text().contains("was interrupted")).await;
+                until("the engine has said so", || case.reporter.text().contains("was interrupted")).await;
             }
             stop.cancel();
         });
@@ -244,8 +244,8 @@ async fn an_output_that_the_manifest_calls_secret_is_secret() {
     );
     let mut order = apply();
     order.outputs = [("a".into(), false), ("b".into(), true)].into();
-    let ending = carry_out(&order, &FakeDesk::default(), &folder.path().join("work"), &bin).await;
-    let Some(Ending::Applied { outputs }) = ending else { panic!("{}", describe(&ending)) };
+    let ending = carry_out(&order, &FakeReporter::default(), &folder.path().join("work"), &bin).await;
+    let Some(RunOutcome::Applied { outputs }) = ending else { panic!("{}", describe(&ending)) };
     let seen: Vec<_> = outputs.iter().map(|(name, output)| (name.as_str(), output.sensitive)).collect();
     assert_eq!(seen, [("a", false), ("b", true), ("c", true)]);
 }
@@ -253,7 +253,7 @@ async fn an_output_that_the_manifest_calls_secret_is_secret() {
 #[tokio::test]
 async fn a_state_that_is_refused_fails_the_run_and_keeps_the_folder() {
     let case = Case::new("version; state 1 \"$(thing one)\"; complete a.one");
-    case.desk.refuse(Some(crate::error::Code::WrongState));
+    case.reporter.refuse(Some(crate::error::Code::WrongState));
     let ending = case.run().await;
     assert!(describe(&ending).contains("state could not be stored"), "{}", describe(&ending));
     assert_eq!(entries(&case.work).len(), 1);

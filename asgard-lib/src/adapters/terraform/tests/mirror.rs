@@ -16,9 +16,9 @@ fn needs_provider() -> Order {
 async fn outcome(work: &Path, mirror: Option<PathBuf>) -> String {
     let mut options = options(work, &engine());
     options.mirror = mirror;
-    let desk = FakeDesk::default();
-    let ending = conduct(&needs_provider(), &desk, &World::system(), &options).await;
-    format!("{} {}", describe(&ending), desk.text())
+    let reporter = FakeReporter::default();
+    let ending = conduct(&needs_provider(), &reporter, &World::system(), &options).await;
+    format!("{} {}", describe(&ending), reporter.text())
 }
 
 /// A folder as `terraform providers mirror` and an unpacking leave it.

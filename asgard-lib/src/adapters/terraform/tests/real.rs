@@ -46,18 +46,20 @@ impl Demo {
         order.plan = self.plan.clone().filter(|_| op.changes_things());
         order
     }
-    pub async fn run(&mut self, op: RunOp) -> (Option<Ending>, FakeDesk) {
-        let desk = FakeDesk::default();
-        let mut ending = carry_out(&self.order(op), &desk, &self.work(), &engine()).await;
-        self.state = desk.states().last().cloned().or_else(|| self.state.take());
-        if let Some(Ending::Planned { plan, .. }) = &mut ending {
+    pub async fn run(&mut self, op: RunOp) -> (Option<RunOutcome>, FakeReporter) {
+        let reporter = FakeReporter::default();
+        let mut ending = carry_out(&self.order(op), &reporter, &self.work(), &engine()).await;
+        self.state = reporter.states().last().cloned().or_else(|| self.state.take());
+        if let Some(RunOutcome::Planned { plan, .. }) = &mut ending {
             self.plan = Some(std::mem::take(plan));
         }
-        (ending, desk)
+        (ending, reporter)
     }
     pub async fn plan(&mut self, op: RunOp) -> PlanSummary {
-        let (ending, desk) = self.run(op).await;
-        let Some(Ending::Planned { summary, .. }) = ending else { panic!("{} {}", describe(&ending), desk.text()) };
+        let (ending, reporter) = self.run(op).await;
+        let Some(RunOutcome::Planned { summary, .. }) = ending else {
+            panic!("{} {}", describe(&ending), reporter.text())
+        };
         summary
     }
 }
@@ -70,35 +72,35 @@ async fn a_demo_is_planned_applied_compared_rotated_and_destroyed() {
     assert_eq!(plan.changes[0].change, Change::Create);
     assert_eq!(plan.digest.len(), 64);
 
-    let (ending, desk) = demo.run(RunOp::Apply).await;
-    let Some(Ending::Applied { outputs }) = ending else { panic!("{} {}", describe(&ending), desk.text()) };
+    let (ending, reporter) = demo.run(RunOp::Apply).await;
+    let Some(RunOutcome::Applied { outputs }) = ending else { panic!("{} {}", describe(&ending), reporter.text()) };
     let token = outputs["token"].value.as_str().unwrap().to_owned();
     assert!(outputs["token"].sensitive && !outputs["id"].sensitive);
-    assert!(desk.serials().len() >= 4, "the state is stored step by step: {:?}", desk.serials());
-    let text = desk.text();
+    assert!(reporter.serials().len() >= 4, "the state is stored step by step: {:?}", reporter.serials());
+    let text = reporter.text();
     assert!(text.contains("apply_complete terraform_data.demo Creation complete"), "{text}");
     assert!(text.contains("provision_progress terraform_data.step_1 "), "{text}");
     assert!(!text.contains(&token));
-    assert!(desk.engine_name().unwrap().starts_with("terraform 1."));
+    assert!(reporter.engine_name().unwrap().starts_with("terraform 1."));
     assert_eq!(entries(&demo.work()), Vec::<PathBuf>::new());
 
     assert!(demo.plan(RunOp::Plan).await.is_empty());
     let (ending, _) = demo.run(RunOp::Refresh).await;
-    assert!(matches!(&ending, Some(Ending::Refreshed { drift }) if drift.is_empty()), "{}", describe(&ending));
+    assert!(matches!(&ending, Some(RunOutcome::Refreshed { drift }) if drift.is_empty()), "{}", describe(&ending));
 
     demo.variables.insert("rotation".into(), json!(1));
     let plan = demo.plan(RunOp::Plan).await;
     assert_eq!((plan.create, plan.replace, plan.delete), (0, 1, 0));
-    let (ending, desk) = demo.run(RunOp::Apply).await;
-    let Some(Ending::Applied { outputs }) = ending else { panic!("{}", describe(&ending)) };
+    let (ending, reporter) = demo.run(RunOp::Apply).await;
+    let Some(RunOutcome::Applied { outputs }) = ending else { panic!("{}", describe(&ending)) };
     let rotated = outputs["token"].value.as_str().unwrap();
     assert_ne!(rotated, token);
-    assert!(!desk.text().contains(rotated) && !desk.text().contains(&token));
+    assert!(!reporter.text().contains(rotated) && !reporter.text().contains(&token));
 
     let plan = demo.plan(RunOp::PlanDestroy).await;
     assert_eq!((plan.create, plan.delete), (0, 6));
     let (ending, _) = demo.run(RunOp::Destroy).await;
-    assert!(matches!(ending, Some(Ending::Destroyed)), "{}", describe(&ending));
+    assert!(matches!(ending, Some(RunOutcome::Destroyed)), "{}", describe(&ending));
     assert!(super::super::state::addresses(demo.state.as_ref().unwrap()).is_empty());
 }
 
@@ -107,23 +109,23 @@ async fn a_plan_is_applied_to_what_it_was_made_from_or_not_at_all() {
     let mut demo = Demo::new(json!({}));
     demo.plan(RunOp::Plan).await;
     demo.variables.insert("monthly_usd".into(), json!(3));
-    let (ending, desk) = demo.run(RunOp::Apply).await;
+    let (ending, reporter) = demo.run(RunOp::Apply).await;
     assert!(
         describe(&ending).starts_with("stale: Since the plan was made, the inputs are others"),
         "{}",
         describe(&ending)
     );
-    assert!(desk.serials().is_empty() && !desk.text().contains("apply_start"));
+    assert!(reporter.serials().is_empty() && !reporter.text().contains("apply_start"));
 
     let first = demo.plan(RunOp::Plan).await;
     let old = demo.plan.clone();
     let again = demo.plan(RunOp::Plan).await;
     assert_ne!(first.digest, again.digest);
-    assert!(matches!(demo.run(RunOp::Apply).await.0, Some(Ending::Applied { .. })));
+    assert!(matches!(demo.run(RunOp::Apply).await.0, Some(RunOutcome::Applied { .. })));
     demo.plan = old;
-    let (ending, desk) = demo.run(RunOp::Apply).await;
+    let (ending, reporter) = demo.run(RunOp::Apply).await;
     assert!(describe(&ending).contains("the state moved from serial 0 to"), "{}", describe(&ending));
-    assert!(desk.serials().is_empty());
+    assert!(reporter.serials().is_empty());
 }
 
 #[tokio::test]
@@ -138,10 +140,10 @@ async fn failures_are_told_in_the_modules_words_and_keep_what_exists() {
 
     demo.variables.insert("fail_at".into(), json!("apply"));
     demo.plan(RunOp::Plan).await;
-    let (ending, desk) = demo.run(RunOp::Apply).await;
+    let (ending, reporter) = demo.run(RunOp::Apply).await;
     let told = describe(&ending);
     assert!(told.contains("local-exec provisioner error") && told.ends_with("[]"), "{told}");
-    assert!(desk.text().contains("local-demo fails at apply"), "{}", desk.text());
+    assert!(reporter.text().contains("local-demo fails at apply"), "{}", reporter.text());
     let left = super::super::state::addresses(demo.state.as_ref().unwrap());
     assert!(left.contains("terraform_data.token") && !left.contains("terraform_data.demo"), "{left:?}");
 
@@ -170,13 +172,13 @@ async fn a_module_sees_nothing_of_asgards_and_prints_no_secret() {
     order.child_env.push(("AWS_SECRET_ACCESS_KEY".into(), SecretText::new("aws-key-of-the-target")));
     order.child_env.push(("ASGARD_SECRET_KEY".into(), SecretText::new("0123456789abcdef")));
     let folder = testkit::folder();
-    let desk = FakeDesk::default();
-    let ending = carry_out(&order, &desk, folder.path(), &engine()).await;
-    let Some(Ending::Planned { plan, .. }) = ending else { panic!("{}", describe(&ending)) };
+    let reporter = FakeReporter::default();
+    let ending = carry_out(&order, &reporter, folder.path(), &engine()).await;
+    let Some(RunOutcome::Planned { plan, .. }) = ending else { panic!("{}", describe(&ending)) };
     (order.run, order.op, order.plan) = (run_id(), RunOp::Apply, Some(plan));
-    let ending = carry_out(&order, &desk, folder.path(), &engine()).await;
-    assert!(matches!(ending, Some(Ending::Applied { .. })), "{}", describe(&ending));
-    let text = desk.text();
+    let ending = carry_out(&order, &reporter, folder.path(), &engine()).await;
+    assert!(matches!(ending, Some(RunOutcome::Applied { .. })), "{}", describe(&ending));
+    let text = reporter.text();
     assert!(text.contains("TF_IN_AUTOMATION=1") && text.contains("AWS_SECRET_ACCESS_KEY=(secret)"), "{text}");
     let encoded = data_encoding::BASE64.encode(SECRET.as_bytes());
     for hidden in ["ASGARD", "0123456789abcdef", "aws-key", SECRET, &encoded, "secret-value"] {

@@ -8,17 +8,17 @@ use super::{
 };
 use crate::{
     app::{
-        Asgard, Call, Catalog,
-        catalog::read_manifest,
+        Asgard, Call, ServiceCatalog,
         requests::RequestResource,
         resources::DeprovisionResource,
         secrets::{GetSecret, RotateSecret},
+        services::read_manifest,
         testkit::{Kit, OWNER, boot_with, member},
         worker,
     },
     domain::{
-        request::{Request, Status},
-        resource::{Resource, StatePointer, Status as Life},
+        request::{Request, RequestStatus},
+        resource::{Resource, ResourceStatus, StatePointer},
     },
     kernel::RequestId,
     ports::kinds,
@@ -36,7 +36,7 @@ impl Whole {
     async fn new() -> Self {
         let kit = Kit::staged().await;
         let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../modules/local/local-demo/service.yaml");
-        let catalog = Catalog::of([read_manifest(Path::new(manifest)).unwrap()], Vec::new());
+        let catalog = ServiceCatalog::of([read_manifest(Path::new(manifest)).unwrap()], Vec::new());
         let stage = Arc::default();
         let app = boot_with(Arc::clone(&kit.shaky), &kit.world, Arc::clone(&stage) as _, catalog).await.unwrap();
         Self { kit, app, stage, folder: testkit::folder() }
@@ -96,8 +96,8 @@ impl Whole {
 async fn a_request_is_carried_out_for_real() {
     let whole = Whole::new().await;
     let (request, resource, endings) = whole.carry(&whole.ask(json!({"seconds": 1})).await).await;
-    assert_eq!((request.status, endings), (Status::Fulfilled, vec!["planned", "applied"]));
-    assert_eq!(resource.status, Life::Provisioned);
+    assert_eq!((request.status, endings), (RequestStatus::Fulfilled, vec!["planned", "applied"]));
+    assert_eq!(resource.status, ResourceStatus::Provisioned);
     assert!(resource.outputs["id"].as_str().unwrap().contains("-one-") && !resource.outputs.contains_key("token"));
     let token = whole.token().await;
     assert_eq!(token.len(), 64);
@@ -124,7 +124,7 @@ async fn a_request_is_carried_out_for_real() {
     let remove = DeprovisionResource { project_id: None, resource_id: resource.id.clone(), version: None };
     let removed = whole.app.run(&whole.call(), &remove).await.unwrap();
     let (request, resource, endings) = whole.carry(&removed.request.request_id).await;
-    assert_eq!((request.status, resource.status), (Status::Fulfilled, Life::Destroyed));
+    assert_eq!((request.status, resource.status), (RequestStatus::Fulfilled, ResourceStatus::Destroyed));
     assert_eq!(endings, ["planned", "destroyed"]);
     assert_eq!(entries(whole.folder.path()), Vec::<PathBuf>::new());
 }
@@ -150,7 +150,7 @@ async fn an_interrupted_apply_is_planned_again_and_finished() {
     });
     assert_eq!(exit.unwrap(), SupervisorExit::Finished { ending: "interrupted" });
     let (request, resource, endings) = whole.carry(&request).await;
-    assert_eq!((request.status, resource.status), (Status::Fulfilled, Life::Provisioned));
+    assert_eq!((request.status, resource.status), (RequestStatus::Fulfilled, ResourceStatus::Provisioned));
     assert_eq!((endings, request.resumed), (vec!["planned", "applied"], 1));
     assert_eq!(whole.token().await.len(), 64);
 }

@@ -11,8 +11,8 @@ use crate::{
     },
     backends::MemoryStore,
     domain::{
-        request::{Request, Status},
-        resource::{Resource, Status as Life},
+        request::{Request, RequestStatus},
+        resource::{Resource, ResourceStatus},
         run::{OPEN, Run},
     },
     ports::{kinds, runner::Runner},
@@ -68,12 +68,12 @@ async fn dying_at_every_call() {
             kit.check().await;
             restart(&mut kit).await;
             let requests = kit.all::<Request>(&kinds::REQUESTS_BY_PROJECT, kit.project.as_str()).await;
-            let over = requests.iter().all(|request| request.status == Status::Fulfilled);
+            let over = requests.iter().all(|request| request.status == RequestStatus::Fulfilled);
             assert!(over, "dying after call {after}: {died:?}, {requests:?}");
             let resources = kit.all::<Resource>(&kinds::RESOURCES_BY_PROJECT, kit.project.as_str()).await;
             assert!(resources.len() <= 1, "nothing doubled");
             for resource in &resources {
-                let wanted = if requests.len() == 2 { Life::Destroyed } else { Life::Provisioned };
+                let wanted = if requests.len() == 2 { ResourceStatus::Destroyed } else { ResourceStatus::Provisioned };
                 assert_eq!(resource.status, wanted, "dying after call {after}");
             }
         }
@@ -90,6 +90,9 @@ async fn lost_replies_and_conflicts_change_nothing() {
         kit.check().await;
         let requests = kit.all::<Request>(&kinds::REQUESTS_BY_PROJECT, kit.project.as_str()).await;
         assert_eq!(requests.len(), 2);
-        assert!(requests.iter().all(|request| request.status == Status::Fulfilled), "{lose} {conflict} {requests:?}");
+        assert!(
+            requests.iter().all(|request| request.status == RequestStatus::Fulfilled),
+            "{lose} {conflict} {requests:?}"
+        );
     }
 }

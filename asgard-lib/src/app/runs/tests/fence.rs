@@ -1,17 +1,17 @@
 //! One supervisor at a time, and the one that lost its lease changes nothing any more.
 
-use super::super::{Claim, Look, look_after, recover_at_start, segments};
+use super::super::{Claim, RunCheck, check_run, recover_at_start, segments};
 use crate::{
     app::{resources::RunLog, testkit::Kit},
     domain::{
         lease::MARGIN,
-        request::Status,
+        request::RequestStatus,
         resource::StatePointer,
-        run::{Doing, LogLine, LogSegment, PlanSummary, Status as RunStatus},
+        run::{ChangeAction, LogLine, LogSegment, PlanSummary, RunStatus},
     },
     error::Code,
     kernel::{RunId, Timestamp},
-    ports::runner::{Desk, Ending, Liveness, Renewal, Salvage},
+    ports::runner::{Liveness, Renewal, RunOutcome, RunReporter, Salvage},
 };
 use serde_json::json;
 use std::time::Duration;
@@ -45,9 +45,9 @@ async fn apply_waits(kit: &Kit, service: &str) -> (crate::kernel::RequestId, Run
     let asked = kit.ask(service, "one", json!({})).await.unwrap().request;
     let (_, supervision) = kit.claim(&asked.current_run.unwrap()).await;
     let plan = Zeroizing::new(b"the plan".to_vec());
-    supervision.finish(Ending::Planned { summary: one_create(), plan }).await.unwrap();
+    supervision.finish(RunOutcome::Planned { summary: one_create(), plan }).await.unwrap();
     let request = kit.request(&asked.request_id).await;
-    assert_eq!(request.status, Status::Approved);
+    assert_eq!(request.status, RequestStatus::Approved);
     (asked.request_id, request.current_run.unwrap())
 }
 
@@ -57,7 +57,9 @@ async fn a_run_has_one_supervisor_and_a_resource_one_run() {
     let (_, run) = apply_waits(&kit, "thing").await;
     let (assignment, supervision) = kit.claim(&run).await;
     assert_eq!(assignment.plan.as_deref().map(Vec::as_slice), Some(&b"the plan"[..]));
-    assert!(assignment.request.as_ref().is_some_and(|request| request.began && request.status == Status::Running));
+    assert!(
+        assignment.request.as_ref().is_some_and(|request| request.began && request.status == RequestStatus::Running)
+    );
     assert_eq!(assignment.variables["name"], "one");
     assert!(matches!(kit.try_claim(&run).await.unwrap(), Claim::NotNeeded { .. }));
     assert_eq!(supervision.renew().await.unwrap(), Renewal::Held { cancel: false });
@@ -66,7 +68,7 @@ async fn a_run_has_one_supervisor_and_a_resource_one_run() {
     kit.pass(Duration::from_secs(20));
     supervision.renew().await.unwrap();
     assert_eq!(supervision.stop_by().since(until), Duration::from_secs(20));
-    supervision.finish(Ending::Applied { outputs: Default::default() }).await.unwrap();
+    supervision.finish(RunOutcome::Applied { outputs: Default::default() }).await.unwrap();
     kit.check().await;
     assert!(matches!(kit.try_claim(&run).await.unwrap(), Claim::NotNeeded { .. }));
 }
@@ -111,23 +113,23 @@ async fn a_supervisor_that_lost_its_lease_commits_nothing() {
 
     // Alive and renewing: nobody touches it. Unknown: not before its lease and the margin are over.
     *kit.stage.liveness.lock().unwrap() = Some(Liveness::Alive);
-    assert_eq!(look_after(&kit.app, &run).await.unwrap(), Look::Open);
+    assert_eq!(check_run(&kit.app, &run).await.unwrap(), RunCheck::Open);
     *kit.stage.liveness.lock().unwrap() = Some(Liveness::Unknown);
     kit.pass(Duration::from_secs(kit.app.config().runs.lease_ttl_secs) + MARGIN);
-    assert_eq!(look_after(&kit.app, &run).await.unwrap(), Look::Open);
+    assert_eq!(check_run(&kit.app, &run).await.unwrap(), RunCheck::Open);
     kit.pass(Duration::from_millis(1));
-    assert_eq!(look_after(&kit.app, &run).await.unwrap(), Look::Over);
+    assert_eq!(check_run(&kit.app, &run).await.unwrap(), RunCheck::Over);
     kit.check().await;
 
     assert_eq!(kit.run(&run).await.status, RunStatus::Interrupted);
     let request = kit.request(&id).await;
-    assert_eq!((request.status, request.resumed, request.began), (Status::Planning, 1, true));
+    assert_eq!((request.status, request.resumed, request.began), (RequestStatus::Planning, 1, true));
     assert_eq!(old.renew().await.unwrap(), Renewal::Lost);
     assert!(old.store_state(&state("l", 2, "y")).await.is_err());
     assert!(old.log(vec![line("x", "y")]).await.is_err());
     assert!(old.engine("e", "d").await.is_err());
     let before = format!("{:?}", kit.memory);
-    assert!(old.finish(Ending::Applied { outputs: Default::default() }).await.is_err());
+    assert!(old.finish(RunOutcome::Applied { outputs: Default::default() }).await.is_err());
     assert_eq!(format!("{:?}", kit.memory), before);
 }
 
@@ -155,15 +157,15 @@ async fn what_a_dead_supervisor_left_behind_is_kept_and_the_rest_goes_on() {
     let (assignment, supervision) = kit.claim(&request.current_run.unwrap()).await;
     assert!(assignment.run.resume && assignment.state.is_some());
     supervision
-        .finish(Ending::Planned { summary: one_create(), plan: Zeroizing::new(b"rest".to_vec()) })
+        .finish(RunOutcome::Planned { summary: one_create(), plan: Zeroizing::new(b"rest".to_vec()) })
         .await
         .unwrap();
     let request = kit.request(&id).await;
-    assert_eq!(request.status, Status::Approved);
+    assert_eq!(request.status, RequestStatus::Approved);
     let (assignment, supervision) = kit.claim(&request.current_run.unwrap()).await;
     assert_eq!(assignment.plan.as_deref().map(Vec::as_slice), Some(&b"rest"[..]));
-    supervision.finish(Ending::Applied { outputs: Default::default() }).await.unwrap();
-    assert_eq!(kit.request(&id).await.status, Status::Fulfilled);
+    supervision.finish(RunOutcome::Applied { outputs: Default::default() }).await.unwrap();
+    assert_eq!(kit.request(&id).await.status, RequestStatus::Fulfilled);
     kit.check().await;
 }
 
@@ -187,10 +189,10 @@ async fn an_unsafe_service_waits_for_somebody_when_something_may_exist() {
             *kit.stage.salvage.lock().unwrap() = Some(left);
         }
         *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
-        look_after(&kit.app, &run).await.unwrap();
+        check_run(&kit.app, &run).await.unwrap();
         kit.check().await;
         let (request, over) = (kit.request(&id).await, kit.run(&run).await);
-        assert_eq!((request.status, over.status), (Status::NeedsAttention, RunStatus::NeedsAttention));
+        assert_eq!((request.status, over.status), (RequestStatus::NeedsAttention, RunStatus::NeedsAttention));
         assert_eq!(over.may_exist, ["a.b"]);
         assert!(request.error.is_some_and(|error| error.contains("a.b") && !error.contains("c.d")));
     }
@@ -205,12 +207,12 @@ async fn a_left_over_state_that_does_not_fit_stays_where_it_is() {
     *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
     let left = Salvage { state: Some(Zeroizing::new(state("other", 9, "z"))), ..Salvage::default() };
     *kit.stage.salvage.lock().unwrap() = Some(left);
-    look_after(&kit.app, &run).await.unwrap();
+    check_run(&kit.app, &run).await.unwrap();
     assert!(kit.stage.cleaned.lock().unwrap().is_empty());
     assert!(kit.run(&run).await.status.is_over());
 }
 
-fn action(kind: &str, address: &str, action: Doing) -> LogLine {
+fn action(kind: &str, address: &str, action: ChangeAction) -> LogLine {
     LogLine { action: Some(action), ..line(kind, address) }
 }
 
@@ -222,7 +224,7 @@ async fn lost(lines: Vec<LogLine>, state: serde_json::Value) -> Vec<String> {
     old.store_state(state.to_string().as_bytes()).await.unwrap();
     old.log(lines).await.unwrap();
     *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
-    look_after(&kit.app, &run).await.unwrap();
+    check_run(&kit.app, &run).await.unwrap();
     kit.check().await;
     kit.run(&run).await.may_exist
 }
@@ -234,11 +236,11 @@ async fn what_is_complete_but_not_in_the_state_may_exist_and_what_only_changes_d
         {"mode": "managed", "type": "a", "name": "changed", "instances": [{}]},
     ]});
     let lines = vec![
-        action("apply_start", "a.stored", Doing::Create),
-        action("apply_complete", "a.stored", Doing::Create),
-        action("apply_start", "a.unwritten", Doing::Create),
-        action("apply_complete", "a.unwritten", Doing::Create),
-        action("apply_start", "a.changed", Doing::Update),
+        action("apply_start", "a.stored", ChangeAction::Create),
+        action("apply_complete", "a.stored", ChangeAction::Create),
+        action("apply_start", "a.unwritten", ChangeAction::Create),
+        action("apply_complete", "a.unwritten", ChangeAction::Create),
+        action("apply_start", "a.changed", ChangeAction::Update),
     ];
     assert_eq!(lost(lines, state).await, ["a.unwritten"]);
 }
@@ -249,7 +251,7 @@ async fn a_long_log_keeps_what_recovery_decides_by() {
     for n in 0..900 {
         lines.push(LogLine { message: format!("{n} {}", "x".repeat(8000)), ..line("log", "a.b") });
     }
-    lines.push(action("apply_start", "a.late", Doing::Create));
+    lines.push(action("apply_start", "a.late", ChangeAction::Create));
     assert_eq!(lost(lines, json!({"version": 4, "lineage": "l", "serial": 1})).await, ["a.late"]);
 }
 
@@ -271,7 +273,7 @@ async fn a_log_is_shown_up_to_the_first_segment_that_is_missing() {
     assert_eq!(read(Some(8)).await, (1, 9, false), "what comes after a gap waits until it is filled");
     kit.plant(&hidden).await;
     assert_eq!(read(Some(9)).await, (2, 11, false));
-    old.finish(Ending::Applied { outputs: Default::default() }).await.unwrap();
+    old.finish(RunOutcome::Applied { outputs: Default::default() }).await.unwrap();
     assert_eq!(read(Some(11)).await, (0, 11, true));
     assert_eq!(read(None).await, (8, 8, false), "there is more");
 }
@@ -288,7 +290,7 @@ async fn a_later_supervisor_writes_after_what_is_there() {
         *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
         let left = Salvage { logged: vec![line("log", "a.last")], ..Salvage::default() };
         *kit.stage.salvage.lock().unwrap() = Some(left);
-        look_after(&kit.app, &run).await.unwrap();
+        check_run(&kit.app, &run).await.unwrap();
         let found = segments(&kit.app, &run, 0, 100).await.unwrap();
         assert_eq!(found.len(), there + 1);
         assert_eq!(found.last().unwrap().lines[0].address.as_deref(), Some("a.last"));

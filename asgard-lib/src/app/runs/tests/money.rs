@@ -4,17 +4,17 @@ use crate::{
     app::{
         requests::{Approve, Cancel, Reject},
         resources::{DeprovisionResource, RetryResource},
-        runs::{Claim, look_after},
+        runs::{Claim, check_run},
         testkit::Kit,
     },
     domain::{
-        request::{Request, Status},
-        resource::{Resource, Status as Life},
+        request::{Request, RequestStatus},
+        resource::{Resource, ResourceStatus},
         run::{Change, PlanSummary, PlannedChange, RunOp},
     },
     ports::{
         kinds,
-        runner::{Ending, Liveness, Salvage},
+        runner::{Liveness, RunOutcome, Salvage},
     },
 };
 use proptest::prelude::*;
@@ -48,25 +48,25 @@ fn pick<T: Clone>(all: Vec<T>, nth: u8) -> Option<T> {
     (!all.is_empty()).then(|| all[usize::from(nth) % all.len()].clone())
 }
 
-fn ending(op: RunOp, choice: u8, empty: bool) -> Ending {
+fn ending(op: RunOp, choice: u8, empty: bool) -> RunOutcome {
     let may_exist = if empty { vec![] } else { vec!["a.b".to_owned()] };
     match (choice, op) {
-        (0, _) => Ending::Failed { error: "boom".into(), may_exist },
-        (1, _) => Ending::Cancelled { may_exist },
-        (2, _) => Ending::TimedOut { may_exist },
-        (3, _) => Ending::Interrupted { may_exist },
-        (4, _) => Ending::Stale { why: "old".into() },
+        (0, _) => RunOutcome::Failed { error: "boom".into(), may_exist },
+        (1, _) => RunOutcome::Cancelled { may_exist },
+        (2, _) => RunOutcome::TimedOut { may_exist },
+        (3, _) => RunOutcome::Interrupted { may_exist },
+        (4, _) => RunOutcome::Stale { why: "old".into() },
         (_, RunOp::Plan | RunOp::PlanDestroy) => {
             let mut summary = PlanSummary::default();
             if !empty {
                 summary.create = 1;
                 summary.changes.push(PlannedChange { address: "a.b".into(), change: Change::Create });
             }
-            Ending::Planned { summary, plan: Zeroizing::new(vec![1]) }
+            RunOutcome::Planned { summary, plan: Zeroizing::new(vec![1]) }
         }
-        (_, RunOp::Apply) => Ending::Applied { outputs: Default::default() },
-        (_, RunOp::Destroy) => Ending::Destroyed,
-        (_, RunOp::Refresh) => Ending::Refreshed { drift: vec![] },
+        (_, RunOp::Apply) => RunOutcome::Applied { outputs: Default::default() },
+        (_, RunOp::Destroy) => RunOutcome::Destroyed,
+        (_, RunOp::Refresh) => RunOutcome::Refreshed { drift: vec![] },
     }
 }
 
@@ -76,7 +76,7 @@ async fn take(kit: &Kit, turn: Turn) {
     let open: Vec<&Request> = requests.iter().filter(|request| !request.status.is_over()).collect();
     let named = |name: u8| {
         let name = format!("r{name}");
-        let alive = resources.iter().filter(|r| r.status != Life::Destroyed && r.name.as_str() == name);
+        let alive = resources.iter().filter(|r| r.status != ResourceStatus::Destroyed && r.name.as_str() == name);
         alive.map(|r| r.id.clone()).next()
     };
     // Refusals are part of life; what matters is what was committed.
@@ -97,7 +97,7 @@ async fn take(kit: &Kit, turn: Turn) {
             }
         }
         Turn::Decide { nth, yes } => {
-            let pending: Vec<_> = open.into_iter().filter(|r| r.status == Status::Pending).collect();
+            let pending: Vec<_> = open.into_iter().filter(|r| r.status == RequestStatus::Pending).collect();
             if let Some(request) = pick(pending, nth) {
                 let (id, note, version) = (request.id.clone(), None, None);
                 if yes {
@@ -130,7 +130,7 @@ async fn take(kit: &Kit, turn: Turn) {
                     ..Salvage::default()
                 };
                 *kit.stage.salvage.lock().unwrap() = Some(left);
-                look_after(&kit.app, &run).await.unwrap();
+                check_run(&kit.app, &run).await.unwrap();
             }
         }
     }

@@ -10,22 +10,22 @@ use crate::{
         worker,
     },
     domain::{
-        request::Status,
-        resource::Status as Life,
-        run::{PlanSummary, Status as RunStatus},
+        request::RequestStatus,
+        resource::ResourceStatus,
+        run::{PlanSummary, RunStatus},
     },
     kernel::{RequestId, RunId},
-    ports::runner::{Desk, Ending, OutputValue, Renewal},
+    ports::runner::{OutputValue, Renewal, RunOutcome, RunReporter},
 };
 use serde_json::json;
 use std::{collections::BTreeMap, time::Duration};
 use zeroize::Zeroizing;
 
-fn planned() -> Ending {
-    Ending::Planned { summary: PlanSummary { create: 1, ..PlanSummary::default() }, plan: Zeroizing::new(vec![1]) }
+fn planned() -> RunOutcome {
+    RunOutcome::Planned { summary: PlanSummary { create: 1, ..PlanSummary::default() }, plan: Zeroizing::new(vec![1]) }
 }
 
-fn applied() -> Ending {
+fn applied() -> RunOutcome {
     let output = |value: serde_json::Value, sensitive| OutputValue { value, sensitive };
     let outputs = BTreeMap::from([
         ("id".to_owned(), output(json!("i-1"), false)),
@@ -33,17 +33,17 @@ fn applied() -> Ending {
         ("hidden".to_owned(), output(json!({"a": 1}), true)),
         ("none".to_owned(), output(json!(null), true)),
     ]);
-    Ending::Applied { outputs }
+    RunOutcome::Applied { outputs }
 }
 
-fn bad_endings() -> [(Ending, RunStatus); 5] {
+fn bad_endings() -> [(RunOutcome, RunStatus); 5] {
     let none = Vec::new;
     [
-        (Ending::Failed { error: "boom".into(), may_exist: none() }, RunStatus::Failed),
-        (Ending::Cancelled { may_exist: none() }, RunStatus::Cancelled),
-        (Ending::TimedOut { may_exist: none() }, RunStatus::TimedOut),
-        (Ending::Interrupted { may_exist: none() }, RunStatus::Interrupted),
-        (Ending::Stale { why: "drift".into() }, RunStatus::Interrupted),
+        (RunOutcome::Failed { error: "boom".into(), may_exist: none() }, RunStatus::Failed),
+        (RunOutcome::Cancelled { may_exist: none() }, RunStatus::Cancelled),
+        (RunOutcome::TimedOut { may_exist: none() }, RunStatus::TimedOut),
+        (RunOutcome::Interrupted { may_exist: none() }, RunStatus::Interrupted),
+        (RunOutcome::Stale { why: "drift".into() }, RunStatus::Interrupted),
     ]
 }
 
@@ -51,7 +51,7 @@ async fn current(kit: &Kit, id: &RequestId) -> RunId {
     kit.request(id).await.current_run.unwrap()
 }
 
-async fn end(kit: &Kit, id: &RequestId, ending: Ending) -> Status {
+async fn end(kit: &Kit, id: &RequestId, ending: RunOutcome) -> RequestStatus {
     let (_, supervision) = kit.claim(&current(kit, id).await).await;
     supervision.finish(ending).await.unwrap();
     kit.check().await;
@@ -65,13 +65,13 @@ async fn every_bad_end_of_planning_and_of_applying() {
             let kit = Kit::staged().await;
             let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
             if applying {
-                assert_eq!(end(&kit, &id, planned()).await, Status::Approved);
+                assert_eq!(end(&kit, &id, planned()).await, RequestStatus::Approved);
             }
             let run = current(&kit, &id).await;
             let expected = match &ending {
-                Ending::Cancelled { .. } => Status::Cancelled,
-                Ending::Interrupted { .. } | Ending::Stale { .. } => Status::Planning,
-                _ => Status::Failed,
+                RunOutcome::Cancelled { .. } => RequestStatus::Cancelled,
+                RunOutcome::Interrupted { .. } | RunOutcome::Stale { .. } => RequestStatus::Planning,
+                _ => RequestStatus::Failed,
             };
             let name = ending.name();
             assert_eq!(end(&kit, &id, ending).await, expected, "{name}, applying: {applying}");
@@ -79,13 +79,13 @@ async fn every_bad_end_of_planning_and_of_applying() {
             let request = kit.request(&id).await;
             let resource = kit.resource(&request.resource).await;
             let life = match (expected, applying) {
-                (Status::Planning, _) => Life::Provisioning,
-                (Status::Cancelled, false) => Life::Destroyed,
-                _ => Life::Failed,
+                (RequestStatus::Planning, _) => ResourceStatus::Provisioning,
+                (RequestStatus::Cancelled, false) => ResourceStatus::Destroyed,
+                _ => ResourceStatus::Failed,
             };
             assert_eq!(resource.status, life, "{name}, applying: {applying}");
-            assert_eq!(resource.attention.is_some(), applying && expected != Status::Planning, "{name}");
-            if expected == Status::Planning {
+            assert_eq!(resource.attention.is_some(), applying && expected != RequestStatus::Planning, "{name}");
+            if expected == RequestStatus::Planning {
                 assert_eq!(kit.run(&request.current_run.unwrap()).await.resume, applying);
             }
         }
@@ -97,9 +97,9 @@ async fn interruptions_are_bounded() {
     let kit = Kit::staged().await;
     let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
     for _ in 0..5 {
-        assert_eq!(end(&kit, &id, Ending::Interrupted { may_exist: vec![] }).await, Status::Planning);
+        assert_eq!(end(&kit, &id, RunOutcome::Interrupted { may_exist: vec![] }).await, RequestStatus::Planning);
     }
-    assert_eq!(end(&kit, &id, Ending::Interrupted { may_exist: vec![] }).await, Status::NeedsAttention);
+    assert_eq!(end(&kit, &id, RunOutcome::Interrupted { may_exist: vec![] }).await, RequestStatus::NeedsAttention);
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,14 +107,17 @@ async fn a_plan_that_grew_after_an_interruption_is_approved_again() {
     let kit = Kit::staged().await;
     let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
     end(&kit, &id, planned()).await;
-    assert_eq!(end(&kit, &id, Ending::Stale { why: "somebody changed it".into() }).await, Status::Planning);
+    assert_eq!(end(&kit, &id, RunOutcome::Stale { why: "somebody changed it".into() }).await, RequestStatus::Planning);
     let mut summary = PlanSummary { delete: 1, ..PlanSummary::default() };
     summary
         .changes
         .push(crate::domain::run::PlannedChange { address: "x".into(), change: crate::domain::run::Change::Delete });
-    assert_eq!(end(&kit, &id, Ending::Planned { summary, plan: Zeroizing::new(vec![2]) }).await, Status::Pending);
+    assert_eq!(
+        end(&kit, &id, RunOutcome::Planned { summary, plan: Zeroizing::new(vec![2]) }).await,
+        RequestStatus::Pending
+    );
     kit.app.run(&kit.manager(), &Approve { request_id: id.clone(), note: None, version: None }).await.unwrap();
-    assert_eq!(end(&kit, &id, applied()).await, Status::Fulfilled);
+    assert_eq!(end(&kit, &id, applied()).await, RequestStatus::Fulfilled);
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,18 +126,21 @@ async fn what_is_half_made_is_never_written_off() {
     let ask = async || kit.ask("thing", "one", json!({"monthly_usd": 3})).await.unwrap().request.request_id;
     let id = ask().await;
     end(&kit, &id, planned()).await;
-    end(&kit, &id, Ending::Interrupted { may_exist: vec![] }).await;
+    end(&kit, &id, RunOutcome::Interrupted { may_exist: vec![] }).await;
     let mut summary = PlanSummary { delete: 1, ..PlanSummary::default() };
     summary
         .changes
         .push(crate::domain::run::PlannedChange { address: "x".into(), change: crate::domain::run::Change::Delete });
-    assert_eq!(end(&kit, &id, Ending::Planned { summary, plan: Zeroizing::new(vec![2]) }).await, Status::Pending);
+    assert_eq!(
+        end(&kit, &id, RunOutcome::Planned { summary, plan: Zeroizing::new(vec![2]) }).await,
+        RequestStatus::Pending
+    );
     kit.app.run(&kit.manager(), &Reject { request_id: id.clone(), note: None, version: None }).await.unwrap();
     let again = ask().await;
     kit.app.run(&kit.owner(), &Cancel { request_id: again.clone(), version: None }).await.unwrap();
     kit.check().await;
     let resource = kit.resource(&kit.request(&again).await.resource).await;
-    assert_eq!(resource.status, Life::Failed, "something of it may exist");
+    assert_eq!(resource.status, ResourceStatus::Failed, "something of it may exist");
     assert_eq!(resource.committed, crate::kernel::Usd::from_dollars(3), "and may cost");
 }
 
@@ -147,19 +153,19 @@ async fn a_resource_has_one_refresh_at_a_time() {
     let resource_id = kit.request(&id).await.resource;
     let refresh = RefreshResource { project_id: None, resource_id: resource_id.clone() };
     for (ending, status) in
-        [(Ending::Refreshed { drift: vec!["a.b".into()] }, RunStatus::Succeeded)].into_iter().chain(bad_endings())
+        [(RunOutcome::Refreshed { drift: vec!["a.b".into()] }, RunStatus::Succeeded)].into_iter().chain(bad_endings())
     {
         let run = kit.app.run(&kit.owner(), &refresh).await.unwrap().run_id;
         assert!(kit.app.run(&kit.owner(), &refresh).await.is_err());
         let (assignment, supervision) = kit.claim(&run).await;
         assert!(assignment.request.is_none());
-        let stale = matches!(ending, Ending::Stale { .. });
+        let stale = matches!(ending, RunOutcome::Stale { .. });
         supervision.finish(ending).await.unwrap();
         kit.check().await;
         assert_eq!(kit.run(&run).await.status, if stale { RunStatus::Failed } else { status });
     }
     let resource = kit.resource(&resource_id).await;
-    assert_eq!((resource.drift, resource.status), (vec!["a.b".to_owned()], Life::Provisioned));
+    assert_eq!((resource.drift, resource.status), (vec!["a.b".to_owned()], ResourceStatus::Provisioned));
     let run = kit.app.run(&kit.owner(), &refresh).await.unwrap().run_id;
     let kill: Kill = serde_json::from_value(json!({"project_id": kit.project, "reason": "leak"})).unwrap();
     kit.app.run(&kit.manager(), &kill).await.unwrap();
@@ -176,7 +182,7 @@ async fn cancelling_in_every_state() {
     let kit = Kit::staged().await;
     let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
     let run = current(&kit, &id).await;
-    assert_eq!(kit.app.run(&kit.owner(), &cancel(&id)).await.unwrap().status, Status::Cancelled);
+    assert_eq!(kit.app.run(&kit.owner(), &cancel(&id)).await.unwrap().status, RequestStatus::Cancelled);
     assert!(matches!(kit.try_claim(&run).await.unwrap(), Claim::NotNeeded { .. }));
     assert_eq!(kit.run(&run).await.status, RunStatus::Cancelled);
     kit.check().await;
@@ -185,7 +191,7 @@ async fn cancelling_in_every_state() {
     let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
     let run = current(&kit, &id).await;
     let (_, supervision) = kit.claim(&run).await;
-    assert_eq!(kit.app.run(&kit.owner(), &cancel(&id)).await.unwrap().status, Status::Cancelled);
+    assert_eq!(kit.app.run(&kit.owner(), &cancel(&id)).await.unwrap().status, RequestStatus::Cancelled);
     assert_eq!(supervision.renew().await.unwrap(), Renewal::Held { cancel: true });
     supervision.finish(planned()).await.unwrap();
     assert_eq!(kit.run(&run).await.status, RunStatus::Cancelled);
@@ -194,24 +200,25 @@ async fn cancelling_in_every_state() {
     // Approved and queued.
     let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
     end(&kit, &id, planned()).await;
-    assert_eq!(kit.app.run(&kit.owner(), &cancel(&id)).await.unwrap().status, Status::Cancelled);
+    assert_eq!(kit.app.run(&kit.owner(), &cancel(&id)).await.unwrap().status, RequestStatus::Cancelled);
     kit.check().await;
 
     // Applying: asked to stop; what had been applied by then is what counts.
-    for (ending, status) in
-        [(Ending::Cancelled { may_exist: vec!["x.y".into()] }, Status::Cancelled), (applied(), Status::Fulfilled)]
-    {
+    for (ending, status) in [
+        (RunOutcome::Cancelled { may_exist: vec!["x.y".into()] }, RequestStatus::Cancelled),
+        (applied(), RequestStatus::Fulfilled),
+    ] {
         let id = kit.ask("thing", "one", json!({"monthly_usd": 3})).await.unwrap().request.request_id;
         end(&kit, &id, planned()).await;
         let (_, supervision) = kit.claim(&current(&kit, &id).await).await;
-        assert_eq!(kit.app.run(&kit.owner(), &cancel(&id)).await.unwrap().status, Status::Running);
+        assert_eq!(kit.app.run(&kit.owner(), &cancel(&id)).await.unwrap().status, RequestStatus::Running);
         assert_eq!(supervision.renew().await.unwrap(), Renewal::Held { cancel: true });
         supervision.finish(ending).await.unwrap();
         kit.check().await;
         let request = kit.request(&id).await;
         assert_eq!(request.status, status);
         let resource = kit.resource(&request.resource).await;
-        assert_eq!(resource.attention.is_some_and(|it| it.contains("x.y")), status == Status::Cancelled);
+        assert_eq!(resource.attention.is_some_and(|it| it.contains("x.y")), status == RequestStatus::Cancelled);
     }
 }
 
@@ -226,7 +233,7 @@ async fn a_killed_project_starts_nothing() {
     let Claim::NotNeeded { why } = kit.try_claim(&run).await.unwrap() else { panic!("it was claimed") };
     assert!(why.contains("leak"), "{why}");
     let request = kit.request(&id).await;
-    assert_eq!((request.status, request.began), (Status::Failed, false));
+    assert_eq!((request.status, request.began), (RequestStatus::Failed, false));
     assert!(request.error.unwrap().contains("leak"));
     kit.check().await;
 }
@@ -255,7 +262,7 @@ async fn what_nobody_can_start_fails_with_the_reason() {
         kit.pass(Duration::from_secs(400));
     }
     let request = kit.request(&id).await;
-    assert_eq!(request.status, Status::Failed);
+    assert_eq!(request.status, RequestStatus::Failed);
     assert!(request.error.unwrap().contains("It cannot be started."));
     assert!(kit.stage.launched.lock().unwrap().len() <= 8);
     kit.check().await;
@@ -290,5 +297,5 @@ async fn a_run_that_nobody_claims_is_launched_again_and_one_that_waits_is_not_gi
     kit.pass(Duration::from_secs(3));
     worker::run_due(&kit.app).await.unwrap();
     assert!(kit.stage.launched.lock().unwrap().contains(&run));
-    assert_eq!(end(&kit, &next.request_id, planned()).await, Status::Approved);
+    assert_eq!(end(&kit, &next.request_id, planned()).await, RequestStatus::Approved);
 }

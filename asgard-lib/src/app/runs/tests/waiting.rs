@@ -1,16 +1,16 @@
 //! Runs that wait: for room, and for a runner that cannot be reached.
 
 use super::super::{
-    look_after_all,
+    check_all_runs,
     recover::{Launching, in_turn, see_to_launch},
 };
 use crate::{
     Code,
     app::{testkit::Kit, worker},
     domain::{
-        job::{Job, MOST_ATTEMPTS, SHARDS},
-        request::Status,
-        run::Status as RunStatus,
+        job::{Job, MAX_ATTEMPTS, SHARDS},
+        request::RequestStatus,
+        run::RunStatus,
     },
     kernel::RunId,
     ports::kinds,
@@ -40,7 +40,7 @@ async fn launching(kit: &Kit, run: &RunId) -> Launching {
 async fn minutes(kit: &Kit, minutes: u32) {
     for _ in 0..minutes {
         worker::run_due(&kit.app).await.unwrap();
-        look_after_all(&kit.app).await.unwrap();
+        check_all_runs(&kit.app).await.unwrap();
         kit.pass(Duration::from_secs(60));
     }
 }
@@ -84,8 +84,8 @@ async fn a_run_whose_job_is_gone_gets_another_one() {
     let lost = launches(&kit).await.remove(0);
     kit.erase::<Job>(lost.id.as_str()).await;
     kit.pass(Duration::from_secs(601));
-    look_after_all(&kit.app).await.unwrap();
-    look_after_all(&kit.app).await.unwrap();
+    check_all_runs(&kit.app).await.unwrap();
+    check_all_runs(&kit.app).await.unwrap();
     let jobs = launches(&kit).await;
     assert_eq!((jobs.len(), kit.run(&run).await.launch), (1, Some(jobs[0].id.clone())));
     assert_eq!(launching(&kit, &run).await, Launching::Stuck, "nobody has taken it for long");
@@ -109,9 +109,9 @@ async fn a_runner_that_cannot_be_reached_is_waited_for_an_hour() {
     let kit = Kit::staged().await;
     refuse(&kit, Some(Code::RunnerUnavailable));
     let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
-    minutes(&kit, 60 + 2 * MOST_ATTEMPTS).await;
+    minutes(&kit, 60 + 2 * MAX_ATTEMPTS).await;
     let request = kit.request(&id).await;
-    assert_eq!(request.status, Status::Failed);
+    assert_eq!(request.status, RequestStatus::Failed);
     assert!(request.error.unwrap().contains("It cannot be started."));
     assert!(launches(&kit).await.is_empty());
     kit.check().await;

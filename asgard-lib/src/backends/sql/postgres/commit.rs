@@ -10,7 +10,7 @@ const COMMIT: &str =
 /// How often a commit that was undone for another's sake is tried again: about five seconds of pauses in all.
 const CONFLICTS: u32 = 25;
 /// The longest pause between two tries.
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+const MAX_PAUSE: Duration = Duration::from_millis(250);
 
 /// The steps, one column each, as the function takes them.
 #[derive(Default)]
@@ -82,7 +82,7 @@ impl<'a> Steps<'a> {
 fn pause(batch: &Batch, tried: u32) -> Duration {
     let digest = Sha256::new().chain_update(batch.id().as_str()).chain_update(tried.to_be_bytes()).finalize();
     let random = digest.iter().take(2).fold(0u32, |all, byte| all << 8 | u32::from(*byte));
-    let longest = Duration::from_millis(2).saturating_mul(1 << tried.min(10)).min(LONGEST_PAUSE);
+    let longest = Duration::from_millis(2).saturating_mul(1 << tried.min(10)).min(MAX_PAUSE);
     longest.mul_f64(f64::from(random) / 65536.0)
 }
 

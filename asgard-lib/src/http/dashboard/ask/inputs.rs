@@ -4,8 +4,8 @@ mod shape;
 
 use super::super::{
     field::{Choice, Control, Field},
-    sent::Sent,
-    show::words,
+    form_data::FormData,
+    format::words,
 };
 use crate::error::Error;
 use serde_json::{Map, Value};
@@ -14,7 +14,7 @@ use shape::Shape;
 /// How deep objects of objects become fields of their own; deeper ones are written as JSON.
 const DEEPEST: usize = 2;
 /// The most fields that a form shows.
-const MOST: usize = 200;
+const MAX: usize = 200;
 
 /// One input of a service.
 struct Known {
@@ -66,12 +66,12 @@ impl Inputs {
     }
 
     /// The spec that was filled in. What was left empty is left out.
-    pub fn read(&self, sent: &Sent) -> Filled {
+    pub fn read(&self, form_data: &FormData) -> Filled {
         let mut spec = Map::new();
         let mut wrong = Vec::new();
         for known in &self.0 {
             let name = known.field_name();
-            let text = sent.raw(&name).unwrap_or_default();
+            let text = form_data.raw(&name).unwrap_or_default();
             let text = if known.shape.keeps_blanks() { text } else { text.trim() };
             match (text.is_empty(), known.required) {
                 (true, false) => {}
@@ -105,7 +105,7 @@ fn walk(schema: &Value, outer: &[String], asked: bool, sensitive: &[String], fou
         schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     for (name, about) in properties {
-        if found.len() >= MOST {
+        if found.len() >= MAX {
             return;
         }
         let path: Vec<String> = outer.iter().chain([name]).cloned().collect();
@@ -143,7 +143,7 @@ impl Known {
         let value = held.or(self.default.as_ref());
         let mut field = Field::new(self.field_name(), label, self.control())
             .help([self.description.as_str(), self.shape.hint()].join(" ").trim().to_owned())
-            .value(value.map(|value| self.shape.show(value)).unwrap_or_default());
+            .value(value.map(|value| self.shape.format(value)).unwrap_or_default());
         if let Shape::Text { longest: Some(longest) } = self.shape {
             field = field.longest(longest);
         }

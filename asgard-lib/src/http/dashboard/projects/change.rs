@@ -3,10 +3,10 @@
 use super::{
     super::{
         field::{Field, Fields},
-        said::Said,
-        sent::{Input, Sent, number},
-        shell::{Section, Shell},
-        visit::{Visit, done},
+        flash::Flash,
+        form_data::{FormData, Input, number},
+        layout::{Layout, Section},
+        page_request::{PageRequest, done},
     },
     Head, Tab,
     register::{Evidence, data_class, evidence, group},
@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 #[derive(Template)]
 #[template(path = "pages/settings.html")]
 struct Settings {
-    shell: Shell,
+    layout: Layout,
     head: Head,
     version: String,
     fields: Fields,
@@ -34,13 +34,18 @@ struct Settings {
 }
 
 /// Shows what can be changed.
-pub async fn settings(visit: Visit, Path(id): Path<String>) -> Response {
-    visit.answer(page(&visit, &id, None, None).await)
+pub async fn settings(page_request: PageRequest, Path(id): Path<String>) -> Response {
+    page_request.answer(page(&page_request, &id, None, None).await)
 }
 
-async fn page(visit: &Visit, id: &str, sent: Option<&Sent>, error: Option<Error>) -> Result<Response> {
-    let head = Head::load(visit, id, Tab::Settings).await?;
-    let rules = visit.read(&RegistrationRequirements {}).await?;
+async fn page(
+    page_request: &PageRequest,
+    id: &str,
+    form_data: Option<&FormData>,
+    error: Option<Error>,
+) -> Result<Response> {
+    let head = Head::load(page_request, id, Tab::Settings).await?;
+    let rules = page_request.read(&RegistrationRequirements {}).await?;
     let project = &head.project;
     let mut fields = vec![
         Field::line("name", "Name").required().longest(120).value(project.name.as_str()),
@@ -59,12 +64,12 @@ async fn page(visit: &Visit, id: &str, sent: Option<&Sent>, error: Option<Error>
         fields.push(Field::email("owner_email", "Owner").required().value(project.owner_email.as_str()));
         fields.push(Field::email("manager_email", "Manager").required().value(project.manager_email.as_str()));
     }
-    let mut fields = Fields(fields).keep(sent);
-    let mut evidence = evidence(&rules.evidence, &project.evidence, sent);
+    let mut fields = Fields(fields).keep(form_data);
+    let mut evidence = evidence(&rules.evidence, &project.evidence, form_data);
     let mut reason = Fields(vec![
         Field::line("reason", "Why").required().longest(500).help("Everybody who works on the project reads this."),
     ])
-    .keep(sent);
+    .keep(form_data);
     if let Some(error) = &error
         && !fields.blame(error)
         && !reason.blame(error)
@@ -72,39 +77,39 @@ async fn page(visit: &Visit, id: &str, sent: Option<&Sent>, error: Option<Error>
         evidence.iter_mut().any(|group| group.fields.blame(error));
     }
     let page = Settings {
-        shell: visit.shell(Section::Projects).with(error.as_ref().map(|error| visit.banner(error))),
+        layout: page_request.layout(Section::Projects).with(error.as_ref().map(|error| page_request.banner(error))),
         version: project.version.as_ref().map(ToString::to_string).unwrap_or_default(),
-        open: !project.missing_evidence.is_empty() || sent.is_some(),
+        open: !project.missing_evidence.is_empty() || form_data.is_some(),
         ended: project.status == "decommissioned",
         fields,
         evidence,
         reason: reason.0.pop().ok_or_else(|| Error::bug("the reason's field is gone"))?,
         head,
     };
-    visit.page(&page, error)
+    page_request.page(&page, error)
 }
 
 /// Saves changes: only the fields that differ from what the project has are sent on.
-pub async fn save(visit: Visit, Path(id): Path<String>, sent: Sent) -> Response {
-    let came_to = match try_save(&visit, &id, &sent).await {
-        Ok(said) => Ok(done(&format!("/projects/{id}/settings"), said)),
-        Err(error) => page(&visit, &id, Some(&sent), Some(error)).await,
+pub async fn save(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
+    let came_to = match try_save(&page_request, &id, &form_data).await {
+        Ok(flash) => Ok(done(&format!("/projects/{id}/settings"), flash)),
+        Err(error) => page(&page_request, &id, Some(&form_data), Some(error)).await,
     };
-    visit.answer(came_to)
+    page_request.answer(came_to)
 }
 
-async fn try_save(visit: &Visit, id: &str, sent: &Sent) -> Result<Said> {
-    let project_id: ProjectId = super::super::visit::id(id, "project")?;
-    let project = visit.read(&GetProject { project_id: Some(project_id) }).await?;
-    let (input, changed) = changes(&project, sent)?;
+async fn try_save(page_request: &PageRequest, id: &str, form_data: &FormData) -> Result<Flash> {
+    let project_id: ProjectId = super::super::page_request::id(id, "project")?;
+    let project = page_request.read(&GetProject { project_id: Some(project_id) }).await?;
+    let (input, changed) = changes(&project, form_data)?;
     if !changed {
-        return Ok(Said::Unchanged);
+        return Ok(Flash::Unchanged);
     }
-    visit.act("projects.update", input.set("project_id", id).optional("version", sent), None).await?;
-    Ok(Said::Saved)
+    page_request.act("projects.update", input.set("project_id", id).optional("version", form_data), None).await?;
+    Ok(Flash::Saved)
 }
 
-fn changes(project: &ProjectView, sent: &Sent) -> Result<(Input, bool)> {
+fn changes(project: &ProjectView, form_data: &FormData) -> Result<(Input, bool)> {
     let present = [
         ("name", project.name.to_string()),
         ("description", project.description.clone().unwrap_or_default()),
@@ -115,7 +120,7 @@ fn changes(project: &ProjectView, sent: &Sent) -> Result<(Input, bool)> {
     ];
     let (mut input, mut changed) = (Input::new(), false);
     for (name, held) in present {
-        let new = sent.raw(name).map(|text| text.trim().replace("\r\n", "\n"));
+        let new = form_data.raw(name).map(|text| text.trim().replace("\r\n", "\n"));
         // An empty choice leaves a group as it is: there is no taking it away.
         if let Some(new) = new.filter(|new| *new != held && (name != "group" || !new.is_empty())) {
             input = input.set(name, new);
@@ -123,11 +128,11 @@ fn changes(project: &ProjectView, sent: &Sent) -> Result<(Input, bool)> {
         }
     }
     let budget = project.budget_usd.map(|usd| usd.0.dollars());
-    if sent.given("budget_usd").is_some_and(|text| number(text).and_then(|new| new.as_f64()) != budget) {
-        input = input.number("budget_usd", sent)?;
+    if form_data.given("budget_usd").is_some_and(|text| number(text).and_then(|new| new.as_f64()) != budget) {
+        input = input.number("budget_usd", form_data)?;
         changed = true;
     }
-    let evidence: Map<String, Value> = sent
+    let evidence: Map<String, Value> = form_data
         .below("evidence.")
         .filter(|(name, text)| project.evidence.get(*name).map_or("", String::as_str).trim() != *text)
         .map(|(name, text)| (name.to_owned(), text.into()))
@@ -136,29 +141,35 @@ fn changes(project: &ProjectView, sent: &Sent) -> Result<(Input, bool)> {
     Ok((input.set("evidence", evidence), changed))
 }
 
-async fn steer(visit: Visit, id: String, sent: Sent, operation: &'static str, said: Said) -> Response {
-    let mut input = Input::new().set("project_id", id.as_str()).optional("version", &sent);
+async fn steer(
+    page_request: PageRequest,
+    id: String,
+    form_data: FormData,
+    operation: &'static str,
+    flash: Flash,
+) -> Response {
+    let mut input = Input::new().set("project_id", id.as_str()).optional("version", &form_data);
     if operation == "projects.kill" {
-        input = input.text("reason", &sent);
+        input = input.text("reason", &form_data);
     }
-    let came_to = match visit.act(operation, input, None).await {
-        Ok(_) => Ok(done(&format!("/projects/{id}"), said)),
-        Err(error) => page(&visit, &id, Some(&sent), Some(error)).await,
+    let came_to = match page_request.act(operation, input, None).await {
+        Ok(_) => Ok(done(&format!("/projects/{id}"), flash)),
+        Err(error) => page(&page_request, &id, Some(&form_data), Some(error)).await,
     };
-    visit.answer(came_to)
+    page_request.answer(came_to)
 }
 
 /// Stops a project.
-pub async fn kill(visit: Visit, Path(id): Path<String>, sent: Sent) -> Response {
-    steer(visit, id, sent, "projects.kill", Said::Killed).await
+pub async fn kill(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
+    steer(page_request, id, form_data, "projects.kill", Flash::Killed).await
 }
 
 /// Lets a stopped project work again.
-pub async fn unkill(visit: Visit, Path(id): Path<String>, sent: Sent) -> Response {
-    steer(visit, id, sent, "projects.unkill", Said::Unkilled).await
+pub async fn unkill(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
+    steer(page_request, id, form_data, "projects.unkill", Flash::Unkilled).await
 }
 
 /// Ends a project for good.
-pub async fn decommission(visit: Visit, Path(id): Path<String>, sent: Sent) -> Response {
-    steer(visit, id, sent, "projects.decommission", Said::Decommissioned).await
+pub async fn decommission(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
+    steer(page_request, id, form_data, "projects.decommission", Flash::Decommissioned).await
 }

@@ -3,11 +3,11 @@
 use super::{
     super::{
         field::{Field, Fields},
-        said::Said,
-        sent::{Input, Sent},
-        shell::{Section, Shell},
-        show::{Badge, When},
-        visit::{Pager, Visit, done, text},
+        flash::Flash,
+        form_data::{FormData, Input},
+        format::{Badge, When},
+        layout::{Layout, Section},
+        page_request::{PageRequest, Pager, done, text},
     },
     Head, Tab,
 };
@@ -23,7 +23,7 @@ use serde_json::Value;
 #[derive(Template)]
 #[template(path = "pages/keys.html")]
 struct Keys {
-    shell: Shell,
+    layout: Layout,
     head: Head,
     once: String,
     fields: Fields,
@@ -41,42 +41,50 @@ struct Row {
 }
 
 /// Shows a project's keys.
-pub async fn keys(visit: Visit, Path(id): Path<String>) -> Response {
-    visit.answer(page(&visit, &id, None, None).await)
+pub async fn keys(page_request: PageRequest, Path(id): Path<String>) -> Response {
+    page_request.answer(page(&page_request, &id, None, None).await)
 }
 
-async fn page(visit: &Visit, id: &str, sent: Option<&Sent>, error: Option<Error>) -> Result<Response> {
-    let head = Head::load(visit, id, Tab::Keys).await?;
-    let ask =
-        ListKeys { project_id: Some(head.project.project_id.clone()), cursor: visit.cursor(), limit: Limit::default() };
-    let found = visit.read(&ask).await?;
+async fn page(
+    page_request: &PageRequest,
+    id: &str,
+    form_data: Option<&FormData>,
+    error: Option<Error>,
+) -> Result<Response> {
+    let head = Head::load(page_request, id, Tab::Keys).await?;
+    let ask = ListKeys {
+        project_id: Some(head.project.project_id.clone()),
+        cursor: page_request.cursor(),
+        limit: Limit::default(),
+    };
+    let found = page_request.read(&ask).await?;
     let mut fields = Fields(vec![
         Field::line("name", "What it is for").required().longest(120).placeholder("agent"),
         Field::whole("expires_in_days", "Works for days", 1, 3650).help("Left empty, it works until it is revoked."),
     ])
-    .keep(sent);
+    .keep(form_data);
     if let Some(error) = &error {
         fields.blame(error);
     }
     let page = Keys {
-        shell: visit.shell(Section::Projects).with(error.as_ref().map(|error| visit.banner(error))),
-        once: visit.once_again(sent, error.as_ref()),
+        layout: page_request.layout(Section::Projects).with(error.as_ref().map(|error| page_request.banner(error))),
+        once: page_request.once_again(form_data, error.as_ref()),
         head,
         fields,
-        pager: visit.pager(&found),
-        rows: found.items.into_iter().map(|key| row(visit, key)).collect(),
+        pager: page_request.pager(&found),
+        rows: found.items.into_iter().map(|key| row(page_request, key)).collect(),
     };
-    visit.page(&page, error)
+    page_request.page(&page, error)
 }
 
-fn row(visit: &Visit, key: KeyView) -> Row {
-    let expired = key.expires_at.is_some_and(|until| visit.now >= until);
+fn row(page_request: &PageRequest, key: KeyView) -> Row {
+    let expired = key.expires_at.is_some_and(|until| page_request.now >= until);
     Row {
         badge: Badge::credential(key.revoked_at.is_some(), expired),
         works: key.revoked_at.is_none() && !expired,
-        minted: When::new(key.created_at, visit.now),
-        used: key.last_used_at.map(|at| When::new(at, visit.now)),
-        ends: key.expires_at.map(|at| When::new(at, visit.now)),
+        minted: When::new(key.created_at, page_request.now),
+        used: key.last_used_at.map(|at| When::new(at, page_request.now)),
+        ends: key.expires_at.map(|at| When::new(at, page_request.now)),
         key,
     }
 }
@@ -84,7 +92,7 @@ fn row(visit: &Visit, key: KeyView) -> Row {
 #[derive(Template)]
 #[template(path = "pages/key_minted.html")]
 struct Minted {
-    shell: Shell,
+    layout: Layout,
     head: Head,
     name: String,
     /// Missing when the same form was sent again: it was shown then.
@@ -94,37 +102,37 @@ struct Minted {
 }
 
 /// Mints a key and shows it, this once.
-pub async fn mint(visit: Visit, Path(id): Path<String>, sent: Sent) -> Response {
-    let came_to = match try_mint(&visit, &id, &sent).await {
-        Ok(minted) => show(&visit, &id, &minted).await,
-        Err(error) => page(&visit, &id, Some(&sent), Some(error)).await,
+pub async fn mint(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
+    let came_to = match try_mint(&page_request, &id, &form_data).await {
+        Ok(minted) => show(&page_request, &id, &minted).await,
+        Err(error) => page(&page_request, &id, Some(&form_data), Some(error)).await,
     };
-    visit.answer(came_to)
+    page_request.answer(came_to)
 }
 
-async fn try_mint(visit: &Visit, id: &str, sent: &Sent) -> Result<Value> {
-    let input = Input::new().set("project_id", id).text("name", sent).number("expires_in_days", sent)?;
-    visit.act("keys.mint", input, sent.given("once")).await
+async fn try_mint(page_request: &PageRequest, id: &str, form_data: &FormData) -> Result<Value> {
+    let input = Input::new().set("project_id", id).text("name", form_data).number("expires_in_days", form_data)?;
+    page_request.act("keys.mint", input, form_data.given("once")).await
 }
 
-async fn show(visit: &Visit, id: &str, minted: &Value) -> Result<Response> {
+async fn show(page_request: &PageRequest, id: &str, minted: &Value) -> Result<Response> {
     let page = Minted {
-        shell: visit.shell(Section::Projects),
-        head: Head::load(visit, id, Tab::Keys).await?,
+        layout: page_request.layout(Section::Projects),
+        head: Head::load(page_request, id, Tab::Keys).await?,
         name: text(minted, "/name")?,
         key: text(minted, "/key").ok(),
         suffix: text(minted, "/suffix")?,
-        endpoint: visit.mcp_address(),
+        endpoint: page_request.mcp_address(),
     };
-    visit.page(&page, None)
+    page_request.page(&page, None)
 }
 
 /// Revokes a key.
-pub async fn revoke(visit: Visit, Path((id, key)): Path<(String, String)>) -> Response {
+pub async fn revoke(page_request: PageRequest, Path((id, key)): Path<(String, String)>) -> Response {
     let input = Input::new().set("project_id", id.as_str()).set("key_id", key);
-    let came_to = match visit.act("keys.revoke", input, None).await {
-        Ok(_) => Ok(done(&format!("/projects/{id}/keys"), Said::KeyRevoked)),
-        Err(error) => page(&visit, &id, None, Some(error)).await,
+    let came_to = match page_request.act("keys.revoke", input, None).await {
+        Ok(_) => Ok(done(&format!("/projects/{id}/keys"), Flash::KeyRevoked)),
+        Err(error) => page(&page_request, &id, None, Some(error)).await,
     };
-    visit.answer(came_to)
+    page_request.answer(came_to)
 }

@@ -1,9 +1,9 @@
 //! The list of projects.
 
 use super::super::{
-    shell::{Section, Shell},
-    show::{Badge, When, money, words},
-    visit::{Pager, Visit},
+    format::{Badge, When, money, words},
+    layout::{Layout, Section},
+    page_request::{PageRequest, Pager},
 };
 use crate::{
     app::projects::{ListProjects, ProjectView},
@@ -16,7 +16,7 @@ use axum::response::Response;
 #[derive(Template)]
 #[template(path = "pages/projects.html")]
 struct Projects {
-    shell: Shell,
+    layout: Layout,
     rows: Vec<Row>,
     pager: Pager,
     everybodys: bool,
@@ -32,26 +32,26 @@ struct Row {
 }
 
 /// Shows the projects that the visitor may see.
-pub async fn list(visit: Visit) -> Response {
-    visit.answer(page(&visit).await)
+pub async fn list(page_request: PageRequest) -> Response {
+    page_request.answer(page(&page_request).await)
 }
 
-async fn page(visit: &Visit) -> Result<Response> {
-    let found = visit.read(&ListProjects { cursor: visit.cursor(), limit: Limit::default() }).await?;
-    let pager = visit.pager(&found);
+async fn page(page_request: &PageRequest) -> Result<Response> {
+    let found = page_request.read(&ListProjects { cursor: page_request.cursor(), limit: Limit::default() }).await?;
+    let pager = page_request.pager(&found);
     let row = |project: ProjectView| Row {
         badge: Badge::project(project.status),
         tier: words(project.classification.as_str()),
         data_class: words(project.data_class.as_str()),
         budget: project.budget_usd.map_or_else(|| "—".to_owned(), |usd| money(usd.0)),
-        registered: When::new(project.created_at, visit.now),
+        registered: When::new(project.created_at, page_request.now),
         project,
     };
     let page = Projects {
-        shell: visit.shell(Section::Projects),
+        layout: page_request.layout(Section::Projects),
         rows: found.items.into_iter().map(row).collect(),
         pager,
-        everybodys: visit.is_admin(),
+        everybodys: page_request.is_admin(),
     };
-    visit.page(&page, None)
+    page_request.page(&page, None)
 }

@@ -2,10 +2,10 @@
 
 use super::{
     super::{
-        shell::{Section, Shell},
-        show::{When, money, words},
+        format::{When, money, words},
+        layout::{Layout, Section},
+        page_request::PageRequest,
         tables::{EventTable, RequestTable, ResourceTable},
-        visit::Visit,
     },
     Head, Tab,
 };
@@ -27,7 +27,7 @@ const GLANCE: u16 = 6;
 #[derive(Template)]
 #[template(path = "pages/project.html")]
 struct Overview {
-    shell: Shell,
+    layout: Layout,
     head: Head,
     facts: Vec<(&'static str, String)>,
     registered: When,
@@ -68,44 +68,44 @@ impl Spend {
 }
 
 /// Shows a project.
-pub async fn overview(visit: Visit, Path(id): Path<String>) -> Response {
-    visit.answer(page(&visit, &id).await)
+pub async fn overview(page_request: PageRequest, Path(id): Path<String>) -> Response {
+    page_request.answer(page(&page_request, &id).await)
 }
 
-async fn page(visit: &Visit, id: &str) -> Result<Response> {
-    let project_id: ProjectId = super::super::visit::id(id, "project")?;
+async fn page(page_request: &PageRequest, id: &str) -> Result<Response> {
+    let project_id: ProjectId = super::super::page_request::id(id, "project")?;
     let of = || Some(project_id.clone());
-    let state = visit.read(&ProjectState { project_id: of() }).await?;
+    let state = page_request.read(&ProjectState { project_id: of() }).await?;
     let limit = Limit::clamped(GLANCE);
     let resources =
-        visit.read(&ListResources { project_id: of(), include_destroyed: false, cursor: None, limit }).await?;
-    let requests = visit.read(&ListRequests { project_id: of(), cursor: None, limit }).await?;
+        page_request.read(&ListResources { project_id: of(), include_destroyed: false, cursor: None, limit }).await?;
+    let requests = page_request.read(&ListRequests { project_id: of(), cursor: None, limit }).await?;
     let budget = state.project.budget_usd.map(|usd| usd.0);
-    let head = Head::new(visit, state.project, Tab::Overview);
-    let events = if head.may.audit { Some(recent(visit, of()).await?) } else { None };
-    let waiting = |status| status == crate::domain::request::Status::Pending;
+    let head = Head::new(page_request, state.project, Tab::Overview);
+    let events = if head.may.audit { Some(recent(page_request, of()).await?) } else { None };
+    let waiting = |status| status == crate::domain::request::RequestStatus::Pending;
     let page = Overview {
-        shell: visit.shell(Section::Projects),
+        layout: page_request.layout(Section::Projects),
         facts: facts(&head.project),
-        registered: When::new(head.project.created_at, visit.now),
-        changed: When::new(head.project.updated_at, visit.now),
+        registered: When::new(head.project.created_at, page_request.now),
+        changed: When::new(head.project.updated_at, page_request.now),
         resource_count: state.resources,
         spend: Spend::new(state.committed_monthly_usd.0, budget, state.auto_approve_monthly_usd.map(|usd| usd.0)),
         missing: head.project.missing_evidence.iter().map(|field| words(field)).collect(),
         waiting: requests.items.iter().filter(|request| waiting(request.status)).count(),
-        resources: some(resources.items).map(|items| ResourceTable::new(items, visit.now)),
-        requests: some(requests.items).map(|items| RequestTable::new(items, false, visit.now)),
+        resources: some(resources.items).map(|items| ResourceTable::new(items, page_request.now)),
+        requests: some(requests.items).map(|items| RequestTable::new(items, false, page_request.now)),
         events,
         head,
     };
-    visit.page(&page, None)
+    page_request.page(&page, None)
 }
 
 fn some<T>(items: Vec<T>) -> Option<Vec<T>> {
     (!items.is_empty()).then_some(items)
 }
 
-async fn recent(visit: &Visit, project_id: Option<ProjectId>) -> Result<EventTable> {
+async fn recent(page_request: &PageRequest, project_id: Option<ProjectId>) -> Result<EventTable> {
     let ask = ListAudit {
         project_id,
         actor: None,
@@ -116,7 +116,7 @@ async fn recent(visit: &Visit, project_id: Option<ProjectId>) -> Result<EventTab
         cursor: None,
         limit: Limit::clamped(GLANCE),
     };
-    Ok(EventTable::new(visit.read(&ask).await?.items, visit.now))
+    Ok(EventTable::new(page_request.read(&ask).await?.items, page_request.now))
 }
 
 fn facts(project: &ProjectView) -> Vec<(&'static str, String)> {

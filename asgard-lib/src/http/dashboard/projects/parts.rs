@@ -2,12 +2,12 @@
 
 use super::{
     super::{
-        said::Said,
-        sent::{Input, Sent},
-        shell::{Section, Shell},
-        show::When,
+        flash::Flash,
+        form_data::{FormData, Input},
+        format::When,
+        layout::{Layout, Section},
+        page_request::{PageRequest, Pager, done, text},
         tables::{EventTable, RequestTable, ResourceTable},
-        visit::{Pager, Visit, done, text},
     },
     Head, Tab,
 };
@@ -27,7 +27,7 @@ use axum::{extract::Path, response::Response};
 #[derive(Template)]
 #[template(path = "pages/project_resources.html")]
 struct Resources {
-    shell: Shell,
+    layout: Layout,
     head: Head,
     table: Option<ResourceTable>,
     all: bool,
@@ -35,62 +35,63 @@ struct Resources {
 }
 
 /// Shows a project's resources.
-pub async fn resources(visit: Visit, Path(id): Path<String>) -> Response {
-    visit.answer(resources_page(&visit, &id).await)
+pub async fn resources(page_request: PageRequest, Path(id): Path<String>) -> Response {
+    page_request.answer(resources_page(&page_request, &id).await)
 }
 
-async fn resources_page(visit: &Visit, id: &str) -> Result<Response> {
-    let head = Head::load(visit, id, Tab::Resources).await?;
-    let all = visit.query().given("all").is_some();
-    let found = visit
+async fn resources_page(page_request: &PageRequest, id: &str) -> Result<Response> {
+    let head = Head::load(page_request, id, Tab::Resources).await?;
+    let all = page_request.query().given("all").is_some();
+    let found = page_request
         .read(&ListResources {
             project_id: Some(head.project.project_id.clone()),
             include_destroyed: all,
-            cursor: visit.cursor(),
+            cursor: page_request.cursor(),
             limit: Limit::default(),
         })
         .await?;
     let page = Resources {
-        shell: visit.shell(Section::Projects),
-        pager: visit.pager(&found),
-        table: (!found.items.is_empty()).then(|| ResourceTable::new(found.items, visit.now)),
+        layout: page_request.layout(Section::Projects),
+        pager: page_request.pager(&found),
+        table: (!found.items.is_empty()).then(|| ResourceTable::new(found.items, page_request.now)),
         all,
         head,
     };
-    visit.page(&page, None)
+    page_request.page(&page, None)
 }
 
 #[derive(Template)]
 #[template(path = "pages/project_requests.html")]
 struct Requests {
-    shell: Shell,
+    layout: Layout,
     head: Head,
     table: Option<RequestTable>,
     pager: Pager,
 }
 
 /// Shows a project's requests.
-pub async fn requests(visit: Visit, Path(id): Path<String>) -> Response {
-    visit.answer(requests_page(&visit, &id).await)
+pub async fn requests(page_request: PageRequest, Path(id): Path<String>) -> Response {
+    page_request.answer(requests_page(&page_request, &id).await)
 }
 
-async fn requests_page(visit: &Visit, id: &str) -> Result<Response> {
-    let head = Head::load(visit, id, Tab::Requests).await?;
+async fn requests_page(page_request: &PageRequest, id: &str) -> Result<Response> {
+    let head = Head::load(page_request, id, Tab::Requests).await?;
     let project_id = Some(head.project.project_id.clone());
-    let found = visit.read(&ListRequests { project_id, cursor: visit.cursor(), limit: Limit::default() }).await?;
+    let found =
+        page_request.read(&ListRequests { project_id, cursor: page_request.cursor(), limit: Limit::default() }).await?;
     let page = Requests {
-        shell: visit.shell(Section::Projects),
-        pager: visit.pager(&found),
-        table: (!found.items.is_empty()).then(|| RequestTable::new(found.items, false, visit.now)),
+        layout: page_request.layout(Section::Projects),
+        pager: page_request.pager(&found),
+        table: (!found.items.is_empty()).then(|| RequestTable::new(found.items, false, page_request.now)),
         head,
     };
-    visit.page(&page, None)
+    page_request.page(&page, None)
 }
 
 #[derive(Template)]
 #[template(path = "pages/secrets.html")]
 struct Secrets {
-    shell: Shell,
+    layout: Layout,
     head: Head,
     once: String,
     rows: Vec<SecretRow>,
@@ -104,27 +105,28 @@ struct SecretRow {
 }
 
 /// Shows a project's secrets, without their values.
-pub async fn secrets(visit: Visit, Path(id): Path<String>) -> Response {
-    visit.answer(secrets_page(&visit, &id, None).await)
+pub async fn secrets(page_request: PageRequest, Path(id): Path<String>) -> Response {
+    page_request.answer(secrets_page(&page_request, &id, None).await)
 }
 
-async fn secrets_page(visit: &Visit, id: &str, error: Option<Error>) -> Result<Response> {
-    let head = Head::load(visit, id, Tab::Secrets).await?;
+async fn secrets_page(page_request: &PageRequest, id: &str, error: Option<Error>) -> Result<Response> {
+    let head = Head::load(page_request, id, Tab::Secrets).await?;
     let project_id = Some(head.project.project_id.clone());
-    let found = visit.read(&ListSecrets { project_id, cursor: visit.cursor(), limit: Limit::default() }).await?;
+    let found =
+        page_request.read(&ListSecrets { project_id, cursor: page_request.cursor(), limit: Limit::default() }).await?;
     let row = |secret: SecretView| SecretRow {
-        stored: When::new(secret.rotated_at, visit.now),
+        stored: When::new(secret.rotated_at, page_request.now),
         command: reveal_command(&secret.name, secret.project_id.as_str()),
         secret,
     };
     let page = Secrets {
-        shell: visit.shell(Section::Projects).with(error.as_ref().map(|error| visit.banner(error))),
-        once: visit.once(),
-        pager: visit.pager(&found),
+        layout: page_request.layout(Section::Projects).with(error.as_ref().map(|error| page_request.banner(error))),
+        once: page_request.once(),
+        pager: page_request.pager(&found),
         rows: found.items.into_iter().map(row).collect(),
         head,
     };
-    visit.page(&page, error)
+    page_request.page(&page, error)
 }
 
 /// How a secret is revealed: by those who may, with a token of theirs and never in a browser.
@@ -133,33 +135,37 @@ pub fn reveal_command(name: &str, project: &str) -> String {
 }
 
 /// Asks for new values of a secret's resource.
-pub async fn rotate(visit: Visit, Path((id, name)): Path<(String, String)>, sent: Sent) -> Response {
+pub async fn rotate(
+    page_request: PageRequest,
+    Path((id, name)): Path<(String, String)>,
+    form_data: FormData,
+) -> Response {
     let input = Input::new().set("project_id", id.as_str()).set("name", name);
-    let came_to = match visit.act("secrets.rotate", input, sent.given("once")).await {
+    let came_to = match page_request.act("secrets.rotate", input, form_data.given("once")).await {
         Ok(asked) => {
-            text(&asked, "/request/request_id").map(|request| done(&format!("/requests/{request}"), Said::Requested))
+            text(&asked, "/request/request_id").map(|request| done(&format!("/requests/{request}"), Flash::Requested))
         }
-        Err(error) => secrets_page(&visit, &id, Some(error)).await,
+        Err(error) => secrets_page(&page_request, &id, Some(error)).await,
     };
-    visit.answer(came_to)
+    page_request.answer(came_to)
 }
 
 #[derive(Template)]
 #[template(path = "pages/project_audit.html")]
 struct Audit {
-    shell: Shell,
+    layout: Layout,
     head: Head,
     table: Option<EventTable>,
     pager: Pager,
 }
 
 /// Shows what happened to a project.
-pub async fn audit(visit: Visit, Path(id): Path<String>) -> Response {
-    visit.answer(audit_page(&visit, &id).await)
+pub async fn audit(page_request: PageRequest, Path(id): Path<String>) -> Response {
+    page_request.answer(audit_page(&page_request, &id).await)
 }
 
-async fn audit_page(visit: &Visit, id: &str) -> Result<Response> {
-    let head = Head::load(visit, id, Tab::Audit).await?;
+async fn audit_page(page_request: &PageRequest, id: &str) -> Result<Response> {
+    let head = Head::load(page_request, id, Tab::Audit).await?;
     let ask = ListAudit {
         project_id: Some(head.project.project_id.clone()),
         actor: None,
@@ -167,15 +173,15 @@ async fn audit_page(visit: &Visit, id: &str) -> Result<Response> {
         trace: None,
         from: None,
         to: None,
-        cursor: visit.cursor(),
+        cursor: page_request.cursor(),
         limit: Limit::default(),
     };
-    let found = visit.read(&ask).await?;
+    let found = page_request.read(&ask).await?;
     let page = Audit {
-        shell: visit.shell(Section::Projects),
-        pager: visit.pager(&found),
-        table: (!found.items.is_empty()).then(|| EventTable::new(found.items, visit.now)),
+        layout: page_request.layout(Section::Projects),
+        pager: page_request.pager(&found),
+        table: (!found.items.is_empty()).then(|| EventTable::new(found.items, page_request.now)),
         head,
     };
-    visit.page(&page, None)
+    page_request.page(&page, None)
 }

@@ -2,11 +2,11 @@
 
 use super::super::{
     field::{Choice, Field, Fields},
-    said::Said,
-    sent::{Input, Sent},
-    shell::{Section, Shell},
-    show::words,
-    visit::{Visit, done},
+    flash::Flash,
+    form_data::{FormData, Input},
+    format::words,
+    layout::{Layout, Section},
+    page_request::{PageRequest, done},
 };
 use crate::{
     app::projects::{RegistrationRequirements, RequirementsView},
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 #[derive(Template)]
 #[template(path = "pages/register.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     once: String,
     fields: Fields,
     evidence: Vec<Evidence>,
@@ -35,43 +35,43 @@ pub(super) struct Evidence {
 }
 
 /// Shows the form.
-pub async fn registering(visit: Visit) -> Response {
-    visit.answer(form(&visit, None, None).await)
+pub async fn registering(page_request: PageRequest) -> Response {
+    page_request.answer(form(&page_request, None, None).await)
 }
 
 /// Registers a project.
-pub async fn register(visit: Visit, sent: Sent) -> Response {
-    let came_to = match try_register(&visit, &sent).await {
-        Ok(id) => Ok(done(&format!("/projects/{id}"), Said::Registered)),
-        Err(error) => form(&visit, Some(&sent), Some(error)).await,
+pub async fn register(page_request: PageRequest, form_data: FormData) -> Response {
+    let came_to = match try_register(&page_request, &form_data).await {
+        Ok(id) => Ok(done(&format!("/projects/{id}"), Flash::Registered)),
+        Err(error) => form(&page_request, Some(&form_data), Some(error)).await,
     };
-    visit.answer(came_to)
+    page_request.answer(came_to)
 }
 
-async fn try_register(visit: &Visit, sent: &Sent) -> Result<String> {
-    let evidence: Map<String, Value> = sent
+async fn try_register(page_request: &PageRequest, form_data: &FormData) -> Result<String> {
+    let evidence: Map<String, Value> = form_data
         .below("evidence.")
         .filter(|(_, text)| !text.is_empty())
         .map(|(name, text)| (name.to_owned(), text.into()))
         .collect();
     let input = Input::new()
-        .text("name", sent)
-        .text("owner_email", sent)
-        .optional("manager_email", sent)
-        .optional("group", sent)
-        .optional("classification", sent)
-        .optional("data_class", sent)
-        .number("budget_usd", sent)?
-        .optional("description", sent)
+        .text("name", form_data)
+        .text("owner_email", form_data)
+        .optional("manager_email", form_data)
+        .optional("group", form_data)
+        .optional("classification", form_data)
+        .optional("data_class", form_data)
+        .number("budget_usd", form_data)?
+        .optional("description", form_data)
         .set("evidence", evidence);
-    let project = visit.act("projects.register", input, sent.given("once")).await?;
-    super::super::visit::text(&project, "/project_id")
+    let project = page_request.act("projects.register", input, form_data.given("once")).await?;
+    super::super::page_request::text(&project, "/project_id")
 }
 
-async fn form(visit: &Visit, sent: Option<&Sent>, error: Option<Error>) -> Result<Response> {
-    let rules = visit.read(&RegistrationRequirements {}).await?;
-    let mut fields = Fields(fields(visit, &rules)).keep(sent);
-    let mut evidence = evidence(&rules.evidence, &BTreeMap::new(), sent);
+async fn form(page_request: &PageRequest, form_data: Option<&FormData>, error: Option<Error>) -> Result<Response> {
+    let rules = page_request.read(&RegistrationRequirements {}).await?;
+    let mut fields = Fields(fields(page_request, &rules)).keep(form_data);
+    let mut evidence = evidence(&rules.evidence, &BTreeMap::new(), form_data);
     let about_evidence = error.as_ref().and_then(Error::field).is_some_and(|field| field.starts_with("evidence"));
     if let Some(error) = &error
         && !fields.blame(error)
@@ -79,19 +79,20 @@ async fn form(visit: &Visit, sent: Option<&Sent>, error: Option<Error>) -> Resul
         evidence.iter_mut().any(|group| group.fields.blame(error));
     }
     let page = Page {
-        shell: visit.shell(Section::Projects).with(error.as_ref().map(|error| visit.banner(error))),
-        once: visit.once_again(sent, error.as_ref()),
+        layout: page_request.layout(Section::Projects).with(error.as_ref().map(|error| page_request.banner(error))),
+        once: page_request.once_again(form_data, error.as_ref()),
         fields,
         evidence,
-        open: about_evidence || sent.is_some_and(|sent| sent.below("evidence.").any(|(_, text)| !text.is_empty())),
+        open: about_evidence
+            || form_data.is_some_and(|form_data| form_data.below("evidence.").any(|(_, text)| !text.is_empty())),
     };
-    visit.page(&page, error)
+    page_request.page(&page, error)
 }
 
-fn fields(visit: &Visit, rules: &RequirementsView) -> Vec<Field> {
+fn fields(page_request: &PageRequest, rules: &RequirementsView) -> Vec<Field> {
     let needed = |field: Field, needed: bool| if needed { field.required() } else { field };
-    let mut owner = Field::email("owner_email", "Owner").required().value(visit.email());
-    owner = if visit.is_admin() {
+    let mut owner = Field::email("owner_email", "Owner").required().value(page_request.email());
+    owner = if page_request.is_admin() {
         owner.help("Who answers for what the project does.")
     } else {
         owner.read_only().help("You register projects that you own; an admin registers for others.")
@@ -145,7 +146,7 @@ pub(super) fn data_class() -> Field {
 pub(super) fn evidence(
     required: &BTreeMap<Tier, Vec<String>>,
     present: &BTreeMap<String, String>,
-    sent: Option<&Sent>,
+    form_data: Option<&FormData>,
 ) -> Vec<Evidence> {
     let mut seen: Vec<&str> = Vec::new();
     let mut groups = Vec::new();
@@ -158,14 +159,14 @@ pub(super) fn evidence(
             required.get(&tier).into_iter().flatten().map(String::as_str).filter(|name| !seen.contains(name)).collect();
         seen.extend(&new);
         if !new.is_empty() {
-            let fields = Fields(new.into_iter().map(field).collect()).keep(sent);
+            let fields = Fields(new.into_iter().map(field).collect()).keep(form_data);
             groups.push(Evidence { tier: format!("From {} on", words(tier.as_str())), fields });
         }
     }
     let others: Vec<Field> =
         present.keys().filter(|name| !seen.contains(&name.as_str())).map(|name| field(name)).collect();
     if !others.is_empty() {
-        groups.push(Evidence { tier: "Other".to_owned(), fields: Fields(others).keep(sent) });
+        groups.push(Evidence { tier: "Other".to_owned(), fields: Fields(others).keep(form_data) });
     }
     groups
 }

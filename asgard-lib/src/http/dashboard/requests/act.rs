@@ -2,37 +2,43 @@
 
 use super::{
     super::{
-        said::Said,
-        sent::{Input, Sent},
-        visit::{Visit, done},
+        flash::Flash,
+        form_data::{FormData, Input},
+        page_request::{PageRequest, done},
     },
     page,
 };
 use axum::{extract::Path, response::Response};
 
-async fn act(visit: Visit, request: String, sent: Sent, operation: &'static str, said: Said) -> Response {
-    let input = Input::new().set("request_id", request.as_str()).optional("version", &sent);
-    let input = if operation == "requests.cancel" { input } else { input.optional("note", &sent) };
-    let came_to = match visit.act(operation, input, None).await {
-        Ok(_) if sent.text("back") == "/approvals" => Ok(done("/approvals", said)),
-        Ok(_) => Ok(done(&format!("/requests/{request}"), said)),
+async fn act(
+    page_request: PageRequest,
+    request: String,
+    form_data: FormData,
+    operation: &'static str,
+    flash: Flash,
+) -> Response {
+    let input = Input::new().set("request_id", request.as_str()).optional("version", &form_data);
+    let input = if operation == "requests.cancel" { input } else { input.optional("note", &form_data) };
+    let came_to = match page_request.act(operation, input, None).await {
+        Ok(_) if form_data.text("back") == "/approvals" => Ok(done("/approvals", flash)),
+        Ok(_) => Ok(done(&format!("/requests/{request}"), flash)),
         // The page that comes back is the request's own, which shows what has become of it.
-        Err(error) => page(&visit, &request, Some(&sent), Some(error)).await,
+        Err(error) => page(&page_request, &request, Some(&form_data), Some(error)).await,
     };
-    visit.answer(came_to)
+    page_request.answer(came_to)
 }
 
 /// Approves a request.
-pub async fn approve(visit: Visit, Path(request): Path<String>, sent: Sent) -> Response {
-    act(visit, request, sent, "requests.approve", Said::Approved).await
+pub async fn approve(page_request: PageRequest, Path(request): Path<String>, form_data: FormData) -> Response {
+    act(page_request, request, form_data, "requests.approve", Flash::Approved).await
 }
 
 /// Rejects a request.
-pub async fn reject(visit: Visit, Path(request): Path<String>, sent: Sent) -> Response {
-    act(visit, request, sent, "requests.reject", Said::Rejected).await
+pub async fn reject(page_request: PageRequest, Path(request): Path<String>, form_data: FormData) -> Response {
+    act(page_request, request, form_data, "requests.reject", Flash::Rejected).await
 }
 
 /// Takes a request back.
-pub async fn cancel(visit: Visit, Path(request): Path<String>, sent: Sent) -> Response {
-    act(visit, request, sent, "requests.cancel", Said::Cancelled).await
+pub async fn cancel(page_request: PageRequest, Path(request): Path<String>, form_data: FormData) -> Response {
+    act(page_request, request, form_data, "requests.cancel", Flash::Cancelled).await
 }

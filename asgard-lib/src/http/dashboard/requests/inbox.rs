@@ -2,10 +2,10 @@
 
 use super::{
     super::{
-        shell::{Section, Shell},
-        show::{When, money, who},
+        format::{When, money, who},
+        layout::{Layout, Section},
+        page_request::{PageRequest, Pager},
         tables::plan_in_words,
-        visit::{Pager, Visit},
     },
     DecideForm, Deciding, title,
 };
@@ -28,7 +28,7 @@ const A_PAGE: u16 = 20;
 #[derive(Template)]
 #[template(path = "pages/approvals.html")]
 struct Inbox {
-    shell: Shell,
+    layout: Layout,
     entries: Vec<Entry>,
     pager: Pager,
 }
@@ -46,30 +46,30 @@ struct Entry {
 }
 
 /// Shows the inbox.
-pub async fn inbox(visit: Visit) -> Response {
-    visit.answer(page(&visit).await)
+pub async fn inbox(page_request: PageRequest) -> Response {
+    page_request.answer(page(&page_request).await)
 }
 
-async fn page(visit: &Visit) -> Result<Response> {
-    let ask = ListPending { project_id: None, cursor: visit.cursor(), limit: Limit::clamped(A_PAGE) };
-    let found = visit.read(&ask).await?;
-    let pager = visit.pager(&found);
+async fn page(page_request: &PageRequest) -> Result<Response> {
+    let ask = ListPending { project_id: None, cursor: page_request.cursor(), limit: Limit::clamped(A_PAGE) };
+    let found = page_request.read(&ask).await?;
+    let pager = page_request.pager(&found);
     let mut projects: BTreeMap<ProjectId, ProjectView> = BTreeMap::new();
     for id in found.items.iter().map(|request| &request.project_id) {
         if !projects.contains_key(id) {
-            let project = visit.read(&GetProject { project_id: Some(id.clone()) }).await?;
+            let project = page_request.read(&GetProject { project_id: Some(id.clone()) }).await?;
             projects.insert(id.clone(), project);
         }
     }
     let entries = found.items.into_iter().filter_map(|request| {
         let project = projects.get(&request.project_id)?;
-        Some(entry(visit, request, project))
+        Some(entry(page_request, request, project))
     });
-    let page = Inbox { shell: visit.shell(Section::Approvals), entries: entries.collect(), pager };
-    visit.page(&page, None)
+    let page = Inbox { layout: page_request.layout(Section::Approvals), entries: entries.collect(), pager };
+    page_request.page(&page, None)
 }
 
-fn entry(visit: &Visit, request: RequestView, project: &ProjectView) -> Entry {
+fn entry(page_request: &PageRequest, request: RequestView, project: &ProjectView) -> Entry {
     let why = match &request.verdict {
         Some(Verdict::Human { reason } | Verdict::Auto { reason }) => Some(reason.clone()),
         None => None,
@@ -78,11 +78,11 @@ fn entry(visit: &Visit, request: RequestView, project: &ProjectView) -> Entry {
         title: title(&request),
         cost: money(request.monthly_usd.0),
         by: who(&request.requested_by),
-        asked: When::new(request.created_at, visit.now),
+        asked: When::new(request.created_at, page_request.now),
         plan: request.plan.as_ref().map(plan_in_words).unwrap_or_default(),
         losses: request.plan.as_ref().map_or(0, |plan| plan.delete + plan.replace),
         why,
-        decide: DecideForm::new(Deciding::of(visit, &request, project), &request, "/approvals"),
+        decide: DecideForm::new(Deciding::of(page_request, &request, project), &request, "/approvals"),
         request,
     }
 }

@@ -1,10 +1,10 @@
 //! A request as a line of steps: asked, planned, decided, carried out.
 
-use super::super::show::{When, who};
+use super::super::format::{When, who};
 use crate::{
     app::{requests::RequestView, resources::RunView},
     domain::{
-        request::{Status, Verdict},
+        request::{RequestStatus, Verdict},
         run::RunOp,
     },
     kernel::Timestamp,
@@ -53,7 +53,7 @@ pub fn steps(request: &RequestView, runs: &[RunView], now: Timestamp) -> Vec<Ste
     let finished = |wanted: fn(RunOp) -> bool| {
         runs.iter().filter(|run| wanted(run.op)).find_map(|run| run.finished_at).map(|at| When::new(at, now))
     };
-    let [planned, decided, carried] = stages;
+    let [planned, decided, transition] = stages;
     let over = request.status.is_over().then(|| When::new(request.updated_at, now));
     let step = |title, stage, text, when| Step { title, stage, text, when };
     vec![
@@ -72,9 +72,9 @@ pub fn steps(request: &RequestView, runs: &[RunView], now: Timestamp) -> Vec<Ste
         ),
         step(
             "Carried out",
-            carried,
+            transition,
             carried_text(request),
-            finished(RunOp::changes_things).or_else(|| over.filter(|_| carried != Stage::Ahead)),
+            finished(RunOp::changes_things).or_else(|| over.filter(|_| transition != Stage::Ahead)),
         ),
     ]
 }
@@ -84,17 +84,21 @@ fn stages(request: &RequestView) -> [Stage; 3] {
     use Stage::{Ahead, Done, Now, Stopped};
     let passed = request.decision.is_some() || matches!(request.verdict, Some(Verdict::Auto { .. }));
     match request.status {
-        Status::Planning if passed => [Now, Done, Ahead],
-        Status::Planning => [Now, Ahead, Ahead],
-        Status::Pending => [Done, Now, Ahead],
-        Status::Approved | Status::Running => [Done, Done, Now],
-        Status::Fulfilled => [Done, Done, Done],
-        Status::Rejected => [Done, Stopped, Ahead],
-        Status::Cancelled | Status::Failed | Status::NeedsAttention if passed => [Done, Done, Stopped],
-        Status::Cancelled | Status::Failed | Status::NeedsAttention if request.verdict.is_some() => {
+        RequestStatus::Planning if passed => [Now, Done, Ahead],
+        RequestStatus::Planning => [Now, Ahead, Ahead],
+        RequestStatus::Pending => [Done, Now, Ahead],
+        RequestStatus::Approved | RequestStatus::Running => [Done, Done, Now],
+        RequestStatus::Fulfilled => [Done, Done, Done],
+        RequestStatus::Rejected => [Done, Stopped, Ahead],
+        RequestStatus::Cancelled | RequestStatus::Failed | RequestStatus::NeedsAttention if passed => {
+            [Done, Done, Stopped]
+        }
+        RequestStatus::Cancelled | RequestStatus::Failed | RequestStatus::NeedsAttention
+            if request.verdict.is_some() =>
+        {
             [Done, Stopped, Ahead]
         }
-        Status::Cancelled | Status::Failed | Status::NeedsAttention => [Stopped, Ahead, Ahead],
+        RequestStatus::Cancelled | RequestStatus::Failed | RequestStatus::NeedsAttention => [Stopped, Ahead, Ahead],
     }
 }
 
@@ -111,7 +115,7 @@ fn decided_text(request: &RequestView, stage: Stage) -> String {
     let note = |note: &Option<String>| note.as_ref().map(|note| format!(": “{note}”")).unwrap_or_default();
     match (&request.decision, &request.verdict) {
         (Some(decision), _) => {
-            let verb = if request.status == Status::Rejected { "Rejected" } else { "Approved" };
+            let verb = if request.status == RequestStatus::Rejected { "Rejected" } else { "Approved" };
             let own = if decision.self_approval { " (their own request, as the only admin may)" } else { "" };
             format!("{verb} by {}{own}{}", who(&decision.by), note(&decision.note))
         }
@@ -124,13 +128,13 @@ fn decided_text(request: &RequestView, stage: Stage) -> String {
 
 fn carried_text(request: &RequestView) -> String {
     match request.status {
-        Status::Approved => "Waits for a runner".to_owned(),
-        Status::Running if request.cancel_requested => "Terraform is asked to stop".to_owned(),
-        Status::Running => "Terraform applies exactly the plan".to_owned(),
-        Status::Fulfilled => "It is as asked".to_owned(),
-        Status::Cancelled => "Taken back".to_owned(),
-        Status::Failed => "It failed".to_owned(),
-        Status::NeedsAttention => "It was interrupted; somebody has to look".to_owned(),
-        Status::Planning | Status::Pending | Status::Rejected => String::new(),
+        RequestStatus::Approved => "Waits for a runner".to_owned(),
+        RequestStatus::Running if request.cancel_requested => "Terraform is asked to stop".to_owned(),
+        RequestStatus::Running => "Terraform applies exactly the plan".to_owned(),
+        RequestStatus::Fulfilled => "It is as asked".to_owned(),
+        RequestStatus::Cancelled => "Taken back".to_owned(),
+        RequestStatus::Failed => "It failed".to_owned(),
+        RequestStatus::NeedsAttention => "It was interrupted; somebody has to look".to_owned(),
+        RequestStatus::Planning | RequestStatus::Pending | RequestStatus::Rejected => String::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! What an input holds, and how it is written in a form.
 
-use super::super::super::sent::number;
+use super::super::super::form_data::number;
 use serde_json::{Map, Value};
 
 /// What an input holds.
@@ -124,7 +124,7 @@ impl Shape {
     }
 
     /// A value as its field holds it.
-    pub fn show(&self, value: &Value) -> String {
+    pub fn format(&self, value: &Value) -> String {
         match (self, value) {
             (Self::Secret, _) | (_, Value::Null) => String::new(),
             (Self::Lines { .. }, Value::Array(items)) => items.iter().map(plain).collect::<Vec<_>>().join("\n"),

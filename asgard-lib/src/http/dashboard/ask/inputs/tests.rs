@@ -1,5 +1,5 @@
 use super::*;
-use crate::http::dashboard::sent::Sent;
+use crate::http::dashboard::form_data::FormData;
 use serde_json::json;
 
 fn schema() -> Value {
@@ -24,7 +24,7 @@ fn inputs() -> Inputs {
 }
 
 fn filled(pairs: &[(&str, &str)]) -> Filled {
-    inputs().read(&Sent::of_pairs(pairs))
+    inputs().read(&FormData::of_pairs(pairs))
 }
 
 #[test]

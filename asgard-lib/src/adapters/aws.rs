@@ -1,0 +1,6 @@
+//! What of the ports is on AWS: keys in KMS, secret values and settings in Secrets Manager, supervisors on Fargate.
+
+pub mod fargate;
+pub mod kms;
+pub mod secret_arns;
+pub mod secrets_manager;

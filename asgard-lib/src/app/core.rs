@@ -1,0 +1,6 @@
+//! What every operation stands on: what a call is, what an operation is, the one way to run it, and the transaction.
+
+pub mod call;
+pub mod operation;
+pub mod scope;
+pub mod transact;

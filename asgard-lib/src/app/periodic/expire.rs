@@ -1,0 +1,27 @@
+//! Deleting what has expired.
+
+use super::{Next, PeriodicTask};
+use crate::{app::Asgard, error::Result, ports::records::store_error};
+use async_trait::async_trait;
+use std::{sync::Arc, time::Duration};
+
+const BATCH: usize = 500;
+
+/// Deletes records, counters and markers past their time, a batch at a time.
+pub struct Expire;
+
+#[async_trait]
+impl PeriodicTask for Expire {
+    fn name(&self) -> &'static str {
+        "expire"
+    }
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(300)
+    }
+
+    async fn run(&self, app: &Arc<Asgard>) -> Result<Next> {
+        let gone = app.store().expire(app.world().now(), BATCH).await.map_err(store_error)?;
+        Ok(if gone < BATCH { Next::Rest } else { Next::Again })
+    }
+}

@@ -1,0 +1,98 @@
+//! A lease on a resource, held: renewed, and required by every commit made under it.
+
+use crate::{
+    app::{Asgard, Call, Tx},
+    domain::lease::Lease,
+    error::{Code, Error, Result},
+    kernel::{HolderId, Timestamp, TraceId},
+    ports::records::Stored,
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+/// How long one commit under a lease may take; its outcome is found out by the next one.
+const COMMIT_WITHIN: Duration = Duration::from_secs(30);
+
+/// A lease in this process's hands, as far as it knows.
+pub(super) struct HeldLease {
+    app: Arc<Asgard>,
+    call: Call,
+    name: String,
+    holder: HolderId,
+    fence: u64,
+    ttl: Duration,
+    expires_at: AtomicI64,
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl HeldLease {
+    /// The lease as it was taken.
+    pub(super) fn new(app: Arc<Asgard>, trace: TraceId, lease: &Lease, holder: HolderId, ttl: Duration) -> Self {
+        Self {
+            app,
+            call: Call::system("supervisor", trace),
+            name: lease.name.clone(),
+            holder,
+            fence: lease.fence,
+            ttl,
+            expires_at: AtomicI64::new(lease.expires_at.as_millis()),
+            turn: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    pub(super) fn app(&self) -> &Arc<Asgard> {
+        &self.app
+    }
+
+    pub(super) const fn fence(&self) -> u64 {
+        self.fence
+    }
+
+    /// When the lease runs out, as last committed.
+    pub(super) fn expires_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.expires_at.load(Ordering::SeqCst))
+    }
+
+    /// What commits under the lease are made as.
+    pub(super) const fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// The lease, if it is still this holder's; the commit then depends on that. Every commit under the lease begins so.
+    pub(super) async fn mine(&self, tx: &mut Tx<'_>) -> Result<Option<Stored<Lease>>> {
+        tx.internal();
+        let lease = tx.read_checked::<Lease>(&self.name).await?;
+        Ok(lease.filter(|lease| lease.holder.as_ref() == Some(&self.holder) && lease.fence == self.fence))
+    }
+
+    /// Runs a transaction under the lease, one at a time. One that takes too long is given up; the next finds out what
+    /// became of it.
+    pub(super) async fn commit<T>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let _turn = self.turn.lock().await;
+        match tokio::time::timeout(COMMIT_WITHIN, work).await {
+            Ok(done) => done,
+            Err(_) => Err(Error::new(Code::StoreUnavailable, "The database did not answer in time.").retry_after(1)),
+        }
+    }
+
+    /// Makes the lease last longer; `false` when it is somebody else's.
+    pub(super) async fn renew(&self) -> Result<bool> {
+        let work = self.app.transact(&self.call, |tx| {
+            Box::pin(async move {
+                let Some(lease) = self.mine(tx).await? else { return Ok(None) };
+                let until = tx.now().plus(self.ttl);
+                tx.replace(&lease, &lease.renewed(until)).map(|()| Some(until))
+            })
+        });
+        let renewed = self.commit(work).await?;
+        if let Some(until) = renewed {
+            self.expires_at.fetch_max(until.as_millis(), Ordering::SeqCst);
+        }
+        Ok(renewed.is_some())
+    }
+}

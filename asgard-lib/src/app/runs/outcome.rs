@@ -1,0 +1,355 @@
+//! Ending a run: everything that follows from it, in one commit.
+
+use super::{
+    assignment::plan_context,
+    claimed_run::{ClaimedRun, lost},
+    outputs,
+    queue::free_refresh,
+    state::sealed_states,
+    transition::{apply_transition, plan_id},
+};
+use crate::{
+    app::{Tx, core::transact::pause, services::Service},
+    domain::{
+        job::{ForgottenSecret, Work},
+        project::Project,
+        request::{self, Headroom, Planned, Request, RequestStatus, Transition},
+        resource::{Resource, ResourceStatus, StatePointer},
+        run::{PlanSummary, Run, RunOp, RunStatus},
+        service::Retry,
+    },
+    error::{Error, Result},
+    kernel::{Timestamp, Usd},
+    ports::{
+        records::{Records, Stored},
+        runner::{RunOutcome, RunReporter},
+        store::Draft,
+    },
+};
+use std::{sync::Arc, time::Duration};
+
+/// How often storing what the commit names is tried before the run counts as failed.
+const MAX_PREPARATIONS: u32 = 10;
+/// How often the commit is tried while the database is away: with the pauses below, about six hours.
+const MAX_COMMITS: u32 = 4000;
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// The most addresses that a record or a message names.
+const MAX_ADDRESSES: usize = 200;
+const MAX_ERROR: usize = 4000;
+
+/// An ending with everything stored that its commit will name.
+enum Ready {
+    Planned(PlanSummary, Draft),
+    Applied(outputs::Prepared),
+    Destroyed,
+    Refreshed(Vec<String>),
+    Failed(String, Vec<String>),
+    Cancelled(Vec<String>),
+    TimedOut(Vec<String>),
+    Interrupted(Vec<String>),
+    Stale(String),
+}
+
+/// Ends the run. Tries again until it is done, or the lease is lost.
+pub(super) async fn finish(supervision: &ClaimedRun, ending: RunOutcome) -> Result<()> {
+    let ready = prepare(supervision, ending).await?;
+    let mut tries = 0;
+    loop {
+        match commit(supervision, &ready).await {
+            Ok(Some(())) => return Ok(()),
+            Ok(None) => return if is_done(supervision).await { Ok(()) } else { Err(lost()) },
+            Err(error) if error.kind().retryable() && tries < MAX_COMMITS => {
+                tries += 1;
+                tracing::warn!(run.id = %supervision.run, tries, error = error.chain(), "The end of a run cannot be stored yet.");
+                wait(supervision, tries).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether an attempt whose reply was lost did it after all: only this supervisor ends the run under this fence.
+async fn is_done(supervision: &ClaimedRun) -> bool {
+    let run = supervision.app().store().read::<Run>(supervision.run.as_str()).await;
+    run.is_ok_and(|run| run.is_some_and(|run| run.status.is_over() && run.fence == supervision.hold.fence()))
+}
+
+async fn wait(supervision: &ClaimedRun, tries: u32) {
+    pause(supervision.app(), tries).await;
+    if tries > 8 {
+        tokio::time::sleep(MAX_PAUSE).await;
+    }
+    // Holding the lease keeps recovery from redoing what is only waiting for the database.
+    if let Err(error) = supervision.renew().await {
+        tracing::debug!(run.id = %supervision.run, error = error.chain(), "A lease could not be renewed.");
+    }
+}
+
+/// Stores what has to be there before the commit. What cannot be stored makes the run a failed one.
+async fn prepare(supervision: &ClaimedRun, ending: RunOutcome) -> Result<Ready> {
+    let mut tries = 0;
+    loop {
+        let error = match try_prepare(supervision, &ending).await {
+            Ok(ready) => return Ok(ready),
+            Err(error) => error,
+        };
+        tries += 1;
+        if !error.kind().retryable() || tries >= MAX_PREPARATIONS {
+            tracing::error!(run.id = %supervision.run, error = error.chain(), "What a run made could not be stored.");
+            let why = format!("What the run made could not be stored: {}", error.message());
+            return Ok(Ready::Failed(why, Vec::new()));
+        }
+        wait(supervision, tries).await;
+    }
+}
+
+async fn try_prepare(supervision: &ClaimedRun, ending: &RunOutcome) -> Result<Ready> {
+    let app = supervision.app();
+    Ok(match ending {
+        RunOutcome::Planned { summary, plan } => {
+            let mut summary = summary.clone();
+            summary.changes.truncate(PlanSummary::MAX_CHANGES);
+            let run = &supervision.run;
+            Ready::Planned(summary, app.vault().prepare(&plan_id(run), &plan_context(run), plan).await?)
+        }
+        RunOutcome::Applied { outputs } => {
+            let resource = app.store().read::<Resource>(supervision.resource.as_str()).await?;
+            let resource = resource.ok_or_else(|| Error::bug(format!("{} is gone", supervision.resource)))?;
+            let service = app.catalog().get(&resource.service);
+            Ready::Applied(outputs::prepare(supervision, &resource, service, outputs).await?)
+        }
+        RunOutcome::Destroyed => Ready::Destroyed,
+        RunOutcome::Refreshed { drift } => Ready::Refreshed(bounded(drift)),
+        RunOutcome::Failed { error, may_exist } => {
+            Ready::Failed(error.chars().take(MAX_ERROR).collect(), bounded(may_exist))
+        }
+        RunOutcome::Cancelled { may_exist } => Ready::Cancelled(bounded(may_exist)),
+        RunOutcome::TimedOut { may_exist } => Ready::TimedOut(bounded(may_exist)),
+        RunOutcome::Interrupted { may_exist } => Ready::Interrupted(bounded(may_exist)),
+        RunOutcome::Stale { why } => Ready::Stale(why.chars().take(MAX_ERROR).collect()),
+    })
+}
+
+fn bounded(addresses: &[String]) -> Vec<String> {
+    addresses.iter().take(MAX_ADDRESSES).map(|address| address.chars().take(500).collect()).collect()
+}
+
+async fn commit(supervision: &ClaimedRun, ready: &Ready) -> Result<Option<()>> {
+    let hold = &supervision.hold;
+    let work = supervision.app().transact(hold.call(), |tx| {
+        Box::pin(async move {
+            let Some(lease) = hold.mine(tx).await? else { return Ok(None) };
+            let run = tx.need::<Run>(supervision.run.as_str()).await?;
+            let resource = tx.need::<Resource>(supervision.resource.as_str()).await?;
+            tx.replace(&lease, &lease.released(tx.now()))?;
+            let request = match &run.request {
+                Some(id) => Some(tx.need::<Request>(id.as_str()).await?),
+                None => None,
+            };
+            match request {
+                Some(request) if request.current_run.as_ref() == Some(&run.id) && !request.status.is_over() => {
+                    end_request(tx, ready, &run, &request, &resource).await?;
+                }
+                // The request was taken back while this run was working on it, and is over.
+                Some(_) => end_abandoned(tx, &run)?,
+                None => end_refresh(tx, ready, &run, &resource)?,
+            }
+            Ok(Some(()))
+        })
+    });
+    hold.commit(work).await
+}
+
+fn end_abandoned(tx: &mut Tx<'_>, run: &Stored<Run>) -> Result<()> {
+    let over = ended(run, RunStatus::Cancelled, None, &[], tx.now())?;
+    tx.replace(run, &over)?;
+    let details = [("op", run.op.name().to_owned()), ("ended", over.status.name().to_owned())];
+    tx.audit(Some(&run.project), "run.cancelled", &run.id, &details)
+}
+
+/// A run as it ended.
+fn ended(run: &Run, status: RunStatus, error: Option<String>, may_exist: &[String], now: Timestamp) -> Result<Run> {
+    Ok(Run { error, may_exist: may_exist.to_vec(), ..run.go(status, now)? })
+}
+
+fn end_refresh(tx: &mut Tx<'_>, ready: &Ready, run: &Stored<Run>, resource: &Stored<Resource>) -> Result<()> {
+    let now = tx.now();
+    let over = match ready {
+        Ready::Refreshed(drift) => Run { drift: drift.clone(), ..ended(run, RunStatus::Succeeded, None, &[], now)? },
+        Ready::Failed(error, _) => ended(run, RunStatus::Failed, Some(error.clone()), &[], now)?,
+        Ready::Cancelled(_) => ended(run, RunStatus::Cancelled, None, &[], now)?,
+        Ready::TimedOut(_) => ended(run, RunStatus::TimedOut, Some(TOO_LONG.to_owned()), &[], now)?,
+        Ready::Interrupted(_) => ended(run, RunStatus::Interrupted, None, &[], now)?,
+        Ready::Stale(why) => ended(run, RunStatus::Failed, Some(why.clone()), &[], now)?,
+        Ready::Planned(..) | Ready::Applied(_) | Ready::Destroyed => {
+            ended(run, RunStatus::Failed, Some(mismatch(run)), &[], now)?
+        }
+    };
+    if let (Ready::Refreshed(drift), false) = (ready, resource.status == ResourceStatus::Destroyed) {
+        let refreshed = Resource { drift: drift.clone(), refreshed_at: Some(now), ..resource.value.clone() };
+        tx.replace(resource, &refreshed)?;
+    }
+    let details = [
+        ("run", run.id.to_string()),
+        ("status", over.status.name().to_owned()),
+        ("drifted", over.drift.len().to_string()),
+    ];
+    tx.replace(run, &over)?;
+    free_refresh(tx, run)?;
+    tx.audit(Some(&run.project), "resource.refreshed", &resource.id, &details)
+}
+
+const TOO_LONG: &str = "It took longer than its service allows, and was stopped.";
+
+fn mismatch(run: &Run) -> String {
+    format!("The supervisor of this {} reported something else. This is a fault of Asgard's.", run.op.name())
+}
+
+fn with_leftovers(error: &str, may_exist: &[String]) -> String {
+    if may_exist.is_empty() {
+        error.to_owned()
+    } else {
+        format!("{error} These may exist without being recorded: {}.", may_exist.join(", "))
+    }
+}
+
+async fn end_request(
+    tx: &mut Tx<'_>,
+    ready: &Ready,
+    run: &Stored<Run>,
+    request: &Stored<Request>,
+    resource: &Stored<Resource>,
+) -> Result<()> {
+    let now = tx.now();
+    let service = tx.app().catalog().get(&resource.service).cloned();
+    let stop = run.cancel || request.cancel_requested;
+    let failed = |error: &str| request::failed(request, resource, error, now);
+
+    let mut summary = None;
+    let mut forget_secrets = Vec::new();
+    let mut forget_sealed = Vec::new();
+    let (over, transition) = match (ready, run.op) {
+        (Ready::Planned(..), RunOp::Plan | RunOp::PlanDestroy) if stop => {
+            (ended(run, RunStatus::Cancelled, None, &[], now)?, request::cancelled(request, resource, now)?)
+        }
+        (Ready::Planned(found, draft), RunOp::Plan | RunOp::PlanDestroy) => match &service {
+            Some(service) => {
+                summary = Some(found.clone());
+                let transition = plan(tx, found, service, run, request, resource).await?;
+                if transition.request.plan_run.as_ref() == Some(&run.id) {
+                    tx.insert_draft(draft.clone())?;
+                    forget_sealed.extend(request.plan_run.iter().filter(|old| **old != run.id).map(plan_id));
+                }
+                let transition =
+                    Transition { drop_plan: transition.drop_plan.filter(|dropped| *dropped != run.id), ..transition };
+                (ended(run, RunStatus::Succeeded, None, &[], now)?, transition)
+            }
+            None => {
+                let error = format!("Service {} is not in the catalogue any more.", resource.service);
+                (ended(run, RunStatus::Failed, Some(error.clone()), &[], now)?, failed(&error)?)
+            }
+        },
+        (Ready::Applied(prepared), RunOp::Apply) => {
+            forget_secrets = outputs::write(tx, resource, prepared).await?;
+            let transition = request::applied(request, resource, prepared.produced.clone(), now)?;
+            (ended(run, RunStatus::Succeeded, None, &[], now)?, transition)
+        }
+        (Ready::Destroyed, RunOp::Destroy) => {
+            forget_secrets = outputs::remove_all(tx, resource).await?;
+            forget_sealed = remove_state(tx, resource).await?;
+            let transition = request::applied(request, resource, request::Produced::default(), now)?;
+            (ended(run, RunStatus::Succeeded, None, &[], now)?, transition)
+        }
+        (Ready::Failed(error, may_exist), _) => {
+            let error = with_leftovers(error, may_exist);
+            (ended(run, RunStatus::Failed, Some(error.clone()), may_exist, now)?, failed(&error)?)
+        }
+        (Ready::TimedOut(may_exist), _) => {
+            let error = with_leftovers(TOO_LONG, may_exist);
+            (ended(run, RunStatus::TimedOut, Some(error.clone()), may_exist, now)?, failed(&error)?)
+        }
+        (Ready::Cancelled(may_exist), _) => {
+            let mut transition = request::cancelled(request, resource, now)?;
+            if let Some(attention) = &mut transition.resource.attention {
+                *attention = with_leftovers(attention, may_exist);
+            }
+            (ended(run, RunStatus::Cancelled, None, may_exist, now)?, transition)
+        }
+        (Ready::Interrupted(may_exist), op) => {
+            let safe = service.as_ref().is_some_and(|service| service.manifest.retry == Retry::Safe);
+            let harmless = !op.changes_things() || safe || may_exist.is_empty();
+            let transition = if stop && harmless {
+                request::cancelled(request, resource, now)?
+            } else {
+                request::interrupted(request, resource, run, may_exist, safe, now)?
+            };
+            let status = match transition.request.status {
+                RequestStatus::NeedsAttention => RunStatus::NeedsAttention,
+                RequestStatus::Cancelled => RunStatus::Cancelled,
+                _ => RunStatus::Interrupted,
+            };
+            let error = transition.request.error.clone().filter(|_| status == RunStatus::NeedsAttention);
+            (ended(run, status, error, may_exist, now)?, transition)
+        }
+        (Ready::Stale(_), _) if stop => {
+            (ended(run, RunStatus::Cancelled, None, &[], now)?, request::cancelled(request, resource, now)?)
+        }
+        (Ready::Stale(why), _) => (
+            ended(run, RunStatus::Interrupted, Some(why.clone()), &[], now)?,
+            request::interrupted(request, resource, run, &[], true, now)?,
+        ),
+        (Ready::Planned(..) | Ready::Applied(_) | Ready::Destroyed | Ready::Refreshed(_), _) => {
+            let error = mismatch(run);
+            (ended(run, RunStatus::Failed, Some(error.clone()), &[], now)?, failed(&error)?)
+        }
+    };
+    tx.replace(run, &Run { summary, ..over.clone() })?;
+    forget(tx, forget_sealed, forget_secrets)?;
+    let mut details =
+        vec![("run", run.id.to_string()), ("op", run.op.name().to_owned()), ("ended", over.status.name().to_owned())];
+    details.extend(over.error.iter().map(|error| ("error", error.clone())));
+    if let Some(verdict) = transition.request.verdict.as_ref().filter(|_| matches!(ready, Ready::Planned(..))) {
+        details.push(("verdict", reason(verdict).to_owned()));
+    }
+    let action = format!("request.{}", transition.request.status.name());
+    apply_transition(tx, request, resource, transition)?;
+    tx.audit(Some(&request.project), &action, &request.id, &details)
+}
+
+fn reason(verdict: &request::Verdict) -> &str {
+    match verdict {
+        request::Verdict::Auto { reason } | request::Verdict::Human { reason } => reason,
+    }
+}
+
+/// What becomes of a request whose plan is there.
+async fn plan(
+    tx: &Tx<'_>,
+    summary: &PlanSummary,
+    service: &Arc<Service>,
+    run: &Stored<Run>,
+    request: &Stored<Request>,
+    resource: &Stored<Resource>,
+) -> Result<Transition> {
+    let project = tx.read::<Project>(request.project.as_str()).await?;
+    let project = project.ok_or_else(|| Error::bug(format!("{} is gone", request.project)))?;
+    let committed = tx.counter(&Project::committed_counter(&request.project)).await?;
+    let ceiling = tx.app().config().provisioning.auto_approve.get(&project.classification).copied();
+    let room = Headroom { ceiling, committed: Usd::from_micros(committed) };
+    let found = Planned { run, summary: summary.clone(), manifest: &service.manifest, room };
+    request::planned(request, resource, found, tx.now())
+}
+
+async fn remove_state(tx: &mut Tx<'_>, resource: &Resource) -> Result<Vec<String>> {
+    let Some(pointer) = tx.read_checked::<StatePointer>(resource.id.as_str()).await? else { return Ok(Vec::new()) };
+    tx.remove(&pointer)?;
+    Ok(sealed_states(&pointer))
+}
+
+fn forget(tx: &mut Tx<'_>, sealed: Vec<String>, secrets: Vec<ForgottenSecret>) -> Result<()> {
+    if sealed.is_empty() && secrets.is_empty() {
+        Ok(())
+    } else {
+        tx.job(Work::Forget { sealed, secrets }, Duration::ZERO).map(|_| ())
+    }
+}

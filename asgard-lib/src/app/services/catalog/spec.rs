@@ -1,0 +1,117 @@
+//! Checking a spec against a manifest's schema, with messages that say what is allowed.
+
+use crate::{
+    domain::service::Manifest,
+    error::{Code, Error, Result},
+};
+use serde_json::{Map, Value};
+
+const MAX_PROBLEMS: usize = 5;
+const LARGEST_SPEC: usize = 64 * 1024;
+
+/// Objects that list their properties refuse others, at every level: Terraform would drop them silently.
+pub(super) fn refuse_unknown_inputs(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            if map.contains_key("properties") && !map.contains_key("additionalProperties") {
+                map.insert("additionalProperties".into(), Value::Bool(false));
+            }
+            for (keyword, inner) in map.iter_mut() {
+                match keyword.as_str() {
+                    "properties" | "$defs" | "patternProperties" => {
+                        if let Value::Object(named) = inner {
+                            named.values_mut().for_each(refuse_unknown_inputs);
+                        }
+                    }
+                    "items" | "prefixItems" | "anyOf" | "oneOf" | "allOf" | "additionalProperties" => {
+                        refuse_unknown_inputs(inner)
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(refuse_unknown_inputs),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Every problem of a spec, at most a handful, with the field of the first.
+pub(super) fn check(manifest: &Manifest, validator: &jsonschema::Validator, spec: &Map<String, Value>) -> Result<()> {
+    let names = manifest.input_names();
+    let unknown: Vec<&str> =
+        spec.keys().map(String::as_str).filter(|key| !names.contains(key)).take(MAX_PROBLEMS).collect();
+    if let Some(first) = unknown.first() {
+        let shown: Vec<String> =
+            unknown.iter().map(|name| format!("`{}`", name.escape_debug().take(80).collect::<String>())).collect();
+        let allowed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let message = format!("Service {} has no input {}; its inputs are: {allowed}.", manifest.id, shown.join(", "));
+        return Err(Error::new(Code::InvalidSpec, message)
+            .at(format!("spec.{}", first.escape_debug().take(80).collect::<String>())));
+    }
+    let instance = Value::Object(spec.clone());
+    if serde_json::to_vec(&instance).map_or(usize::MAX, |bytes| bytes.len()) > LARGEST_SPEC {
+        return Err(Error::new(Code::InvalidSpec, "A spec holds at most 64 KiB.").at("spec"));
+    }
+    let mut field = None;
+    let mut problems = Vec::new();
+    for error in validator.iter_errors(&instance).take(MAX_PROBLEMS) {
+        let path = error.instance_path().to_string();
+        let at = format!("spec{}", path.replace('/', "."));
+        // The value itself stays out of the message: it may be a secret.
+        problems.push(format!("{at}: {}", error.masked_with("the value")));
+        field.get_or_insert(at);
+    }
+    match field {
+        None => Ok(()),
+        Some(field) => Err(Error::new(Code::InvalidSpec, format!("{}.", problems.join("; "))).at(field)),
+    }
+}
+
+/// The spec with top-level defaults filled in.
+pub(super) fn with_defaults(manifest: &Manifest, spec: &Map<String, Value>) -> Map<String, Value> {
+    let mut full = spec.clone();
+    let properties = manifest.inputs.get("properties").and_then(Value::as_object);
+    for (name, property) in properties.into_iter().flatten() {
+        if let Some(default) = property.get("default") {
+            full.entry(name.clone()).or_insert_with(|| default.clone());
+        }
+    }
+    full
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Service;
+    use crate::domain::service::tests::manifest;
+    use serde_json::json;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn messages_name_the_input_and_what_is_allowed_but_not_the_value() {
+        let mut thing = manifest("local", "auto");
+        thing.inputs = json!({"type": "object", "required": ["size"], "properties": {
+            "size": {"enum": ["s", "l"]}, "count": {"type": "integer", "minimum": 1, "default": 1}, "monthly_usd": {"type": "number"},
+            "nested": {"type": "object", "properties": {"a": {"type": "string"}}}}});
+        let service = Service::new(thing, BTreeMap::new()).unwrap();
+        let error = |spec: serde_json::Value| service.check_spec(spec.as_object().unwrap()).unwrap_err();
+
+        let unknown = error(json!({"size": "s", "colour": "hunter2"}));
+        assert_eq!(unknown.field(), Some("spec.colour"));
+        assert!(
+            unknown.message().contains("its inputs are: size, count, monthly_usd, nested"),
+            "{}",
+            unknown.message()
+        );
+        let wrong = error(json!({"size": "s", "count": "hunter2"}));
+        assert_eq!(wrong.field(), Some("spec.count"));
+        assert!(!wrong.message().contains("hunter2"), "{}", wrong.message());
+        assert_eq!(error(json!({})).field(), Some("spec"));
+        assert_eq!(
+            error(json!({"size": "s", "nested": {"b": 1}})).field(),
+            Some("spec.nested"),
+            "nested objects refuse unknown keys too"
+        );
+        assert!(service.check_spec(json!({"size": "l", "nested": {"a": "x"}}).as_object().unwrap()).is_ok());
+        assert_eq!(service.effective(json!({"size": "s"}).as_object().unwrap()).get("count"), Some(&json!(1)));
+    }
+}

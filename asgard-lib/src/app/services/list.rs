@@ -1,0 +1,143 @@
+//! The catalogue of services.
+
+use crate::app::{Asgard, Hints, Meta, Operation, Route, Tx, core::operation::Method::Get, services::Service};
+use crate::{
+    domain::{
+        access::{Action, Object},
+        service::{Approval, Output, Retry},
+    },
+    error::Result,
+    kernel::{Page, Slug},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A service in a list.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ServiceSummary {
+    /// Its id; `request_resource` takes it as `service`.
+    pub id: Slug,
+    /// Its name for people.
+    pub title: String,
+    /// What it gives.
+    pub description: String,
+    /// The cloud it creates things in.
+    pub cloud: Slug,
+    /// `auto`, `human` or `by_input`.
+    pub approval: &'static str,
+    /// Its inputs.
+    pub inputs: Vec<String>,
+}
+
+/// An output of a service.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OutputView {
+    /// What it is.
+    pub description: String,
+    /// Whether it is a secret, readable through `get_secret` only.
+    pub secret: bool,
+}
+
+/// A service with its inputs and outputs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ServiceView {
+    /// What lists show.
+    #[serde(flatten)]
+    pub summary: ServiceSummary,
+    /// JSON Schema of the spec that `request_resource` takes.
+    pub input_schema: Value,
+    /// Inputs whose values are stored as secrets.
+    pub sensitive_inputs: Vec<String>,
+    /// What comes back.
+    pub outputs: BTreeMap<String, OutputView>,
+    /// Whether an interrupted run may simply be run again.
+    pub safe_to_retry: bool,
+    /// Whether requests really create something here, or are dry runs with made-up outputs.
+    pub armed: bool,
+}
+
+fn summary(service: &Service) -> ServiceSummary {
+    let manifest = &service.manifest;
+    ServiceSummary {
+        id: manifest.id.clone(),
+        title: manifest.title.to_string(),
+        description: manifest.description.clone(),
+        cloud: manifest.cloud.clone(),
+        approval: match &manifest.approval {
+            Approval::Auto => "auto",
+            Approval::Human => "human",
+            Approval::ByInput(_) => "by_input",
+        },
+        inputs: manifest.input_names().into_iter().map(str::to_owned).collect(),
+    }
+}
+
+fn view(app: &Asgard, service: &Service) -> ServiceView {
+    let manifest = &service.manifest;
+    let output = |output: &Output| OutputView { description: output.description.clone(), secret: output.secret };
+    ServiceView {
+        summary: summary(service),
+        input_schema: manifest.inputs.clone(),
+        sensitive_inputs: manifest.sensitive_inputs.clone(),
+        outputs: manifest.outputs.iter().map(|(name, about)| (name.clone(), output(about))).collect(),
+        safe_to_retry: match manifest.retry {
+            Retry::Safe => true,
+            Retry::Unsafe => false,
+        },
+        armed: !app.runner().is_dry(),
+    }
+}
+
+/// Lists the services.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListServices {}
+
+impl Operation for ListServices {
+    type Output = Page<ServiceSummary>;
+    const META: Meta = Meta {
+        name: "services.list",
+        title: "List services",
+        description: "What can be requested here. get_service shows a service's inputs and outputs.",
+        action: Action::ReadCatalog,
+        routes: &[Route { method: Get, path: "/services", status: 200 }],
+        tools: &["list_services"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<ServiceSummary>> {
+        tx.allow(Action::ReadCatalog, &Object::Nothing)?;
+        Ok(Page { items: tx.app().catalog().iter().map(|service| summary(service)).collect(), next_cursor: None })
+    }
+}
+
+/// Shows a service.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetService {
+    /// Its id.
+    pub service: Slug,
+}
+
+impl Operation for GetService {
+    type Output = ServiceView;
+    const META: Meta = Meta {
+        name: "services.get",
+        title: "Get a service",
+        description: "A service with the JSON Schema of its spec and what it gives back.",
+        action: Action::ReadCatalog,
+        routes: &[Route { method: Get, path: "/services/{service}", status: 200 }],
+        tools: &["get_service"],
+        hints: Hints::READ,
+        creates: false,
+    };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<ServiceView> {
+        tx.allow(Action::ReadCatalog, &Object::Nothing)?;
+        let app = tx.app();
+        Ok(view(app, app.catalog().need(&self.service)?))
+    }
+}

@@ -1,0 +1,165 @@
+//! Periodic tasks of the keys and of what they protect. The loops run them, one process at a time.
+
+use crate::{
+    adapters::{Rotation, SealedVault, keyring::Step},
+    app::{
+        Asgard, Call,
+        periodic::{Next, PeriodicTask},
+    },
+    error::Result,
+    kernel::BlobId,
+    ports::{
+        kinds::Kind,
+        records::{Entity, Records},
+    },
+};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+
+/// Takes the steps of a rotation that somebody started.
+pub(super) struct RotateKeys {
+    vault: Arc<SealedVault>,
+    rotation: Rotation,
+}
+
+impl RotateKeys {
+    pub fn new(vault: &Arc<SealedVault>) -> Self {
+        Self { vault: Arc::clone(vault), rotation: Rotation::new(Arc::clone(vault)) }
+    }
+}
+
+#[async_trait]
+impl PeriodicTask for RotateKeys {
+    fn name(&self) -> &'static str {
+        "rotate-keys"
+    }
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(20)
+    }
+
+    async fn wanted(&self, _: &Arc<Asgard>) -> Result<bool> {
+        Ok(self.vault.keyring().is_rotating())
+    }
+
+    async fn run(&self, app: &Arc<Asgard>) -> Result<Next> {
+        Ok(match self.rotation.step(app.world().now()).await? {
+            Step::Idle | Step::Waiting(_) => Next::Rest,
+            Step::Activated(_) | Step::Swept { .. } | Step::Retired(_) | Step::Raced => Next::Again,
+        })
+    }
+}
+
+/// Deletes blobs that a process left behind when it died between writing one and naming it. How far a round is is in the
+/// store, because the next turn may be another process's. Losing it only means looking again.
+pub(super) struct CollectOrphans {
+    vault: Arc<SealedVault>,
+}
+
+impl CollectOrphans {
+    pub fn new(vault: &Arc<SealedVault>) -> Self {
+        Self { vault: Arc::clone(vault) }
+    }
+}
+
+/// How far a periodic task's round is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Progress {
+    /// The periodic task's lease.
+    id: String,
+    /// The last blob that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<BlobId>,
+}
+
+impl Entity for Progress {
+    const KIND: Kind = Kind::Meta;
+    const NOUN: &'static str = "progress of a periodic task";
+    fn record_id(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// Where the progress of collecting is.
+const COLLECTING: &str = "loop/collect-orphans";
+
+#[async_trait]
+impl PeriodicTask for CollectOrphans {
+    fn name(&self) -> &'static str {
+        "collect-orphans"
+    }
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(3600)
+    }
+
+    async fn run(&self, app: &Arc<Asgard>) -> Result<Next> {
+        let before = app.store().read::<Progress>(COLLECTING).await?;
+        let after = before.as_ref().and_then(|progress| progress.after.clone());
+        let collected = self.vault.collect_orphan_blobs(app.world().now(), after.as_ref()).await?;
+        if collected.deleted > 0 {
+            tracing::info!(deleted = collected.deleted, "Deleted encrypted bytes that nothing names.");
+        }
+        let pace = if collected.next.is_some() { Next::Again } else { Next::Rest };
+        if after != collected.next {
+            remember(app, collected.next).await?;
+        }
+        Ok(pace)
+    }
+}
+
+async fn remember(app: &Asgard, after: Option<BlobId>) -> Result<()> {
+    let call = Call::system("loops", app.new_trace());
+    let now = &Progress { id: COLLECTING.to_owned(), after };
+    app.transact(&call, |tx| {
+        Box::pin(async move {
+            tx.internal();
+            match tx.read_checked::<Progress>(COLLECTING).await? {
+                None => tx.insert(now),
+                Some(before) => tx.replace(&before, now),
+            }
+        })
+    })
+    .await
+}
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Config, DatabaseLocation, KeySource},
+        runtime::{Runtime, RuntimeOptions, Supervisors},
+    };
+
+    #[tokio::test]
+    async fn a_round_goes_on_where_another_process_left_it_and_then_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.database.location = DatabaseLocation::Sqlite { path: folder.path().join("asgard.db") };
+        config.keys.source = KeySource::GeneratedFile { path: folder.path().join("asgard.db.key") };
+        let runtime = Runtime::open(&config, RuntimeOptions::server(&config, Supervisors::none())).await.unwrap();
+        let app = runtime.app();
+        let task = CollectOrphans::new(runtime.vault());
+        assert_eq!(task.run(app).await.unwrap(), Next::Rest);
+        assert!(
+            app.store().read::<Progress>(COLLECTING).await.unwrap().is_none(),
+            "a round in one turn writes nothing"
+        );
+
+        // More blobs than a turn looks at, all of them a day old and of nobody.
+        let long_ago = app.world().now().minus(Duration::from_secs(3 * 86_400));
+        for _ in 0..40 {
+            let blob = app.world().id::<BlobId>();
+            runtime.database().blobs.put(&blob, b"of nobody", long_ago).await.unwrap();
+        }
+        assert_eq!(task.run(app).await.unwrap(), Next::Again);
+        let progress = app.store().read::<Progress>(COLLECTING).await.unwrap().unwrap();
+        assert!(progress.after.is_some());
+        let elsewhere = CollectOrphans::new(runtime.vault());
+        assert_eq!(elsewhere.run(app).await.unwrap(), Next::Rest, "it goes on with the rest");
+        assert_eq!(app.store().read::<Progress>(COLLECTING).await.unwrap().unwrap().after, None);
+        runtime.close().await;
+    }
+}
