@@ -35,9 +35,9 @@ fn keys_counter(project: &ProjectId) -> String {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MintKey {
-    /// The project it acts on.
+    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`. The key acts on this project only.
     pub project_id: ProjectId,
-    /// What it is for.
+    /// The key's name for people: what it will be used for.
     pub name: DisplayName,
     /// How many days it works: 1 to 3650. Without, it works until it is revoked.
     #[serde(default)]
@@ -51,15 +51,15 @@ pub struct KeyMinted {
     /// The key; keep it, it is never shown again. Absent in a replayed answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Its id.
+    /// The key's id; `revoke_key` takes it as `key_id`.
     pub id: KeyId,
-    /// Its last four characters.
+    /// The last four characters of the key, to recognise it by.
     pub suffix: String,
-    /// The project it acts on.
+    /// The id of the project that the key acts on.
     pub project_id: ProjectId,
-    /// What it is for.
+    /// The key's name for people.
     pub name: DisplayName,
-    /// When it stops working by itself.
+    /// The time from which the key no longer works; absent when it works until it is revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
 }
@@ -139,23 +139,23 @@ impl Operation for MintKey {
 /// A key as lists show it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct KeyView {
-    /// Its id.
+    /// The key's id; `revoke_key` takes it as `key_id`.
     pub id: KeyId,
-    /// The project it acts on.
+    /// The id of the project that the key acts on.
     pub project_id: ProjectId,
-    /// What it is for.
+    /// The key's name for people.
     pub name: DisplayName,
-    /// Its last four characters.
+    /// The last four characters of the key, to recognise it by.
     pub suffix: String,
-    /// Who answers for it.
+    /// The e-mail address of the person who minted the key and answers for it.
     pub minted_by: crate::kernel::Email,
-    /// When it was minted.
+    /// The time at which the key was minted.
     pub created_at: Timestamp,
-    /// When it stops working by itself.
+    /// The time from which the key no longer works; absent when it works until it is revoked.
     pub expires_at: Option<Timestamp>,
-    /// When it was last used, to within five minutes.
+    /// The time of the last use, to within five minutes.
     pub last_used_at: Option<Timestamp>,
-    /// When it was revoked.
+    /// The time at which the key was revoked; absent while it is not.
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -179,13 +179,13 @@ impl KeyView {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListKeys {
-    /// Which project; a project key may leave it out.
+    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
-    /// Where to go on.
+    /// The `next_cursor` of the page before; leave it out for the first page.
     #[serde(default)]
     pub cursor: Option<Cursor>,
-    /// How many.
+    /// How many items the page holds at most: 1 to 200, 50 unless told.
     #[serde(default)]
     pub limit: Limit,
 }
@@ -219,10 +219,10 @@ impl Operation for ListKeys {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeKey {
-    /// Which project; a project key may leave it out.
+    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
-    /// Which key.
+    /// The key's id, from `list_keys`; not the key itself.
     pub key_id: KeyId,
 }
 

@@ -232,6 +232,32 @@ mod tests {
         }
     }
 
+    /// What is wrong with the descriptions below a schema, by path.
+    fn undescribed(path: &str, schema: &Value, into: &mut Vec<String>) {
+        for (field, described) in schema["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}.{field}");
+            let text = described["description"].as_str().unwrap_or_default();
+            let vague = ["Which", "Where to", "How many.", "Who.", "When.", "What.", "Its id"];
+            if text.split_whitespace().count() < 3 || vague.iter().any(|vague| text.starts_with(vague)) {
+                into.push(format!("{path}: {text:?}"));
+            }
+            undescribed(&path, described, into);
+            undescribed(&path, &described["items"], into);
+        }
+    }
+
+    #[test]
+    fn every_field_that_agents_see_says_what_it_holds() {
+        let mut vague = Vec::new();
+        for entry in OPERATIONS.iter() {
+            undescribed(entry.meta.name, &entry.input_schema(), &mut vague);
+            undescribed(entry.meta.name, &entry.output_schema(), &mut vague);
+        }
+        vague.sort();
+        vague.dedup();
+        assert!(vague.is_empty(), "name the thing, its form and where to get it:\n{}", vague.join("\n"));
+    }
+
     #[test]
     fn a_wrong_field_is_named() {
         let error = |input: Value| parse::<projects::RegisterProject>(input).map(|_| ()).unwrap_err();

@@ -21,10 +21,10 @@ pub use outcome::{
 pub struct Target {
     /// The cloud, for example `aws` or `local`.
     pub cloud: Slug,
-    /// The account or tenant.
+    /// The account or tenant of that cloud.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// The region.
+    /// The region, where the cloud has regions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
 }
@@ -146,11 +146,11 @@ pub enum Verdict {
 /// What a person decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Decision {
-    /// Who.
+    /// Who decided: the credential, and the person behind it.
     pub by: ActorRef,
-    /// When.
+    /// The time of the decision.
     pub at: Timestamp,
-    /// Their remark.
+    /// The remark that the person left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// Whether they approved their own request, as an admin alone may.

@@ -71,9 +71,9 @@ impl ResourceStatus {
 /// A secret that a resource has: where its value is, never the value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SecretRef {
-    /// The secret.
+    /// The secret's id.
     pub secret_id: SecretId,
-    /// Its name in the project; pass it to `get_secret`.
+    /// The secret's name in the project; pass it to `get_secret`.
     pub name: String,
 }
 

@@ -162,26 +162,26 @@ pub enum Change {
 /// One address of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlannedChange {
-    /// Terraform's address.
+    /// The address of the thing in Terraform's configuration.
     pub address: String,
-    /// What would happen to it.
+    /// What would happen to the thing.
     pub change: Change,
 }
 
 /// What a plan would do: addresses and actions, never values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlanSummary {
-    /// How many would be created.
+    /// The number of things that would be created.
     pub create: u32,
-    /// How many would change in place.
+    /// The number of things that would be changed in place.
     pub update: u32,
-    /// How many would be replaced.
+    /// The number of things that would be destroyed and created again.
     pub replace: u32,
-    /// How many would be destroyed.
+    /// The number of things that would be destroyed.
     pub delete: u32,
     /// Whether only outputs would change.
     pub outputs_changed: bool,
-    /// The addresses, at most 200.
+    /// The addresses with their actions, at most 200.
     pub changes: Vec<PlannedChange>,
     /// What the approval binds to: SHA-256 over the module, the inputs, the state's serial and the engine.
     pub digest: String,
@@ -356,19 +356,19 @@ impl LogSegment {
 /// A line of a run's log: allow-listed fields of Terraform's own messages, redacted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LogLine {
-    /// When Terraform said it.
+    /// The time at which Terraform printed the line.
     pub at: Timestamp,
-    /// `info`, `warn` or `error`.
+    /// The level: `info`, `warn` or `error`.
     pub level: String,
     /// Terraform's message type, for example `apply_start`; `asgard` for the supervisor's own lines.
     pub kind: String,
-    /// The address it is about.
+    /// The Terraform address that the line is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// What is being done to the address, for lines of a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<ChangeAction>,
-    /// What it says.
+    /// The text of the line, with secret values taken out.
     pub message: String,
 }
 

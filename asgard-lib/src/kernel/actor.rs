@@ -96,11 +96,11 @@ pub enum ActorKind {
 /// An actor as it is kept: which credential, and which person answers for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ActorRef {
-    /// The kind of credential.
+    /// The kind of credential that acted.
     pub kind: ActorKind,
     /// The id of the account, token or key, or the name of a system part.
     pub id: String,
-    /// The person behind it.
+    /// The e-mail address of the person behind the credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<Email>,
 }

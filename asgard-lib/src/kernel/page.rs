@@ -57,9 +57,9 @@ pub struct Cursor(pub String);
 /// One page of a list. `next_cursor` is absent on the last page.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Page<T> {
-    /// The items of this page.
+    /// The items of this page, in order.
     pub items: Vec<T>,
-    /// Pass it as `cursor` to get the next page.
+    /// The cursor of the next page: pass it as `cursor`; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<Cursor>,
 }

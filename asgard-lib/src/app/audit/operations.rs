@@ -28,22 +28,22 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// An audit event.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AuditView {
-    /// Its id.
+    /// The event's id.
     pub event_id: EventId,
-    /// When.
+    /// The time of the event.
     pub at: Timestamp,
-    /// The project it belongs to.
+    /// The id of the project that the event belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project_id: Option<ProjectId>,
-    /// Who.
+    /// Who did it: the credential, and the person behind it.
     pub actor: ActorRef,
-    /// What.
+    /// What was done, for example `request.approved`; docs/audit.md lists the actions.
     pub action: String,
-    /// To what.
+    /// The id of what it was done to.
     pub object: String,
-    /// The request through a surface that caused it.
+    /// The trace id of the call that caused it; `trace` of this operation finds all events of one call.
     pub trace: TraceId,
-    /// Facts; never a secret.
+    /// Facts about the event, by name; never a secret.
     pub details: BTreeMap<String, String>,
     /// The sealed block that holds it; absent until the sealer has been.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +70,8 @@ impl AuditView {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListAudit {
-    /// Only this project. Owners and managers name theirs; admins and finance may leave it out.
+    /// The id of the only project whose events are wanted. Owners and managers name theirs; admins and finance may
+    /// leave it out.
     #[serde(default, alias = "project")]
     pub project_id: Option<ProjectId>,
     /// Only what this actor did: an account's, token's or key's id, or a person's e-mail address.
@@ -79,19 +80,19 @@ pub struct ListAudit {
     /// Only this action, for example `request.approved`; a prefix that ends with `.` takes all below it.
     #[serde(default)]
     pub action: Option<String>,
-    /// Only what this trace caused.
+    /// Only events that the call with this trace id caused; answers carry it as `x-asgard-trace-id`.
     #[serde(default)]
     pub trace: Option<TraceId>,
-    /// Only from this moment on.
+    /// Only events from this moment on, as an RFC 3339 time.
     #[serde(default)]
     pub from: Option<Timestamp>,
-    /// Only before this moment.
+    /// Only events before this moment, as an RFC 3339 time.
     #[serde(default)]
     pub to: Option<Timestamp>,
-    /// Where to go on.
+    /// The `next_cursor` of the page before; leave it out for the first page.
     #[serde(default)]
     pub cursor: Option<Cursor>,
-    /// How many.
+    /// How many items the page holds at most: 1 to 200, 50 unless told.
     #[serde(default)]
     pub limit: Limit,
 }
@@ -242,7 +243,7 @@ impl ListAudit {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyAudit {
-    /// Only this project's chain.
+    /// The id of the only project whose chain is verified; without it every chain is.
     #[serde(default, alias = "project")]
     pub project_id: Option<ProjectId>,
 }

@@ -36,32 +36,32 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Where the log is not what was sealed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Break {
-    /// The chain: a project, or `org`.
+    /// The audit chain: a project's id, or `org` for what belongs to no project.
     pub chain: String,
-    /// The block.
+    /// The number of the block that does not verify.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub block: Option<u64>,
-    /// The event.
+    /// The id of the event that does not verify.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<EventId>,
-    /// What is wrong.
+    /// What is wrong with it, in a sentence.
     pub what: String,
 }
 
 /// What verifying found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct VerifyReport {
-    /// Chains looked at.
+    /// The number of chains that were verified.
     pub chains: u64,
-    /// Blocks looked at.
+    /// The number of blocks that were verified.
     pub blocks: u64,
-    /// Sealed events looked at.
+    /// The number of sealed events that were verified.
     pub events: u64,
-    /// Where the log is not what was sealed, at most 100 places.
+    /// The places where the log is not what was sealed, at most 100.
     pub breaks: Vec<Break>,
     /// Events that are not sealed yet; nothing protects them so far.
     pub unsealed: u64,
-    /// When this was found.
+    /// The time of this verification.
     pub as_of: Timestamp,
     /// Whether everything was looked at; a very long log takes more than one call, chain by chain.
     pub complete: bool,

@@ -26,7 +26,7 @@ pub struct AuthConfig {}
 /// How people sign in here.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AuthConfigView {
-    /// The name that the dashboard shows.
+    /// The name of this Asgard that the dashboard shows.
     pub system_name: String,
     /// Whether people sign in with a password.
     pub local: bool,
@@ -67,7 +67,7 @@ impl Operation for AuthConfig {
 pub struct Login {
     /// The account's name.
     pub username: String,
-    /// Its password.
+    /// The account's password.
     pub password: SecretText,
 }
 
@@ -76,9 +76,9 @@ pub struct Login {
 pub struct LoginView {
     /// The session's token, for `Authorization: Bearer`. Browsers get it as a cookie.
     pub token: String,
-    /// Who signed in.
+    /// The account that signed in.
     pub user: UserView,
-    /// When the session ends whatever happens.
+    /// The time at which the session ends whatever happens.
     pub expires_at: Timestamp,
 }
 
@@ -189,9 +189,9 @@ pub struct Me {}
 /// The person who calls.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct MeView {
-    /// Their account.
+    /// The account of the person who calls.
     pub user: UserView,
-    /// What they signed in with.
+    /// The kind of credential that the call carried.
     pub credential: crate::kernel::ActorKind,
 }
 
@@ -221,9 +221,9 @@ impl Operation for Me {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangePassword {
-    /// The present password.
+    /// The present password of the account.
     pub current_password: SecretText,
-    /// The new one: 12 to 200 characters.
+    /// The new password: 12 to 200 characters.
     pub new_password: SecretText,
 }
 

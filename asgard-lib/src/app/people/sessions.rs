@@ -23,19 +23,19 @@ use serde::{Deserialize, Serialize};
 /// A session as its owner sees it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SessionView {
-    /// Its id.
+    /// The session's id.
     pub id: SessionId,
-    /// When it began.
+    /// The time of the sign-in.
     pub created_at: Timestamp,
-    /// When it was last used, to within five minutes.
+    /// The time of the last use, to within five minutes.
     pub last_used_at: Timestamp,
-    /// When it ends whatever happens.
+    /// The time at which the session ends whatever happens.
     pub expires_at: Timestamp,
-    /// Where it came from.
+    /// The network address that the sign-in came from.
     pub source: String,
-    /// The browser or client.
+    /// The browser or client that signed in, as it named itself.
     pub agent: String,
-    /// Whether it is the one that asks.
+    /// Whether this is the session that asks.
     pub current: bool,
 }
 
@@ -57,10 +57,10 @@ impl SessionView {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListSessions {
-    /// Where to go on.
+    /// The `next_cursor` of the page before; leave it out for the first page.
     #[serde(default)]
     pub cursor: Option<Cursor>,
-    /// How many.
+    /// How many items the page holds at most: 1 to 200, 50 unless told.
     #[serde(default)]
     pub limit: Limit,
 }
@@ -101,7 +101,7 @@ impl Operation for ListSessions {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeSession {
-    /// Which one.
+    /// The session's id, from the list of sessions.
     pub session_id: SessionId,
 }
 

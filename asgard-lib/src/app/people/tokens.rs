@@ -26,19 +26,19 @@ use std::time::Duration;
 /// A token as its owner sees it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TokenView {
-    /// Its id.
+    /// The token's id, for revoking it.
     pub id: TokenId,
-    /// What it is for.
+    /// The token's name for people.
     pub name: DisplayName,
-    /// Its last four characters.
+    /// The last four characters of the token, to recognise it by.
     pub suffix: String,
-    /// When it was made.
+    /// The time at which the token was made.
     pub created_at: Timestamp,
-    /// When it stops working.
+    /// The time from which the token no longer works.
     pub expires_at: Timestamp,
-    /// When it was last used, to within five minutes.
+    /// The time of the last use, to within five minutes.
     pub last_used_at: Option<Timestamp>,
-    /// When it was revoked.
+    /// The time at which the token was revoked; absent while it is not.
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -64,10 +64,10 @@ impl TokenView {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListTokens {
-    /// Where to go on.
+    /// The `next_cursor` of the page before; leave it out for the first page.
     #[serde(default)]
     pub cursor: Option<Cursor>,
-    /// How many.
+    /// How many items the page holds at most: 1 to 200, 50 unless told.
     #[serde(default)]
     pub limit: Limit,
 }
@@ -101,9 +101,9 @@ impl Operation for ListTokens {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateToken {
-    /// What it is for.
+    /// The token's name for people: what it will be used for.
     pub name: DisplayName,
-    /// How many days it works: 1 to 365, 90 unless told.
+    /// The number of days that the token works: 1 to 365, 90 unless told.
     #[serde(default)]
     #[schemars(range(min = 1, max = 365))]
     pub expires_in_days: Option<u64>,
@@ -115,7 +115,7 @@ pub struct TokenCreated {
     /// The token; keep it, it is never shown again. Absent in a replayed answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// What is kept of it.
+    /// What is kept of the token: its id, name and times.
     #[serde(flatten)]
     pub about: TokenView,
 }
@@ -167,7 +167,7 @@ impl Operation for CreateToken {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeToken {
-    /// Which one.
+    /// The token's id, from the list of tokens; not the token itself.
     pub token_id: TokenId,
 }
 

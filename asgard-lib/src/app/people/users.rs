@@ -23,17 +23,17 @@ use serde::{Deserialize, Serialize};
 /// An account.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct UserView {
-    /// Its id.
+    /// The account's id, `usr_...`.
     pub id: UserId,
-    /// What they sign in with.
+    /// The name that the person signs in with.
     pub username: Username,
-    /// What projects know them by.
+    /// The e-mail address that projects know the person by.
     pub email: Email,
-    /// What they may do.
+    /// The role: what the person may do across projects.
     pub role: Role,
-    /// Whether they may sign in.
+    /// Whether the person may sign in.
     pub active: bool,
-    /// When the account was made.
+    /// The time at which the account was made.
     pub created_at: Timestamp,
 }
 
@@ -55,10 +55,10 @@ impl UserView {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListUsers {
-    /// Where to go on.
+    /// The `next_cursor` of the page before; leave it out for the first page.
     #[serde(default)]
     pub cursor: Option<Cursor>,
-    /// How many.
+    /// How many items the page holds at most: 1 to 200, 50 unless told.
     #[serde(default)]
     pub limit: Limit,
 }
@@ -90,13 +90,13 @@ impl Operation for ListUsers {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateUser {
-    /// What they sign in with; unique.
+    /// The name to sign in with, unique: 1 to 64 of letters, digits and . _ @ + -, starting with a letter or digit.
     pub username: Username,
-    /// Their first password: 12 to 200 characters.
+    /// The first password: 12 to 200 characters.
     pub password: SecretText,
-    /// What projects know them by; unique.
+    /// The e-mail address that projects know the person by; unique.
     pub email: Email,
-    /// What they may do; `member` unless told.
+    /// The role: what the person may do across projects; `member` unless told.
     #[serde(default)]
     pub role: Option<Role>,
 }
@@ -167,9 +167,9 @@ impl Operation for CreateUser {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetRole {
-    /// Whose role.
+    /// The account's id, `usr_...`, from the list of users.
     pub user_id: UserId,
-    /// The new role.
+    /// The new role of the account.
     pub role: Role,
 }
 
@@ -197,9 +197,9 @@ impl Operation for SetRole {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetActive {
-    /// Whose account.
+    /// The account's id, `usr_...`, from the list of users.
     pub user_id: UserId,
-    /// Whether they may sign in. Off ends their sessions and tokens at once.
+    /// Whether the person may sign in. `false` ends their sessions and tokens at once.
     pub active: bool,
 }
 

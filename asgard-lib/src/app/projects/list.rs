@@ -22,10 +22,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListProjects {
-    /// Where to go on.
+    /// The `next_cursor` of the page before; leave it out for the first page.
     #[serde(default)]
     pub cursor: Option<Cursor>,
-    /// How many.
+    /// How many items the page holds at most: 1 to 200, 50 unless told.
     #[serde(default)]
     pub limit: Limit,
 }
@@ -90,11 +90,11 @@ async fn own(app: &Asgard, email: &Email, after: Option<Position>, limit: usize)
 /// A group that projects belong to.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct GroupView {
-    /// Its key; registrations name it.
+    /// The group's key; pass it as `group` when you register a project.
     pub key: Slug,
-    /// Its name for people.
+    /// The group's name for people.
     pub display_name: DisplayName,
-    /// Where its cost goes.
+    /// The cost center that the group's cost is charged to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_center: Option<String>,
 }

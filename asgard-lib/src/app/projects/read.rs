@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetProject {
-    /// Which one; a project key may leave it out.
+    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
 }
@@ -47,7 +47,7 @@ impl Operation for GetProject {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProjectState {
-    /// Which one; a project key may leave it out.
+    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
 }
@@ -55,9 +55,9 @@ pub struct ProjectState {
 /// Where a project stands.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ProjectStateView {
-    /// The project.
+    /// The project's record.
     pub project: ProjectView,
-    /// How many resources it has that are not destroyed.
+    /// The number of the project's resources that are not destroyed.
     pub resources: i64,
     /// What its resources cost a month, committed or in flight, in dollars.
     pub committed_monthly_usd: Dollars,
@@ -113,13 +113,13 @@ pub struct RequirementsView {
     pub require_group: bool,
     /// Whether the group must have a cost center.
     pub require_cost_center: bool,
-    /// The groups; empty means that any group is accepted.
+    /// The groups that a registration may name; an empty list means that any group is accepted.
     pub groups: Vec<GroupView>,
-    /// The tiers, lowest first.
+    /// The tiers that exist, lowest first.
     pub tiers: Vec<Tier>,
     /// The data classes, least sensitive first.
     pub data_classes: Vec<DataClass>,
-    /// The evidence that each tier asks for.
+    /// The evidence fields that each tier asks for.
     pub evidence: BTreeMap<Tier, Vec<String>>,
 }
 

@@ -19,29 +19,31 @@ use std::collections::BTreeMap;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterProject {
-    /// What people call it.
+    /// The project's name for people, 1 to 120 characters on one line; it need not be unique.
     pub name: DisplayName,
-    /// Who answers for what it does. Members register projects they own; admins anybody's.
+    /// The e-mail address of the owner, who answers for what the project does. Members register projects they own;
+    /// admins anybody's.
     pub owner_email: Email,
-    /// Who answers for the owner, and approves. Somebody else than the owner, unless this Asgard is configured otherwise.
+    /// The e-mail address of the manager, who answers for the owner and approves requests. Somebody else than the
+    /// owner, unless this Asgard is configured otherwise.
     #[serde(default)]
     pub manager_email: Option<Email>,
-    /// The group it belongs to; `registration_requirements` lists them.
+    /// The key of the group that the project belongs to; `registration_requirements` lists them.
     #[serde(default)]
     pub group: Option<Slug>,
-    /// How much depends on it; `poc` unless told.
+    /// The tier: how much depends on the project; `poc` unless told.
     #[serde(default)]
     pub classification: Option<Tier>,
-    /// How sensitive its data is; `internal` unless told.
+    /// The data class: how sensitive the project's data may be; `internal` unless told.
     #[serde(default)]
     pub data_class: Option<DataClass>,
-    /// Monthly budget in dollars.
+    /// The monthly budget in US dollars, 0 or more.
     #[serde(default)]
     pub budget_usd: Option<Dollars>,
-    /// What it is for.
+    /// What the project is for, in a sentence or two.
     #[serde(default)]
     pub description: Option<String>,
-    /// Evidence for a tier above poc, by field.
+    /// The evidence for a tier above poc, by field name; `registration_requirements` lists the fields of each tier.
     #[serde(default)]
     pub evidence: BTreeMap<String, String>,
 }

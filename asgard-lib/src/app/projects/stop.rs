@@ -21,11 +21,11 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kill {
-    /// Which one.
+    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`.
     pub project_id: ProjectId,
-    /// Why; everybody who works on it reads this.
+    /// Why the project is stopped; everybody who works on it reads this.
     pub reason: String,
-    /// The version you have read.
+    /// The `version` of what you have read; the change is refused when it has changed since.
     #[serde(default)]
     pub version: Option<Version>,
 }
@@ -54,9 +54,9 @@ impl Operation for Kill {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unkill {
-    /// Which one.
+    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`.
     pub project_id: ProjectId,
-    /// The version you have read.
+    /// The `version` of what you have read; the change is refused when it has changed since.
     #[serde(default)]
     pub version: Option<Version>,
 }
@@ -85,9 +85,9 @@ impl Operation for Unkill {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decommission {
-    /// Which one.
+    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`.
     pub project_id: ProjectId,
-    /// The version you have read.
+    /// The `version` of what you have read; the change is refused when it has changed since.
     #[serde(default)]
     pub version: Option<Version>,
 }

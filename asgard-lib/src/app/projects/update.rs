@@ -20,34 +20,34 @@ use std::collections::BTreeMap;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateProject {
-    /// Which one; a project key may leave it out.
+    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
-    /// New name.
+    /// The project's new name for people.
     #[serde(default)]
     pub name: Option<DisplayName>,
-    /// New owner. Admins only.
+    /// The e-mail address of the new owner. Admins only.
     #[serde(default)]
     pub owner_email: Option<Email>,
-    /// New manager. Admins only.
+    /// The e-mail address of the new manager. Admins only.
     #[serde(default)]
     pub manager_email: Option<Email>,
-    /// New group. Managers and admins.
+    /// The key of the new group; `list_groups` shows them. Managers and admins.
     #[serde(default)]
     pub group: Option<Slug>,
-    /// New data class. Managers and admins.
+    /// The new data class. Managers and admins.
     #[serde(default)]
     pub data_class: Option<DataClass>,
-    /// New monthly budget in dollars. Managers and admins.
+    /// The new monthly budget in US dollars. Managers and admins.
     #[serde(default)]
     pub budget_usd: Option<Dollars>,
-    /// New description; empty clears it.
+    /// The new description; empty text clears it.
     #[serde(default)]
     pub description: Option<String>,
-    /// Evidence to set, by field; empty text removes a field.
+    /// The evidence to set, by field name; empty text removes a field. `registration_requirements` lists the fields.
     #[serde(default)]
     pub evidence: BTreeMap<String, String>,
-    /// The version you have read; the change is refused when the project has changed since.
+    /// The `version` of the project that you have read; the change is refused when the project has changed since.
     #[serde(default)]
     pub version: Option<Version>,
 }

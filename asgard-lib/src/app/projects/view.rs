@@ -16,47 +16,47 @@ use std::collections::BTreeMap;
 /// A project.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProjectView {
-    /// Its id.
+    /// The project's id, `proj-YYYY-NNNN`.
     pub project_id: ProjectId,
-    /// What people call it.
+    /// The name that people gave the project.
     pub name: DisplayName,
-    /// Who answers for what it does.
+    /// The e-mail address of the owner, who answers for what the project does.
     pub owner_email: Email,
-    /// Who answers for the owner, and approves.
+    /// The e-mail address of the manager, who answers for the owner and approves requests.
     pub manager_email: Email,
-    /// The group it belongs to.
+    /// The key of the group that the project belongs to; `list_groups` shows them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<Slug>,
-    /// Where its cost goes.
+    /// The cost center that the project's cost is charged to; it follows from the group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_center: Option<String>,
-    /// How much depends on it.
+    /// The tier: how much depends on the project.
     pub classification: Tier,
-    /// How sensitive its data is.
+    /// The data class: how sensitive the project's data may be.
     pub data_class: DataClass,
-    /// Monthly budget in dollars.
+    /// The monthly budget in US dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<Dollars>,
-    /// What it is for.
+    /// What the project is for, in the words of its people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Evidence for its tier.
+    /// The evidence given for the tier, by field name; `registration_requirements` lists the fields.
     pub evidence: BTreeMap<String, String>,
-    /// Evidence that its tier asks for and that is not there yet.
+    /// The evidence fields that the tier asks for and that are still empty.
     pub missing_evidence: Vec<String>,
-    /// `active`, `killed` or `decommissioned`.
+    /// The project's state: `active`, `killed` or `decommissioned`.
     pub status: &'static str,
-    /// Why it was killed.
+    /// The reason given when the project was killed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub killed_reason: Option<String>,
     /// Whether only an admin can lift the kill.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub killed_by_admin: Option<bool>,
-    /// When it was registered.
+    /// The time of the registration.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
-    /// Its version; pass it back to change only what you have read.
+    /// The version of this answer; pass it as `version` to change only what you have read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
 }

@@ -25,21 +25,21 @@ use serde_json::{Map, Value};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestResource {
-    /// Which project; a project key may leave it out.
+    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
-    /// The service; `list_services` shows them. `resource_type` means the same.
+    /// The service's id, from `list_services`. `resource_type` means the same.
     #[serde(alias = "resource_type")]
     pub service: Slug,
-    /// The resource's name: 2 to 40 of a-z, 0-9 and -. The same service and name again updates it in place.
+    /// The resource's name: 2 to 40 of a-z, 0-9 and -. The same service and name again updates the resource in place.
     pub name: ResourceName,
-    /// The inputs; `get_service` shows them.
+    /// The inputs of the service, by name; `get_service` gives their JSON Schema.
     #[serde(default)]
     pub spec: Map<String, Value>,
-    /// The cloud; must be the service's own.
+    /// The cloud; only the service's own is accepted, so leave it out.
     #[serde(default)]
     pub cloud: Option<Slug>,
-    /// The account or tenant; the first allowed one unless told.
+    /// The account or tenant to create the resource in; the first one that is allowed unless told.
     #[serde(default)]
     pub account: Option<String>,
 }

@@ -63,12 +63,12 @@ fn finish(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Approve {
-    /// Which one.
+    /// The id, `req_...`, of a pending request; `list_pending_approvals` shows them.
     pub request_id: RequestId,
-    /// A remark, for the record.
+    /// A remark for the record, at most 500 characters.
     #[serde(default)]
     pub note: Option<String>,
-    /// The version you have read; the approval is refused when the request has changed since.
+    /// The `version` of the request that you have read; the approval is refused when the request has changed since.
     #[serde(default)]
     pub version: Option<Version>,
 }
@@ -108,12 +108,12 @@ impl Operation for Approve {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reject {
-    /// Which one.
+    /// The id, `req_...`, of a pending request; `list_pending_approvals` shows them.
     pub request_id: RequestId,
-    /// Why, for whoever asked.
+    /// The reason, for whoever asked, at most 500 characters.
     #[serde(default, alias = "reason")]
     pub note: Option<String>,
-    /// The version you have read.
+    /// The `version` of the request that you have read; the rejection is refused when the request has changed since.
     #[serde(default)]
     pub version: Option<Version>,
 }
@@ -148,9 +148,9 @@ impl Operation for Reject {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cancel {
-    /// Which one.
+    /// The request's id, `req_...`, from `list_requests`.
     pub request_id: RequestId,
-    /// The version you have read.
+    /// The `version` of the request that you have read; the cancellation is refused when the request has changed since.
     #[serde(default)]
     pub version: Option<Version>,
 }

@@ -31,9 +31,9 @@ const MAX_LOOKED_THROUGH: usize = 1000;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetRequest {
-    /// Which one.
+    /// The request's id, `req_...`, from `request_resource` or `list_requests`.
     pub request_id: RequestId,
-    /// Wait up to this many seconds (at most 20) for the request to be over or to need a person.
+    /// The number of seconds, at most 20, to wait for the request to be over or to need a person; 0 answers at once.
     #[serde(default)]
     #[schemars(range(max = 20))]
     pub wait_s: u64,
@@ -80,13 +80,14 @@ impl Operation for GetRequest {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListRequests {
-    /// Which project; a project key may leave it out, and so may an admin who wants all.
+    /// The project's id, `proj-YYYY-NNNN`; a project key may leave it out, and so may an admin who wants the requests
+    /// of all projects.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
-    /// Where to go on.
+    /// The `next_cursor` of the page before; leave it out for the first page.
     #[serde(default)]
     pub cursor: Option<Cursor>,
-    /// How many.
+    /// How many items the page holds at most: 1 to 200, 50 unless told.
     #[serde(default)]
     pub limit: Limit,
 }
@@ -123,13 +124,13 @@ impl Operation for ListRequests {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListPending {
-    /// Only this project; a project key sees its own anyway.
+    /// The id of the only project whose requests are wanted; a project key gets its own without it.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
-    /// Where to go on.
+    /// The `next_cursor` of the page before; leave it out for the first page.
     #[serde(default)]
     pub cursor: Option<Cursor>,
-    /// How many.
+    /// How many items the page holds at most: 1 to 200, 50 unless told.
     #[serde(default)]
     pub limit: Limit,
 }

@@ -14,50 +14,50 @@ use serde::Serialize;
 /// A request.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct RequestView {
-    /// Its id.
+    /// The request's id, `req_...`.
     pub request_id: RequestId,
-    /// The project it is for.
+    /// The id of the project that the request is for.
     pub project_id: ProjectId,
-    /// That project's name when it was asked.
+    /// The name of the project when the request was made.
     pub project_name: String,
-    /// The resource it is about.
+    /// The id of the resource that the request is about.
     pub resource_id: ResourceId,
-    /// The resource's service.
+    /// The id of the resource's service.
     pub service: Slug,
     /// The resource's name.
     pub name: ResourceName,
-    /// Where.
+    /// The place that is asked for: cloud, account and region.
     pub target: Target,
-    /// What.
+    /// What is asked for: provision, update, rotate secrets or deprovision, with its inputs.
     pub command: Command,
-    /// Where it is.
+    /// The request's state; `fulfilled`, `rejected`, `cancelled`, `failed` and `needs_attention` are final.
     pub status: RequestStatus,
-    /// Who asked.
+    /// Who asked: the credential, and the person behind it.
     pub requested_by: ActorRef,
-    /// What the resource will cost a month, in dollars, as estimated.
+    /// The estimated cost of the resource in US dollars a month.
     pub monthly_usd: Dollars,
-    /// Whether policy or a person decides, and why.
+    /// Whether policy or a person decides, and the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
-    /// What a person decided.
+    /// The decision of the person who approved or rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
     /// What Terraform would do: addresses and actions, never values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanSummary>,
-    /// The run that is open now.
+    /// The id of the run that is open now; `run_log` shows how it goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_run: Option<RunId>,
     /// Whether somebody asked to cancel it while it ran.
     pub cancel_requested: bool,
-    /// What went wrong.
+    /// What went wrong, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// When it was asked.
+    /// The time at which the request was made.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
-    /// Its version; pass it back to decide only on what you have read.
+    /// The version of this answer; pass it as `version` to decide only on what you have read.
     pub version: Version,
 }
 

@@ -26,12 +26,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeprovisionResource {
-    /// Its project; may be left out.
+    /// The id of the resource's project; it may be left out, because the resource's id says it.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
-    /// Which one.
+    /// The resource's id, `res_...`, from `list_resources`.
     pub resource_id: ResourceId,
-    /// The version you have read.
+    /// The `version` of the resource that you have read; the removal is refused when the resource has changed since.
     #[serde(default)]
     pub version: Option<Version>,
 }
@@ -77,10 +77,10 @@ impl Operation for DeprovisionResource {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryResource {
-    /// Its project; may be left out.
+    /// The id of the resource's project; it may be left out, because the resource's id says it.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
-    /// Which one.
+    /// The resource's id, `res_...`, from `list_resources`.
     pub resource_id: ResourceId,
 }
 
@@ -133,19 +133,19 @@ impl Operation for RetryResource {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshResource {
-    /// Its project; may be left out.
+    /// The id of the resource's project; it may be left out, because the resource's id says it.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
-    /// Which one.
+    /// The resource's id, `res_...`, from `list_resources`.
     pub resource_id: ResourceId,
 }
 
 /// A refresh that has begun.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RefreshStarted {
-    /// The resource.
+    /// The id of the resource that is refreshed.
     pub resource_id: ResourceId,
-    /// The run; `resource_runs` shows how it goes.
+    /// The id of the run; `resource_runs` and `run_log` show how it goes.
     pub run_id: RunId,
 }
 

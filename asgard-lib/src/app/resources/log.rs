@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunLog {
-    /// Which run.
+    /// The run's id, `run_...`, from `resource_runs` or a request's `current_run`.
     pub run_id: RunId,
-    /// The `next` of an earlier answer: only what came after it.
+    /// The `next` of an earlier answer: only lines after it are returned.
     #[serde(default)]
     pub after: Option<u32>,
 }
@@ -27,13 +27,13 @@ pub struct RunLog {
 /// A piece of a run's log.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct LogView {
-    /// The lines, oldest first.
+    /// The lines of this piece, oldest first.
     pub lines: Vec<LogLine>,
-    /// Pass it as `after` to get what comes next.
+    /// The number to pass as `after` to get the lines that come next.
     pub next: u32,
-    /// Where the run is.
+    /// The state of the run.
     pub status: RunStatus,
-    /// Whether there is nothing more to come.
+    /// Whether the run is over and nothing more will come.
     pub complete: bool,
 }
 

@@ -20,10 +20,10 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetResource {
-    /// Its project; may be left out.
+    /// The id of the resource's project; it may be left out, because the resource's id says it.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
-    /// Which one.
+    /// The resource's id, `res_...`, from `list_resources`.
     pub resource_id: ResourceId,
 }
 
@@ -52,16 +52,16 @@ impl Operation for GetResource {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListResources {
-    /// Which project; a project key may leave it out.
+    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
-    /// Whether destroyed ones are listed too.
+    /// Whether destroyed resources are listed too; `false` unless told.
     #[serde(default)]
     pub include_destroyed: bool,
-    /// Where to go on.
+    /// The `next_cursor` of the page before; leave it out for the first page.
     #[serde(default)]
     pub cursor: Option<Cursor>,
-    /// How many.
+    /// How many items the page holds at most: 1 to 200, 50 unless told.
     #[serde(default)]
     pub limit: Limit,
 }
@@ -98,15 +98,15 @@ impl Operation for ListResources {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResourceRuns {
-    /// Its project; may be left out.
+    /// The id of the resource's project; it may be left out, because the resource's id says it.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
-    /// Which resource.
+    /// The resource's id, `res_...`, from `list_resources`.
     pub resource_id: ResourceId,
-    /// Where to go on.
+    /// The `next_cursor` of the page before; leave it out for the first page.
     #[serde(default)]
     pub cursor: Option<Cursor>,
-    /// How many.
+    /// How many items the page holds at most: 1 to 200, 50 unless told.
     #[serde(default)]
     pub limit: Limit,
 }
@@ -143,7 +143,7 @@ impl Operation for ResourceRuns {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetRun {
-    /// Which one.
+    /// The run's id, `run_...`, from `resource_runs` or a request's `current_run`.
     pub run_id: RunId,
 }
 

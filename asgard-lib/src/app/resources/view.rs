@@ -17,53 +17,53 @@ use std::collections::BTreeMap;
 /// A resource.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ResourceView {
-    /// Its id.
+    /// The resource's id, `res_...`.
     pub resource_id: ResourceId,
-    /// The project it belongs to.
+    /// The id of the project that the resource belongs to.
     pub project_id: ProjectId,
-    /// The service it is an instance of.
+    /// The id of the service that the resource is an instance of.
     pub service: Slug,
-    /// Its name.
+    /// The resource's name, unique for its project and service.
     pub name: ResourceName,
-    /// Where it is.
+    /// The place where the resource is: cloud, account and region.
     pub target: Target,
-    /// Where it is in its life.
+    /// The resource's state; `provisioned` means that it exists as asked.
     pub status: ResourceStatus,
-    /// The last request about it.
+    /// The id of the last request about the resource.
     pub request_id: RequestId,
-    /// Where that request is: `fulfilled` once it is done. Shown where one resource is read.
+    /// The state of that request: `fulfilled` once it is done. Shown where one resource is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_state: Option<RequestStatus>,
-    /// The spec that was last applied.
+    /// The inputs that were last applied.
     pub spec: Map<String, Value>,
-    /// Plain outputs of the last apply.
+    /// The outputs of the last apply that are no secrets.
     pub outputs: Map<String, Value>,
-    /// Secret outputs: pass `name` to `get_secret`.
+    /// The secret outputs, by output name: pass `name` to `get_secret`.
     pub secret_refs: BTreeMap<String, SecretRef>,
-    /// What it costs a month, in dollars, as estimated.
+    /// The estimated cost of the resource in US dollars a month.
     pub monthly_usd: Dollars,
     /// `true` when nothing was really created and the outputs are made up.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
-    /// What somebody has to look at.
+    /// What somebody has to look at and do, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention: Option<String>,
-    /// Addresses that drifted at the last refresh.
+    /// The Terraform addresses that had drifted at the last refresh.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<String>,
-    /// When it was last refreshed.
+    /// The time of the last refresh.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refreshed_at: Option<Timestamp>,
-    /// When it was first asked for.
+    /// The time of the first request for the resource.
     pub created_at: Timestamp,
-    /// Who asked first.
+    /// Who first asked for the resource.
     pub created_by: ActorRef,
-    /// When it first existed as asked.
+    /// The time at which the resource first existed as asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provisioned_at: Option<Timestamp>,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
-    /// Its version.
+    /// The version of this answer; pass it as `version` to change only what you have read.
     pub version: Version,
 }
 
@@ -99,47 +99,47 @@ impl ResourceView {
 /// A run.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct RunView {
-    /// Its id.
+    /// The run's id, `run_...`.
     pub run_id: RunId,
-    /// The resource.
+    /// The id of the resource that the run is about.
     pub resource_id: ResourceId,
-    /// The request it carries out; a refresh has none.
+    /// The id of the request that the run carries out; a refresh has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<RequestId>,
-    /// What it does.
+    /// The operation of Terraform: plan, apply, destroy or refresh.
     pub op: RunOp,
-    /// Where it is.
+    /// The run's state; every state but `queued`, `starting` and `running` is final.
     pub status: RunStatus,
-    /// How many supervisors have claimed it.
+    /// The number of supervisors that have claimed the run.
     pub attempts: u32,
-    /// Whether it was asked to stop.
+    /// Whether somebody asked the run to stop.
     pub cancel_requested: bool,
-    /// What executes it: `local-process`, `dry-run`.
+    /// What executes the run: `local-process`, `fargate` or `dry-run`.
     pub runner: String,
-    /// Engine and version.
+    /// The engine that executed the run, with its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
-    /// SHA-256 of the module's files.
+    /// The SHA-256 of the module's files, in hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub module_digest: Option<String>,
-    /// What a plan found.
+    /// What the plan would do: addresses and actions, never values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanSummary>,
-    /// Addresses that drifted.
+    /// The Terraform addresses that had drifted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<String>,
-    /// What may exist without being recorded.
+    /// The Terraform addresses that may exist without being recorded in the state.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub may_exist: Vec<String>,
-    /// What went wrong.
+    /// What went wrong, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// When it was queued.
+    /// The time at which the run was queued.
     pub created_at: Timestamp,
-    /// When it started.
+    /// The time at which a supervisor first started it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// When it was over.
+    /// The time at which it was over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
 }

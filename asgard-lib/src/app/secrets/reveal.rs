@@ -27,19 +27,19 @@ use serde::{Deserialize, Serialize};
 /// A secret without its value.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SecretView {
-    /// Its id.
+    /// The secret's id.
     pub secret_id: SecretId,
-    /// Its name: `<service>.<resource>.<output>`.
+    /// The secret's name, `<service>.<resource>.<output>`; `get_secret` takes it as `name`.
     pub name: String,
-    /// The project it belongs to.
+    /// The id of the project that the secret belongs to.
     pub project_id: ProjectId,
-    /// The resource it came from.
+    /// The id of the resource that the secret came from.
     pub resource_id: ResourceId,
-    /// How many values it has had.
+    /// The number of the present value, counted from 1.
     pub version: u32,
-    /// When it was first stored.
+    /// The time at which the first value was stored.
     pub created_at: Timestamp,
-    /// When its present value was stored.
+    /// The time at which the present value was stored.
     pub rotated_at: Timestamp,
 }
 
@@ -61,13 +61,13 @@ impl SecretView {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListSecrets {
-    /// Which project; a project key may leave it out.
+    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
-    /// Where to go on.
+    /// The `next_cursor` of the page before; leave it out for the first page.
     #[serde(default)]
     pub cursor: Option<Cursor>,
-    /// How many.
+    /// How many items the page holds at most: 1 to 200, 50 unless told.
     #[serde(default)]
     pub limit: Limit,
 }
@@ -112,21 +112,21 @@ async fn by_name(tx: &mut Tx<'_>, project: &ProjectId, name: &str) -> Result<Sto
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetSecret {
-    /// Which project; a project key may leave it out.
+    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
-    /// The secret's name: `<service>.<resource>.<output>`.
+    /// The secret's name, `<service>.<resource>.<output>`, from `list_secrets` or a resource's `secret_refs`.
     pub name: String,
 }
 
 /// A secret's value. The only answer in Asgard that holds one.
 #[derive(Serialize, JsonSchema)]
 pub struct Revealed {
-    /// The secret's name.
+    /// The secret's name, `<service>.<resource>.<output>`.
     pub name: String,
-    /// Which value it is, counted from 1.
+    /// The number of the value, counted from 1; the audit event names it.
     pub version: u32,
-    /// The value.
+    /// The secret value itself. Use it, and do not write it down.
     pub value: String,
 }
 
@@ -165,10 +165,10 @@ impl Operation for GetSecret {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateSecret {
-    /// Which project; a project key may leave it out.
+    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
     pub project_id: Option<ProjectId>,
-    /// The secret's name: `<service>.<resource>.<output>`.
+    /// The secret's name, `<service>.<resource>.<output>`, from `list_secrets`.
     pub name: String,
 }
 

@@ -17,24 +17,25 @@ use std::collections::BTreeMap;
 /// A service in a list.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ServiceSummary {
-    /// Its id; `request_resource` takes it as `service`.
+    /// The service's id; pass it to `request_resource` as `service`.
     pub id: Slug,
-    /// Its name for people.
+    /// The service's name for people.
     pub title: String,
-    /// What it gives.
+    /// What the service provides.
     pub description: String,
-    /// The cloud it creates things in.
+    /// The cloud that the service creates things in, for example `aws` or `local`.
     pub cloud: Slug,
-    /// `auto`, `human` or `by_input`.
+    /// Who approves: `auto` (policy, up to a ceiling), `human` (always a person) or `by_input` (one of the inputs says
+    /// so).
     pub approval: &'static str,
-    /// Its inputs.
+    /// The names of the inputs; `get_service` describes them.
     pub inputs: Vec<String>,
 }
 
 /// An output of a service.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct OutputView {
-    /// What it is.
+    /// What the output holds.
     pub description: String,
     /// Whether it is a secret, readable through `get_secret` only.
     pub secret: bool,
@@ -43,14 +44,14 @@ pub struct OutputView {
 /// A service with its inputs and outputs.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ServiceView {
-    /// What lists show.
+    /// The same fields as in `list_services`.
     #[serde(flatten)]
     pub summary: ServiceSummary,
     /// JSON Schema of the spec that `request_resource` takes.
     pub input_schema: Value,
-    /// Inputs whose values are stored as secrets.
+    /// The names of the inputs whose values are stored as secrets.
     pub sensitive_inputs: Vec<String>,
-    /// What comes back.
+    /// The outputs that a resource of this service has, by name.
     pub outputs: BTreeMap<String, OutputView>,
     /// Whether an interrupted run may simply be run again.
     pub safe_to_retry: bool,
@@ -118,7 +119,7 @@ impl Operation for ListServices {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetService {
-    /// Its id.
+    /// The service's id, for example `local-demo`, from `list_services`.
     pub service: Slug,
 }
 

@@ -44,6 +44,7 @@ pub struct Wanted {
     #[serde(default)]
     next: String,
     #[serde(default)]
+    #[serde(rename = "said")]
     flash: String,
 }
 
