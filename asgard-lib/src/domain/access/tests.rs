@@ -6,7 +6,11 @@ use crate::{
         request::{Command, Request, RequestStatus, Target},
         resource,
     },
-    kernel::{ActorRef, KeyId, RequestId, ResourceId, SessionId, Timestamp, TokenId, Usd, id::TimeOrdered},
+    error::{Code, Result},
+    kernel::{
+        Actor, ActorRef, Email, KeyId, ProjectId, RequestId, ResourceId, Role, SessionId, Timestamp, TokenId, Usd,
+        UserId, id::TimeOrdered,
+    },
 };
 use serde_json::Map;
 

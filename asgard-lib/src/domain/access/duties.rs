@@ -1,0 +1,52 @@
+//! Separation of duties: who is barred from approving what they asked for, own, or hold the key of.
+
+use super::{
+    actions::{Action, decide},
+    standing::{Object, Subject},
+};
+use crate::{
+    domain::request::Request,
+    error::{Code, Error, Result},
+    kernel::{Actor, ActorRef, Role},
+};
+
+/// Separation of duties, beyond [`Action::Decide`]: nobody approves what they asked for, own, or hold the key of. With
+/// `require_manager: false` and one person as owner and manager, an admin approves, even if that admin is the owner;
+/// `Ok(true)` says that this was a self-approval, to be audited as such.
+pub fn may_approve(actor: &Actor, subject: &Subject, request: &Request, require_manager: bool) -> Result<bool> {
+    may_approve_of(actor, subject, &request.requested_by, require_manager)
+}
+
+/// The same for whatever `requested_by` asked for: surfaces know a request only by its view.
+pub fn may_approve_of(
+    actor: &Actor,
+    subject: &Subject,
+    requested_by: &ActorRef,
+    require_manager: bool,
+) -> Result<bool> {
+    decide(Action::Decide, actor, &Object::Project(subject))?;
+    let Some(person) = actor.person() else {
+        return Err(Error::new(Code::SeparationOfDuties, "A person approves, not a key."));
+    };
+    let owner = *person == subject.owner;
+    let asked = requested_by.person.as_ref() == Some(person);
+    if !owner && !asked {
+        return Ok(false);
+    }
+    let alone = !require_manager && subject.owner == subject.manager;
+    match (alone, actor.role()) {
+        (true, Some(Role::Admin)) => Ok(true),
+        (true, Some(Role::Member | Role::Finance) | None) => Err(Error::new(
+            Code::SeparationOfDuties,
+            "Owner and manager are one person here, so an admin has to approve this.",
+        )),
+        (false, _) if owner => Err(Error::new(
+            Code::SeparationOfDuties,
+            format!("The owner never approves for their own project; {} or another admin can.", subject.manager),
+        )),
+        (false, _) => Err(Error::new(
+            Code::SeparationOfDuties,
+            "You asked for this, or minted the key that did; somebody else has to approve it.",
+        )),
+    }
+}
