@@ -43,6 +43,11 @@ fn sources(folder: &Path, into: &mut Vec<(String, String)>) {
 
 /// The layers that a text names through `crate::layer` or `crate::{layer::...}`, comments and tests left out.
 fn named(text: &str) -> Vec<String> {
+    named_below(text, "crate::")
+}
+
+/// The same for the modules below any path.
+fn named_below(text: &str, path: &str) -> Vec<String> {
     let code: String = text
         .split("#[cfg(test)]")
         .next()
@@ -52,8 +57,8 @@ fn named(text: &str) -> Vec<String> {
         .collect::<Vec<_>>()
         .join("\n");
     let mut found = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
+    for (at, _) in code.match_indices(path) {
+        let rest = &code[at + path.len()..];
         let ident = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
         if let Some(group) = rest.strip_prefix('{') {
             let (mut depth, mut start) = (0, true);
@@ -110,5 +115,43 @@ fn every_arrow_is_in_the_map() {
     wrong.sort();
     wrong.dedup();
     assert!(arrows > 100, "only {arrows} arrows were seen; is the reader broken?");
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// A page reads and acts through operations. Widgets know neither the frame nor the pages, and the frame knows no page.
+#[test]
+fn the_dashboard_uses_the_application_and_its_own_parts_in_one_direction() {
+    let mut files = Vec::new();
+    sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/dashboard")), &mut files);
+    let mut wrong = Vec::new();
+    let mut parts = BTreeMap::new();
+    for (name, text) in &files {
+        let place = name.trim_start_matches("http/dashboard/");
+        let part = place.split(['/', '.']).next().unwrap_or_default();
+        if part == "tests" || name.ends_with("/tests.rs") {
+            continue;
+        }
+        *parts.entry(part).or_insert(0) += 1;
+        for layer in
+            named(text).iter().filter(|layer| !["app", "domain", "error", "http", "kernel"].contains(&layer.as_str()))
+        {
+            wrong.push(format!("{name} uses {layer}"));
+        }
+        for call in [".store()", ".vault()", ".sealer()", ".runner()", ".secrets()"] {
+            if text.contains(call) {
+                wrong.push(format!("{name} goes around the operations with {call}"));
+            }
+        }
+        let forbidden: &[&str] = match part {
+            "widgets" => &["frame", "pages"],
+            "frame" => &["pages"],
+            "pages" => &[],
+            other => panic!("{name}: there is no part of the dashboard called {other}"),
+        };
+        for target in named_below(text, "dashboard::").iter().filter(|target| forbidden.contains(&target.as_str())) {
+            wrong.push(format!("{name} uses {target}, and {part} may not"));
+        }
+    }
+    assert!(parts.len() == 3 && parts.values().all(|files| *files > 3), "the parts were not found: {parts:?}");
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

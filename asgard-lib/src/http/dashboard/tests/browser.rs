@@ -99,7 +99,7 @@ impl Browser {
             let field = fields.iter_mut().find(|(field, _)| field == name);
             field.unwrap_or_else(|| panic!("no field {name} in the form to {action}")).1 = (*value).to_owned();
         }
-        let encode = |text: &str| super::super::page_request::encoded(text);
+        let encode = |text: &str| super::super::frame::encoded(text);
         let body = fields
             .iter()
             .map(|(name, value)| format!("{}={}", encode(name), encode(value)))

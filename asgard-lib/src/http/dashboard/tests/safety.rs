@@ -144,12 +144,9 @@ async fn hostile_text_is_text() {
     let settings = admin.open(&format!("/projects/{id}/settings")).await;
     let killed = admin.send(&settings, &format!("/projects/{id}/kill"), &[("reason", evil)]).await;
     let mut pages = vec![project, settings, killed];
-    for path in [
-        "/projects",
-        "/audit",
-        &format!("/audit?actor={}", super::super::page_request::encoded(evil)),
-        "/nothing%3Cscript%3E",
-    ] {
+    for path in
+        ["/projects", "/audit", &format!("/audit?actor={}", super::super::frame::encoded(evil)), "/nothing%3Cscript%3E"]
+    {
         pages.push(admin.open(path).await);
     }
     for page in pages {

@@ -1,0 +1,221 @@
+//! What is around every page: the name, the navigation, who is signed in, and what just happened.
+
+use super::assets;
+use crate::{
+    domain::access::{Action, Object, decide},
+    error::{Error, Kind},
+    http::dashboard::widgets::Badge,
+    kernel::{Actor, TraceId},
+};
+
+/// The parts of the dashboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Projects and what belongs to them.
+    Projects,
+    /// What waits for a person.
+    Approvals,
+    /// Every request.
+    Requests,
+    /// What can be asked for.
+    Services,
+    /// Accounts.
+    Users,
+    /// The audit log.
+    Audit,
+    /// One's own account.
+    Account,
+}
+
+impl Section {
+    /// Those in the navigation, in its order. One's own account has its own place.
+    const NAVIGATION: [Self; 6] =
+        [Self::Projects, Self::Approvals, Self::Requests, Self::Services, Self::Users, Self::Audit];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Projects => "Projects",
+            Self::Approvals => "Approvals",
+            Self::Requests => "All requests",
+            Self::Services => "Services",
+            Self::Users => "Users",
+            Self::Audit => "Audit log",
+            Self::Account => "Account",
+        }
+    }
+
+    /// Where it begins.
+    pub const fn href(self) -> &'static str {
+        match self {
+            Self::Projects => "/projects",
+            Self::Approvals => "/approvals",
+            Self::Requests => "/requests",
+            Self::Services => "/services",
+            Self::Users => "/users",
+            Self::Audit => "/audit",
+            Self::Account => "/account",
+        }
+    }
+
+    /// Whether somebody may use it, by the same rules that the operations follow.
+    fn open_to(self, actor: &Actor) -> bool {
+        let action = match self {
+            Self::Projects => Action::ListProjects,
+            Self::Approvals => Action::ListInbox,
+            Self::Services => Action::ReadCatalog,
+            // Only admins read the requests of all projects at once, as they alone manage users.
+            Self::Requests | Self::Users => Action::ManageUsers,
+            Self::Audit => Action::ReadAudit,
+            Self::Account => Action::OwnAccount,
+        };
+        decide(action, actor, &Object::Nothing).is_ok()
+    }
+}
+
+/// Where somebody starts: the first part that is theirs.
+pub fn home(actor: &Actor) -> &'static str {
+    let first = Section::NAVIGATION.into_iter().find(|section| section.open_to(actor));
+    first.unwrap_or(Section::Account).href()
+}
+
+/// A link of the navigation.
+pub struct Link {
+    /// Where it leads.
+    pub href: &'static str,
+    /// What it says.
+    pub label: &'static str,
+    /// Whether this is where we are.
+    pub here: bool,
+}
+
+/// Something that went wrong, above the page.
+pub struct Banner {
+    /// What kind of thing.
+    pub title: &'static str,
+    /// The sentence for the person.
+    pub message: String,
+    /// The page that explains it.
+    pub help: String,
+    /// What finds it in the log, when it is ours to look for.
+    pub trace: Option<String>,
+}
+
+impl Banner {
+    /// An error as people read it.
+    pub fn new(error: &Error, trace: &TraceId) -> Self {
+        let ours = match error.kind() {
+            Kind::Bug | Kind::Upstream | Kind::Unavailable => true,
+            Kind::Invalid | Kind::Unauthenticated | Kind::Denied | Kind::NotFound | Kind::Conflict | Kind::Limit => {
+                false
+            }
+        };
+        Self {
+            title: error.code().title(),
+            message: error.message().to_owned(),
+            help: format!("/docs/errors/{}", error.code().slug()),
+            trace: ours.then(|| trace.to_string()),
+        }
+    }
+}
+
+/// Who is signed in.
+pub struct Person {
+    /// Their address.
+    pub email: String,
+    /// What they may do.
+    pub role: Badge,
+}
+
+/// What is around a page.
+pub struct Layout {
+    /// The system's name.
+    pub system: String,
+    /// Its first letter.
+    pub glyph: String,
+    /// The stylesheet's address.
+    pub style: &'static str,
+    /// The script's address.
+    pub script: &'static str,
+    /// Who is signed in.
+    pub person: Option<Person>,
+    /// Where they may go.
+    pub links: Vec<Link>,
+    /// Whether we are on the account's page.
+    pub at_account: bool,
+    /// Whether sign-in is switched off.
+    pub insecure: bool,
+    /// What was just done.
+    pub flash: Option<&'static str>,
+    /// What went wrong.
+    pub problem: Option<Banner>,
+}
+
+impl Layout {
+    /// The frame of a page for nobody in particular.
+    pub fn bare(system: &str) -> Self {
+        Self {
+            system: system.to_owned(),
+            glyph: glyph(system),
+            style: &assets::STYLE.href,
+            script: &assets::SCRIPT.href,
+            person: None,
+            links: Vec::new(),
+            at_account: false,
+            insecure: false,
+            flash: None,
+            problem: None,
+        }
+    }
+
+    /// The frame of a page for `actor`.
+    pub fn of(system: &str, actor: &Actor, here: Option<Section>) -> Self {
+        let link =
+            |section: Section| Link { href: section.href(), label: section.label(), here: here == Some(section) };
+        let person = actor.role().zip(actor.person());
+        Self {
+            person: person.map(|(role, email)| Person { email: email.to_string(), role: Badge::role(role) }),
+            links: Section::NAVIGATION.into_iter().filter(|section| section.open_to(actor)).map(link).collect(),
+            at_account: here == Some(Section::Account),
+            ..Self::bare(system)
+        }
+    }
+
+    /// The same with something that went wrong.
+    #[must_use]
+    pub fn with(self, problem: Option<Banner>) -> Self {
+        Self { problem, ..self }
+    }
+}
+
+/// The letter that stands for a name.
+pub fn glyph(name: &str) -> String {
+    name.chars().next().map_or_else(String::new, |first| first.to_uppercase().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Role, SessionId, UserId};
+
+    #[test]
+    fn navigation_shows_what_the_role_may_use_and_nothing_else() {
+        let links = |role| {
+            let actor = Actor::Human {
+                user: UserId::from_digest(&[1; 32]),
+                email: "a@corp.example".parse().unwrap(),
+                role,
+                session: SessionId::from_digest(&[1; 32]),
+            };
+            let layout = Layout::of("Asgard", &actor, Some(Section::Audit));
+            (home(&actor), layout.links.iter().map(|link| link.href).collect::<Vec<_>>())
+        };
+        assert_eq!(links(Role::Finance), ("/audit", vec!["/audit"]));
+        assert_eq!(links(Role::Member), ("/projects", vec!["/projects", "/approvals", "/services"]));
+        assert_eq!(links(Role::Admin).1.len(), 6);
+    }
+
+    #[test]
+    fn the_glyph_is_the_first_letter() {
+        assert_eq!((glyph("acme Control"), glyph("ökosystem"), glyph("")), ("A".into(), "Ö".into(), String::new()));
+    }
+}

@@ -1,0 +1,253 @@
+//! A signed-in person's request for a page: the extractor that every page but the sign-in takes, and how pages go out.
+
+use super::{
+    flash::Flash,
+    layout::{Banner, Layout, Section},
+    problem::ErrorPage,
+};
+use crate::{
+    app::{Asgard, Call, Operation, operations},
+    domain::access::{Action, Object, decide},
+    error::{Code, Error, Result},
+    http::{
+        Arrival, Caller, HttpState,
+        auth::Via,
+        dashboard::widgets::{FormData, Input, Pager},
+        problem::told,
+    },
+    kernel::{Actor, Cursor, Page, Role, Timestamp},
+};
+use askama::Template;
+use axum::{
+    extract::{FromRequestParts, OptionalFromRequestParts},
+    response::{Html, IntoResponse, Redirect, Response},
+};
+use http::{Method, header, request::Parts};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A person's request for a page. Without a session, people are sent to sign in and come back afterwards.
+pub struct PageRequest {
+    state: Arc<HttpState>,
+    caller: Caller,
+    arrival: Arrival,
+    host: String,
+    path: String,
+    query: FormData,
+    flash: Option<Flash>,
+    /// The moment that the page is of.
+    pub now: Timestamp,
+}
+
+impl FromRequestParts<Arc<HttpState>> for PageRequest {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<HttpState>) -> Result<Self, Response> {
+        let arrival = Arrival::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+        let found = <Caller as OptionalFromRequestParts<_>>::from_request_parts(parts, state).await;
+        match found {
+            Ok(Some(caller)) => Ok(Self {
+                state: Arc::clone(state),
+                caller,
+                arrival,
+                host: host(parts),
+                path: parts.uri.path().to_owned(),
+                query: FormData::of_query(&parts.uri),
+                flash: Flash::of(parts.uri.query()),
+                now: state.app().world().now(),
+            }),
+            Ok(None) => Err(to_sign_in(parts)),
+            Err(problem) => Err(problem.into_response()),
+        }
+    }
+}
+
+/// To the sign-in, remembering where a reader wanted to go.
+fn to_sign_in(parts: &Parts) -> Response {
+    let wanted = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+    match super::sign_in::safe_next(&wanted).filter(|_| parts.method == Method::GET) {
+        Some(next) => Redirect::to(&format!("/?next={}", encoded(next))).into_response(),
+        None => Redirect::to("/").into_response(),
+    }
+}
+
+fn host(parts: &Parts) -> String {
+    let header = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    header.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str)).unwrap_or("localhost").to_owned()
+}
+
+/// Text as it stands in a query.
+pub fn encoded(text: &str) -> String {
+    askama::filters::urlencode_strict(text).map_or_else(|never| match never {}, |safe| safe.to_string())
+}
+
+impl PageRequest {
+    /// The control plane.
+    pub fn app(&self) -> &Asgard {
+        self.state.app()
+    }
+
+    /// What requests share.
+    pub fn state(&self) -> &HttpState {
+        &self.state
+    }
+
+    /// How the request arrived.
+    pub fn arrival(&self) -> &Arrival {
+        &self.arrival
+    }
+
+    /// Who visits.
+    pub fn actor(&self) -> &Actor {
+        &self.caller.actor
+    }
+
+    /// The visitor's address.
+    pub fn email(&self) -> &str {
+        self.actor().person().map_or("", crate::kernel::Email::as_str)
+    }
+
+    /// Whether the visitor may open the pages of projects at all: finance may not.
+    pub fn may_open_projects(&self) -> bool {
+        decide(Action::ListProjects, self.actor(), &Object::Nothing).is_ok()
+    }
+
+    /// Whether Asgard signed the visitor in, and not the service around it: then there are no password and no sessions here.
+    pub fn signed_in_here(&self) -> bool {
+        match self.caller.via {
+            Via::Host => false,
+            Via::Bearer | Via::Cookie | Via::DevInsecure => true,
+        }
+    }
+
+    /// Whether the visitor is an admin.
+    pub fn is_admin(&self) -> bool {
+        self.actor().role() == Some(Role::Admin)
+    }
+
+    /// What the address asks for.
+    pub fn query(&self) -> &FormData {
+        &self.query
+    }
+
+    /// Where in a list the address asks to go on.
+    pub fn cursor(&self) -> Option<Cursor> {
+        self.query.given("cursor").map(|text| Cursor(text.to_owned()))
+    }
+
+    /// The links to the rest of a list.
+    pub fn pager<T>(&self, page: &Page<T>) -> Pager {
+        let kept: Vec<String> = self
+            .query
+            .pairs()
+            .filter(|(name, value)| !matches!(*name, "cursor" | "said") && !value.is_empty())
+            .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+            .collect();
+        let address = |cursor: Option<String>| {
+            let query = kept.iter().cloned().chain(cursor).collect::<Vec<_>>().join("&");
+            if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) }
+        };
+        Pager {
+            first: self.cursor().map(|_| address(None)),
+            next: page.next_cursor.as_ref().map(|next| address(Some(format!("cursor={}", encoded(&next.0))))),
+        }
+    }
+
+    fn call(&self) -> Call {
+        self.state.call(&self.arrival, Some(&self.caller))
+    }
+
+    /// Runs an operation that reads.
+    pub async fn read<O: Operation>(&self, operation: &O) -> Result<O::Output> {
+        let call = self.call();
+        Box::pin(self.app().run(&call, operation)).await
+    }
+
+    /// Runs an operation with what a form sent. Under the same `once` a creating operation happens once, however often
+    /// the form is sent.
+    pub async fn act(&self, name: &str, input: Input, once: Option<&str>) -> Result<Value> {
+        let entry = operations::named(name).ok_or_else(|| Error::bug(format!("there is no operation {name}")))?;
+        let call = Call { idempotency_key: once.map(str::to_owned), ..self.call() };
+        Box::pin(entry.call(self.app(), &call, input.done())).await.map(|answer| answer.value)
+    }
+
+    /// Something that no other form has, for a form's `once`.
+    pub fn once(&self) -> String {
+        self.app().new_trace().to_string()
+    }
+
+    /// A form's `once` when the form comes back: the same, so that what was lost on the way still happens only once, unless
+    /// it stands for other input already.
+    pub fn once_again(&self, form_data: Option<&FormData>, error: Option<&Error>) -> String {
+        let same = error.is_some_and(|error| error.code() != Code::IdempotencyMismatch);
+        form_data
+            .filter(|_| same)
+            .and_then(|form_data| form_data.given("once"))
+            .map_or_else(|| self.once(), str::to_owned)
+    }
+
+    /// The address that agents give their MCP clients.
+    pub fn mcp_address(&self) -> String {
+        let own = self.state.settings().mcp_url.as_ref();
+        own.map_or_else(|| self.public_address("/mcp"), |own| format!("{}/mcp", own.as_str()))
+    }
+
+    /// An address of this Asgard as the outside reaches it.
+    pub fn public_address(&self, path: &str) -> String {
+        let settings = self.state.settings();
+        match &settings.public_url {
+            Some(public) => format!("{}{path}", public.as_str()),
+            None => {
+                let scheme = if self.arrival.tls || settings.force_https { "https" } else { "http" };
+                format!("{scheme}://{}{path}", self.host)
+            }
+        }
+    }
+
+    /// The frame of a page.
+    pub fn layout(&self, here: impl Into<Option<Section>>) -> Layout {
+        let system = self.state.settings().system_name.as_str();
+        Layout {
+            flash: self.flash.map(Flash::sentence),
+            insecure: self.caller.via == Via::DevInsecure,
+            ..Layout::of(system, self.actor(), here.into())
+        }
+    }
+
+    /// An error as it stands above a page.
+    pub fn banner(&self, error: &Error) -> Banner {
+        Banner::new(error, &self.arrival.trace)
+    }
+
+    /// A page; with an error that it tells about, under that error's status.
+    pub fn page(&self, page: &impl Template, error: Option<Error>) -> Result<Response> {
+        let html = Html(page.render().map_err(Error::bug)?).into_response();
+        Ok(match error {
+            Some(error) => told(error, html),
+            None => html,
+        })
+    }
+
+    /// What a handler came to: a page, or a page about what went wrong.
+    pub fn answer(&self, came_to: Result<Response>) -> Response {
+        came_to.unwrap_or_else(|error| ErrorPage::answer(self.layout(None), &self.arrival.trace, error))
+    }
+}
+
+/// An id out of an address. One that cannot be an id is looked for in vain, like one that is not there.
+pub fn id<T: std::str::FromStr>(text: &str, noun: &str) -> Result<T> {
+    text.parse().map_err(|_| Error::not_found(noun))
+}
+
+/// A text out of an operation's answer.
+pub fn text(answer: &Value, pointer: &str) -> Result<String> {
+    let found = answer.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    found.ok_or_else(|| Error::bug(format!("the answer has no {pointer}")))
+}
+
+/// To another page after something was done there.
+pub fn done(path: &str, flash: Flash) -> Response {
+    let (path, fragment) = path.split_once('#').map_or((path, String::new()), |(path, id)| (path, format!("#{id}")));
+    let joint = if path.contains('?') { '&' } else { '?' };
+    Redirect::to(&format!("{path}{joint}said={}{fragment}", flash.slug())).into_response()
+}

@@ -1,0 +1,179 @@
+//! One's own account: password, tokens, sessions.
+
+use crate::{
+    app::people::{ListSessions, ListTokens, Me, SessionView, TokenView, UserView},
+    error::{Error, Result},
+    http::dashboard::{
+        frame::{Flash, Layout, PageRequest, Section, done, forget, text},
+        widgets::{Badge, Field, Fields, FormData, Input, Pager, When},
+    },
+    kernel::Limit,
+};
+use askama::Template;
+use axum::{extract::Path, response::Response};
+use serde_json::Value;
+
+#[derive(Template)]
+#[template(path = "pages/account.html")]
+struct Account {
+    layout: Layout,
+    user: UserView,
+    role: Badge,
+    signed_in_here: bool,
+    password: Fields,
+    token: Fields,
+    once: String,
+    tokens: Vec<TokenRow>,
+    sessions: Vec<SessionRow>,
+    pager: Pager,
+}
+
+struct TokenRow {
+    token: TokenView,
+    badge: Badge,
+    works: bool,
+    made: When,
+    used: Option<When>,
+    ends: When,
+}
+
+struct SessionRow {
+    session: SessionView,
+    began: When,
+    used: When,
+    ends: When,
+}
+
+/// Shows the account.
+pub async fn show(page_request: PageRequest) -> Response {
+    page_request.answer(page(&page_request, None, None).await)
+}
+
+async fn page(page_request: &PageRequest, form_data: Option<&FormData>, error: Option<Error>) -> Result<Response> {
+    let user = page_request.read(&Me {}).await?.user;
+    let tokens = page_request.read(&ListTokens { cursor: page_request.cursor(), limit: Limit::default() }).await?;
+    let sessions = page_request.read(&ListSessions { cursor: None, limit: Limit::default() }).await?;
+    let mut password = Fields(vec![
+        Field::password("current_password", "Present password", "current-password"),
+        Field::password("new_password", "New password", "new-password").help("12 to 200 characters."),
+        Field::password("again", "New password again", "new-password"),
+    ]);
+    let days = page_request.app().config().people.token_days;
+    let mut token = Fields(vec![
+        Field::line("name", "What it is for").required().longest(120).placeholder("my CLI"),
+        Field::whole("expires_in_days", "Works for days", 1, 365).value(days.min(365).to_string()),
+    ])
+    .keep(form_data);
+    if let Some(error) = &error
+        && !password.blame(error)
+    {
+        token.blame(error);
+    }
+    let page = Account {
+        layout: page_request.layout(Section::Account).with(error.as_ref().map(|error| page_request.banner(error))),
+        role: Badge::role(user.role),
+        signed_in_here: page_request.signed_in_here(),
+        once: page_request.once_again(form_data, error.as_ref()),
+        pager: page_request.pager(&tokens),
+        tokens: tokens.items.into_iter().map(|token| token_row(page_request, token)).collect(),
+        sessions: sessions.items.into_iter().map(|session| session_row(page_request, session)).collect(),
+        user,
+        password,
+        token,
+    };
+    page_request.page(&page, error)
+}
+
+fn token_row(page_request: &PageRequest, token: TokenView) -> TokenRow {
+    let expired = page_request.now >= token.expires_at;
+    TokenRow {
+        badge: Badge::credential(token.revoked_at.is_some(), expired),
+        works: token.revoked_at.is_none() && !expired,
+        made: When::new(token.created_at, page_request.now),
+        used: token.last_used_at.map(|at| When::new(at, page_request.now)),
+        ends: When::new(token.expires_at, page_request.now),
+        token,
+    }
+}
+
+fn session_row(page_request: &PageRequest, session: SessionView) -> SessionRow {
+    SessionRow {
+        began: When::new(session.created_at, page_request.now),
+        used: When::new(session.last_used_at, page_request.now),
+        ends: When::new(session.expires_at, page_request.now),
+        session,
+    }
+}
+
+async fn back(page_request: &PageRequest, form_data: Option<&FormData>, came_to: Result<Flash>) -> Response {
+    let answer = match came_to {
+        Ok(flash) => Ok(done("/account", flash)),
+        Err(error) => page(page_request, form_data, Some(error)).await,
+    };
+    page_request.answer(answer)
+}
+
+/// Changes the password. Every session ends, this one too.
+pub async fn change_password(page_request: PageRequest, form_data: FormData) -> Response {
+    let answer = match try_change_password(&page_request, &form_data).await {
+        Ok(()) => forget(page_request.state(), page_request.arrival(), Flash::PasswordChanged),
+        Err(error) => page(&page_request, Some(&form_data), Some(error)).await,
+    };
+    page_request.answer(answer)
+}
+
+async fn try_change_password(page_request: &PageRequest, form_data: &FormData) -> Result<()> {
+    if form_data.raw("new_password") != form_data.raw("again") {
+        return Err(Error::invalid("again", "The two new passwords are not the same."));
+    }
+    let input = Input::new().secret("current_password", form_data).secret("new_password", form_data);
+    page_request.act("auth.change_password", input, None).await.map(|_| ())
+}
+
+#[derive(Template)]
+#[template(path = "pages/token_created.html")]
+struct Created {
+    layout: Layout,
+    name: String,
+    /// Missing when the same form was sent again: it was shown then.
+    token: Option<String>,
+    suffix: String,
+    address: String,
+}
+
+/// Makes a token and shows it, this once.
+pub async fn create_token(page_request: PageRequest, form_data: FormData) -> Response {
+    let answer = match try_create_token(&page_request, &form_data).await {
+        Ok(created) => show_token(&page_request, &created),
+        Err(error) => page(&page_request, Some(&form_data), Some(error)).await,
+    };
+    page_request.answer(answer)
+}
+
+async fn try_create_token(page_request: &PageRequest, form_data: &FormData) -> Result<Value> {
+    let input = Input::new().text("name", form_data).number("expires_in_days", form_data)?;
+    page_request.act("tokens.create", input, form_data.given("once")).await
+}
+
+fn show_token(page_request: &PageRequest, created: &Value) -> Result<Response> {
+    let page = Created {
+        layout: page_request.layout(Section::Account),
+        name: text(created, "/name")?,
+        token: text(created, "/token").ok(),
+        suffix: text(created, "/suffix")?,
+        address: page_request.public_address(""),
+    };
+    page_request.page(&page, None)
+}
+
+/// Revokes a token.
+pub async fn revoke_token(page_request: PageRequest, Path(token): Path<String>) -> Response {
+    let revoked = page_request.act("tokens.revoke", Input::new().set("token_id", token), None).await;
+    back(&page_request, None, revoked.map(|_| Flash::TokenRevoked)).await
+}
+
+/// Ends a session.
+pub async fn end_session(page_request: PageRequest, Path(session): Path<String>) -> Response {
+    let ended = page_request.act("sessions.revoke", Input::new().set("session_id", session), None).await;
+    back(&page_request, None, ended.map(|_| Flash::SessionEnded)).await
+}

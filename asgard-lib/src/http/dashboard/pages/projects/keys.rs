@@ -1,0 +1,132 @@
+//! A project's keys. A new one is shown in the answer that made it and never again.
+
+use super::{Head, Tab};
+use crate::{
+    app::keys::{KeyView, ListKeys},
+    error::{Error, Result},
+    http::dashboard::{
+        frame::{Flash, Layout, PageRequest, Section, done, text},
+        widgets::{Badge, Field, Fields, FormData, Input, Pager, When},
+    },
+    kernel::Limit,
+};
+use askama::Template;
+use axum::{extract::Path, response::Response};
+use serde_json::Value;
+
+#[derive(Template)]
+#[template(path = "pages/keys.html")]
+struct Keys {
+    layout: Layout,
+    head: Head,
+    once: String,
+    fields: Fields,
+    rows: Vec<Row>,
+    pager: Pager,
+}
+
+struct Row {
+    key: KeyView,
+    badge: Badge,
+    works: bool,
+    minted: When,
+    used: Option<When>,
+    ends: Option<When>,
+}
+
+/// Shows a project's keys.
+pub async fn keys(page_request: PageRequest, Path(id): Path<String>) -> Response {
+    page_request.answer(page(&page_request, &id, None, None).await)
+}
+
+async fn page(
+    page_request: &PageRequest,
+    id: &str,
+    form_data: Option<&FormData>,
+    error: Option<Error>,
+) -> Result<Response> {
+    let head = Head::load(page_request, id, Tab::Keys).await?;
+    let ask = ListKeys {
+        project_id: Some(head.project.project_id.clone()),
+        cursor: page_request.cursor(),
+        limit: Limit::default(),
+    };
+    let found = page_request.read(&ask).await?;
+    let mut fields = Fields(vec![
+        Field::line("name", "What it is for").required().longest(120).placeholder("agent"),
+        Field::whole("expires_in_days", "Works for days", 1, 3650).help("Left empty, it works until it is revoked."),
+    ])
+    .keep(form_data);
+    if let Some(error) = &error {
+        fields.blame(error);
+    }
+    let page = Keys {
+        layout: page_request.layout(Section::Projects).with(error.as_ref().map(|error| page_request.banner(error))),
+        once: page_request.once_again(form_data, error.as_ref()),
+        head,
+        fields,
+        pager: page_request.pager(&found),
+        rows: found.items.into_iter().map(|key| row(page_request, key)).collect(),
+    };
+    page_request.page(&page, error)
+}
+
+fn row(page_request: &PageRequest, key: KeyView) -> Row {
+    let expired = key.expires_at.is_some_and(|until| page_request.now >= until);
+    Row {
+        badge: Badge::credential(key.revoked_at.is_some(), expired),
+        works: key.revoked_at.is_none() && !expired,
+        minted: When::new(key.created_at, page_request.now),
+        used: key.last_used_at.map(|at| When::new(at, page_request.now)),
+        ends: key.expires_at.map(|at| When::new(at, page_request.now)),
+        key,
+    }
+}
+
+#[derive(Template)]
+#[template(path = "pages/key_minted.html")]
+struct Minted {
+    layout: Layout,
+    head: Head,
+    name: String,
+    /// Missing when the same form was sent again: it was shown then.
+    key: Option<String>,
+    suffix: String,
+    endpoint: String,
+}
+
+/// Mints a key and shows it, this once.
+pub async fn mint(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
+    let came_to = match try_mint(&page_request, &id, &form_data).await {
+        Ok(minted) => show(&page_request, &id, &minted).await,
+        Err(error) => page(&page_request, &id, Some(&form_data), Some(error)).await,
+    };
+    page_request.answer(came_to)
+}
+
+async fn try_mint(page_request: &PageRequest, id: &str, form_data: &FormData) -> Result<Value> {
+    let input = Input::new().set("project_id", id).text("name", form_data).number("expires_in_days", form_data)?;
+    page_request.act("keys.mint", input, form_data.given("once")).await
+}
+
+async fn show(page_request: &PageRequest, id: &str, minted: &Value) -> Result<Response> {
+    let page = Minted {
+        layout: page_request.layout(Section::Projects),
+        head: Head::load(page_request, id, Tab::Keys).await?,
+        name: text(minted, "/name")?,
+        key: text(minted, "/key").ok(),
+        suffix: text(minted, "/suffix")?,
+        endpoint: page_request.mcp_address(),
+    };
+    page_request.page(&page, None)
+}
+
+/// Revokes a key.
+pub async fn revoke(page_request: PageRequest, Path((id, key)): Path<(String, String)>) -> Response {
+    let input = Input::new().set("project_id", id.as_str()).set("key_id", key);
+    let came_to = match page_request.act("keys.revoke", input, None).await {
+        Ok(_) => Ok(done(&format!("/projects/{id}/keys"), Flash::KeyRevoked)),
+        Err(error) => page(&page_request, &id, None, Some(error)).await,
+    };
+    page_request.answer(came_to)
+}
