@@ -9,6 +9,7 @@
     reason = "a test may stop at the first thing that is wrong, and reads where its peers are from the environment"
 )]
 
+mod before;
 mod dynamo;
 mod memory;
 mod postgres;

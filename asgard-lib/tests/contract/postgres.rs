@@ -1,9 +1,9 @@
 //! PostgreSQL: the suite, and what is its own: dead connections, isolation levels, replicas that migrate at once.
 
-use crate::views;
+use crate::{before, views};
 use asgard_lib::{
     Code,
-    backends::{PostgresOptions, PostgresStore, Upkeep},
+    backends::{Opened, PostgresOptions, PostgresStore, Upkeep},
     contract::{
         load, property,
         store_fixture::{StoreFixture, count},
@@ -94,6 +94,18 @@ mod store {
 
 mod blobs {
     asgard_lib::blobs_contract!(super::fresh);
+}
+
+#[tokio::test]
+async fn a_database_of_the_version_before_works() {
+    let database = Database::create().await;
+    let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(before::text("postgres.sql")))).await.unwrap();
+    connection.close().await.unwrap();
+    let store = PostgresStore::connect(&database.url(), PostgresOptions::default()).await.unwrap();
+    let copy = before::Copy::open(Opened::new(store), "postgres.json").await;
+    before::works(&copy).await;
+    copy.database.close().await;
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! SQLite: the suite, and what is its own: the file, other processes, migrations.
 
-use crate::views;
+use crate::{before, views};
 use asgard_lib::{
     Code,
-    backends::{self, SqliteOptions, SqliteStore, Upkeep},
+    backends::{self, Opened, SqliteOptions, SqliteStore, Upkeep},
     contract::{
         load, property,
         store_fixture::{StoreFixture, count, insert_empty, request},
@@ -44,6 +44,17 @@ mod store {
 
 mod blobs {
     asgard_lib::blobs_contract!(super::fresh);
+}
+
+#[tokio::test]
+async fn a_database_of_the_version_before_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("asgard.db");
+    fs::copy(before::file("sqlite.db"), &path).unwrap();
+    let store = SqliteStore::open(&path, SqliteOptions::default()).await.unwrap();
+    let copy = before::Copy::open(Opened::new(store), "sqlite.json").await;
+    before::works(&copy).await;
+    copy.database.close().await;
 }
 
 #[test]

@@ -4,9 +4,10 @@
 mod trips;
 mod troubled;
 
+use crate::before;
 use asgard_lib::{
     Code,
-    backends::{DynamoStore, Upkeep},
+    backends::{DynamoStore, Opened, Upkeep},
     contract::{
         load, property,
         store_fixture::{StoreFixture, count, draft, insert_empty, noon, request},
@@ -17,9 +18,11 @@ use asgard_lib::{
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Builder, Credentials, Region},
+    primitives::Blob,
     types::AttributeValue,
 };
 use futures_util::future::join_all;
+use serde_json::{Map, Value};
 use std::{
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -82,6 +85,30 @@ mod on_another_emulator {
 
     asgard_lib::store_contract!(fresh);
     asgard_lib::blobs_contract!(fresh);
+}
+
+#[tokio::test]
+async fn a_database_of_the_version_before_works() {
+    let (store, ()) = fresh().await;
+    let client = Client::from_conf(settings(store.table()).build());
+    for line in before::text("dynamodb.items").lines() {
+        let item: Map<String, Value> = serde_json::from_str(line).unwrap();
+        let item = item.iter().map(|(name, value)| (name.clone(), attribute(value))).collect();
+        client.put_item().table_name(&store.table().name).set_item(Some(item)).send().await.unwrap();
+    }
+    let copy = before::Copy::open(Opened::new(store), "dynamodb.json").await;
+    before::works(&copy).await;
+}
+
+/// An attribute from the service's own JSON.
+fn attribute(value: &Value) -> AttributeValue {
+    let (kind, value) = value.as_object().unwrap().iter().next().unwrap();
+    match kind.as_str() {
+        "S" => AttributeValue::S(value.as_str().unwrap().into()),
+        "N" => AttributeValue::N(value.as_str().unwrap().into()),
+        "B" => AttributeValue::B(Blob::new(data_encoding::BASE64.decode(value.as_str().unwrap().as_bytes()).unwrap())),
+        kind => panic!("an attribute of a kind that the fixture has not: {kind}"),
+    }
 }
 
 #[test]
