@@ -20,6 +20,7 @@ pub mod worker;
 
 use crate::{
     config::Config,
+    domain::audit::AuditVocabulary,
     error::{Code, Error, Result},
     kernel::{Cursor, HolderId, JobId, TraceId},
     ports::{
@@ -53,6 +54,8 @@ pub struct Parts {
     pub runner: Arc<dyn Runner>,
     /// What can be asked for.
     pub catalog: ServiceCatalog,
+    /// What may be written to the audit log.
+    pub vocabulary: AuditVocabulary,
     /// Time and randomness.
     pub world: World,
     /// The settings.
@@ -67,6 +70,7 @@ pub struct Asgard {
     secrets: Arc<dyn SecretStore>,
     runner: Arc<dyn Runner>,
     catalog: ServiceCatalog,
+    vocabulary: AuditVocabulary,
     world: World,
     config: Config,
     holder: HolderId,
@@ -87,6 +91,7 @@ impl Asgard {
             secrets: parts.secrets,
             runner: parts.runner,
             catalog: parts.catalog,
+            vocabulary: parts.vocabulary,
             world: parts.world,
             config: parts.config,
             holder,
@@ -130,6 +135,11 @@ impl Asgard {
     /// What can be asked for.
     pub fn catalog(&self) -> &ServiceCatalog {
         &self.catalog
+    }
+
+    /// What may be written to the audit log.
+    pub fn vocabulary(&self) -> &AuditVocabulary {
+        &self.vocabulary
     }
 
     /// Time and randomness.

@@ -31,6 +31,7 @@ use crate::{
     app::{Asgard, Parts, ServiceCatalog},
     backends::Opened,
     config::{self, Config, KeySource, SecretStoreKind},
+    domain::audit::AuditVocabulary,
     error::{Error, Result},
     ports::{secrets::SecretStore, world::World},
 };
@@ -193,6 +194,7 @@ impl Runtime {
             secrets,
             runner,
             catalog,
+            vocabulary: AuditVocabulary::default(),
             world,
             config: config.clone(),
         });

@@ -4,6 +4,7 @@ use super::{Asgard, Call, Tx, people::new_user};
 use crate::{
     domain::{
         access::{Action, Object},
+        audit::AuditAction,
         person::{User, check_password},
     },
     error::{Code, Error, Result},
@@ -168,7 +169,12 @@ pub async fn create_user(
                     Error::new(Code::AlreadyExists, "The first admin has been made already."),
                 )?;
             }
-            tx.audit(None, "user.created", &user.id, &[("username", username.to_string()), ("by", "operator".into())])
+            tx.audit(
+                None,
+                AuditAction::UserCreated,
+                &user.id,
+                &[("username", username.to_string()), ("by", "operator".into())],
+            )
         })
     })
     .await
@@ -210,7 +216,7 @@ async fn set(app: &Asgard, username: &Username, password: &SecretText, noted: No
             }
             let user = tx.need::<User>(&id).await?;
             tx.replace(&user, &User { password: hash.clone(), credentials_from: tx.now(), ..user.value.clone() })?;
-            tx.audit(None, "user.password_reset", &user.id, &[("by", "operator".into())])?;
+            tx.audit(None, AuditAction::UserPasswordReset, &user.id, &[("by", "operator".into())])?;
             Ok(true)
         })
     })

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     domain::{
         access::{Action, Object},
+        audit::AuditAction,
         credential::{self, ProjectKey, Shape},
     },
     error::{Error, Result},
@@ -113,7 +114,7 @@ impl Operation for MintKey {
         tx.insert(&key)?;
         tx.audit(
             Some(&project.id),
-            "key.minted",
+            AuditAction::KeyMinted,
             &key.id,
             &[("name", key.name.to_string()), ("suffix", key.suffix.clone())],
         )?;
@@ -258,7 +259,7 @@ impl Operation for RevokeKey {
                 ceiling: None,
                 expires_at: None,
             })?;
-            tx.audit(Some(&project.id), "key.revoked", &key.id, &[("name", key.name.to_string())])?;
+            tx.audit(Some(&project.id), AuditAction::KeyRevoked, &key.id, &[("name", key.name.to_string())])?;
         }
         Ok(Nothing {})
     }

@@ -256,6 +256,7 @@ pub(crate) async fn boot_with(
         secrets,
         runner,
         catalog,
+        vocabulary: Default::default(),
         world: world.clone(),
         config: Config::default(),
     }))

@@ -1,5 +1,9 @@
 //! The audit log: who did what to what, appended in the commit of the thing itself and sealed into chained blocks later.
 
+mod actions;
+
+pub use actions::{AuditAction, AuditActionSpec, AuditArea, AuditScope, AuditVocabulary, ExtensionAction};
+
 use crate::kernel::{ActorRef, EventId, ProjectId, Timestamp, TraceId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,7 +29,7 @@ pub struct AuditEvent {
     /// Who.
     pub actor: ActorRef,
     /// What, for example `request.approved`.
-    pub action: String,
+    pub action: AuditAction,
     /// To what: the id of the object.
     pub object: String,
     /// The request through a surface that caused it.

@@ -90,6 +90,7 @@ impl TestApp {
         let asgard = Asgard::new(Parts {
             store: Arc::new(store.clone()),
             secrets: Arc::new(SealedSecrets::new(Arc::clone(&vault), world.clone())),
+            vocabulary: Default::default(),
             vault,
             sealer: keyring,
             runner: Arc::clone(&runner) as _,

@@ -5,7 +5,7 @@ use crate::{
     app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Get, core::scope::ReadMode},
     domain::{
         access::{Action, Object},
-        audit::AuditEvent,
+        audit::{AuditAction, AuditEvent},
     },
     error::{Error, Result},
     kernel::{ActorRef, Cursor, EventId, Limit, Page, ProjectId, Timestamp, TraceId},
@@ -38,7 +38,7 @@ pub struct AuditView {
     /// Who did it: the credential, and the person behind it.
     pub actor: ActorRef,
     /// What was done, for example `request.approved`; docs/audit.md lists the actions.
-    pub action: String,
+    pub action: AuditAction,
     /// The id of what it was done to.
     pub object: String,
     /// The trace id of the call that caused it; `trace` of this operation finds all events of one call.
@@ -140,10 +140,9 @@ impl ListAudit {
             event.actor.id == wanted
                 || event.actor.person.as_ref().is_some_and(|person| person.as_str().eq_ignore_ascii_case(wanted))
         });
-        let action = self
-            .action
-            .as_deref()
-            .is_none_or(|wanted| event.action == wanted || (wanted.ends_with('.') && event.action.starts_with(wanted)));
+        let action = self.action.as_deref().is_none_or(|wanted| {
+            event.action == *wanted || (wanted.ends_with('.') && event.action.name().starts_with(wanted))
+        });
         let trace = self.trace.as_ref().is_none_or(|wanted| event.trace == *wanted);
         actor && action && trace
     }

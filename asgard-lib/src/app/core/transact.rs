@@ -6,7 +6,7 @@ use crate::app::{Asgard, Call, CounterKind};
 use crate::{
     domain::{
         access::{self, Action, Object},
-        audit::{AuditEvent, PENDING},
+        audit::{AuditAction, AuditEvent, PENDING},
         job::{Job, Work},
     },
     error::{Code, Error, Result},
@@ -231,7 +231,7 @@ impl<'a> Tx<'a> {
     pub fn audit(
         &mut self,
         project: Option<&ProjectId>,
-        action: &str,
+        action: AuditAction,
         object: impl std::fmt::Display,
         details: &[(&str, String)],
     ) -> Result<()> {
@@ -244,10 +244,11 @@ impl<'a> Tx<'a> {
         &mut self,
         actor: ActorRef,
         project: Option<&ProjectId>,
-        action: &str,
+        action: AuditAction,
         object: impl std::fmt::Display,
         details: &[(&str, String)],
     ) -> Result<()> {
+        self.app.vocabulary().check(&action, project.is_some())?;
         let at = self.now;
         let event = AuditEvent {
             id: self.id(),
@@ -255,7 +256,7 @@ impl<'a> Tx<'a> {
             day: at.to_string().chars().take(10).collect(),
             project: project.cloned(),
             actor,
-            action: action.to_owned(),
+            action,
             object: object.to_string(),
             trace: self.call.trace.clone(),
             details: details

@@ -9,6 +9,7 @@ use crate::{
     app::{Asgard, Call, Tx},
     domain::{
         access::{Action, Object},
+        audit::AuditAction,
         person::User,
     },
     error::{Code, Error, Result},
@@ -66,7 +67,7 @@ async fn set_role(app: &Asgard, id: UserId, role: Role) -> Result<UserId> {
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.allow(Action::Open, &Object::Nothing)?;
-            change(tx, user, "user.role_changed", ("role", role_name(role)), |user| user.role = role).await
+            change(tx, user, AuditAction::UserRoleChanged, ("role", role_name(role)), |user| user.role = role).await
         })
     })
     .await?;
@@ -85,7 +86,7 @@ async fn first_visit(app: &Asgard, email: &Email, role: Role) -> Result<UserId> 
                 let user = new_user(tx, &username, email, role, password.clone())?;
                 let details =
                     [("username", username.to_string()), ("role", role_name(role).into()), ("by", "host".into())];
-                tx.audit(None, "user.created", &user.id, &details)?;
+                tx.audit(None, AuditAction::UserCreated, &user.id, &details)?;
                 Ok(UserView::of(&user))
             })
         })

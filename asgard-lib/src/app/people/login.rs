@@ -8,6 +8,7 @@ use crate::{
     },
     domain::{
         access::{Action, Object},
+        audit::AuditAction,
         credential::{self, Session, Shape},
         person::{User, check_password},
     },
@@ -137,7 +138,7 @@ impl Operation for Login {
             role: user.role,
             session: session.id.clone(),
         };
-        tx.audit_as(actor.reference(), None, "session.opened", &session.id, &[])?;
+        tx.audit_as(actor.reference(), None, AuditAction::SessionOpened, &session.id, &[])?;
         Ok(LoginView {
             token: token.reveal().to_owned(),
             user: UserView::of(&user.value),
@@ -175,7 +176,7 @@ impl Operation for Logout {
         {
             let over = Session { revoked_at: Some(tx.now()), ..open.value.clone() };
             tx.replace(&open, &over)?;
-            tx.audit(None, "session.closed", session, &[])?;
+            tx.audit(None, AuditAction::SessionClosed, session, &[])?;
         }
         Ok(Nothing {})
     }
@@ -253,7 +254,7 @@ impl Operation for ChangePassword {
         throttle::give_back(tx, &attempt)?;
         let password = app.passwords().hash(&self.new_password, app.world()).await?;
         tx.replace(&user, &User { password, credentials_from: tx.now(), ..user.value.clone() })?;
-        tx.audit(None, "user.password_changed", &user.id, &[])?;
+        tx.audit(None, AuditAction::UserPasswordChanged, &user.id, &[])?;
         Ok(Nothing {})
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     },
     domain::{
         access::{Action, Object},
+        audit::AuditAction,
         credential::Session,
     },
     error::{Error, Result},
@@ -124,7 +125,7 @@ impl Operation for RevokeSession {
         tx.allow(Action::OwnAccount, &Object::Account(&session.user))?;
         if session.revoked_at.is_none() {
             tx.replace(&session, &Session { revoked_at: Some(tx.now()), ..session.value.clone() })?;
-            tx.audit(None, "session.revoked", &session.id, &[])?;
+            tx.audit(None, AuditAction::SessionRevoked, &session.id, &[])?;
         }
         Ok(super::login::Nothing {})
     }

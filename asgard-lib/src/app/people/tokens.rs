@@ -8,6 +8,7 @@ use crate::{
     },
     domain::{
         access::{Action, Object},
+        audit::AuditAction,
         credential::{self, Shape, UserToken},
     },
     error::{Error, Result},
@@ -154,7 +155,7 @@ impl Operation for CreateToken {
             revoked_at: None,
         };
         tx.insert(&token)?;
-        tx.audit(None, "token.created", &token.id, &[("name", token.name.to_string())])?;
+        tx.audit(None, AuditAction::TokenCreated, &token.id, &[("name", token.name.to_string())])?;
         Ok(TokenCreated { token: Some(secret.reveal().to_owned()), about: TokenView::new(&token) })
     }
 
@@ -190,7 +191,7 @@ impl Operation for RevokeToken {
         tx.allow(Action::OwnAccount, &Object::Account(&token.user))?;
         if token.revoked_at.is_none() {
             tx.replace(&token, &UserToken { revoked_at: Some(tx.now()), ..token.value.clone() })?;
-            tx.audit(None, "token.revoked", &token.id, &[])?;
+            tx.audit(None, AuditAction::TokenRevoked, &token.id, &[])?;
         }
         Ok(Nothing {})
     }

@@ -7,6 +7,7 @@ use crate::{
     },
     domain::{
         access::{Action, Object},
+        audit::AuditAction,
         person::{User, check_password},
     },
     error::{Code, Error, Result},
@@ -155,7 +156,7 @@ impl Operation for CreateUser {
         let user = new_user(tx, &self.username, &self.email, self.role.unwrap_or(Role::Member), password)?;
         tx.audit(
             None,
-            "user.created",
+            AuditAction::UserCreated,
             &user.id,
             &[("username", user.username.to_string()), ("role", super::role_name(user.role).into())],
         )?;
@@ -189,7 +190,10 @@ impl Operation for SetRole {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<UserView> {
         tx.allow(Action::ManageUsers, &Object::Nothing)?;
         let role = self.role;
-        change(tx, &self.user_id, "user.role_changed", ("role", super::role_name(role)), |user| user.role = role).await
+        change(tx, &self.user_id, AuditAction::UserRoleChanged, ("role", super::role_name(role)), |user| {
+            user.role = role
+        })
+        .await
     }
 }
 
@@ -220,14 +224,14 @@ impl Operation for SetActive {
         tx.allow(Action::ManageUsers, &Object::Nothing)?;
         let active = self.active;
         let shown = if active { "true" } else { "false" };
-        change(tx, &self.user_id, "user.active_changed", ("active", shown), |user| user.active = active).await
+        change(tx, &self.user_id, AuditAction::UserActiveChanged, ("active", shown), |user| user.active = active).await
     }
 }
 
 pub(super) async fn change(
     tx: &mut Tx<'_>,
     id: &UserId,
-    action: &str,
+    action: AuditAction,
     detail: (&str, &str),
     apply: impl FnOnce(&mut User),
 ) -> Result<UserView> {

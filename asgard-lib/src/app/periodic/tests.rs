@@ -270,7 +270,7 @@ async fn every_kind_of_tampering_shows() {
         let event = first.events[0].0.to_string();
         let what = match case {
             0 => {
-                kit.tamper::<AuditEvent>(&event, |it| it.action = "nothing.happened".into()).await;
+                kit.tamper::<AuditEvent>(&event, |it| it.action = "nothing.happened".to_owned().into()).await;
                 "an event was changed"
             }
             1 => {

@@ -5,6 +5,7 @@ use crate::{
     app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Post},
     domain::{
         access::{Action, Object},
+        audit::AuditAction,
         project::{self, Registration},
         tier::{DataClass, Tier},
     },
@@ -93,7 +94,7 @@ impl Operation for RegisterProject {
         tx.insert(&project)?;
         tx.audit(
             Some(&project.id),
-            "project.registered",
+            AuditAction::ProjectRegistered,
             &project.id,
             &[("name", project.name.to_string()), ("owner", project.owner.to_string())],
         )?;

@@ -5,6 +5,7 @@ use crate::{
     app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Post, core::scope::ReadMode},
     domain::{
         access::Action,
+        audit::AuditAction,
         project::{self, Project},
     },
     error::{Code, Error, Result},
@@ -46,7 +47,7 @@ impl Operation for Kill {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectView> {
         let (before, admin) = stoppable(tx, &self.project_id, Action::StopProject, self.version.as_ref()).await?;
         let after = project::kill(&before.value, tx.actor()?.reference(), admin, &self.reason, tx.now())?;
-        finish(tx, &before, &after, "project.killed", Some(self.reason.trim()))
+        finish(tx, &before, &after, AuditAction::ProjectKilled, Some(self.reason.trim()))
     }
 }
 
@@ -77,7 +78,7 @@ impl Operation for Unkill {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectView> {
         let (before, admin) = stoppable(tx, &self.project_id, Action::StopProject, self.version.as_ref()).await?;
         let after = project::unkill(&before.value, admin, tx.now())?;
-        finish(tx, &before, &after, "project.unkilled", None)
+        finish(tx, &before, &after, AuditAction::ProjectUnkilled, None)
     }
 }
 
@@ -122,7 +123,7 @@ impl Operation for Decommission {
                 "The project still has resources. Deprovision them first; list_resources shows them.",
             ),
         )?;
-        finish(tx, &before, &after, "project.decommissioned", None)
+        finish(tx, &before, &after, AuditAction::ProjectDecommissioned, None)
     }
 }
 
@@ -142,7 +143,7 @@ fn finish(
     tx: &mut Tx<'_>,
     before: &Stored<Project>,
     after: &Project,
-    action: &str,
+    action: AuditAction,
     reason: Option<&str>,
 ) -> Result<ProjectView> {
     tx.replace(before, after)?;

@@ -5,6 +5,7 @@ use crate::{
     app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Patch, core::scope::ReadMode},
     domain::{
         access::{Action, Object},
+        audit::AuditAction,
         project::{self, Changes},
         tier::DataClass,
     },
@@ -95,7 +96,7 @@ impl Operation for UpdateProject {
         }
         let after = project::update(&before.value, changes, &rules(tx.app()), tx.now())?;
         tx.replace(&before, &after)?;
-        tx.audit(Some(&after.id), "project.updated", &after.id, &[("fields", named.join(", "))])?;
+        tx.audit(Some(&after.id), AuditAction::ProjectUpdated, &after.id, &[("fields", named.join(", "))])?;
         Ok(ProjectView::of(tx.app(), &after).at(tx.version()))
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Post, core::scope::ReadMode, runs},
     domain::{
         access::{self, Action, Object},
+        audit::AuditAction,
         project::Project,
         request::{self, Decision, Request, RequestStatus, Transition},
         resource::Resource,
@@ -51,7 +52,7 @@ fn finish(
     tx: &mut Tx<'_>,
     loaded: &Loaded,
     transition: Transition,
-    action: &str,
+    action: AuditAction,
     details: &[(&str, String)],
 ) -> Result<RequestView> {
     let after = runs::apply_transition(tx, &loaded.request, &loaded.resource, transition)?;
@@ -100,7 +101,7 @@ impl Operation for Approve {
             Decision { by: tx.actor()?.reference(), at: tx.now(), note: note(self.note.as_deref())?, self_approval };
         let transition = request::approved(&loaded.request, &loaded.resource, decision, tx.now())?;
         let details = if self_approval { vec![("self_approval", "true".to_owned())] } else { vec![] };
-        finish(tx, &loaded, transition, "request.approved", &details)
+        finish(tx, &loaded, transition, AuditAction::RequestApproved, &details)
     }
 }
 
@@ -140,7 +141,7 @@ impl Operation for Reject {
             self_approval: false,
         };
         let transition = request::rejected(&loaded.request, &loaded.resource, decision, tx.now())?;
-        finish(tx, &loaded, transition, "request.rejected", &[])
+        finish(tx, &loaded, transition, AuditAction::RequestRejected, &[])
     }
 }
 
@@ -184,12 +185,12 @@ impl Operation for Cancel {
         match loaded.request.status {
             RequestStatus::Planning | RequestStatus::Pending | RequestStatus::Approved => {
                 let transition = request::cancelled(&loaded.request, &loaded.resource, now)?;
-                finish(tx, &loaded, transition, "request.cancelled", &[])
+                finish(tx, &loaded, transition, AuditAction::RequestCancelled, &[])
             }
             RequestStatus::Running => {
                 let asked = Request { cancel_requested: true, updated_at: now, ..loaded.request.value.clone() };
                 tx.replace(&loaded.request, &asked)?;
-                tx.audit(Some(&loaded.project.id), "request.cancel_requested", &asked.id, &[])?;
+                tx.audit(Some(&loaded.project.id), AuditAction::RequestCancelRequested, &asked.id, &[])?;
                 Ok(RequestView::of(&asked, tx.version()))
             }
             RequestStatus::Fulfilled

@@ -3,6 +3,7 @@
 use crate::{
     app::{Tx, runs, services::Service},
     domain::{
+        audit::AuditAction,
         project::Project,
         request::{Command, NextRun, Request, RequestStatus, Target},
         resource::{Resource, ResourceStatus},
@@ -192,7 +193,7 @@ fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Resource>>
     tx.insert(&request)?;
     tx.audit(
         Some(&project.id),
-        "request.opened",
+        AuditAction::RequestOpened,
         &request.id,
         &[
             ("command", request.command.name().into()),

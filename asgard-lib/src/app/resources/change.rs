@@ -11,6 +11,7 @@ use crate::{
     },
     domain::{
         access::Action,
+        audit::AuditAction,
         project::Project,
         request::{Command, Request, RequestStatus},
         resource::{Resource, ResourceStatus},
@@ -173,7 +174,7 @@ impl Operation for RefreshResource {
             ));
         }
         let run_id = runs::queue_refresh(tx, &resource.value)?;
-        tx.audit(Some(&project.id), "resource.refresh_started", &resource.id, &[("run", run_id.to_string())])?;
+        tx.audit(Some(&project.id), AuditAction::ResourceRefreshStarted, &resource.id, &[("run", run_id.to_string())])?;
         Ok(RefreshStarted { resource_id: resource.id.clone(), run_id })
     }
 }

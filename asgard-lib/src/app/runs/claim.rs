@@ -12,6 +12,7 @@ use super::{
 use crate::{
     app::{Asgard, Call, Tx, core::transact::pause},
     domain::{
+        audit::AuditAction,
         lease::Lease,
         project::Project,
         request::{self, Request, RequestStatus, Transition},
@@ -163,7 +164,7 @@ async fn attempt(
     };
     let details =
         [("op", run.op.name().to_owned()), ("resource", resource.id.to_string()), ("runner", running.runner.clone())];
-    tx.audit(Some(&run.project), "run.started", &run.id, &details)?;
+    tx.audit(Some(&run.project), AuditAction::RunStarted, &run.id, &details)?;
     let claimed = Claimed { run: running, request: begun, resource: resource.value, project: project.value, service };
     Ok(Attempt::Claimed(Box::new(claimed), taken))
 }
@@ -173,7 +174,7 @@ fn end_run(tx: &mut Tx<'_>, run: &Stored<Run>, status: RunStatus, why: String) -
     tx.replace(run, &over)?;
     free_refresh(tx, run)?;
     let details = [("op", run.op.name().to_owned()), ("ended", status.name().to_owned()), ("why", why.clone())];
-    tx.audit(Some(&run.project), "run.refused", &run.id, &details)?;
+    tx.audit(Some(&run.project), AuditAction::RunRefused, &run.id, &details)?;
     Ok(why)
 }
 
@@ -214,10 +215,10 @@ pub(super) async fn refuse(
     };
     let over = Run { error: Some(why.clone()), ..run.go(status, now)? };
     tx.replace(run, &over)?;
-    let action = format!("request.{}", transition.request.status.name());
+    let action = AuditAction::request_became(transition.request.status);
     apply_transition(tx, request, resource, transition)?;
     let details = [("run", run.id.to_string()), ("ended", status.name().to_owned()), ("why", why.clone())];
-    tx.audit(Some(&run.project), &action, &request.id, &details)?;
+    tx.audit(Some(&run.project), action, &request.id, &details)?;
     Ok(Some(why))
 }
 

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     app::{Tx, core::transact::pause, services::Service},
     domain::{
+        audit::AuditAction,
         job::{ForgottenSecret, Work},
         project::Project,
         request::{self, Headroom, Planned, Request, RequestStatus, Transition},
@@ -164,7 +165,7 @@ fn end_abandoned(tx: &mut Tx<'_>, run: &Stored<Run>) -> Result<()> {
     let over = ended(run, RunStatus::Cancelled, None, &[], tx.now())?;
     tx.replace(run, &over)?;
     let details = [("op", run.op.name().to_owned()), ("ended", over.status.name().to_owned())];
-    tx.audit(Some(&run.project), "run.cancelled", &run.id, &details)
+    tx.audit(Some(&run.project), AuditAction::RunCancelled, &run.id, &details)
 }
 
 /// A run as it ended.
@@ -196,7 +197,7 @@ fn end_refresh(tx: &mut Tx<'_>, ready: &Ready, run: &Stored<Run>, resource: &Sto
     ];
     tx.replace(run, &over)?;
     free_refresh(tx, run)?;
-    tx.audit(Some(&run.project), "resource.refreshed", &resource.id, &details)
+    tx.audit(Some(&run.project), AuditAction::ResourceRefreshed, &resource.id, &details)
 }
 
 const TOO_LONG: &str = "It took longer than its service allows, and was stopped.";
@@ -311,9 +312,9 @@ async fn end_request(
     if let Some(verdict) = transition.request.verdict.as_ref().filter(|_| matches!(ready, Ready::Planned(..))) {
         details.push(("verdict", reason(verdict).to_owned()));
     }
-    let action = format!("request.{}", transition.request.status.name());
+    let action = AuditAction::request_became(transition.request.status);
     apply_transition(tx, request, resource, transition)?;
-    tx.audit(Some(&request.project), &action, &request.id, &details)
+    tx.audit(Some(&request.project), action, &request.id, &details)
 }
 
 fn reason(verdict: &request::Verdict) -> &str {

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     app::{Asgard, Call},
     domain::{
+        audit::AuditAction,
         job::{Job, Work},
         lease::{Lease, MARGIN},
         request::{self, Request},
@@ -210,7 +211,7 @@ pub(crate) async fn give_up(app: &Asgard, id: &RunId, why: &str) -> Result<()> {
                     apply_transition(tx, &request, &resource, request::failed(&request, &resource, &why, tx.now())?)?;
                 }
             }
-            tx.audit(Some(&run.project), "run.not_started", id, &[("why", why)])
+            tx.audit(Some(&run.project), AuditAction::RunNotStarted, id, &[("why", why)])
         })
     })
     .await
@@ -271,7 +272,7 @@ async fn take_over(
                 tx.replace(&run, &Run { fence: taken.fence, ..run.value.clone() })?;
                 let details =
                     [("op", run.op.name().to_owned()), ("supervisor", format!("{liveness:?}").to_lowercase())];
-                tx.audit(Some(&run.project), "run.recovered", id, &details)?;
+                tx.audit(Some(&run.project), AuditAction::RunRecovered, id, &details)?;
                 Ok(Some(taken))
             })
         })

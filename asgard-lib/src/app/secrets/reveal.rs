@@ -9,6 +9,7 @@ use crate::{
     },
     domain::{
         access::Action,
+        audit::AuditAction,
         request::Command,
         resource::Resource,
         secret::{Secret, check_name},
@@ -153,7 +154,7 @@ impl Operation for GetSecret {
             value.ok_or_else(|| Error::bug(format!("secret {} version {} has no value", secret.id, secret.version)))?;
         tx.audit(
             Some(&project.id),
-            "secret.revealed",
+            AuditAction::SecretRevealed,
             &secret.id,
             &[("name", secret.name.clone()), ("version", secret.version.to_string())],
         )?;
