@@ -155,3 +155,47 @@ fn the_dashboard_uses_the_application_and_its_own_parts_in_one_direction() {
     assert!(parts.len() == 3 && parts.values().all(|files| *files > 3), "the parts were not found: {parts:?}");
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
+
+/// What decides the order of events besides the world's port. A simulation could not repeat a course of events that hangs on it.
+const BEHIND_THE_WORLD: &[(&str, &str)] = &[
+    ("tokio::spawn(", "World::spawn"),
+    ("spawn_blocking(", "World::compute"),
+    ("time::sleep(", "World::sleep"),
+    ("time::timeout(", "World::timeout"),
+    ("time::interval(", "World::sleep"),
+    ("thread::", "World::compute"),
+    ("HashMap", "BTreeMap"),
+    ("HashSet", "BTreeSet"),
+];
+
+#[test]
+fn the_core_waits_and_runs_through_its_world() {
+    let mut files = Vec::new();
+    sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut files);
+    let mut wrong = Vec::new();
+    let mut looked_at = 0;
+    for (name, text) in &files {
+        let layer = name.split(['/', '.']).next().unwrap_or_default();
+        let core = matches!(layer, "kernel" | "domain" | "ports" | "app");
+        if !core || name == "ports/world.rs" || name.contains("tests") || name.ends_with("testkit.rs") {
+            continue;
+        }
+        looked_at += 1;
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let lines: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        for (at, line) in lines.iter().enumerate() {
+            for (banned, instead) in BEHIND_THE_WORLD {
+                if line.contains(banned) {
+                    wrong.push(format!("{name} uses `{banned}`: use {instead}"));
+                }
+            }
+            // Without it, tokio begins with a branch of its own choice.
+            let biased = lines.get(at + 1).is_some_and(|next| next.trim() == "biased;");
+            if line.contains("select! {") && !biased {
+                wrong.push(format!("{name} has a select! that is not biased"));
+            }
+        }
+    }
+    assert!(looked_at > 80, "only {looked_at} files were seen");
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}

@@ -32,7 +32,7 @@ pub(crate) async fn commit(store: &dyn Store, world: &World, ops: Vec<Op>) -> Re
             return Err(store_error(error));
         }
         attempt += 1;
-        tokio::time::sleep(pause).await;
+        world.sleep(pause).await;
         pause *= 3;
     }
 }

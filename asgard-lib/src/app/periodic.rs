@@ -80,8 +80,9 @@ async fn run(app: Arc<Asgard>, task: Box<dyn PeriodicTask>, stop: CancellationTo
             }
         };
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
-            () = tokio::time::sleep(jittered(&app, pause)) => {}
+            () = app.world().sleep(jittered(&app, pause)) => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The worker: claims due jobs and does them. A commit that appends a job wake-ups it, so nothing waits for a poll; polls are
+//! The worker: claims due jobs and does them. A commit that appends a job wakes it, so nothing waits for a poll; polls are
 //! for jobs that other processes appended, and for those whose worker died.
 //!
 //! Doing a job twice is always fine: a job is removed only after its work is done, and the work looks at the present
@@ -13,7 +13,7 @@ mod work;
 use super::{Asgard, CounterKind};
 use crate::{error::Result, kernel::JobId};
 use claim::Claimed;
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     task::{Id, JoinHandle, JoinSet},
     time::Instant,
@@ -25,9 +25,9 @@ use work::JobOutcome;
 
 /// How many jobs one worker does at a time.
 const MAX_AT_ONCE: usize = 8;
-/// How often jobs are looked for when nobody wake-ups.
+/// How often jobs are looked for when nothing wakes the worker.
 const POLL: Duration = Duration::from_secs(1);
-/// The same while there was work lately: a supervisor in another process appends the next step's job, and cannot wake-up.
+/// The same while there was work lately: a supervisor in another process appends the next step's job, and cannot wake this worker.
 const POLL_BUSY: Duration = Duration::from_millis(200);
 /// How long after the last job there is still work lately.
 const LATELY: Duration = Duration::from_secs(15);
@@ -42,7 +42,8 @@ const LOOKS: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(
 
 /// Starts a worker; it ends after `stop`, when the jobs in its hands are done or handed back.
 pub fn spawn(app: Arc<Asgard>, stop: CancellationToken) -> JoinHandle<()> {
-    tokio::spawn(run(app, stop))
+    let world = app.world().clone();
+    world.spawn(run(app, stop))
 }
 
 /// Does everything that is due, one job at a time, until nothing is due. Returns how many jobs it did. For callers that
@@ -114,10 +115,10 @@ pub async fn run_until(app: &Arc<Asgard>, until: Instant, woken: Option<WakeHint
         }
         if hands.tasks.is_empty() {
             match looks.as_mut().and_then(Iterator::next) {
-                Some(pause) => tokio::time::sleep(pause.min(left(LAST_TAKE))).await,
+                Some(pause) => app.world().sleep(pause.min(left(LAST_TAKE))).await,
                 None => return Ok(Ran { jobs, more: false }),
             }
-        } else if tokio::time::timeout(left(LAST_TAKE), hands.one_done()).await.is_err() {
+        } else if app.world().timeout(left(LAST_TAKE), hands.one_done()).await.is_err() {
             break;
         }
     }
@@ -147,10 +148,11 @@ async fn run(app: Arc<Asgard>, stop: CancellationToken) {
         }
         let base = if Instant::now() < busy_until { POLL_BUSY } else { POLL };
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = &mut woken => {}
             () = hands.one_done(), if !hands.tasks.is_empty() => {}
-            () = tokio::time::sleep(jittered(&app, base)) => {}
+            () = app.world().sleep(jittered(&app, base)) => {}
         }
     }
     hands.empty(&app, DRAIN).await;
@@ -166,7 +168,8 @@ pub(super) fn jittered(app: &Asgard, base: Duration) -> Duration {
 #[derive(Default)]
 struct InFlight {
     tasks: JoinSet<()>,
-    jobs: HashMap<Id, JobId>,
+    /// By task, in the order in which they were taken: the order of handing back must not hang on a hash.
+    jobs: Vec<(Id, JobId)>,
 }
 
 impl InFlight {
@@ -174,17 +177,17 @@ impl InFlight {
         let id = job.job.id.clone();
         let span = tracing::info_span!("job", job.id = %id, job.work = job.job.work.name(), trace.id = %job.job.trace);
         let task = self.tasks.spawn(handle(Arc::clone(app), job).instrument(span));
-        self.jobs.insert(task.id(), id);
+        self.jobs.push((task.id(), id));
     }
 
     async fn one_done(&mut self) {
         match self.tasks.join_next_with_id().await {
             Some(Ok((task, ()))) => {
-                self.jobs.remove(&task);
+                self.forget(task);
             }
             Some(Err(error)) => {
                 // Its claim runs out, and somebody tries it again.
-                if let Some(job) = self.jobs.remove(&error.id()) {
+                if let Some(job) = self.forget(error.id()) {
                     tracing::error!(job.id = %job, error = %error, "A job ended badly.");
                 }
             }
@@ -192,9 +195,14 @@ impl InFlight {
         }
     }
 
+    fn forget(&mut self, task: Id) -> Option<JobId> {
+        let at = self.jobs.iter().position(|(taken, _)| *taken == task)?;
+        Some(self.jobs.remove(at).1)
+    }
+
     /// Waits for what is in hand, and hands back what takes too long.
     async fn empty(mut self, app: &Asgard, within: Duration) {
-        let drained = tokio::time::timeout(within, async {
+        let drained = app.world().timeout(within, async {
             while !self.tasks.is_empty() {
                 self.one_done().await;
             }
@@ -203,7 +211,7 @@ impl InFlight {
             return;
         }
         self.tasks.shutdown().await;
-        for job in self.jobs.into_values() {
+        for (_, job) in self.jobs {
             if let Err(error) = claim::hand_back(app, &job).await {
                 tracing::warn!(job.id = %job, error = error.chain(), "A job could not be handed back; its claim will run out.");
             }
@@ -218,8 +226,9 @@ async fn handle(app: Arc<Asgard>, claimed: Claimed) {
     tokio::pin!(work);
     let turn = loop {
         tokio::select! {
+            biased;
             turn = &mut work => break turn,
-            () = tokio::time::sleep(claim::HEARTBEAT) => claim::heartbeat(&app, &claimed).await,
+            () = app.world().sleep(claim::HEARTBEAT) => claim::heartbeat(&app, &claimed).await,
         }
     };
     app.counters().add(match &turn {

@@ -1,10 +1,19 @@
-//! Time and randomness, the only two things that make a decision differ from its replay.
+//! Time, randomness, waiting and running beside one another: all that makes one course of events differ from another. The
+//! core gets them from here and from nowhere else, so that a simulation can decide each of them from its seed.
 
-use crate::kernel::{Timestamp, id::TimeOrdered};
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering},
+use crate::{
+    error::{Error, Result},
+    kernel::{Timestamp, id::TimeOrdered},
 };
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::task::JoinHandle;
 
 /// The time of day. Replicas' clocks disagree; nothing but a hint may depend on it.
 pub trait Clock: Send + Sync + 'static {
@@ -18,17 +27,49 @@ pub trait Entropy: Send + Sync + 'static {
     fn fill(&self, out: &mut [u8]);
 }
 
-/// A clock and a source of randomness.
+/// Work whose result somebody else has.
+pub type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How work waits, and how it runs beside other work.
+pub trait Executor: Send + Sync + 'static {
+    /// Resolves after `time`.
+    fn sleep(&self, time: Duration) -> Work;
+
+    /// Runs `work` beside the caller, to its end or until the handle aborts it.
+    fn spawn(&self, work: Work) -> JoinHandle<()>;
+
+    /// Does a calculation that would keep a thread busy for long. Resolves when it is done.
+    fn compute(&self, calculation: Box<dyn FnOnce() + Send>) -> Work;
+}
+
+/// The time that was given for something is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed;
+
+/// A clock, a source of randomness, and a way to wait and to run.
 #[derive(Clone)]
 pub struct World {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    executor: Arc<dyn Executor>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").finish_non_exhaustive()
+    }
 }
 
 impl World {
-    /// A world of the given parts.
+    /// A world of the given clock and randomness, on the runtime of tokio.
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { clock, entropy }
+        Self { clock, entropy, executor: Arc::new(TokioExecutor) }
+    }
+
+    /// The same world, where work waits and runs as `executor` says.
+    #[must_use]
+    pub fn with_executor(self, executor: Arc<dyn Executor>) -> Self {
+        Self { executor, ..self }
     }
 
     /// The operating system's clock and randomness.
@@ -56,6 +97,55 @@ impl World {
     /// A new id.
     pub fn id<T: TimeOrdered>(&self) -> T {
         T::build(self.now(), self.random())
+    }
+
+    /// Waits for `time`.
+    pub async fn sleep(&self, time: Duration) {
+        self.executor.sleep(time).await;
+    }
+
+    /// Waits for `work`, and no longer than `time`.
+    pub async fn timeout<T>(&self, time: Duration, work: impl Future<Output = T>) -> Result<T, Elapsed> {
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            () = self.executor.sleep(time) => Err(Elapsed),
+        }
+    }
+
+    /// Runs `work` beside the caller.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        self.executor.spawn(Box::pin(work))
+    }
+
+    /// The result of a calculation that would keep a thread busy for long.
+    pub async fn compute<T: Send + 'static>(&self, calculation: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let (done, result) = tokio::sync::oneshot::channel();
+        let calculation = Box::new(move || drop(done.send(calculation())));
+        self.executor.compute(calculation).await;
+        result.await.map_err(|_| Error::bug("a calculation ended without a result"))
+    }
+}
+
+/// The runtime of tokio that the caller runs on.
+#[derive(Debug, Clone, Copy)]
+pub struct TokioExecutor;
+
+impl Executor for TokioExecutor {
+    fn sleep(&self, time: Duration) -> Work {
+        Box::pin(tokio::time::sleep(time))
+    }
+
+    fn spawn(&self, work: Work) -> JoinHandle<()> {
+        tokio::spawn(work)
+    }
+
+    fn compute(&self, calculation: Box<dyn FnOnce() + Send>) -> Work {
+        Box::pin(async move {
+            if let Err(error) = tokio::task::spawn_blocking(calculation).await {
+                tracing::error!(%error, "A calculation ended badly.");
+            }
+        })
     }
 }
 
@@ -94,7 +184,7 @@ impl ManualClock {
     }
 
     /// Moves the clock on.
-    pub fn advance(&self, by: std::time::Duration) {
+    pub fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
     }
 }

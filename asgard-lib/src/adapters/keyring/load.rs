@@ -150,12 +150,14 @@ impl Keyring {
 
     /// Reads the keys again every reload period until `stop`. A failure is logged and tried again at the next turn.
     pub fn spawn_reloader(self: Arc<Self>, stop: CancellationToken) -> tokio::task::JoinHandle<()> {
-        tokio::spawn(async move {
+        let world = self.world.clone();
+        world.spawn(async move {
             let mut failing = false;
             loop {
                 tokio::select! {
+                    biased;
                     () = stop.cancelled() => return,
-                    () = tokio::time::sleep(self.timing.reload) => {}
+                    () = self.world.sleep(self.timing.reload) => {}
                 }
                 match self.reload_and_wrap().await {
                     Ok(()) => failing = false,

@@ -20,7 +20,7 @@ use data_encoding::HEXLOWER;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
@@ -103,7 +103,7 @@ struct Walk<'a> {
 #[derive(Default)]
 struct Seen {
     /// The block that lists each event.
-    events: HashMap<EventId, u64>,
+    events: BTreeMap<EventId, u64>,
     /// When the first event happened.
     since: Option<Timestamp>,
     /// Whether every block was looked at.

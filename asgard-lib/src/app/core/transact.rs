@@ -16,11 +16,7 @@ use crate::{
         store::{Batch, Count, Draft, Key, Op, Outcome, Reason, StoreError, Version},
     },
 };
-use std::{
-    collections::{BTreeMap, HashMap},
-    pin::Pin,
-    time::Duration,
-};
+use std::{collections::BTreeMap, pin::Pin, time::Duration};
 
 /// How often a decision is made again after a lost race.
 const MAX_CONFLICT_RETRIES: u32 = 24;
@@ -30,7 +26,7 @@ const MAX_RESUBMITS: u32 = 8;
 /// What survives from one attempt of a transaction to the next.
 #[derive(Default)]
 pub struct RetryState {
-    numbers: HashMap<String, i64>,
+    numbers: BTreeMap<String, i64>,
 }
 
 enum OnRefusal {
@@ -377,7 +373,7 @@ pub async fn submit(app: &Asgard, batch: &Batch) -> Result<Outcome> {
 pub(crate) async fn pause(app: &Asgard, tries: u32) {
     let [spread] = app.world.random::<1>();
     let base = 4u64 << tries.min(8);
-    tokio::time::sleep(Duration::from_millis(base / 2 + base * u64::from(spread) / 256)).await;
+    app.world.sleep(Duration::from_millis(base / 2 + base * u64::from(spread) / 256)).await;
 }
 
 impl Asgard {

@@ -33,18 +33,21 @@ fn hash_now(password: &SecretText, salt: [u8; 16]) -> Result<String> {
 }
 
 impl Passwords {
-    async fn off_thread<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    async fn off_thread<T: Send + 'static>(
+        &self,
+        world: &World,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let busy =
             || Error::new(Code::Busy, "Too many people are signing in at once. Try again in a moment.").retry_after(5);
-        let _turn =
-            tokio::time::timeout(MAX_WAIT, self.turns.acquire()).await.map_err(|_| busy())?.map_err(Error::bug)?;
-        tokio::task::spawn_blocking(work).await.map_err(Error::bug)?
+        let _turn = world.timeout(MAX_WAIT, self.turns.acquire()).await.map_err(|_| busy())?.map_err(Error::bug)?;
+        world.compute(work).await?
     }
 
     /// The hash of a new password, as a PHC string.
     pub async fn hash(&self, password: &SecretText, world: &World) -> Result<String> {
         let (password, salt) = (password.clone(), world.random::<16>());
-        self.off_thread(move || hash_now(&password, salt)).await
+        self.off_thread(world, move || hash_now(&password, salt)).await
     }
 
     /// Whether a password is right. Without a hash (an unknown user) the same work is done and the answer is no.
@@ -60,7 +63,7 @@ impl Passwords {
         };
         let password = password.clone();
         let right = self
-            .off_thread(move || {
+            .off_thread(world, move || {
                 let parsed = PasswordHash::new(&hash).map_err(|e| Error::bug(e.to_string()))?;
                 Ok(Argon2::default().verify_password(password.reveal().as_bytes(), &parsed).is_ok())
             })

@@ -162,9 +162,10 @@ async fn keep<T>(
     tokio::pin!(work);
     loop {
         tokio::select! {
+            biased;
             done = &mut work => return done.map(Some),
             () = stop.cancelled() => return Ok(None),
-            () = tokio::time::sleep(ttl / 3) => {
+            () = app.world().sleep(ttl / 3) => {
                 if !change(app, name, fence, |lease, now| lease.renewed(now.plus(ttl))).await? {
                     return Ok(None);
                 }

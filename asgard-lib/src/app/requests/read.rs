@@ -18,7 +18,7 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::{collections::HashMap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 /// The longest that a read waits for a change.
 const MAX_WAIT: u64 = 20;
@@ -70,7 +70,7 @@ impl Operation for GetRequest {
             if present.status.is_over() || present.status == RequestStatus::Pending || tx.app().world().now() >= until {
                 return Ok(RequestView::stored(&present));
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tx.app().world().sleep(Duration::from_millis(200)).await;
             request = tx.read::<Request>(self.request_id.as_str()).await?;
         }
     }
@@ -176,7 +176,7 @@ async fn inbox(
 ) -> Result<Listed<Request>> {
     let mut kept: Vec<Stored<Request>> = Vec::new();
     let (mut looked, mut bytes) = (0, 0);
-    let mut projects: HashMap<String, bool> = HashMap::new();
+    let mut projects: BTreeMap<String, bool> = BTreeMap::new();
     loop {
         let page = app
             .store()
@@ -208,7 +208,7 @@ async fn learn(
     app: &Asgard,
     actor: &Actor,
     requests: &[Stored<Request>],
-    known: &mut HashMap<String, bool>,
+    known: &mut BTreeMap<String, bool>,
 ) -> Result<()> {
     let mut ids: Vec<String> =
         requests.iter().map(|request| request.project.to_string()).filter(|id| !known.contains_key(id)).collect();

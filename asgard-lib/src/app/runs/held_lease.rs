@@ -74,7 +74,7 @@ impl HeldLease {
     /// became of it.
     pub(super) async fn commit<T>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
         let _turn = self.turn.lock().await;
-        match tokio::time::timeout(COMMIT_WITHIN, work).await {
+        match self.app.world().timeout(COMMIT_WITHIN, work).await {
             Ok(done) => done,
             Err(_) => Err(Error::new(Code::StoreUnavailable, "The database did not answer in time.").retry_after(1)),
         }

@@ -78,7 +78,7 @@ async fn is_done(supervision: &ClaimedRun) -> bool {
 async fn wait(supervision: &ClaimedRun, tries: u32) {
     pause(supervision.app(), tries).await;
     if tries > 8 {
-        tokio::time::sleep(MAX_PAUSE).await;
+        supervision.app().world().sleep(MAX_PAUSE).await;
     }
     // Holding the lease keeps recovery from redoing what is only waiting for the database.
     if let Err(error) = supervision.renew().await {

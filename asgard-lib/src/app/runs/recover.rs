@@ -325,8 +325,9 @@ async fn renewing<T>(supervision: &ClaimedRun, work: impl Future<Output = Result
     tokio::pin!(work);
     loop {
         tokio::select! {
+            biased;
             done = &mut work => return done.map(Some),
-            () = tokio::time::sleep(RENEW_EVERY) => {
+            () = supervision.app().world().sleep(RENEW_EVERY) => {
                 if !supervision.hold.renew().await? {
                     return Ok(None);
                 }
