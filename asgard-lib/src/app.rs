@@ -33,7 +33,8 @@ use crate::{
     },
 };
 pub use core::call::{Call, Source};
-pub use core::operation::{Hints, Meta, Operation, Route};
+pub use core::operation::{Hints, Meta, Operation, Route, SimpleOperation};
+pub use core::reads::Reads;
 pub use core::transact::{DecideFuture, Tx};
 pub use counters::{CounterKind, ProcessCounters};
 pub use services::ServiceCatalog;

@@ -2,5 +2,6 @@
 
 pub mod call;
 pub mod operation;
+pub mod reads;
 pub mod scope;
 pub mod transact;

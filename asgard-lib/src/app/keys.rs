@@ -1,8 +1,9 @@
 //! Project keys: minting, listing, revoking.
 
 use super::{
-    Hints, Meta, Operation, Route, Tx,
+    Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
     core::operation::Method::{Delete, Get, Post},
+    core::operation::ShownOnce,
     core::scope::ReadMode,
     people::Nothing,
 };
@@ -11,6 +12,7 @@ use crate::{
         access::{Action, Object},
         audit::AuditAction,
         credential::{self, ProjectKey, Shape},
+        project::Project,
     },
     error::{Error, Result},
     kernel::{Actor, Cursor, DisplayName, KeyId, Limit, Page, ProjectId, Timestamp},
@@ -22,7 +24,6 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::time::Duration;
 
 /// The most keys that a project may have working at once.
@@ -47,7 +48,7 @@ pub struct MintKey {
 }
 
 /// A new key. The key itself is shown this once.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub struct KeyMinted {
     /// The key; keep it, it is never shown again. Absent in a replayed answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,8 +79,16 @@ impl Operation for MintKey {
         creates: true,
     };
 
-    async fn decide(&self, tx: &mut Tx<'_>) -> Result<KeyMinted> {
-        let (project, _) = tx.project(Some(&self.project_id), Action::MintKey, ReadMode::Checked).await?;
+    type Permit = Stored<Project>;
+    type Decided = ShownOnce<KeyMinted>;
+    crate::prepares_nothing!();
+
+    async fn authorise(&self, reads: &mut Reads<'_>) -> Result<Stored<Project>> {
+        let (project, _) = reads.project(Some(&self.project_id), Action::MintKey, ReadMode::Checked).await?;
+        Ok(project)
+    }
+
+    async fn decide(&self, tx: &mut Tx<'_>, project: Stored<Project>, (): &()) -> Result<ShownOnce<KeyMinted>> {
         project.require_active()?;
         if self.expires_in_days.is_some_and(|days| !(1..=3650).contains(&days)) {
             return Err(Error::invalid("expires_in_days", "A key works for 1 to 3650 days, or until it is revoked."));
@@ -118,22 +127,19 @@ impl Operation for MintKey {
             &key.id,
             &[("name", key.name.to_string()), ("suffix", key.suffix.clone())],
         )?;
-        Ok(KeyMinted {
-            key: Some(secret.reveal().to_owned()),
+        let about = KeyMinted {
+            key: None,
             id: key.id,
             suffix: key.suffix,
             project_id: key.project,
             name: key.name,
             expires_at: key.valid_until,
-        })
+        };
+        Ok(ShownOnce { credential: Some(secret), about })
     }
 
-    fn replay(output: &KeyMinted) -> Result<Value> {
-        let mut value = serde_json::to_value(output).map_err(Error::bug)?;
-        if let Some(map) = value.as_object_mut() {
-            map.remove("key");
-        }
-        Ok(value)
+    async fn finish(&self, _: &Asgard, ShownOnce { credential, about }: ShownOnce<KeyMinted>) -> Result<KeyMinted> {
+        Ok(KeyMinted { key: credential.map(|key| key.reveal().to_owned()), ..about })
     }
 }
 
@@ -191,7 +197,7 @@ pub struct ListKeys {
     pub limit: Limit,
 }
 
-impl Operation for ListKeys {
+impl SimpleOperation for ListKeys {
     type Output = Page<KeyView>;
     const META: Meta = Meta {
         name: "keys.list",
@@ -227,7 +233,7 @@ pub struct RevokeKey {
     pub key_id: KeyId,
 }
 
-impl Operation for RevokeKey {
+impl SimpleOperation for RevokeKey {
     type Output = Nothing;
     const META: Meta = Meta {
         name: "keys.revoke",

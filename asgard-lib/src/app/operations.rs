@@ -107,24 +107,9 @@ fn sentence(message: &str) -> String {
 
 async fn invoke<O: Operation>(app: &Asgard, call: &Call, input: Value) -> Result<Answer> {
     let remember = Remember::of(call, &O::META, &input)?;
-    if let Some(remember) = &remember
-        && let Some(value) = remember.recall(app).await?
-    {
-        return Ok(Answer { value, replayed: true });
-    }
     let command = parse::<O>(input)?;
-    match drive(app, call, &command, remember.as_ref()).await {
-        Ok(done) => Ok(Answer { value: serde_json::to_value(&done.output).map_err(Error::bug)?, replayed: false }),
-        Err(error) => {
-            // Another call under the same key may have been faster, and then this one's failure means nothing.
-            if let Some(remember) = &remember
-                && let Some(value) = remember.recall(app).await?
-            {
-                return Ok(Answer { value, replayed: true });
-            }
-            Err(error)
-        }
-    }
+    let done = drive(app, call, &command, remember.as_ref()).await?;
+    Ok(Answer { value: serde_json::to_value(&done.output).map_err(Error::bug)?, replayed: done.replayed })
 }
 
 macro_rules! table {

@@ -9,6 +9,7 @@ mod throttle;
 mod tokens;
 mod users;
 
+pub(in crate::app) use authenticate::still;
 pub use authenticate::{Accepts, authenticate, version};
 pub use host::vouched_for;
 pub use login::{AuthConfig, AuthConfigView, ChangePassword, Login, LoginView, Logout, Me, MeView, Nothing, role_name};

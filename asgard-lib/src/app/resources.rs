@@ -10,7 +10,7 @@ pub use log::{LogView, RunLog};
 pub use read::{GetResource, GetRun, ListResources, ResourceRuns};
 pub use view::{ResourceView, RunView};
 
-use super::{Tx, core::scope::ReadMode};
+use super::{Reads, core::scope::ReadMode};
 use crate::{
     domain::{
         access::{Action, Subject},
@@ -24,27 +24,26 @@ use crate::{
 
 /// A resource of a project, once the caller may do `action` to that project. A resource of another project is not found.
 async fn load(
-    tx: &mut Tx<'_>,
+    reads: &mut Reads<'_>,
     project: Option<&ProjectId>,
     id: &ResourceId,
     action: Action,
     reading: ReadMode,
 ) -> Result<(Stored<Resource>, Stored<Project>, Subject)> {
-    let (project, subject) = match (project, tx.actor()?.bound_project()) {
-        (Some(_), _) | (None, Some(_)) => tx.project(project, action, reading).await?,
+    let (project, subject) = match (project, reads.actor()?.bound_project()) {
+        (Some(_), _) | (None, Some(_)) => reads.project(project, action, reading).await?,
         (None, None) => {
             // A person may name the resource alone; its project then decides.
-            let found = tx.read::<Resource>(id.as_str()).await?;
+            let found = reads.read::<Resource>(id.as_str()).await?;
             let Some(resource) = found else {
-                tx.allow(Action::ListProjects, &crate::domain::access::Object::Nothing)?;
-                return Err(Error::not_found("resource"));
+                return Err(reads.unknown("resource"));
             };
-            tx.project_of("resource", &resource.project, action, reading).await?
+            reads.project_of("resource", &resource.project, action, reading).await?
         }
     };
     let resource = match reading {
-        ReadMode::Plain => tx.read::<Resource>(id.as_str()).await?,
-        ReadMode::Checked => tx.read_checked::<Resource>(id.as_str()).await?,
+        ReadMode::Plain => reads.read::<Resource>(id.as_str()).await?,
+        ReadMode::Checked => reads.read_checked::<Resource>(id.as_str()).await?,
     };
     let resource =
         resource.filter(|resource| resource.project == project.id).ok_or_else(|| Error::not_found("resource"))?;

@@ -72,6 +72,11 @@ impl ProjectKey {
         if !same(&self.hash, presented) {
             return Err(unknown());
         }
+        self.still_good(now)
+    }
+
+    /// Whether it works still.
+    pub fn still_good(&self, now: Timestamp) -> Result<()> {
         if self.revoked_at.is_some() {
             return Err(refused("project key", "has been revoked; ask the project's owner for a new one"));
         }
@@ -110,6 +115,11 @@ impl UserToken {
         if !same(&self.hash, presented) {
             return Err(unknown());
         }
+        self.still_good(now)
+    }
+
+    /// Whether it works still.
+    pub fn still_good(&self, now: Timestamp) -> Result<()> {
         if self.revoked_at.is_some() {
             return Err(refused("user token", "has been revoked"));
         }
@@ -153,6 +163,11 @@ impl Session {
         if !same(&self.hash, presented) {
             return Err(unknown());
         }
+        self.still_good(noted_at, now)
+    }
+
+    /// Whether the session is still good. `noted_at` is when it was last used.
+    pub fn still_good(&self, noted_at: Option<Timestamp>, now: Timestamp) -> Result<()> {
         let used = noted_at.unwrap_or(self.created_at).max(self.created_at);
         // Use is noted at most every five minutes, so the idle limit forgives that much.
         let idle_until = used.plus(Duration::from_secs(self.idle_secs)).plus(NOTE_EVERY);

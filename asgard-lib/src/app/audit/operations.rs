@@ -2,7 +2,7 @@
 
 use super::verify::{VerifyReport, verify};
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Get, core::scope::ReadMode},
+    app::{Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Get, core::scope::ReadMode},
     domain::{
         access::{Action, Object},
         audit::{AuditAction, AuditEvent},
@@ -97,7 +97,7 @@ pub struct ListAudit {
     pub limit: Limit,
 }
 
-impl Operation for ListAudit {
+impl SimpleOperation for ListAudit {
     type Output = Page<AuditView>;
     const META: Meta = Meta {
         name: "audit.list",
@@ -247,7 +247,7 @@ pub struct VerifyAudit {
     pub project_id: Option<ProjectId>,
 }
 
-impl Operation for VerifyAudit {
+impl SimpleOperation for VerifyAudit {
     type Output = VerifyReport;
     const META: Meta = Meta {
         name: "audit.verify",

@@ -1,10 +1,14 @@
 //! What an operation is, and the one way to run it.
 
-use crate::app::{Asgard, Call, Tx};
+use super::{
+    reads::{Reads, Versions},
+    transact::{self, Settled},
+};
+use crate::app::{Asgard, Call, Tx, people};
 use crate::{
     domain::access::Action,
     error::{Code, Error, Result},
-    kernel::Timestamp,
+    kernel::{SecretText, Timestamp},
     ports::{
         kinds::Kind,
         records::{Entity, Records},
@@ -14,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// A method of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,26 +99,170 @@ pub struct Meta {
     pub creates: bool,
 }
 
-/// One thing that callers can have done. The command is the type itself.
+/// One thing that callers can have done. The command is the type itself. [`drive`] runs its steps in this order:
+///
+/// 1. `authorise` reads, asks, and says what it found. Nothing else of the operation happens before.
+/// 2. A call under an idempotency key that has been answered goes on with `finish`.
+/// 3. `prepare` does what takes time or touches the world beside the records.
+/// 4. `decide` says what to commit. `authorise` comes first again, in the same transaction, and after a lost race both are
+///    repeated. It has no effects: the ports that have some refuse it.
+/// 5. The batch is committed. If what `prepare` read has changed by then, it runs again, three times at most.
+/// 6. `finish` makes the answer, also for a replayed call.
+///
+/// Most operations only decide, in one transaction: they implement [`SimpleOperation`] and are operations by that.
 pub trait Operation: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// What comes back.
     type Output: Serialize + JsonSchema + Send + 'static;
+    /// What `authorise` found: the project, for instance, that the call is about.
+    type Permit: Send + 'static;
+    /// What `prepare` made; `()` for operations that need none.
+    type Prepared: Send + Sync + 'static;
+    /// What was decided, and what is remembered of it under an idempotency key.
+    type Decided: Decided;
     /// Its entry in the table.
+    const META: Meta;
+
+    /// Fails unless the caller may do this. Asks for the action of [`Self::META`], and only reads.
+    fn authorise(&self, reads: &mut Reads<'_>) -> impl Future<Output = Result<Self::Permit>> + Send;
+
+    /// Waits, hashes, calls out. It does no more than was permitted, writes only under fresh ids that somebody removes if they
+    /// are never committed, and may be done twice. What it reads with [`Reads::read_checked`] has to be unchanged at the
+    /// commit. `before` is what an earlier run made whose reads have changed.
+    fn prepare(
+        &self,
+        reads: &mut Reads<'_>,
+        permit: Self::Permit,
+        before: Option<Self::Prepared>,
+    ) -> impl Future<Output = Result<Self::Prepared>> + Send;
+
+    /// Decides, and says what to commit.
+    fn decide(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: Self::Permit,
+        prepared: &Self::Prepared,
+    ) -> impl Future<Output = Result<Self::Decided>> + Send;
+
+    /// What the caller sees, once it is committed. Never remembered.
+    fn finish(&self, app: &Asgard, decided: Self::Decided) -> impl Future<Output = Result<Self::Output>> + Send;
+}
+
+/// An operation that is one decision: it prepares nothing, and nothing is remembered of it under an idempotency key.
+pub trait SimpleOperation: DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// What comes back.
+    type Output: Serialize + JsonSchema + Send + 'static;
+    /// Its entry in the table. It says `creates: false`: what creates is remembered, and implements [`Operation`] itself.
     const META: Meta;
 
     /// Loads, authorises, decides, and says what to commit. Called again after a lost race.
     fn decide(&self, tx: &mut Tx<'_>) -> impl Future<Output = Result<Self::Output>> + Send;
+}
 
-    /// What a replayed call under the same idempotency key gets: the same, without what is shown only once.
-    fn replay(output: &Self::Output) -> Result<Value> {
-        serde_json::to_value(output).map_err(Error::bug)
+impl<T: SimpleOperation> Operation for T {
+    type Output = T::Output;
+    type Permit = ();
+    type Prepared = ();
+    type Decided = Unremembered<T::Output>;
+    const META: Meta = {
+        assert!(
+            !T::META.creates,
+            "an operation that creates implements `Operation`, so that a replay authorises first"
+        );
+        T::META
+    };
+
+    async fn authorise(&self, _: &mut Reads<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    async fn prepare(&self, _: &mut Reads<'_>, (): (), _: Option<()>) -> Result<()> {
+        Ok(())
+    }
+
+    async fn decide(&self, tx: &mut Tx<'_>, (): (), (): &()) -> Result<Self::Decided> {
+        SimpleOperation::decide(self, tx).await.map(Unremembered)
+    }
+
+    async fn finish(&self, _: &Asgard, decided: Self::Decided) -> Result<T::Output> {
+        Ok(decided.0)
+    }
+}
+
+/// For an implementation of [`Operation`] that prepares nothing.
+#[macro_export]
+macro_rules! prepares_nothing {
+    () => {
+        type Prepared = ();
+
+        async fn prepare(&self, _: &mut $crate::app::Reads<'_>, _: Self::Permit, _: Option<()>) -> $crate::Result<()> {
+            Ok(())
+        }
+    };
+}
+
+/// For an implementation of [`Operation`] whose answer is what was decided.
+#[macro_export]
+macro_rules! answers_as_decided {
+    () => {
+        type Decided = Self::Output;
+
+        async fn finish(&self, _: &$crate::app::Asgard, decided: Self::Output) -> $crate::Result<Self::Output> {
+            Ok(decided)
+        }
+    };
+}
+
+/// What was decided and a new credential, which is shown once: it is not remembered, so that a replay goes without it.
+#[derive(Serialize, Deserialize)]
+pub struct ShownOnce<T> {
+    /// The credential; `None` in a replay.
+    #[serde(skip)]
+    pub credential: Option<SecretText>,
+    /// What is remembered.
+    #[serde(flatten)]
+    pub about: T,
+}
+
+/// What was decided, as a reply is remembered and recalled. Every type that serialises both ways is one; a field that must
+/// not be remembered, a new key for instance, is `#[serde(skip)]`.
+pub trait Decided: Sized + Send + 'static {
+    /// What is kept.
+    fn remember(&self) -> Result<Value>;
+    /// What was kept.
+    fn recall(kept: Value) -> Result<Self>;
+}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Decided for T {
+    fn remember(&self) -> Result<Value> {
+        serde_json::to_value(self).map_err(Error::bug)
+    }
+
+    fn recall(kept: Value) -> Result<Self> {
+        serde_json::from_value(kept).map_err(|error| Error::bug(format!("a remembered reply cannot be read: {error}")))
+    }
+}
+
+/// What an operation decided that creates nothing: nobody remembers it.
+#[derive(Debug)]
+pub struct Unremembered<T>(pub T);
+
+impl<T: Send + 'static> Decided for Unremembered<T> {
+    fn remember(&self) -> Result<Value> {
+        Err(Error::bug("an operation that creates nothing was to be remembered"))
+    }
+
+    fn recall(_: Value) -> Result<Self> {
+        Err(Error::bug("an operation that creates nothing was to be replayed"))
     }
 }
 
 /// A finished operation.
+#[derive(Debug)]
 pub struct Done<T> {
     /// What came of it.
     pub output: T,
+    /// Whether it is the answer of an earlier call under the same idempotency key.
+    pub replayed: bool,
 }
 
 /// What a creating call came to, kept under its idempotency key.
@@ -194,6 +342,7 @@ impl Remember {
     async fn keep(&self, tx: &mut Tx<'_>, reply: Value) -> Result<()> {
         let fresh =
             Remembered { id: self.id.clone(), input: self.input.clone(), reply, keep_until: tx.now().plus(REMEMBER) };
+        tx.keeps_reply();
         match tx.read_checked::<Remembered>(&self.id).await? {
             None => tx.insert(&fresh),
             Some(old) if old.keep_until <= tx.now() => tx.replace(&old, &fresh),
@@ -202,23 +351,84 @@ impl Remember {
     }
 }
 
-/// Runs an operation: decides until the batch is committed, and remembers the answer of creating calls in the same commit.
-pub async fn drive<'x, O: Operation>(
+/// How often `prepare` runs at most.
+pub const MAX_PREPARE_RUNS: u32 = 3;
+
+/// Runs an operation through its steps, and remembers what creating calls decided in the commit of it.
+pub async fn drive<O: Operation>(
+    app: &Asgard,
+    call: &Call,
+    operation: &O,
+    remember: Option<&Remember>,
+) -> Result<Done<O::Output>> {
+    let done = steps(app, call, operation, remember).await;
+    match (done, remember) {
+        // Another call under the same key may have been faster, and then this one's failure means nothing.
+        (Err(error), Some(remember)) => {
+            operation.authorise(&mut Reads::begin(app, call)).await?;
+            replay(app, operation, remember).await?.ok_or(error)
+        }
+        (done, _) => done,
+    }
+}
+
+/// The answer to a call that was answered before.
+async fn replay<O: Operation>(app: &Asgard, operation: &O, remember: &Remember) -> Result<Option<Done<O::Output>>> {
+    let Some(kept) = remember.recall(app).await? else { return Ok(None) };
+    let output = operation.finish(app, O::Decided::recall(kept)?).await?;
+    Ok(Some(Done { output, replayed: true }))
+}
+
+async fn steps<O: Operation>(
+    app: &Asgard,
+    call: &Call,
+    operation: &O,
+    remember: Option<&Remember>,
+) -> Result<Done<O::Output>> {
+    let mut call = Cow::Borrowed(call);
+    let mut before = None;
+    for _ in 0..MAX_PREPARE_RUNS {
+        let mut reads = Reads::begin(app, &call);
+        let permit = operation.authorise(&mut reads).await?;
+        if let Some(remember) = remember
+            && let Some(done) = replay(app, operation, remember).await?
+        {
+            return Ok(done);
+        }
+        // `decide` authorises on reads of its own; what it stands on is what `prepare` reads.
+        reads.checked.clear();
+        let prepared = operation.prepare(&mut reads, permit, before.take()).await?;
+        let (seen, waited) = (std::mem::take(&mut reads.checked), reads.has_waited());
+        if waited && let Some(actor) = &call.actor {
+            let actor = people::still(app, actor).await?;
+            call.to_mut().actor = Some(actor);
+        }
+        if let Settled::Committed(decided) = decide(app, &call, operation, remember, &seen, &prepared).await? {
+            let output = operation.finish(app, decided).await?;
+            return Ok(Done { output, replayed: false });
+        }
+        before = Some(prepared);
+    }
+    Err(transact::moving())
+}
+
+async fn decide<'x, O: Operation>(
     app: &'x Asgard,
     call: &'x Call,
     operation: &'x O,
     remember: Option<&'x Remember>,
-) -> Result<Done<O::Output>> {
-    let output = app
-        .transact(call, |tx| {
-            Box::pin(async move {
-                let output = operation.decide(tx).await?;
-                if let Some(remember) = remember {
-                    remember.keep(tx, O::replay(&output)?).await?;
-                }
-                Ok(output)
-            })
+    seen: &'x Versions,
+    prepared: &'x O::Prepared,
+) -> Result<Settled<O::Decided>> {
+    app.transact_on(call, seen, |tx| {
+        Box::pin(async move {
+            let permit = operation.authorise(tx.reads()).await?;
+            let decided = operation.decide(tx, permit, prepared).await?;
+            if let Some(remember) = remember {
+                remember.keep(tx, decided.remember()?).await?;
+            }
+            Ok(decided)
         })
-        .await?;
-    Ok(Done { output })
+    })
+    .await
 }

@@ -1,6 +1,6 @@
 //! Which project a call is about, and whether the caller may.
 
-use crate::app::Tx;
+use super::reads::Reads;
 use crate::{
     domain::{
         access::{Action, Object, Subject},
@@ -20,7 +20,7 @@ pub enum ReadMode {
     Checked,
 }
 
-impl Tx<'_> {
+impl Reads<'_> {
     /// The id of the project that the call is about: the given one, or the key's own.
     pub fn project_id(&self, given: Option<&ProjectId>) -> Result<ProjectId> {
         match (given, self.actor()?.bound_project()) {
@@ -75,5 +75,13 @@ impl Tx<'_> {
             crate::Kind::NotFound => Error::not_found(noun),
             _ => error,
         })
+    }
+
+    /// What somebody is told who names a `noun` that does not exist: who works with no projects at all is told that instead.
+    pub fn unknown(&mut self, noun: &str) -> Error {
+        match self.allow(Action::ListProjects, &Object::Nothing) {
+            Ok(()) => Error::not_found(noun),
+            Err(error) => error,
+        }
     }
 }

@@ -2,21 +2,26 @@
 //! its commit is one batch. After a lost reply the same batch is resubmitted under the same id; after a lost race the
 //! decision is made again on fresh reads.
 
+use super::reads::{Reads, Versions};
 use crate::app::{Asgard, Call, CounterKind};
 use crate::{
     domain::{
-        access::{self, Action, Object},
         audit::{AuditAction, AuditEvent, PENDING},
         job::{Job, Work},
     },
     error::{Code, Error, Result},
-    kernel::{Actor, ActorRef, JobId, ProjectId, Timestamp},
+    kernel::{Actor, ActorRef, JobId, ProjectId},
     ports::{
-        records::{self, Entity, Records, Stored, key, store_error},
-        store::{Batch, Count, Draft, Key, Op, Outcome, Reason, StoreError, Version},
+        records::{self, Entity, Stored, key, store_error},
+        store::{Batch, Count, Draft, Op, Outcome, Reason, StoreError, Version},
     },
 };
-use std::{collections::BTreeMap, pin::Pin, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ops::{Deref, DerefMut},
+    pin::Pin,
+    time::Duration,
+};
 
 /// How often a decision is made again after a lost race.
 const MAX_CONFLICT_RETRIES: u32 = 24;
@@ -31,20 +36,20 @@ pub struct RetryState {
 
 enum OnRefusal {
     Again,
+    PrepareAgain,
     Fail(Error),
 }
 
 /// One attempt: reads, and the batch that it grows.
 pub struct Tx<'a> {
-    app: &'a Asgard,
-    call: &'a Call,
+    reads: Reads<'a>,
     memory: RetryState,
-    now: Timestamp,
     batch: Batch,
     refusals: Vec<OnRefusal>,
-    relied: BTreeMap<Key, Option<Version>>,
+    written: Versions,
     audited: bool,
-    authorised: bool,
+    internal: bool,
+    moved: bool,
     wakes: Vec<JobId>,
 }
 
@@ -52,119 +57,96 @@ pub struct Tx<'a> {
 enum Attempt {
     Committed,
     Again(RetryState),
+    Moved,
+}
+
+/// How a transaction ended.
+pub(crate) enum Settled<T> {
+    /// The batch is committed, and this is what was decided.
+    Committed(T),
+    /// What was prepared does not hold any more.
+    Moved,
 }
 
 /// A decision in progress: what the closures given to [`Asgard::transact`] return.
 pub type DecideFuture<'t, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 't>>;
 
+impl<'a> Deref for Tx<'a> {
+    type Target = Reads<'a>;
+    fn deref(&self) -> &Reads<'a> {
+        &self.reads
+    }
+}
+
+impl<'a> DerefMut for Tx<'a> {
+    fn deref_mut(&mut self) -> &mut Reads<'a> {
+        &mut self.reads
+    }
+}
+
 impl<'a> Tx<'a> {
     fn begin(app: &'a Asgard, call: &'a Call, memory: RetryState) -> Self {
-        let now = app.world.now();
+        let reads = Reads::begin(app, call);
+        let batch = Batch::new(app.world().id(), reads.now());
         Self {
-            app,
-            call,
+            reads,
             memory,
-            now,
-            batch: Batch::new(app.world.id(), now),
+            batch,
             refusals: Vec::new(),
-            relied: BTreeMap::new(),
+            written: Versions::new(),
             audited: false,
-            authorised: false,
+            internal: false,
+            moved: false,
             wakes: Vec::new(),
         }
     }
 
-    /// The control plane.
-    pub fn app(&self) -> &'a Asgard {
-        self.app
-    }
-
-    /// The call that this is an attempt of.
-    pub fn call(&self) -> &'a Call {
-        self.call
-    }
-
-    /// The moment of this attempt.
-    pub fn now(&self) -> Timestamp {
-        self.now
-    }
-
-    /// Who calls.
-    pub fn actor(&self) -> Result<&'a Actor> {
-        self.call.actor.as_ref().ok_or_else(|| {
-            Error::new(Code::NoCredential, "Sign in, or send a credential as `Authorization: Bearer ...`.")
-        })
-    }
-
-    /// A new id.
-    pub fn id<T: crate::kernel::id::TimeOrdered>(&self) -> T {
-        self.app.world.id()
-    }
-
-    /// Fails unless the caller may do `action` to `object`. Every operation asks at least once.
-    pub fn allow(&mut self, action: Action, object: &Object<'_>) -> Result<()> {
-        self.authorised = true;
-        match action {
-            Action::Open => Ok(()),
-            _ => access::decide(action, self.actor()?, object),
-        }
+    /// The half that only reads and asks.
+    pub fn reads(&mut self) -> &mut Reads<'a> {
+        &mut self.reads
     }
 
     /// Says that the question was answered elsewhere: Asgard's own loops, which no caller reaches.
     pub(crate) fn internal(&mut self) {
-        self.authorised = true;
+        self.internal = true;
         self.audited = true;
     }
 
-    /// Reads without depending on it: credentials, groups, the catalogue.
-    pub async fn read<T: Entity>(&self, id: &str) -> Result<Option<Stored<T>>> {
-        self.app.store().read(id).await
+    /// Says that what was prepared does not fit what is there now. The error ends this attempt; nobody sees it unless
+    /// preparing again comes to the same too often.
+    pub fn prepare_again(&mut self) -> Error {
+        self.moved = true;
+        moving()
     }
 
-    /// Reads and depends on it: the commit is refused if it has changed by then, or has appeared.
-    pub async fn read_checked<T: Entity>(&mut self, id: &str) -> Result<Option<Stored<T>>> {
-        let found: Option<Stored<T>> = self.app.store().read(id).await?;
-        self.relied.insert(key::<T>(id), found.as_ref().map(|stored| stored.version.clone()));
-        Ok(found)
+    /// Keeps the reply to a call for its replay. A reply alone, to a call that changed nothing, is no act that is audited.
+    pub(super) fn keeps_reply(&mut self) {
+        self.audited |= self.batch.is_empty();
     }
 
-    /// Reads several and depends on each that is there.
-    pub async fn read_many_checked<T: Entity>(&mut self, ids: &[String]) -> Result<Vec<Stored<T>>> {
-        let found: Vec<Stored<T>> = self.app.store().read_many(ids).await?.into_iter().flatten().collect();
-        for stored in &found {
-            self.relied.insert(key::<T>(stored.value.record_id()), Some(stored.version.clone()));
-        }
-        Ok(found)
-    }
-
-    /// Like [`Tx::read_checked`], and not-found when it is absent.
-    pub async fn need<T: Entity>(&mut self, id: &str) -> Result<Stored<T>> {
-        self.read_checked(id).await?.ok_or_else(|| Error::not_found(T::NOUN))
-    }
-
-    /// Who holds a claim. Looking decides nothing; a commit that depends on it claims or relies on the owner's record.
-    pub async fn holder(&self, claim: &str) -> Result<Option<String>> {
-        self.app.store().holder(claim).await.map_err(store_error)
-    }
-
-    /// What a counter shows. Looking decides nothing; a commit that depends on it counts with a ceiling.
-    pub async fn counter(&self, name: &str) -> Result<i64> {
-        self.app.store().counter(name).await.map_err(store_error)
-    }
-
-    /// The next number of a sequence; the same one in every attempt. Gaps are allowed.
+    /// The next number of a sequence; the same one in every attempt. Counting happens at once and outside of the batch, and
+    /// that is no effect that a decision must not have: a number that is never used is a gap, and gaps are allowed.
     pub async fn number(&mut self, sequence: &str) -> Result<i64> {
         if let Some(number) = self.memory.numbers.get(sequence) {
             return Ok(*number);
         }
-        let number = self.app.store().increment(sequence).await.map_err(store_error)?;
+        let number = self.reads.app().store().increment(sequence).await.map_err(store_error)?;
         self.memory.numbers.insert(sequence.to_owned(), number);
         Ok(number)
     }
 
     fn push(&mut self, op: Op, on_refusal: OnRefusal) -> Result<()> {
         if let Some(key) = op.key() {
-            self.relied.remove(key);
+            self.reads.checked.remove(key);
+            match &op {
+                Op::Replace(_, version) | Op::Remove(_, version) => {
+                    self.written.insert(key.clone(), Some(version.clone()));
+                }
+                Op::Insert(_) => {
+                    self.written.insert(key.clone(), None);
+                }
+                Op::Require(..) | Op::Claim { .. } | Op::Release { .. } | Op::Count(_) => {}
+            }
         }
         self.batch.push(op).map_err(Error::bug)?;
         self.refusals.push(on_refusal);
@@ -196,6 +178,11 @@ impl<'a> Tx<'a> {
     /// Removes what was read.
     pub fn remove<T: Entity>(&mut self, read: &Stored<T>) -> Result<()> {
         self.push(Op::Remove(key::<T>(read.value.record_id()), read.version.clone()), OnRefusal::Again)
+    }
+
+    /// Removes a record that `prepare` wrote, at the version that it wrote. If it is gone, `prepare` runs again.
+    pub fn remove_prepared<T: Entity>(&mut self, id: &str, version: &Version) -> Result<()> {
+        self.push(Op::Remove(key::<T>(id), version.clone()), OnRefusal::PrepareAgain)
     }
 
     /// Takes a name; if somebody holds it the transaction fails with `error`.
@@ -231,7 +218,7 @@ impl<'a> Tx<'a> {
         object: impl std::fmt::Display,
         details: &[(&str, String)],
     ) -> Result<()> {
-        let actor = self.call.actor.as_ref().map_or_else(anonymous, Actor::reference);
+        let actor = self.call().actor.as_ref().map_or_else(anonymous, Actor::reference);
         self.audit_as(actor, project, action, object, details)
     }
 
@@ -244,8 +231,8 @@ impl<'a> Tx<'a> {
         object: impl std::fmt::Display,
         details: &[(&str, String)],
     ) -> Result<()> {
-        self.app.vocabulary().check(&action, project.is_some())?;
-        let at = self.now;
+        self.app().vocabulary().check(&action, project.is_some())?;
+        let at = self.now();
         let event = AuditEvent {
             id: self.id(),
             at,
@@ -254,7 +241,7 @@ impl<'a> Tx<'a> {
             actor,
             action,
             object: object.to_string(),
-            trace: self.call.trace.clone(),
+            trace: self.call().trace.clone(),
             details: details
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), value.chars().take(500).collect()))
@@ -268,8 +255,8 @@ impl<'a> Tx<'a> {
 
     /// Appends a job that is due `after` from now.
     pub fn job(&mut self, work: Work, after: Duration) -> Result<JobId> {
-        let actor = self.call.actor.as_ref().map_or_else(anonymous, Actor::reference);
-        let job = Job::new(self.id(), work, self.call.trace.clone(), actor, self.now, self.now.plus(after));
+        let actor = self.call().actor.as_ref().map_or_else(anonymous, Actor::reference);
+        let job = Job::new(self.id(), work, self.call().trace.clone(), actor, self.now(), self.now().plus(after));
         if after.is_zero() {
             self.wakes.push(job.id.clone());
         }
@@ -277,35 +264,33 @@ impl<'a> Tx<'a> {
         Ok(job.id)
     }
 
-    /// Fails when the caller named another version than the present one: 412 for If-Match, 409 for a `version` in the body.
-    pub fn expect_version(&self, present: &Version, from_body: Option<&Version>) -> Result<()> {
-        let stale = |code| Error::new(code, "It has changed since you read it. Read it again and decide again.");
-        match (&self.call.if_match, from_body) {
-            (Some(wanted), _) if wanted != present => Err(stale(Code::PreconditionFailed)),
-            (_, Some(wanted)) if wanted != present => Err(stale(Code::StaleVersion).at("version")),
-            _ => Ok(()),
-        }
-    }
-
     /// The version that everything written here will have.
     pub fn version(&self) -> &Version {
         self.batch.id()
     }
 
-    async fn finish(mut self) -> Result<Attempt> {
+    async fn commit(mut self, seen: &Versions) -> Result<Attempt> {
         if self.batch.is_empty() {
             return Ok(Attempt::Committed);
         }
         if !self.audited {
             return Err(Error::bug("a commit without an audit event"));
         }
-        for (key, version) in std::mem::take(&mut self.relied) {
+        for (key, version) in seen {
+            match self.written.get(key).or_else(|| self.reads.checked.get(key)) {
+                Some(read) if read != version => return Ok(Attempt::Moved),
+                Some(_) => {}
+                None => self.push(Op::Require(key.clone(), version.clone()), OnRefusal::PrepareAgain)?,
+            }
+        }
+        for (key, version) in std::mem::take(&mut self.reads.checked) {
             self.push(Op::Require(key, version), OnRefusal::Again)?;
         }
-        match submit(self.app, &self.batch).await? {
+        let app = self.reads.app();
+        match submit(app, &self.batch).await? {
             Outcome::Committed => {
                 if !self.wakes.is_empty() {
-                    self.app.wake_workers(&self.wakes);
+                    app.wake_workers(&self.wakes);
                 }
                 Ok(Attempt::Committed)
             }
@@ -313,6 +298,7 @@ impl<'a> Tx<'a> {
                 let position = refusal.step.min(self.refusals.len().saturating_sub(1));
                 match (self.refusals.swap_remove(position), refusal.reason) {
                     (OnRefusal::Fail(error), _) => Err(error),
+                    (OnRefusal::PrepareAgain, _) => Ok(Attempt::Moved),
                     (
                         OnRefusal::Again,
                         Reason::Exists
@@ -326,6 +312,11 @@ impl<'a> Tx<'a> {
             }
         }
     }
+}
+
+/// What is decided upon changes faster than it can be prepared for.
+pub(super) fn moving() -> Error {
+    Error::new(Code::Busy, "Others are changing what this is about. Try again in a moment.").retry_after(1)
 }
 
 /// Nobody signed in: who failed to.
@@ -381,7 +372,24 @@ impl Asgard {
     ///
     /// The closure is called again after a lost race, so it borrows what it needs:
     /// `app.transact(&call, |tx| Box::pin(async move { ... }))`.
-    pub async fn transact<'x, T, F>(&'x self, call: &'x Call, mut decide: F) -> Result<T>
+    pub async fn transact<'x, T, F>(&'x self, call: &'x Call, decide: F) -> Result<T>
+    where
+        T: Send,
+        F: for<'t> FnMut(&'t mut Tx<'x>) -> DecideFuture<'t, T> + Send,
+    {
+        match self.transact_on(call, &Versions::new(), decide).await? {
+            Settled::Committed(value) => Ok(value),
+            Settled::Moved => Err(Error::bug("a transaction that nothing was prepared for asked to prepare again")),
+        }
+    }
+
+    /// The same for a decision that stands on what was `seen` before it: a batch that does not fit it is not committed.
+    pub(crate) async fn transact_on<'x, T, F>(
+        &'x self,
+        call: &'x Call,
+        seen: &Versions,
+        mut decide: F,
+    ) -> Result<Settled<T>>
     where
         T: Send,
         F: for<'t> FnMut(&'t mut Tx<'x>) -> DecideFuture<'t, T> + Send,
@@ -389,12 +397,16 @@ impl Asgard {
         let mut memory = RetryState::default();
         for race in 0..MAX_CONFLICT_RETRIES {
             let mut tx = Tx::begin(self, call, memory);
-            let value = decide(&mut tx).await?;
-            if !tx.authorised {
+            let value = match decide(&mut tx).await {
+                Err(_) if tx.moved => return Ok(Settled::Moved),
+                decided => decided?,
+            };
+            if !(tx.internal || tx.was_granted_anything()) {
                 return Err(Error::bug("a transaction that asked nobody's permission"));
             }
-            match tx.finish().await? {
-                Attempt::Committed => return Ok(value),
+            match tx.commit(seen).await? {
+                Attempt::Committed => return Ok(Settled::Committed(value)),
+                Attempt::Moved => return Ok(Settled::Moved),
                 Attempt::Again(kept) => memory = kept,
             }
             pause(self, race.min(5)).await;

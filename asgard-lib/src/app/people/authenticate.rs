@@ -67,9 +67,14 @@ async fn project_key(app: &Asgard, print: &Fingerprint) -> Result<Actor> {
     let now = app.world().now();
     let key = found::<ProjectKey>(app, KeyId::from_digest(print).as_str()).await?;
     key.check(print, now)?;
+    let actor = key_holder(app, &key).await?;
+    note(app, &key, now).await;
+    Ok(actor)
+}
+
+async fn key_holder(app: &Asgard, key: &ProjectKey) -> Result<Actor> {
     let project = found::<Project>(app, key.project.as_str()).await?;
     project.require_active().map_err(|inactive| Error::new(Code::BadCredential, inactive.message().to_owned()))?;
-    note(app, &key, now).await;
     Ok(Actor::ProjectKey { key: key.id.clone(), project: key.project.clone(), minted_by: key.minted_by.clone() })
 }
 
@@ -91,9 +96,14 @@ async fn user_token(app: &Asgard, print: &Fingerprint) -> Result<Actor> {
     let now = app.world().now();
     let token = found::<UserToken>(app, TokenId::from_digest(print).as_str()).await?;
     token.check(print, now)?;
+    let actor = token_holder(app, &token).await?;
+    note(app, &token, now).await;
+    Ok(actor)
+}
+
+async fn token_holder(app: &Asgard, token: &UserToken) -> Result<Actor> {
     // A token outlives a change of password; it is revoked by itself, or with the account.
     let user = person(app, &token.user, Timestamp::from_millis(i64::MAX)).await?;
-    note(app, &token, now).await;
     Ok(Actor::UserToken { user: user.id, email: user.email, role: user.role, token: token.id.clone() })
 }
 
@@ -101,9 +111,48 @@ async fn session(app: &Asgard, print: &Fingerprint) -> Result<Actor> {
     let now = app.world().now();
     let session = found::<Session>(app, SessionId::from_digest(print).as_str()).await?;
     session.check(print, session.noted_at, now)?;
-    let user = person(app, &session.user, session.created_at).await?;
+    let actor = signed_in(app, &session).await?;
     note(app, &session, now).await;
+    Ok(actor)
+}
+
+async fn signed_in(app: &Asgard, session: &Session) -> Result<Actor> {
+    let user = person(app, &session.user, session.created_at).await?;
     Ok(Actor::Human { user: user.id, email: user.email, role: user.role, session: session.id.clone() })
+}
+
+/// Who a caller is by now, for a call that has waited: what ends access ends it for calls that are under way too. The
+/// credential is found by its id, since what was presented is not kept.
+pub(in crate::app) async fn still(app: &Asgard, actor: &Actor) -> Result<Actor> {
+    let now = app.world().now();
+    match actor {
+        Actor::Human { user, session, .. } if is_nobodys(session) => {
+            // Somebody else signed this person in and says what their role is; the account is ours.
+            person(app, user, Timestamp::from_millis(i64::MAX)).await?;
+            Ok(actor.clone())
+        }
+        Actor::Human { session, .. } => {
+            let session = found::<Session>(app, session.as_str()).await?;
+            session.still_good(session.noted_at, now)?;
+            signed_in(app, &session).await
+        }
+        Actor::UserToken { token, .. } => {
+            let token = found::<UserToken>(app, token.as_str()).await?;
+            token.still_good(now)?;
+            token_holder(app, &token).await
+        }
+        Actor::ProjectKey { key, .. } => {
+            let key = found::<ProjectKey>(app, key.as_str()).await?;
+            key.still_good(now)?;
+            key_holder(app, &key).await
+        }
+        Actor::System { .. } => Ok(actor.clone()),
+    }
+}
+
+/// Whether no record has this id: the session of somebody whom the embedding service signed in.
+fn is_nobodys(session: &SessionId) -> bool {
+    *session == SessionId::from_digest(&[0; 32])
 }
 
 /// The version of a record as clients name it.

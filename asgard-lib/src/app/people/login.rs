@@ -3,7 +3,7 @@
 use super::{throttle, users::UserView};
 use crate::{
     app::{
-        Hints, Meta, Operation, Route, Tx,
+        Hints, Meta, Route, SimpleOperation, Tx,
         core::operation::Method::{Get, Post},
     },
     domain::{
@@ -37,7 +37,7 @@ pub struct AuthConfigView {
     pub dev_insecure: bool,
 }
 
-impl Operation for AuthConfig {
+impl SimpleOperation for AuthConfig {
     type Output = AuthConfigView;
     const META: Meta = Meta {
         name: "auth.config",
@@ -87,7 +87,7 @@ fn wrong() -> Error {
     Error::new(Code::LoginFailed, "The username or password is wrong.")
 }
 
-impl Operation for Login {
+impl SimpleOperation for Login {
     type Output = LoginView;
     const META: Meta = Meta {
         name: "auth.login",
@@ -156,7 +156,7 @@ pub struct Logout {}
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Nothing {}
 
-impl Operation for Logout {
+impl SimpleOperation for Logout {
     type Output = Nothing;
     const META: Meta = Meta {
         name: "auth.logout",
@@ -196,7 +196,7 @@ pub struct MeView {
     pub credential: crate::kernel::ActorKind,
 }
 
-impl Operation for Me {
+impl SimpleOperation for Me {
     type Output = MeView;
     const META: Meta = Meta {
         name: "auth.me",
@@ -228,7 +228,7 @@ pub struct ChangePassword {
     pub new_password: SecretText,
 }
 
-impl Operation for ChangePassword {
+impl SimpleOperation for ChangePassword {
     type Output = Nothing;
     const META: Meta = Meta {
         name: "auth.change_password",

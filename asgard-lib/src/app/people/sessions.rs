@@ -2,7 +2,7 @@
 
 use crate::{
     app::{
-        Hints, Meta, Operation, Route, Tx,
+        Hints, Meta, Route, SimpleOperation, Tx,
         core::operation::Method::{Delete, Get},
     },
     domain::{
@@ -66,7 +66,7 @@ pub struct ListSessions {
     pub limit: Limit,
 }
 
-impl Operation for ListSessions {
+impl SimpleOperation for ListSessions {
     type Output = Page<SessionView>;
     const META: Meta = Meta {
         name: "sessions.list",
@@ -106,7 +106,7 @@ pub struct RevokeSession {
     pub session_id: SessionId,
 }
 
-impl Operation for RevokeSession {
+impl SimpleOperation for RevokeSession {
     type Output = super::login::Nothing;
     const META: Meta = Meta {
         name: "sessions.revoke",

@@ -3,8 +3,9 @@
 use super::login::Nothing;
 use crate::{
     app::{
-        Hints, Meta, Operation, Route, Tx,
+        Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
         core::operation::Method::{Delete, Get, Post},
+        core::operation::ShownOnce,
     },
     domain::{
         access::{Action, Object},
@@ -21,11 +22,10 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::time::Duration;
 
 /// A token as its owner sees it.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TokenView {
     /// The token's id, for revoking it.
     pub id: TokenId,
@@ -73,7 +73,7 @@ pub struct ListTokens {
     pub limit: Limit,
 }
 
-impl Operation for ListTokens {
+impl SimpleOperation for ListTokens {
     type Output = Page<TokenView>;
     const META: Meta = Meta {
         name: "tokens.list",
@@ -134,8 +134,15 @@ impl Operation for CreateToken {
         creates: true,
     };
 
-    async fn decide(&self, tx: &mut Tx<'_>) -> Result<TokenCreated> {
-        tx.allow(Action::OwnAccountInSession, &Object::Nothing)?;
+    type Permit = ();
+    type Decided = ShownOnce<TokenView>;
+    crate::prepares_nothing!();
+
+    async fn authorise(&self, reads: &mut Reads<'_>) -> Result<()> {
+        reads.allow(Action::OwnAccountInSession, &Object::Nothing)
+    }
+
+    async fn decide(&self, tx: &mut Tx<'_>, (): (), (): &()) -> Result<ShownOnce<TokenView>> {
         let app = tx.app();
         let days = self.expires_in_days.unwrap_or_else(|| app.config().people.token_days);
         if !(1..=365).contains(&days) {
@@ -156,11 +163,11 @@ impl Operation for CreateToken {
         };
         tx.insert(&token)?;
         tx.audit(None, AuditAction::TokenCreated, &token.id, &[("name", token.name.to_string())])?;
-        Ok(TokenCreated { token: Some(secret.reveal().to_owned()), about: TokenView::new(&token) })
+        Ok(ShownOnce { credential: Some(secret), about: TokenView::new(&token) })
     }
 
-    fn replay(output: &TokenCreated) -> Result<Value> {
-        serde_json::to_value(&output.about).map_err(Error::bug)
+    async fn finish(&self, _: &Asgard, ShownOnce { credential, about }: ShownOnce<TokenView>) -> Result<TokenCreated> {
+        Ok(TokenCreated { token: credential.map(|token| token.reveal().to_owned()), about })
     }
 }
 
@@ -172,7 +179,7 @@ pub struct RevokeToken {
     pub token_id: TokenId,
 }
 
-impl Operation for RevokeToken {
+impl SimpleOperation for RevokeToken {
     type Output = Nothing;
     const META: Meta = Meta {
         name: "tokens.revoke",

@@ -2,7 +2,7 @@
 
 use crate::{
     app::{
-        Asgard, Hints, Meta, Operation, Route, Tx,
+        Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
         core::operation::Method::{Get, Post},
     },
     domain::{
@@ -22,7 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An account.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct UserView {
     /// The account's id, `usr_...`.
     pub id: UserId,
@@ -64,7 +64,7 @@ pub struct ListUsers {
     pub limit: Limit,
 }
 
-impl Operation for ListUsers {
+impl SimpleOperation for ListUsers {
     type Output = Page<UserView>;
     const META: Meta = Meta {
         name: "users.list",
@@ -132,9 +132,14 @@ fn count_admins(tx: &mut Tx<'_>, delta: i64) -> Result<()> {
     tx.count_or(count, Error::new(Code::LastAdmin, "This is the last active admin. Make somebody else an admin first."))
 }
 
-async fn hashed(app: &Asgard, password: &SecretText, username: &Username) -> Result<String> {
-    check_password(password, username)?;
-    app.passwords().hash(password, app.world()).await
+/// A new password, hashed.
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    async fn of(app: &Asgard, password: &SecretText, username: &Username) -> Result<Self> {
+        check_password(password, username)?;
+        app.passwords().hash(password, app.world()).await.map(Self)
+    }
 }
 
 impl Operation for CreateUser {
@@ -150,10 +155,24 @@ impl Operation for CreateUser {
         creates: true,
     };
 
-    async fn decide(&self, tx: &mut Tx<'_>) -> Result<UserView> {
-        tx.allow(Action::ManageUsers, &Object::Nothing)?;
-        let password = hashed(tx.app(), &self.password, &self.username).await?;
-        let user = new_user(tx, &self.username, &self.email, self.role.unwrap_or(Role::Member), password)?;
+    type Permit = ();
+    type Prepared = PasswordHash;
+    crate::answers_as_decided!();
+
+    async fn authorise(&self, reads: &mut Reads<'_>) -> Result<()> {
+        reads.allow(Action::ManageUsers, &Object::Nothing)
+    }
+
+    async fn prepare(&self, reads: &mut Reads<'_>, (): (), before: Option<PasswordHash>) -> Result<PasswordHash> {
+        match before {
+            Some(hash) => Ok(hash),
+            None => PasswordHash::of(reads.app(), &self.password, &self.username).await,
+        }
+    }
+
+    async fn decide(&self, tx: &mut Tx<'_>, (): (), password: &PasswordHash) -> Result<UserView> {
+        let role = self.role.unwrap_or(Role::Member);
+        let user = new_user(tx, &self.username, &self.email, role, password.0.clone())?;
         tx.audit(
             None,
             AuditAction::UserCreated,
@@ -174,7 +193,7 @@ pub struct SetRole {
     pub role: Role,
 }
 
-impl Operation for SetRole {
+impl SimpleOperation for SetRole {
     type Output = UserView;
     const META: Meta = Meta {
         name: "users.set_role",
@@ -207,7 +226,7 @@ pub struct SetActive {
     pub active: bool,
 }
 
-impl Operation for SetActive {
+impl SimpleOperation for SetActive {
     type Output = UserView;
     const META: Meta = Meta {
         name: "users.set_active",

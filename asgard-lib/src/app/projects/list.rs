@@ -2,7 +2,7 @@
 
 use super::ProjectView;
 use crate::{
-    app::{Asgard, Hints, Meta, Operation, Route, Tx, core::operation::Method::Get},
+    app::{Asgard, Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Get},
     domain::{
         access::{Action, Object},
         project::Project,
@@ -30,7 +30,7 @@ pub struct ListProjects {
     pub limit: Limit,
 }
 
-impl Operation for ListProjects {
+impl SimpleOperation for ListProjects {
     type Output = Page<ProjectView>;
     const META: Meta = Meta {
         name: "projects.list",
@@ -113,7 +113,7 @@ pub(super) fn groups(app: &Asgard) -> Vec<GroupView> {
 #[serde(deny_unknown_fields)]
 pub struct ListGroups {}
 
-impl Operation for ListGroups {
+impl SimpleOperation for ListGroups {
     type Output = Page<GroupView>;
     const META: Meta = Meta {
         name: "groups.list",

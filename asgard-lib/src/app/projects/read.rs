@@ -2,7 +2,7 @@
 
 use super::{GroupView, ProjectView, list::groups};
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Get, core::scope::ReadMode},
+    app::{Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Get, core::scope::ReadMode},
     domain::{
         access::{Action, Object},
         project::Project,
@@ -24,7 +24,7 @@ pub struct GetProject {
     pub project_id: Option<ProjectId>,
 }
 
-impl Operation for GetProject {
+impl SimpleOperation for GetProject {
     type Output = ProjectView;
     const META: Meta = Meta {
         name: "projects.get",
@@ -66,7 +66,7 @@ pub struct ProjectStateView {
     pub auto_approve_monthly_usd: Option<Dollars>,
 }
 
-impl Operation for ProjectState {
+impl SimpleOperation for ProjectState {
     type Output = ProjectStateView;
     const META: Meta = Meta {
         name: "projects.state",
@@ -123,7 +123,7 @@ pub struct RequirementsView {
     pub evidence: BTreeMap<Tier, Vec<String>>,
 }
 
-impl Operation for RegistrationRequirements {
+impl SimpleOperation for RegistrationRequirements {
     type Output = RequirementsView;
     const META: Meta = Meta {
         name: "projects.requirements",

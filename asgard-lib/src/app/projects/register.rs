@@ -2,7 +2,7 @@
 
 use super::{ProjectView, rules};
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Post},
+    app::{Hints, Meta, Operation, Reads, Route, Tx, core::operation::Method::Post},
     domain::{
         access::{Action, Object},
         audit::AuditAction,
@@ -63,9 +63,14 @@ impl Operation for RegisterProject {
         creates: true,
     };
 
-    async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectView> {
-        tx.allow(Action::RegisterProject, &Object::Nothing)?;
-        let actor = tx.actor()?;
+    /// Whether an admin registers it.
+    type Permit = bool;
+    crate::prepares_nothing!();
+    crate::answers_as_decided!();
+
+    async fn authorise(&self, reads: &mut Reads<'_>) -> Result<bool> {
+        reads.allow(Action::RegisterProject, &Object::Nothing)?;
+        let actor = reads.actor()?;
         let admin = actor.role() == Some(Role::Admin);
         if !admin && actor.person() != Some(&self.owner_email) {
             return Err(Error::new(
@@ -74,6 +79,11 @@ impl Operation for RegisterProject {
             )
             .at("owner_email"));
         }
+        Ok(admin)
+    }
+
+    async fn decide(&self, tx: &mut Tx<'_>, admin: bool, (): &()) -> Result<ProjectView> {
+        let actor = tx.actor()?;
         let wanted = Registration {
             name: self.name.clone(),
             owner: self.owner_email.clone(),

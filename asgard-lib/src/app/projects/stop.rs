@@ -2,7 +2,7 @@
 
 use super::ProjectView;
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Post, core::scope::ReadMode},
+    app::{Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Post, core::scope::ReadMode},
     domain::{
         access::Action,
         audit::AuditAction,
@@ -31,7 +31,7 @@ pub struct Kill {
     pub version: Option<Version>,
 }
 
-impl Operation for Kill {
+impl SimpleOperation for Kill {
     type Output = ProjectView;
     const META: Meta = Meta {
         name: "projects.kill",
@@ -62,7 +62,7 @@ pub struct Unkill {
     pub version: Option<Version>,
 }
 
-impl Operation for Unkill {
+impl SimpleOperation for Unkill {
     type Output = ProjectView;
     const META: Meta = Meta {
         name: "projects.unkill",
@@ -93,7 +93,7 @@ pub struct Decommission {
     pub version: Option<Version>,
 }
 
-impl Operation for Decommission {
+impl SimpleOperation for Decommission {
     type Output = ProjectView;
     const META: Meta = Meta {
         name: "projects.decommission",

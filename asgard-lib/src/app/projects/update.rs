@@ -2,7 +2,7 @@
 
 use super::{ProjectView, rules};
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Patch, core::scope::ReadMode},
+    app::{Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Patch, core::scope::ReadMode},
     domain::{
         access::{Action, Object},
         audit::AuditAction,
@@ -53,7 +53,7 @@ pub struct UpdateProject {
     pub version: Option<Version>,
 }
 
-impl Operation for UpdateProject {
+impl SimpleOperation for UpdateProject {
     type Output = ProjectView;
     const META: Meta = Meta {
         name: "projects.update",

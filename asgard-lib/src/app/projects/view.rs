@@ -10,11 +10,11 @@ use crate::{
     ports::{records::Stored, store::Version},
 };
 use schemars::JsonSchema;
-use serde::Serialize;
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// A project.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ProjectView {
     /// The project's id, `proj-YYYY-NNNN`.
     pub project_id: ProjectId,
@@ -45,7 +45,7 @@ pub struct ProjectView {
     /// The evidence fields that the tier asks for and that are still empty.
     pub missing_evidence: Vec<String>,
     /// The project's state: `active`, `killed` or `decommissioned`.
-    pub status: &'static str,
+    pub status: Cow<'static, str>,
     /// The reason given when the project was killed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub killed_reason: Option<String>,
@@ -92,7 +92,7 @@ impl ProjectView {
             description: project.description.clone(),
             evidence: project.evidence.clone(),
             missing_evidence: missing_evidence(project.classification, &project.evidence, required),
-            status: project.status.name(),
+            status: project.status.name().into(),
             killed_reason: reason,
             killed_by_admin: by_admin,
             created_at: project.created_at,

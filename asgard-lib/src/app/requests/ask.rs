@@ -6,16 +6,18 @@ use super::{
 };
 use crate::{
     app::{
-        Hints, Meta, Operation, Route, Tx, core::operation::Method::Post, core::scope::ReadMode,
+        Hints, Meta, Operation, Reads, Route, Tx, core::operation::Method::Post, core::scope::ReadMode,
         resources::ResourceView, secrets,
     },
     domain::{
         access::Action,
+        project::Project,
         request::{Command, Request, RequestStatus, admit},
         resource::Resource,
     },
     error::{Code, Error, Result},
     kernel::{ProjectId, ResourceId, ResourceName, Slug},
+    ports::records::Stored,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,7 +47,7 @@ pub struct RequestResource {
 }
 
 /// What asking led to.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Requested {
     /// The request: poll it with `get_request` until its status is fulfilled, rejected, cancelled, failed or needs_attention.
     pub request: RequestView,
@@ -94,8 +96,16 @@ impl Operation for RequestResource {
         creates: true,
     };
 
-    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Requested> {
-        let (project, _) = tx.project(self.project_id.as_ref(), Action::Ask, ReadMode::Checked).await?;
+    type Permit = Stored<Project>;
+    crate::prepares_nothing!();
+    crate::answers_as_decided!();
+
+    async fn authorise(&self, reads: &mut Reads<'_>) -> Result<Stored<Project>> {
+        let (project, _) = reads.project(self.project_id.as_ref(), Action::Ask, ReadMode::Checked).await?;
+        Ok(project)
+    }
+
+    async fn decide(&self, tx: &mut Tx<'_>, project: Stored<Project>, (): &()) -> Result<Requested> {
         let app = tx.app();
         let service = app.catalog().need(&self.service)?;
         let spec = self.own_spec(service.manifest.input_names().contains(&"name"))?;

@@ -2,7 +2,7 @@
 
 use super::RequestView;
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Post, core::scope::ReadMode, runs},
+    app::{Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Post, core::scope::ReadMode, runs},
     domain::{
         access::{self, Action, Object},
         audit::AuditAction,
@@ -74,7 +74,7 @@ pub struct Approve {
     pub version: Option<Version>,
 }
 
-impl Operation for Approve {
+impl SimpleOperation for Approve {
     type Output = RequestView;
     const META: Meta = Meta {
         name: "requests.approve",
@@ -119,7 +119,7 @@ pub struct Reject {
     pub version: Option<Version>,
 }
 
-impl Operation for Reject {
+impl SimpleOperation for Reject {
     type Output = RequestView;
     const META: Meta = Meta {
         name: "requests.reject",
@@ -156,7 +156,7 @@ pub struct Cancel {
     pub version: Option<Version>,
 }
 
-impl Operation for Cancel {
+impl SimpleOperation for Cancel {
     type Output = RequestView;
     const META: Meta = Meta {
         name: "requests.cancel",

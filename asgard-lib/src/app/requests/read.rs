@@ -2,7 +2,11 @@
 
 use super::RequestView;
 use crate::{
-    app::{Asgard, Hints, Meta, Operation, Route, Tx, core::operation::Method::Get, core::scope::ReadMode},
+    app::{
+        Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
+        core::operation::{Method::Get, Unremembered},
+        core::scope::ReadMode,
+    },
     domain::{
         access::{Action, Object, Subject, decide},
         project::Project,
@@ -22,6 +26,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// The longest that a read waits for a change.
 const MAX_WAIT: u64 = 20;
+/// How often it looks meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// What is left of a caller's patience for the answer itself.
 const TO_ANSWER: Duration = Duration::from_secs(2);
 /// How many pending requests one page of somebody's inbox looks through at most.
@@ -53,26 +59,40 @@ impl Operation for GetRequest {
         creates: false,
     };
 
-    async fn decide(&self, tx: &mut Tx<'_>) -> Result<RequestView> {
+    type Permit = Stored<Request>;
+    type Prepared = ();
+    type Decided = Unremembered<RequestView>;
+
+    async fn authorise(&self, reads: &mut Reads<'_>) -> Result<Stored<Request>> {
+        let Some(request) = reads.read::<Request>(self.request_id.as_str()).await? else {
+            return Err(reads.unknown("request"));
+        };
+        reads.project_of("request", &request.project, Action::ReadProject, ReadMode::Plain).await?;
+        Ok(request)
+    }
+
+    /// Waits for something to tell. What is told is read afterwards, by a caller who is known and may read it by then.
+    async fn prepare(&self, reads: &mut Reads<'_>, mut request: Stored<Request>, _: Option<()>) -> Result<()> {
         if self.wait_s > MAX_WAIT {
             return Err(Error::invalid("wait_s", "Wait 0 to 20 seconds, and ask again."));
         }
-        let mut request = tx.read::<Request>(self.request_id.as_str()).await?;
-        let Some(first) = &request else {
-            tx.allow(Action::ListInbox, &Object::Nothing)?;
-            return Err(Error::not_found("request"));
-        };
-        tx.project_of("request", &first.project, Action::ReadProject, ReadMode::Plain).await?;
-        let until = tx.now().plus(Duration::from_secs(self.wait_s));
-        let until = tx.call().answer_by.map_or(until, |by| until.min(by.minus(TO_ANSWER)));
-        loop {
-            let present = request.ok_or_else(|| Error::not_found("request"))?;
-            if present.status.is_over() || present.status == RequestStatus::Pending || tx.app().world().now() >= until {
-                return Ok(RequestView::stored(&present));
-            }
-            tx.app().world().sleep(Duration::from_millis(200)).await;
-            request = tx.read::<Request>(self.request_id.as_str()).await?;
+        let until = reads.now().plus(Duration::from_secs(self.wait_s));
+        let until = reads.call().answer_by.map_or(until, |by| until.min(by.minus(TO_ANSWER)));
+        while !request.status.is_over() && request.status != RequestStatus::Pending && reads.app().world().now() < until
+        {
+            reads.wait(LOOK_EVERY).await;
+            let found = reads.read::<Request>(self.request_id.as_str()).await?;
+            request = found.ok_or_else(|| Error::not_found("request"))?;
         }
+        Ok(())
+    }
+
+    async fn decide(&self, _: &mut Tx<'_>, request: Stored<Request>, (): &()) -> Result<Unremembered<RequestView>> {
+        Ok(Unremembered(RequestView::stored(&request)))
+    }
+
+    async fn finish(&self, _: &Asgard, Unremembered(request): Unremembered<RequestView>) -> Result<RequestView> {
+        Ok(request)
     }
 }
 
@@ -92,7 +112,7 @@ pub struct ListRequests {
     pub limit: Limit,
 }
 
-impl Operation for ListRequests {
+impl SimpleOperation for ListRequests {
     type Output = Page<RequestView>;
     const META: Meta = Meta {
         name: "requests.list",
@@ -135,7 +155,7 @@ pub struct ListPending {
     pub limit: Limit,
 }
 
-impl Operation for ListPending {
+impl SimpleOperation for ListPending {
     type Output = Page<RequestView>;
     const META: Meta = Meta {
         name: "requests.pending",

@@ -9,10 +9,10 @@ use crate::{
     ports::{records::Stored, store::Version},
 };
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A request.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RequestView {
     /// The request's id, `req_...`.
     pub request_id: RequestId,

@@ -3,7 +3,7 @@
 use super::load;
 use crate::{
     app::{
-        Hints, Meta, Operation, Route, Tx,
+        Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
         core::operation::Method::{Delete, Post},
         core::scope::ReadMode,
         requests::{Requested, Wanted, open},
@@ -50,7 +50,7 @@ async fn ask(
     Requested::of(tx, asked)
 }
 
-impl Operation for DeprovisionResource {
+impl SimpleOperation for DeprovisionResource {
     type Output = Requested;
     const META: Meta = Meta {
         name: "resources.deprovision",
@@ -98,9 +98,17 @@ impl Operation for RetryResource {
         creates: true,
     };
 
-    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Requested> {
+    type Permit = (Stored<Resource>, Stored<Project>);
+    crate::prepares_nothing!();
+    crate::answers_as_decided!();
+
+    async fn authorise(&self, reads: &mut Reads<'_>) -> Result<Self::Permit> {
         let (resource, project, _) =
-            load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, ReadMode::Checked).await?;
+            load(reads, self.project_id.as_ref(), &self.resource_id, Action::Ask, ReadMode::Checked).await?;
+        Ok((resource, project))
+    }
+
+    async fn decide(&self, tx: &mut Tx<'_>, (resource, project): Self::Permit, (): &()) -> Result<Requested> {
         let last = tx.read::<Request>(resource.request.as_str()).await?.ok_or_else(|| Error::not_found("request"))?;
         match last.status {
             RequestStatus::Failed
@@ -142,7 +150,7 @@ pub struct RefreshResource {
 }
 
 /// A refresh that has begun.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RefreshStarted {
     /// The id of the resource that is refreshed.
     pub resource_id: ResourceId,
@@ -163,9 +171,17 @@ impl Operation for RefreshResource {
         creates: true,
     };
 
-    async fn decide(&self, tx: &mut Tx<'_>) -> Result<RefreshStarted> {
+    type Permit = (Stored<Resource>, Stored<Project>);
+    crate::prepares_nothing!();
+    crate::answers_as_decided!();
+
+    async fn authorise(&self, reads: &mut Reads<'_>) -> Result<Self::Permit> {
         let (resource, project, _) =
-            load(tx, self.project_id.as_ref(), &self.resource_id, Action::Ask, ReadMode::Checked).await?;
+            load(reads, self.project_id.as_ref(), &self.resource_id, Action::Ask, ReadMode::Checked).await?;
+        Ok((resource, project))
+    }
+
+    async fn decide(&self, tx: &mut Tx<'_>, (resource, project): Self::Permit, (): &()) -> Result<RefreshStarted> {
         project.require_active()?;
         if resource.status != ResourceStatus::Provisioned {
             return Err(Error::new(

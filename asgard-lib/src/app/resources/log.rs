@@ -2,7 +2,7 @@
 
 use super::read::run_of;
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Get, runs::segments},
+    app::{Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Get, runs::segments},
     domain::{
         access::Action,
         run::{LogLine, RunStatus},
@@ -39,7 +39,7 @@ pub struct LogView {
 
 const SEGMENTS: u32 = 8;
 
-impl Operation for RunLog {
+impl SimpleOperation for RunLog {
     type Output = LogView;
     const META: Meta = Meta {
         name: "runs.log",

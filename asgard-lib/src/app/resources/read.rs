@@ -2,14 +2,14 @@
 
 use super::{ResourceView, RunView, load};
 use crate::{
-    app::{Hints, Meta, Operation, Route, Tx, core::operation::Method::Get, core::scope::ReadMode},
+    app::{Hints, Meta, Reads, Route, SimpleOperation, Tx, core::operation::Method::Get, core::scope::ReadMode},
     domain::{
         access::Action,
         request::Request,
         resource::{Resource, ResourceStatus},
         run::Run,
     },
-    error::{Error, Result},
+    error::Result,
     kernel::{Cursor, Limit, Page, ProjectId, ResourceId, RunId},
     ports::{kinds, records::Records, store::Query},
 };
@@ -27,7 +27,7 @@ pub struct GetResource {
     pub resource_id: ResourceId,
 }
 
-impl Operation for GetResource {
+impl SimpleOperation for GetResource {
     type Output = ResourceView;
     const META: Meta = Meta {
         name: "resources.get",
@@ -66,7 +66,7 @@ pub struct ListResources {
     pub limit: Limit,
 }
 
-impl Operation for ListResources {
+impl SimpleOperation for ListResources {
     type Output = Page<ResourceView>;
     const META: Meta = Meta {
         name: "resources.list",
@@ -111,7 +111,7 @@ pub struct ResourceRuns {
     pub limit: Limit,
 }
 
-impl Operation for ResourceRuns {
+impl SimpleOperation for ResourceRuns {
     type Output = Page<RunView>;
     const META: Meta = Meta {
         name: "runs.list",
@@ -147,7 +147,7 @@ pub struct GetRun {
     pub run_id: RunId,
 }
 
-impl Operation for GetRun {
+impl SimpleOperation for GetRun {
     type Output = RunView;
     const META: Meta = Meta {
         name: "runs.get",
@@ -166,11 +166,10 @@ impl Operation for GetRun {
 }
 
 /// A run that the caller may see.
-pub(super) async fn run_of(tx: &mut Tx<'_>, id: &RunId) -> Result<Run> {
-    let Some(run) = tx.read::<Run>(id.as_str()).await? else {
-        tx.allow(Action::ListProjects, &crate::domain::access::Object::Nothing)?;
-        return Err(Error::not_found("run"));
+pub(super) async fn run_of(reads: &mut Reads<'_>, id: &RunId) -> Result<Run> {
+    let Some(run) = reads.read::<Run>(id.as_str()).await? else {
+        return Err(reads.unknown("run"));
     };
-    tx.project_of("run", &run.project, Action::ReadProject, ReadMode::Plain).await?;
+    reads.project_of("run", &run.project, Action::ReadProject, ReadMode::Plain).await?;
     Ok(run.value)
 }

@@ -10,12 +10,12 @@ use crate::{
     ports::store::Version,
 };
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// A resource.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceView {
     /// The resource's id, `res_...`.
     pub resource_id: ResourceId,
@@ -43,13 +43,13 @@ pub struct ResourceView {
     /// The estimated cost of the resource in US dollars a month.
     pub monthly_usd: Dollars,
     /// `true` when nothing was really created and the outputs are made up.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
     /// What somebody has to look at and do, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention: Option<String>,
     /// The Terraform addresses that had drifted at the last refresh.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<String>,
     /// The time of the last refresh.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,14 +2,16 @@
 
 use crate::{
     app::{
-        Hints, Meta, Operation, Route, Tx,
+        Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
         core::operation::Method::{Get, Post},
+        core::operation::Unremembered,
         core::scope::ReadMode,
         requests::{Requested, Wanted, open},
     },
     domain::{
         access::Action,
         audit::AuditAction,
+        project::Project,
         request::Command,
         resource::Resource,
         secret::{Secret, check_name},
@@ -73,7 +75,7 @@ pub struct ListSecrets {
     pub limit: Limit,
 }
 
-impl Operation for ListSecrets {
+impl SimpleOperation for ListSecrets {
     type Output = Page<SecretView>;
     const META: Meta = Meta {
         name: "secrets.list",
@@ -97,11 +99,11 @@ impl Operation for ListSecrets {
     }
 }
 
-async fn by_name(tx: &mut Tx<'_>, project: &ProjectId, name: &str) -> Result<Stored<Secret>> {
+async fn by_name(reads: &mut Reads<'_>, project: &ProjectId, name: &str) -> Result<Stored<Secret>> {
     check_name(name)?;
-    let id = tx.holder(&Secret::claim(project, name)).await?;
+    let id = reads.holder(&Secret::claim(project, name)).await?;
     let found = match id {
-        Some(id) => tx.read_checked::<Secret>(&id).await?,
+        Some(id) => reads.read_checked::<Secret>(&id).await?,
         None => None,
     };
     found.ok_or_else(|| {
@@ -145,20 +147,37 @@ impl Operation for GetSecret {
         creates: false,
     };
 
-    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Revealed> {
-        let (project, _) = tx.project(self.project_id.as_ref(), Action::RevealSecret, ReadMode::Checked).await?;
+    type Permit = Stored<Project>;
+    type Decided = Unremembered<Secret>;
+    crate::prepares_nothing!();
+
+    async fn authorise(&self, reads: &mut Reads<'_>) -> Result<Stored<Project>> {
+        let (project, _) = reads.project(self.project_id.as_ref(), Action::RevealSecret, ReadMode::Checked).await?;
+        Ok(project)
+    }
+
+    async fn decide(&self, tx: &mut Tx<'_>, project: Stored<Project>, (): &()) -> Result<Unremembered<Secret>> {
         let secret = by_name(tx, &project.id, &self.name).await?;
         let secret = secret.value;
-        let value = tx.app().secrets().get(&secret.id, secret.version).await?;
-        let value =
-            value.ok_or_else(|| Error::bug(format!("secret {} version {} has no value", secret.id, secret.version)))?;
         tx.audit(
             Some(&project.id),
             AuditAction::SecretRevealed,
             &secret.id,
             &[("name", secret.name.clone()), ("version", secret.version.to_string())],
         )?;
-        Ok(Revealed { name: secret.name, version: secret.version, value: value.reveal().to_owned() })
+        Ok(Unremembered(secret))
+    }
+
+    /// Reads exactly the value that the audit event names.
+    async fn finish(&self, app: &Asgard, Unremembered(secret): Unremembered<Secret>) -> Result<Revealed> {
+        if let Some(value) = app.secrets().get(&secret.id, secret.version).await? {
+            return Ok(Revealed { name: secret.name, version: secret.version, value: value.reveal().to_owned() });
+        }
+        let present = app.store().read::<Secret>(secret.id.as_str()).await?;
+        if present.is_some_and(|present| present.value == secret) {
+            return Err(Error::bug(format!("secret {} version {} has no value", secret.id, secret.version)));
+        }
+        Err(Error::new(Code::Busy, "The secret was replaced or removed just now. Ask for it again.").retry_after(1))
     }
 }
 
@@ -186,8 +205,16 @@ impl Operation for RotateSecret {
         creates: true,
     };
 
-    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Requested> {
-        let (project, _) = tx.project(self.project_id.as_ref(), Action::RotateSecret, ReadMode::Checked).await?;
+    type Permit = Stored<Project>;
+    crate::prepares_nothing!();
+    crate::answers_as_decided!();
+
+    async fn authorise(&self, reads: &mut Reads<'_>) -> Result<Stored<Project>> {
+        let (project, _) = reads.project(self.project_id.as_ref(), Action::RotateSecret, ReadMode::Checked).await?;
+        Ok(project)
+    }
+
+    async fn decide(&self, tx: &mut Tx<'_>, project: Stored<Project>, (): &()) -> Result<Requested> {
         let secret = by_name(tx, &project.id, &self.name).await?;
         let resource = tx.need::<Resource>(secret.resource.as_str()).await?;
         let service = tx.app().catalog().need(&resource.service)?;

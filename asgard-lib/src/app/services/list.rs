@@ -1,6 +1,6 @@
 //! The catalogue of services.
 
-use crate::app::{Asgard, Hints, Meta, Operation, Route, Tx, core::operation::Method::Get, services::Service};
+use crate::app::{Asgard, Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Get, services::Service};
 use crate::{
     domain::{
         access::{Action, Object},
@@ -96,7 +96,7 @@ fn view(app: &Asgard, service: &Service) -> ServiceView {
 #[serde(deny_unknown_fields)]
 pub struct ListServices {}
 
-impl Operation for ListServices {
+impl SimpleOperation for ListServices {
     type Output = Page<ServiceSummary>;
     const META: Meta = Meta {
         name: "services.list",
@@ -123,7 +123,7 @@ pub struct GetService {
     pub service: Slug,
 }
 
-impl Operation for GetService {
+impl SimpleOperation for GetService {
     type Output = ServiceView;
     const META: Meta = Meta {
         name: "services.get",

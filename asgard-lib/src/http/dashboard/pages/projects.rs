@@ -160,7 +160,7 @@ impl Head {
         };
         Self {
             tabs: Tab::ALL.into_iter().filter(shown).map(link).collect(),
-            badge: Badge::project(project.status),
+            badge: Badge::project(&project.status),
             may,
             project,
         }

@@ -1,0 +1,135 @@
+//! What an operation reads, and whom it asks: the half of a transaction that writes nothing. `authorise` and `prepare` get
+//! this alone; `decide` gets it inside its transaction.
+
+use crate::app::{Asgard, Call};
+use crate::{
+    domain::access::{self, Action, Object},
+    error::{Code, Error, Result},
+    kernel::{Actor, Timestamp},
+    ports::{
+        records::{Entity, Records, Stored, key, store_error},
+        store::{Key, Version},
+    },
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// Records and the versions that they were read at; `None` for one that was not there.
+pub type Versions = BTreeMap<Key, Option<Version>>;
+
+/// Reads of one attempt: each record that the outcome depends on is noted with its version.
+pub struct Reads<'a> {
+    app: &'a Asgard,
+    call: &'a Call,
+    now: Timestamp,
+    pub(super) checked: Versions,
+    granted: BTreeSet<Action>,
+    waited: bool,
+}
+
+impl<'a> Reads<'a> {
+    pub(super) fn begin(app: &'a Asgard, call: &'a Call) -> Self {
+        Self { app, call, now: app.world().now(), checked: Versions::new(), granted: BTreeSet::new(), waited: false }
+    }
+
+    /// The control plane.
+    pub fn app(&self) -> &'a Asgard {
+        self.app
+    }
+
+    /// The call that this is an attempt of.
+    pub fn call(&self) -> &'a Call {
+        self.call
+    }
+
+    /// The moment of this attempt.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Who calls.
+    pub fn actor(&self) -> Result<&'a Actor> {
+        self.call.actor.as_ref().ok_or_else(|| {
+            Error::new(Code::NoCredential, "Sign in, or send a credential as `Authorization: Bearer ...`.")
+        })
+    }
+
+    /// A new id.
+    pub fn id<T: crate::kernel::id::TimeOrdered>(&self) -> T {
+        self.app.world().id()
+    }
+
+    /// Fails unless the caller may do `action` to `object`. Every operation asks for the action that its entry in the table
+    /// names, and may ask for more.
+    pub fn allow(&mut self, action: Action, object: &Object<'_>) -> Result<()> {
+        match action {
+            Action::Open => {}
+            _ => access::decide(action, self.actor()?, object)?,
+        }
+        self.granted.insert(action);
+        Ok(())
+    }
+
+    /// Whether anything was asked for and allowed.
+    pub(super) fn was_granted_anything(&self) -> bool {
+        !self.granted.is_empty()
+    }
+
+    /// Waits, outside of every decision. Whatever was permitted before is asked for again afterwards.
+    pub async fn wait(&mut self, pause: Duration) {
+        self.waited = true;
+        self.app.world().sleep(pause).await;
+    }
+
+    pub(super) fn has_waited(&self) -> bool {
+        self.waited
+    }
+
+    /// Reads without depending on it: credentials, groups, the catalogue.
+    pub async fn read<T: Entity>(&self, id: &str) -> Result<Option<Stored<T>>> {
+        self.app.store().read(id).await
+    }
+
+    /// Reads and depends on it: the commit is refused if it has changed by then, or has appeared.
+    pub async fn read_checked<T: Entity>(&mut self, id: &str) -> Result<Option<Stored<T>>> {
+        let found: Option<Stored<T>> = self.app.store().read(id).await?;
+        self.checked.insert(key::<T>(id), found.as_ref().map(|stored| stored.version.clone()));
+        Ok(found)
+    }
+
+    /// Reads several and depends on each that is there.
+    pub async fn read_many_checked<T: Entity>(&mut self, ids: &[String]) -> Result<Vec<Stored<T>>> {
+        let found: Vec<Stored<T>> = self.app.store().read_many(ids).await?.into_iter().flatten().collect();
+        for stored in &found {
+            self.checked.insert(key::<T>(stored.value.record_id()), Some(stored.version.clone()));
+        }
+        Ok(found)
+    }
+
+    /// Like [`Reads::read_checked`], and not-found when it is absent.
+    pub async fn need<T: Entity>(&mut self, id: &str) -> Result<Stored<T>> {
+        self.read_checked(id).await?.ok_or_else(|| Error::not_found(T::NOUN))
+    }
+
+    /// Who holds a claim. Looking decides nothing; a commit that depends on it claims or relies on the owner's record.
+    pub async fn holder(&self, claim: &str) -> Result<Option<String>> {
+        self.app.store().holder(claim).await.map_err(store_error)
+    }
+
+    /// What a counter shows. Looking decides nothing; a commit that depends on it counts with a ceiling.
+    pub async fn counter(&self, name: &str) -> Result<i64> {
+        self.app.store().counter(name).await.map_err(store_error)
+    }
+
+    /// Fails when the caller named another version than the present one: 412 for If-Match, 409 for a `version` in the body.
+    pub fn expect_version(&self, present: &Version, from_body: Option<&Version>) -> Result<()> {
+        let stale = |code| Error::new(code, "It has changed since you read it. Read it again and decide again.");
+        match (&self.call.if_match, from_body) {
+            (Some(wanted), _) if wanted != present => Err(stale(Code::PreconditionFailed)),
+            (_, Some(wanted)) if wanted != present => Err(stale(Code::StaleVersion).at("version")),
+            _ => Ok(()),
+        }
+    }
+}
