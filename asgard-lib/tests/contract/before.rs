@@ -64,6 +64,7 @@ impl Copy {
             vault: Arc::clone(&vault) as _,
             sealer: keyring,
             secrets: Arc::new(SealedSecrets::new(vault, world.clone())),
+            vocabulary: Default::default(),
             runner: Arc::clone(&dry) as _,
             catalog: ServiceCatalog::load(&config).unwrap(),
             world,
