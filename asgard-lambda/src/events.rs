@@ -20,7 +20,7 @@ use lambda_http::{
     service_fn,
 };
 pub(crate) use order::of_kick;
-pub use order::{LOOPS, Order, Work};
+pub use order::{Order, Work, loops};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
@@ -104,7 +104,7 @@ async fn jobs(runtime: &Runtime, by: Instant, woken: Option<WakeHint>) -> Result
 
 /// Does a periodic task until there is nothing to do, or the time is up.
 async fn task(runtime: &Runtime, name: &str, scheduled: Option<Timestamp>, ends: Instant) -> Result<Ticked> {
-    let tasks: Vec<Box<dyn PeriodicTask>> = runtime.periodic_tasks();
+    let tasks: Vec<Arc<dyn PeriodicTask>> = runtime.periodic_tasks();
     let Some(task) = tasks.iter().find(|task| task.name() == name) else { return Err(order::no_such_loop()) };
     let stop = CancellationToken::new();
     let mut ticking = Box::pin(periodic::tick(runtime.app(), &**task, scheduled, &stop));

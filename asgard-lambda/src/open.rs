@@ -22,7 +22,7 @@ impl Lazy {
     pub async fn ready(&self, settings: &Settings, by: Instant) -> Result<&Runtime> {
         let opening = self.runtime.get_or_try_init(|| async {
             let began = Instant::now();
-            let options = RuntimeOptions { cloud: settings.cloud(), ..RuntimeOptions::function() };
+            let options = RuntimeOptions::function().cloud(settings.cloud());
             let runtime = Box::pin(Runtime::open(&settings.loaded.config, options)).await?;
             let opened_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(opened_ms, "Opened the database: {}.", runtime.database().place());

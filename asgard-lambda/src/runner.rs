@@ -81,7 +81,7 @@ async fn carry_out(settings: &Settings, run: &RunId, metadata: Option<&str>) -> 
     let waker = WorkerWaker::new(settings.events.clone(), settings.aws.clone());
     let alone = Alone { hurry: Some(HURRY), place };
     let beside = async |app: Arc<Asgard>, ended: CancellationToken| wake(&app, &waker, &ended).await;
-    let options = RuntimeOptions { cloud: settings.cloud(), ..RuntimeOptions::task(PATIENCE) };
+    let options = RuntimeOptions::task(PATIENCE).cloud(settings.cloud());
     let done = Box::pin(supervise_alone(&settings.loaded.config, run, options, alone, signal, beside)).await;
     done.map_err(|error| error.chain())
 }

@@ -6,6 +6,7 @@ pub mod core;
 pub mod counters;
 pub mod keys;
 pub mod operations;
+mod parts;
 pub mod people;
 pub mod periodic;
 pub mod projects;
@@ -19,61 +20,24 @@ pub(crate) mod testkit;
 pub mod worker;
 
 use crate::{
-    config::Config,
-    domain::audit::AuditVocabulary,
     error::{Code, Error, Result},
     kernel::{Cursor, HolderId, JobId, TraceId},
-    ports::{
-        records::Listed,
-        runner::Runner,
-        secrets::SecretStore,
-        store::{Position, Store},
-        vault::{TokenSealer, Vault},
-        world::World,
-    },
+    ports::{records::Listed, store::Position},
 };
 pub use core::call::{Call, Source};
 pub use core::operation::{Hints, Meta, Operation, Route, SimpleOperation};
 pub use core::reads::Reads;
 pub use core::transact::{DecideFuture, Tx};
 pub use counters::{CounterKind, ProcessCounters};
+pub use operations::Operations;
+pub use parts::Parts;
 pub use services::ServiceCatalog;
 use std::sync::{Arc, Mutex, PoisonError};
 use worker::WakeHint;
 
-/// The parts that an [`Asgard`] is built from.
-pub struct Parts {
-    /// Where records are.
-    pub store: Arc<dyn Store>,
-    /// Where encrypted bytes are.
-    pub vault: Arc<dyn Vault>,
-    /// Sealed tokens and marks.
-    pub sealer: Arc<dyn TokenSealer>,
-    /// Where secret values are.
-    pub secrets: Arc<dyn SecretStore>,
-    /// What starts supervisors.
-    pub runner: Arc<dyn Runner>,
-    /// What can be asked for.
-    pub catalog: ServiceCatalog,
-    /// What may be written to the audit log.
-    pub vocabulary: AuditVocabulary,
-    /// Time and randomness.
-    pub world: World,
-    /// The settings.
-    pub config: Config,
-}
-
 /// The control plane. Cheap to share: hold it in one `Arc`.
 pub struct Asgard {
-    store: Arc<dyn Store>,
-    vault: Arc<dyn Vault>,
-    sealer: Arc<dyn TokenSealer>,
-    secrets: Arc<dyn SecretStore>,
-    runner: Arc<dyn Runner>,
-    catalog: ServiceCatalog,
-    vocabulary: AuditVocabulary,
-    world: World,
-    config: Config,
+    parts: Parts,
     holder: HolderId,
     wake: tokio::sync::Notify,
     wake_hint: Mutex<Option<WakeHint>>,
@@ -86,15 +50,7 @@ impl Asgard {
     pub fn new(parts: Parts) -> Arc<Self> {
         let holder = parts.world.id();
         Arc::new(Self {
-            store: parts.store,
-            vault: parts.vault,
-            sealer: parts.sealer,
-            secrets: parts.secrets,
-            runner: parts.runner,
-            catalog: parts.catalog,
-            vocabulary: parts.vocabulary,
-            world: parts.world,
-            config: parts.config,
+            parts,
             holder,
             wake: tokio::sync::Notify::new(),
             wake_hint: Mutex::new(None),
@@ -106,51 +62,6 @@ impl Asgard {
     /// Runs an operation with its typed command.
     pub async fn run<O: Operation>(&self, call: &Call, operation: &O) -> Result<O::Output> {
         core::operation::drive(self, call, operation, None).await.map(|done| done.output)
-    }
-
-    /// The store. Reading from it decides nothing; operations decide inside a transaction.
-    pub fn store(&self) -> &dyn Store {
-        &*self.store
-    }
-
-    /// Where encrypted bytes are.
-    pub fn vault(&self) -> &dyn Vault {
-        &*self.vault
-    }
-
-    /// Sealed tokens and marks.
-    pub fn sealer(&self) -> &dyn TokenSealer {
-        &*self.sealer
-    }
-
-    /// Where secret values are.
-    pub fn secrets(&self) -> &dyn SecretStore {
-        &*self.secrets
-    }
-
-    /// What starts supervisors.
-    pub fn runner(&self) -> &dyn Runner {
-        &*self.runner
-    }
-
-    /// What can be asked for.
-    pub fn catalog(&self) -> &ServiceCatalog {
-        &self.catalog
-    }
-
-    /// What may be written to the audit log.
-    pub fn vocabulary(&self) -> &AuditVocabulary {
-        &self.vocabulary
-    }
-
-    /// Time and randomness.
-    pub fn world(&self) -> &World {
-        &self.world
-    }
-
-    /// The settings.
-    pub fn config(&self) -> &Config {
-        &self.config
     }
 
     /// This process, as leases and claims know it.
@@ -165,7 +76,7 @@ impl Asgard {
 
     /// A new trace id.
     pub fn new_trace(&self) -> TraceId {
-        self.world.id()
+        self.world().id()
     }
 
     pub(crate) fn passwords(&self) -> &people::Passwords {
@@ -180,14 +91,14 @@ impl Asgard {
         self.wake.notify_waiters();
     }
 
-    /// The jobs of every [`Asgard::kick`] since this was last asked; none when there was no wake-up. For processes whose workers
+    /// The jobs of every [`Asgard::wake_workers`] since this was last asked; none when there was no wake-up. For processes whose workers
     /// are elsewhere: they wake those before they stop.
     pub fn take_wake_hint(&self) -> Option<WakeHint> {
         // A list of ids is whole whoever panicked beside it.
         self.wake_hint.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Resolves at the next [`Asgard::kick`].
+    /// Resolves at the next [`Asgard::wake_workers`].
     pub fn woken(&self) -> tokio::sync::futures::Notified<'_> {
         self.wake.notified()
     }
@@ -202,7 +113,7 @@ impl Asgard {
         if cursor.0.len() > 1000 {
             return Err(invalid());
         }
-        let plain = self.sealer.open_token(&format!("cursor/{list}"), &cursor.0).await?.ok_or_else(invalid)?;
+        let plain = self.sealer().open_token(&format!("cursor/{list}"), &cursor.0).await?.ok_or_else(invalid)?;
         serde_json::from_slice(&plain).map(Some).map_err(|_| invalid())
     }
 
@@ -211,7 +122,7 @@ impl Asgard {
         position
             .map(|position| {
                 let plain = serde_json::to_vec(position).map_err(Error::bug)?;
-                self.sealer.seal_token(&format!("cursor/{list}"), &plain).map(Cursor)
+                self.sealer().seal_token(&format!("cursor/{list}"), &plain).map(Cursor)
             })
             .transpose()
     }

@@ -44,6 +44,7 @@ use yaml::Node;
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Config {
     /// The listener.
     pub server: Server,

@@ -6,6 +6,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt};
 
 /// What the caller should do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// Change the input.
     Invalid,
@@ -41,6 +42,7 @@ macro_rules! codes {
     ($($variant:ident = $slug:literal, $kind:ident, $status:literal, $title:literal;)*) => {
         /// Stable error codes. Each has a page `docs/errors/<code>.md`; a test checks it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
         pub enum Code {
             $(#[doc = $title] $variant,)*
         }

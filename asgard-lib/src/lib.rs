@@ -1,4 +1,92 @@
-//! Asgard as a library.
+//! A governance control plane for agents and the people who answer for them, as a library.
+//!
+//! An agent or a person asks for something: a project, a key, a database, a secret. A policy decides, or a person who may. The
+//! decision and its audit record are committed together or not at all, a worker carries it out, and what came of it is committed
+//! too. REST, MCP and a dashboard are routers that a host mounts; everything they do can be called in the same process.
+//!
+//! # A control plane in a process
+//!
+//! A database in memory, the master key of a test, and what is asked for is carried out as a dry run:
+//!
+//! ```
+//! use asgard_lib::{
+//!     app::{Call, people::vouched_for, projects::RegisterProject, requests::{GetRequest, RequestResource}},
+//!     backends::{MemoryStore, Opened},
+//!     config::{Config, MasterKey},
+//!     foreign::{serde_json::{from_value, json}, tokio_util::sync::CancellationToken},
+//!     kernel::Role,
+//!     runtime::Runtime,
+//! };
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let database = Opened::new(MemoryStore::new());
+//! let runtime = Runtime::builder(Config::default()).database(database).master_key(MasterKey::new([7; 32])).open().await?;
+//! let background = runtime.spawn_background(&CancellationToken::new());
+//! let app = runtime.app();
+//!
+//! // Ann is signed in, says the host.
+//! let ann = vouched_for(app, &"ann@corp.example".parse()?, Role::Member).await?;
+//! let call = Call::by(ann, app.new_trace());
+//! let register: RegisterProject = from_value(json!({
+//!     "name": "Pilot", "owner_email": "ann@corp.example", "manager_email": "bob@corp.example", "group": "platform"
+//! }))?;
+//! let project = app.run(&call, &register).await?.project_id;
+//! let ask: RequestResource = from_value(json!({"project_id": project, "service": "random-secret", "name": "token"}))?;
+//! let request = app.run(&call, &ask).await?.request.request_id;
+//!
+//! let get: GetRequest = from_value(json!({"request_id": request, "wait_s": 20}))?;
+//! let status = app.run(&call, &get).await?.status;
+//! assert_eq!(asgard_lib::foreign::serde_json::to_value(status)?, "fulfilled");
+//!
+//! background.stop(std::time::Duration::from_secs(20)).await;
+//! runtime.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `docs/embedding.md` of the repository goes on from there: sign-in, store, secrets, runner, clock, services, operations,
+//! policy, events, log and database schema of the host's own. `examples/` has whole services.
+//!
+//! # Where to begin
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`runtime`] | putting it together: [`Runtime::builder`](runtime::Runtime::builder) |
+//! | [`app`] | [`Asgard`](app::Asgard), the operations by area, and [`Operation`](app::Operation) for one's own |
+//! | `http` | the routers, the state that requests share, `HostUser` (feature `http`) |
+//! | [`ports`] | what is needed from outside, as traits to implement: store, secrets, key wrapper, runner, clock |
+//! | [`config`] | every setting |
+//! | [`domain`], [`kernel`] | the rules, and the words that they are said in |
+//! | `contract` | the public test suite for stores, secrets and key wrappers (feature `contract`) |
+//!
+//! # Features
+//!
+//! What each costs: crates beside the 135 of the core, and seconds of one core in a debug build beside the 90 of the core. Features
+//! share crates, so several together cost less than their sum; the defaults together are 61 crates and 42 s.
+//!
+//! | feature | what it adds | crates | seconds |
+//! |---|---|---|---|
+//! | `sqlite` (default) | SQLite | 6 | 8 |
+//! | `http` (default) | REST, OpenAPI, probes, metrics, a listener | 42 | 19 |
+//! | `mcp` (default) | MCP at `/mcp`; includes `http` | 56 | 34 |
+//! | `dashboard` | the dashboard; includes `http` | 50 | 27 |
+//! | `postgres` | PostgreSQL | 76 | 33 |
+//! | `dynamodb` | DynamoDB | 89 | 77 |
+//! | `aws` | KMS, Secrets Manager, runs on Fargate | 91 | 119 |
+//! | `terraform` | runs of Terraform as processes | 3 | 4 |
+//! | `logging` | log lines for programs that start a log of their own | 7 | 2 |
+//! | `contract` | the public test suite with its fault decorators | 7 | 5 |
+//!
+//! # Rust version
+//!
+//! The minimum is the `rust-version` of `Cargo.toml`, 1.95. It rises only with a minor version of Asgard, and never past the
+//! release of Rust before the latest one.
+//!
+//! # Types of other crates
+//!
+//! Signatures here have types of a few other crates in them. [`foreign`] has those crates, in the versions that are meant, so
+//! that a host need not keep step with them in its own `Cargo.toml`.
 
 pub mod adapters;
 pub mod app;
@@ -19,3 +107,29 @@ pub mod ports;
 pub mod runtime;
 
 pub use error::{Code, Error, Kind, Result};
+
+/// The crates whose types stand in signatures here, in the versions that are meant.
+///
+/// Their derive macros look for a crate of its usual name, so whoever derives `Deserialize` or `JsonSchema` for a command of
+/// their own has `serde` and `schemars` in their `Cargo.toml`, or says `#[serde(crate = "...")]` and `#[schemars(crate = "...")]`.
+pub mod foreign {
+    pub use async_trait::async_trait;
+    #[cfg(feature = "http")]
+    pub use axum;
+    pub use bytes;
+    #[cfg(feature = "http")]
+    pub use http;
+    pub use schemars;
+    pub use serde;
+    pub use serde_json;
+    #[cfg(feature = "postgres")]
+    pub use sqlx;
+    pub use tokio;
+    pub use tokio_util;
+    pub use zeroize;
+}
+
+/// The pages for embedders, whose code is compiled with the tests.
+#[cfg(all(doctest, feature = "http"))]
+#[doc = include_str!("../../docs/embedding.md")]
+mod embedding {}

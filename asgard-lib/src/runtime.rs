@@ -1,11 +1,13 @@
 //! The composition root: from a [`Config`] to an [`Asgard`] that works. The binary, a Lambda function, tests and embedders
 //! all start here, so they cannot be put together differently.
 //!
-//! [`Runtime::open`] opens the database, the keys, the catalogue and the runner; [`Runtime::open_on`] takes a database of
-//! the embedder's own. [`Runtime::spawn_background`] starts what runs beside requests: the worker, the loops and the
+//! [`Runtime::builder`] takes what the embedder gives instead of what the configuration says: a database, a runner, a clock,
+//! operations and services of their own. [`Runtime::open`] opens what the configuration says, and [`Runtime::open_on`] the same on
+//! a database of the embedder's own. [`Runtime::spawn_background`] starts what runs beside requests: the worker, the loops and the
 //! keyring's reloader. [`Runtime::close`] ends it all.
 
 mod background;
+mod builder;
 mod cloud;
 mod database;
 #[cfg(feature = "terraform")]
@@ -14,29 +16,29 @@ mod keys;
 mod patience;
 mod periodic_tasks;
 mod runner;
+mod secrets;
 mod settings;
 #[cfg(feature = "terraform")]
 mod supervision;
 
 pub use background::Background;
+pub use builder::RuntimeBuilder;
 pub use cloud::Cloud;
 pub use keys::Master;
+pub use periodic_tasks::{Declaration, PERIODIC_TASKS};
 pub use runner::Supervisors;
 pub use settings::load_settings;
 #[cfg(feature = "terraform")]
 pub use supervision::{Alone, supervise_alone};
 
 use crate::{
-    adapters::{Keyring, LayeredSecrets, SealedSecrets, SealedVault},
-    app::{Asgard, Parts, ServiceCatalog},
+    adapters::{Keyring, SealedVault},
+    app::{Asgard, periodic::PeriodicTask},
     backends::Opened,
-    config::{self, Config, KeySource, SecretStoreKind},
-    domain::audit::AuditVocabulary,
-    error::{Error, Result},
-    ports::{secrets::SecretStore, world::World},
+    config::{self, Config},
+    error::Result,
 };
-use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
+use std::{fmt, sync::Arc, time::Duration};
 
 /// What becomes of a database that is not up to date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +62,9 @@ pub enum Host {
     Task,
 }
 
-/// How a [`Runtime`] is opened.
+/// How a [`Runtime`] is opened. One of the functions here begins one, and a method each changes a part of it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RuntimeOptions {
     /// What becomes of a database that is not up to date.
     pub tables: Tables,
@@ -97,6 +100,24 @@ impl RuntimeOptions {
     pub fn task(patience: Duration) -> Self {
         Self { host: Host::Task, tables: Tables::Trust, patience, ..Self::command(Supervisors::none()) }
     }
+
+    /// The same, with something else becoming of a database that is not up to date.
+    #[must_use]
+    pub fn tables(self, tables: Tables) -> Self {
+        Self { tables, ..self }
+    }
+
+    /// The same, waiting so long for a database that cannot be reached.
+    #[must_use]
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// The same, on this way to the cloud.
+    #[must_use]
+    pub fn cloud(self, cloud: Cloud) -> Self {
+        Self { cloud, ..self }
+    }
 }
 
 /// An open Asgard and what it stands on.
@@ -105,16 +126,13 @@ pub struct Runtime {
     database: Opened,
     vault: Arc<SealedVault>,
     master: Master,
+    periodic: Vec<Arc<dyn PeriodicTask>>,
 }
 
-/// What there is before the application.
-struct Ground {
-    database: Opened,
-    catalog: ServiceCatalog,
-    world: World,
-    cloud: Cloud,
-    /// How long what is not there yet may be waited for.
-    until: Instant,
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("database", &self.database.place()).finish_non_exhaustive()
+    }
 }
 
 impl Runtime {
@@ -125,20 +143,7 @@ impl Runtime {
     /// A database that stays out of reach, is damaged or newer than this build; a master key that is not the database's; a
     /// catalogue that cannot be read. The message says what to do.
     pub async fn open(config: &Config, options: RuntimeOptions) -> Result<Self> {
-        let (world, cloud) = (World::system(), options.cloud);
-        let until = Instant::now() + options.patience;
-        let catalog = load_catalog(config.clone());
-        let database = database::open(&config.database, options.tables, options.patience, &cloud);
-        let (catalog, database) = tokio::join!(catalog, database);
-        let database = database?;
-        let ground = Ground { database: database.clone(), catalog: catalog?, world, cloud, until };
-        match Self::assemble(config, options.supervisors, options.host, ground).await {
-            Ok(runtime) => Ok(runtime),
-            Err(error) => {
-                database.close().await;
-                Err(error)
-            }
-        }
+        Self::builder(config.clone()).options(options).open().await
     }
 
     /// The same on a database that the embedder opened: a store of their own, in [`Opened::new`]. `config.database` is not
@@ -151,55 +156,7 @@ impl Runtime {
     ///
     /// As [`Runtime::open`].
     pub async fn open_on(config: &Config, database: Opened, options: RuntimeOptions) -> Result<Self> {
-        let opened = async {
-            match options.tables {
-                Tables::Migrate => database.migrate().await?,
-                Tables::Require => database.check().await?,
-                Tables::Trust => database.check_data().await?,
-            }
-            let catalog = load_catalog(config.clone()).await?;
-            let (world, until) = (World::system(), Instant::now());
-            let ground = Ground { database: database.clone(), catalog, world, cloud: options.cloud, until };
-            Self::assemble(config, options.supervisors, options.host, ground).await
-        };
-        match opened.await {
-            Ok(runtime) => Ok(runtime),
-            Err(error) => {
-                database.close().await;
-                Err(error)
-            }
-        }
-    }
-
-    async fn assemble(config: &Config, supervisors: Supervisors, host: Host, ground: Ground) -> Result<Self> {
-        let Ground { database, catalog, world, cloud, until } = ground;
-        // Before anything is written: what is refused here leaves no key file behind.
-        let (runner, binding) = runner::runner(config, supervisors, host, &cloud)?;
-        let (keyring, master) = patience::patiently("The master key", until, || async {
-            let (masters, master) = keys::masters(&config.keys, &*database.store, &world, &cloud).await?;
-            Ok((Keyring::open(Arc::clone(&database.store), masters, world.clone()).await?, master))
-        })
-        .await?;
-        let vault = Arc::new(SealedVault::new(
-            Arc::clone(&database.store),
-            Arc::clone(&database.blobs),
-            Arc::clone(&keyring),
-            world.clone(),
-        ));
-        let secrets = secrets(config, &vault, &world, &cloud).await?;
-        let app = Asgard::new(Parts {
-            store: Arc::clone(&database.store),
-            vault: Arc::clone(&vault) as _,
-            sealer: keyring,
-            secrets,
-            runner,
-            catalog,
-            vocabulary: AuditVocabulary::default(),
-            world,
-            config: config.clone(),
-        });
-        binding.bind(&app);
-        Ok(Self { app, database, vault, master })
+        Self::builder(config.clone()).options(options).database(database).open().await
     }
 
     /// The control plane.
@@ -233,27 +190,6 @@ impl Runtime {
     }
 }
 
-/// The secret store that the configuration names. Values from before it was Secrets Manager stay where they are.
-async fn secrets(
-    config: &Config,
-    vault: &Arc<SealedVault>,
-    world: &World,
-    cloud: &Cloud,
-) -> Result<Arc<dyn SecretStore>> {
-    let sealed = Arc::new(SealedSecrets::new(Arc::clone(vault), world.clone()));
-    match config.secrets.store {
-        SecretStoreKind::Sealed => Ok(sealed),
-        SecretStoreKind::SecretsManager => {
-            let key = match &config.keys.source {
-                KeySource::Kms(key) => Some(key),
-                KeySource::Given(_) | KeySource::GeneratedFile { .. } => None,
-            };
-            let now = cloud.secrets_manager(&config.secrets.path, key).await?;
-            Ok(Arc::new(LayeredSecrets { now, before: sealed }))
-        }
-    }
-}
-
 /// Opens only the database, for whoever looks after its tables.
 ///
 /// # Errors
@@ -261,11 +197,6 @@ async fn secrets(
 /// As [`Runtime::open`] has for the database.
 pub async fn open_database(settings: &config::Database, tables: Tables, patience: Duration) -> Result<Opened> {
     database::open(settings, tables, patience, &Cloud::default()).await
-}
-
-/// Reads and compiles the manifests beside whatever waits for the database.
-async fn load_catalog(config: Config) -> Result<ServiceCatalog> {
-    tokio::task::spawn_blocking(move || ServiceCatalog::load(&config)).await.map_err(Error::bug)?
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub fn run(config: Option<PathBuf>, run: &RunId) -> Result<()> {
     }
     process::one_thread()?.block_on(async {
         let mut signals = Stop::listen()?;
-        let options = RuntimeOptions { patience: PATIENCE, ..RuntimeOptions::command(supervisors(config.as_ref())?) };
+        let options = RuntimeOptions::command(supervisors(config.as_ref())?).patience(PATIENCE);
         let signal = async || signals.next().await.0;
         // Whoever serves looks for jobs that this process appends.
         let beside = async |_, _| {};

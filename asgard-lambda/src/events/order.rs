@@ -4,12 +4,15 @@ use asgard_lib::{
     app::worker::WakeHint,
     error::{Error, Result},
     kernel::{JobId, Timestamp},
+    runtime::PERIODIC_TASKS,
 };
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// The periodic tasks that a schedule may name.
-pub const LOOPS: [&str; 5] = ["reconcile-runs", "audit-seal", "expire", "rotate-keys", "collect-orphans"];
+pub fn loops() -> impl Iterator<Item = &'static str> {
+    PERIODIC_TASKS.iter().map(|declaration| declaration.periodic.name)
+}
 
 /// How far ahead a scheduled moment may be. One that lies in the future keeps every tick before it from being served.
 const AHEAD: Duration = Duration::from_secs(300);
@@ -69,7 +72,7 @@ impl Order {
             },
             (_, _) if named.is_some() => return Err(Error::invalid("jobs", "Only `work: jobs` takes jobs.")),
             (Some("jobs"), Some(_)) => return Err(Error::invalid("name", "Only `work: loop` takes a name.")),
-            (Some("loop"), Some(name)) if LOOPS.contains(&name) => Work::Loop(name.to_owned()),
+            (Some("loop"), Some(name)) if loops().any(|known| known == name) => Work::Loop(name.to_owned()),
             (Some("loop"), _) => return Err(no_such_loop()),
             (Some(_) | None, _) => return Err(Error::invalid("work", "Allowed are `loop` and `jobs`.")),
         };
@@ -79,7 +82,7 @@ impl Order {
 
 /// What is said of a name that no periodic task has.
 pub(super) fn no_such_loop() -> Error {
-    Error::invalid("name", format!("Allowed are {}.", LOOPS.join(", ")))
+    Error::invalid("name", format!("Allowed are {}.", loops().collect::<Vec<_>>().join(", ")))
 }
 
 fn known(order: &Map<String, Value>) -> Result<()> {

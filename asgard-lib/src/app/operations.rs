@@ -1,5 +1,7 @@
 //! The one table of operations. Surfaces iterate it, so authorisation, validation, audit and metrics cannot differ between
-//! them.
+//! them. [`OPERATIONS`] are the shipped ones; a host adds its own, and each [`Asgard`] has its table.
+
+mod own;
 
 use super::{
     Asgard, Call, Meta, Operation, audit,
@@ -9,7 +11,12 @@ use super::{
 use crate::error::{Code, Error, Result};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
-use std::{pin::Pin, sync::LazyLock};
+use std::{
+    collections::HashMap,
+    fmt,
+    pin::Pin,
+    sync::{Arc, LazyLock},
+};
 
 /// What an operation answered, ready for a surface.
 #[derive(Debug)]
@@ -23,6 +30,8 @@ pub struct Answer {
 type Invoke = for<'a> fn(&'a Asgard, &'a Call, Value) -> Pin<Box<dyn Future<Output = Result<Answer>> + Send + 'a>>;
 
 /// An operation with its types erased.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct Entry {
     /// What surfaces need to know.
     pub meta: Meta,
@@ -33,8 +42,15 @@ pub struct Entry {
     invoke: Invoke,
 }
 
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("meta", &self.meta).finish_non_exhaustive()
+    }
+}
+
 impl Entry {
-    fn of<O: Operation>() -> Self {
+    /// The entry of an operation.
+    pub fn of<O: Operation>() -> Self {
         Self {
             meta: O::META,
             input: |generator| generator.subschema_for::<O>(),
@@ -112,10 +128,74 @@ async fn invoke<O: Operation>(app: &Asgard, call: &Call, input: Value) -> Result
     Ok(Answer { value: serde_json::to_value(&done.output).map_err(Error::bug)?, replayed: done.replayed })
 }
 
+/// The operations of an [`Asgard`], by name and by tool. Made once, before the first request.
+#[derive(Debug, Default)]
+pub struct Operations {
+    entries: Vec<Entry>,
+    names: HashMap<&'static str, usize>,
+    tools: HashMap<&'static str, usize>,
+}
+
+impl Operations {
+    /// The shipped ones.
+    pub fn shipped() -> Arc<Self> {
+        Arc::clone(&OPERATIONS)
+    }
+
+    /// The shipped ones, and those of the host's own.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Config`] when one of the host's has a name, a route or a tool that is taken, or is described in a way that a
+    /// surface cannot show. The message says which, and what is allowed.
+    pub fn with_own(own: Vec<Entry>) -> Result<Arc<Self>> {
+        if own.is_empty() {
+            return Ok(Self::shipped());
+        }
+        let mut entries = OPERATIONS.entries.clone();
+        for entry in own {
+            own::check(&entry, &entries)?;
+            entries.push(entry);
+        }
+        Ok(Arc::new(Self::of(entries)))
+    }
+
+    fn of(entries: Vec<Entry>) -> Self {
+        let names = entries.iter().enumerate().map(|(at, entry)| (entry.meta.name, at)).collect();
+        let tools =
+            entries.iter().enumerate().flat_map(|(at, entry)| entry.meta.tools.iter().map(move |tool| (*tool, at)));
+        Self { tools: tools.collect(), names, entries }
+    }
+
+    /// Every operation, in the order of the table.
+    pub fn iter(&self) -> std::slice::Iter<'_, Entry> {
+        self.entries.iter()
+    }
+
+    /// The operation of that name.
+    pub fn named(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(*self.names.get(name)?)
+    }
+
+    /// The operation of that MCP tool.
+    pub fn tool(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(*self.tools.get(name)?)
+    }
+}
+
+impl<'a> IntoIterator for &'a Operations {
+    type Item = &'a Entry;
+    type IntoIter = std::slice::Iter<'a, Entry>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 macro_rules! table {
     ($($operation:ty,)*) => {
-        /// Every operation.
-        pub static OPERATIONS: LazyLock<Vec<Entry>> = LazyLock::new(|| vec![$(Entry::of::<$operation>(),)*]);
+        /// The shipped operations.
+        pub static OPERATIONS: LazyLock<Arc<Operations>> =
+            LazyLock::new(|| Arc::new(Operations::of(vec![$(Entry::of::<$operation>(),)*])));
     };
 }
 
@@ -171,14 +251,14 @@ table! {
     audit::VerifyAudit,
 }
 
-/// The operation of that name.
+/// The shipped operation of that name.
 pub fn named(name: &str) -> Option<&'static Entry> {
-    OPERATIONS.iter().find(|entry| entry.meta.name == name)
+    OPERATIONS.named(name)
 }
 
-/// The operation of that MCP tool.
+/// The shipped operation of that MCP tool.
 pub fn tool(name: &str) -> Option<&'static Entry> {
-    OPERATIONS.iter().find(|entry| entry.meta.tools.contains(&name))
+    OPERATIONS.tool(name)
 }
 
 #[cfg(test)]

@@ -1,5 +1,9 @@
 //! Background loops. Each periodic task is done by one process at a time, under a lease `loop/<name>`; the lease is handed back after
 //! every turn and says when the next one is due, so idle replicas write nothing. Periodic tasks do bounded work and may be done twice.
+//!
+//! A task is declared once, as a [`Periodic`] beside its code, and stands in one list,
+//! [`PERIODIC_TASKS`](crate::runtime::PERIODIC_TASKS). The server's loops, the functions' `events` and the schedules of a
+//! deployment follow that list.
 
 mod expire;
 mod lease;
@@ -11,10 +15,10 @@ mod tests;
 use super::{Asgard, worker::jittered};
 use crate::error::Result;
 use async_trait::async_trait;
-pub use expire::Expire;
+pub use expire::{EXPIRE, Expire};
 pub use lease::{TaskOutcome, Ticked, tick, turn};
-pub use reconcile::ReconcileRuns;
-pub use seal::SealAudit;
+pub use reconcile::{RECONCILE_RUNS, ReconcileRuns};
+pub use seal::{SEAL_AUDIT, SealAudit};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -28,14 +32,58 @@ pub enum Next {
     Again,
 }
 
+/// What is known of a periodic task before it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Periodic {
+    /// Its name: part of its lease, of log lines, and of the payload of a schedule.
+    pub name: &'static str,
+    /// How long a server rests between two turns.
+    pub period: Duration,
+    /// How often a schedule wakes a function for it, in whole minutes.
+    pub tick: Duration,
+}
+
+impl Periodic {
+    /// A task with so long a rest between two turns; the tick is the same time, and a minute at least.
+    pub const fn every(name: &'static str, period: Duration) -> Self {
+        let tick = if period.as_secs() < 60 { Duration::from_secs(60) } else { period };
+        Self { name, period, tick }
+    }
+
+    /// The same task, with another tick.
+    #[must_use]
+    pub const fn ticked(self, tick: Duration) -> Self {
+        Self { tick, ..self }
+    }
+
+    /// The same task, with another rest between two turns.
+    #[must_use]
+    pub const fn resting(self, period: Duration) -> Self {
+        Self { period, ..self }
+    }
+
+    /// The lease under which one process at a time does it.
+    pub fn lease(&self) -> String {
+        format!("loop/{}", self.name)
+    }
+}
+
 /// Something that has to be done now and then, by one process at a time.
 #[async_trait]
 pub trait PeriodicTask: Send + Sync + 'static {
-    /// Its name: part of its lease, and of log lines.
-    fn name(&self) -> &'static str;
+    /// Its name, its period and its tick.
+    fn declared(&self) -> Periodic;
+
+    /// Its name.
+    fn name(&self) -> &'static str {
+        self.declared().name
+    }
 
     /// How long to rest between turns.
-    fn period(&self) -> Duration;
+    fn period(&self) -> Duration {
+        self.declared().period
+    }
 
     /// Whether there is anything to do: a cheap look before the lease is taken.
     async fn wanted(&self, _app: &Arc<Asgard>) -> Result<bool> {
@@ -46,17 +94,8 @@ pub trait PeriodicTask: Send + Sync + 'static {
     async fn run(&self, app: &Arc<Asgard>) -> Result<Next>;
 }
 
-/// The periodic tasks that every Asgard has.
-pub fn standard(app: &Asgard) -> Vec<Box<dyn PeriodicTask>> {
-    vec![
-        Box::new(ReconcileRuns { period: Duration::from_secs(app.config().runs.reconcile_secs) }),
-        Box::new(SealAudit),
-        Box::new(Expire),
-    ]
-}
-
 /// Starts a loop per periodic task; they end after `stop`, with their leases handed back.
-pub fn spawn(app: &Arc<Asgard>, tasks: Vec<Box<dyn PeriodicTask>>, stop: &CancellationToken) -> JoinSet<()> {
+pub fn spawn(app: &Arc<Asgard>, tasks: Vec<Arc<dyn PeriodicTask>>, stop: &CancellationToken) -> JoinSet<()> {
     let mut loops = JoinSet::new();
     for task in tasks {
         loops.spawn(run(Arc::clone(app), task, stop.clone()));
@@ -64,7 +103,7 @@ pub fn spawn(app: &Arc<Asgard>, tasks: Vec<Box<dyn PeriodicTask>>, stop: &Cancel
     loops
 }
 
-async fn run(app: Arc<Asgard>, task: Box<dyn PeriodicTask>, stop: CancellationToken) {
+async fn run(app: Arc<Asgard>, task: Arc<dyn PeriodicTask>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let pause = match turn(&app, &*task, &stop).await {
             Ok(TaskOutcome::Did(Next::Again)) => Duration::ZERO,

@@ -11,7 +11,6 @@ use super::{
 use crate::{
     adapters::{Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault, dry_run::DryRun},
     backends::MemoryStore,
-    config::Config,
     domain::{
         lease::Lease,
         project::Project,
@@ -249,17 +248,7 @@ pub(crate) async fn boot_with(
     let blobs = Arc::new(store.inner.clone());
     let vault = Arc::new(SealedVault::new(Arc::clone(&store) as _, blobs, Arc::clone(&keyring), world.clone()));
     let secrets = Arc::new(SealedSecrets::new(Arc::clone(&vault), world.clone()));
-    Ok(Asgard::new(Parts {
-        store,
-        vault,
-        sealer: keyring,
-        secrets,
-        runner,
-        catalog,
-        vocabulary: Default::default(),
-        world: world.clone(),
-        config: Config::default(),
-    }))
+    Ok(Asgard::new(Parts::new(store, vault, keyring, secrets, runner).catalog(catalog).world(world.clone())))
 }
 
 impl Kit {

@@ -88,6 +88,7 @@ section! {
 
 /// The master key, and those before it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Keys {
     /// Where the present master key comes from.
     pub source: KeySource,

@@ -88,6 +88,7 @@ section! {
 
 /// Provisioning.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Provisioning {
     /// The targets that may be provisioned into.
     pub allowed: Vec<AllowedTarget>,
@@ -107,6 +108,7 @@ pub struct Provisioning {
 
 /// How Terraform is run.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Terraform {
     /// The program; looked for on PATH when it is a bare name.
     pub bin: PathBuf,
@@ -124,6 +126,7 @@ pub struct Terraform {
 
 /// How tasks of Amazon ECS on Fargate are started.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fargate {
     /// The cluster's name or ARN.
     pub cluster: String,

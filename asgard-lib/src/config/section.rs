@@ -15,6 +15,7 @@ macro_rules! section {
     }) => {
         $(#[$meta])*
         #[derive(Clone, Debug)]
+        #[non_exhaustive]
         $vis struct $name {
             $( $(#[doc = $doc])+ pub $field: $type, )*
         }
@@ -41,6 +42,7 @@ macro_rules! entry {
     }, $allowed:literal, $short:path) => {
         $(#[$meta])*
         #[derive(Clone, Debug)]
+        #[non_exhaustive]
         $vis struct $name {
             $( $(#[doc = $doc])+ pub $field: $type, )*
         }

@@ -7,12 +7,7 @@ mod reply;
 
 use super::{Arrival, Caller, HttpState, Problem};
 use crate::{
-    app::{
-        Route,
-        core::operation::Method,
-        operations::{Entry, OPERATIONS},
-        people,
-    },
+    app::{Operations, Route, core::operation::Method, operations::Entry, people},
     domain::access::Action,
     error::{Error, Result},
     kernel::CommitId,
@@ -36,17 +31,17 @@ pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 
 /// A route of an operation with what is worked out once.
 struct Endpoint {
-    entry: &'static Entry,
+    entry: Entry,
     route: &'static Route,
     fields: Fields,
 }
 
 /// Every route of every operation.
-pub(super) fn routes() -> Router<Arc<HttpState>> {
+pub(super) fn routes(operations: &Operations) -> Router<Arc<HttpState>> {
     let mut router = Router::new();
-    for entry in OPERATIONS.iter() {
+    for entry in operations {
         for route in entry.meta.routes {
-            let endpoint = Arc::new(Endpoint { entry, route, fields: Fields::of(&entry.input_schema()) });
+            let endpoint = Arc::new(Endpoint { entry: *entry, route, fields: Fields::of(&entry.input_schema()) });
             router = router.route(&format!("{PREFIX}{}", route.path), method(endpoint));
         }
     }
@@ -82,7 +77,7 @@ async fn answer(state: &Arc<HttpState>, endpoint: &Endpoint, request: Request) -
     let (mut parts, body) = request.into_parts();
     let arrival = Arrival::from_request_parts(&mut parts, state).await.map_err(|problem| problem.0)?;
     // Who it is comes first: a stranger learns nothing about what a body should look like, and is not read from.
-    let caller = caller(state, endpoint.entry, &mut parts).await?;
+    let caller = caller(state, &endpoint.entry, &mut parts).await?;
     let path = RawPathParams::from_request_parts(&mut parts, state)
         .await
         .map_err(|_| Error::invalid("path", "The path is not UTF-8 text."))?;
@@ -92,8 +87,8 @@ async fn answer(state: &Arc<HttpState>, endpoint: &Endpoint, request: Request) -
     let mut call = state.call(&arrival, caller.as_ref());
     call.idempotency_key = idempotency_key(&parts.headers)?;
     call.if_match = if_match(&parts.headers)?;
-    let answer = state.perform(endpoint.entry, &call, input).await?;
-    reply::render(state, endpoint.entry, endpoint.route, &arrival, caller.as_ref(), answer)
+    let answer = state.perform(&endpoint.entry, &call, input).await?;
+    reply::render(state, &endpoint.entry, endpoint.route, &arrival, caller.as_ref(), answer)
 }
 
 fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>> {

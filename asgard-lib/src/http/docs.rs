@@ -9,26 +9,28 @@ use super::{HttpState, Problem};
 use crate::error::{Error, Result};
 use axum::{
     Router,
-    extract::Path,
+    extract::{Path, State},
     response::{Html, IntoResponse, Response},
     routing::get,
 };
 use http::header;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 const STYLE: &str = include_str!("docs/style.css");
 /// How long browsers may keep a page: it changes with the binary only.
 const KEEP: (header::HeaderName, &str) = (header::CACHE_CONTROL, "max-age=300");
 
-static REFERENCE: LazyLock<String> = LazyLock::new(reference::page);
-
 /// The pages under `/docs`.
 pub(super) fn routes() -> Router<Arc<HttpState>> {
     Router::new()
-        .route("/docs", get(|| async { ([KEEP], Html(REFERENCE.as_str())) }))
+        .route("/docs", get(reference_page))
         .route("/docs/style.css", get(|| async { ([KEEP, (header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }))
         .route("/docs/errors", get(|| async { error_page("README") }))
         .route("/docs/errors/{code}", get(|Path(code): Path<String>| async move { error_page(&code) }))
+}
+
+async fn reference_page(State(state): State<Arc<HttpState>>) -> impl IntoResponse {
+    ([KEEP], Html(reference::page(state.openapi())))
 }
 
 fn error_page(code: &str) -> Result<Response, Problem> {

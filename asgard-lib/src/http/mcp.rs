@@ -34,7 +34,7 @@ type Service = StreamableHttpService<Arc<McpServer>, NeverSessionManager>;
 
 /// The endpoint. Its tool list is made once; requests share it.
 pub(super) fn routes(state: &Arc<HttpState>) -> Router<Arc<HttpState>> {
-    let server = Arc::new(McpServer::new(Arc::clone(state), Tools::of_the_table()));
+    let server = Arc::new(McpServer::new(Arc::clone(state), Tools::of(state.app().operations())));
     let limit = usize::try_from(state.settings().max_body_bytes).unwrap_or(usize::MAX);
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)

@@ -7,23 +7,23 @@ mod schemas;
 #[cfg(test)]
 mod tests;
 
-use super::Problem;
-use crate::error::{Code, Error};
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use super::{HttpState, Problem};
+use crate::{
+    app::Operations,
+    error::{Code, Error},
+};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use http::header;
 use schemas::Schemas;
 use serde_json::{Map, Value, json};
-use std::sync::LazyLock;
-
-/// The document.
-pub(super) static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
-
-static TEXT: LazyLock<Option<Bytes>> = LazyLock::new(|| serde_json::to_vec_pretty(&*DOCUMENT).ok().map(Bytes::from));
+use std::sync::Arc;
 
 /// `/api/openapi.json`.
-pub(super) async fn openapi() -> Result<Response, Problem> {
-    let text = TEXT.clone().ok_or_else(|| Error::bug("the OpenAPI document does not serialise"))?;
+pub(super) async fn openapi(State(state): State<Arc<HttpState>>) -> Result<Response, Problem> {
+    let text = serde_json::to_vec_pretty(state.openapi()).map_err(Error::bug)?;
     Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=300")], text).into_response())
 }
 
@@ -33,9 +33,10 @@ stable `code`; `type` links to its page. Calls that create something honour `Ide
 also their ETag: send it back as `If-Match` (412 when it has changed) or as `version` in the body (409). Every answer names its \
 trace in `x-asgard-trace-id`. Agents use the same operations as MCP tools at `/mcp`, with a project key.";
 
-fn document() -> Value {
+/// The document of these operations.
+pub(super) fn document(operations: &Operations) -> Value {
     let mut schemas = Schemas::new();
-    let paths = paths::paths(&mut schemas);
+    let paths = paths::paths(operations, &mut schemas);
     let mut components = schemas.finish();
     components.insert("Problem".into(), problem_schema());
     json!({
@@ -49,7 +50,7 @@ fn document() -> Value {
         },
         "servers": [{ "url": "/", "description": "This server" }],
         "security": [{ "bearer": [] }, { "session": [] }],
-        "tags": paths::tags(),
+        "tags": paths::tags(operations),
         "paths": paths,
         "components": {
             "schemas": components,

@@ -36,7 +36,7 @@ pub fn router_of(state: Arc<HttpState>, surface: Surface) -> Router {
         .route("/register", any(nothing_here));
     let routes = match surface {
         Surface::Mcp => routes,
-        Surface::All | Surface::Api => rest(routes),
+        Surface::All | Surface::Api => rest(routes, &state),
     };
     #[cfg(feature = "mcp")]
     let routes = match surface {
@@ -49,12 +49,12 @@ pub fn router_of(state: Arc<HttpState>, surface: Surface) -> Router {
     routes.layer(middleware::from_fn_with_state(Arc::clone(&state), frame::frame)).with_state(state)
 }
 
-fn rest(routes: Router<Arc<HttpState>>) -> Router<Arc<HttpState>> {
+fn rest(routes: Router<Arc<HttpState>>, state: &HttpState) -> Router<Arc<HttpState>> {
     let routes = routes
         .route("/metrics", get(metrics::metrics))
         .route("/api/openapi.json", get(openapi::openapi))
         .merge(docs::routes())
-        .merge(api::routes());
+        .merge(api::routes(state.app().operations()));
     #[cfg(feature = "dashboard")]
     let routes = routes.merge(super::dashboard::routes());
     routes

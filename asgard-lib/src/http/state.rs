@@ -1,6 +1,6 @@
 //! What all requests share.
 
-use super::{Arrival, Caller, metrics::Meters};
+use super::{Arrival, Caller, metrics::Meters, openapi};
 use crate::{
     app::{
         Asgard, Call, Operation,
@@ -12,7 +12,7 @@ use crate::{
 use serde_json::Value;
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
     },
     time::Instant,
@@ -34,12 +34,18 @@ pub struct HttpState {
     app: Arc<Asgard>,
     readiness: AtomicU8,
     meters: Meters,
+    openapi: OnceLock<Value>,
 }
 
 impl HttpState {
     /// The state of a process that is ready.
     pub fn new(app: Arc<Asgard>) -> Arc<Self> {
-        Arc::new(Self { app, readiness: AtomicU8::new(code(Readiness::Ready)), meters: Meters::new() })
+        Arc::new(Self {
+            app,
+            readiness: AtomicU8::new(code(Readiness::Ready)),
+            meters: Meters::new(),
+            openapi: OnceLock::new(),
+        })
     }
 
     /// The control plane.
@@ -70,8 +76,13 @@ impl HttpState {
         &self.meters
     }
 
+    /// The OpenAPI document of this control plane's operations, made when it is first asked for.
+    pub(super) fn openapi(&self) -> &Value {
+        self.openapi.get_or_init(|| openapi::document(self.app.operations()))
+    }
+
     /// Runs an operation of the table and counts it.
-    pub async fn perform(&self, entry: &'static Entry, call: &Call, input: Value) -> Result<Answer> {
+    pub async fn perform(&self, entry: &Entry, call: &Call, input: Value) -> Result<Answer> {
         self.counted(entry.meta.name, entry.call(&self.app, call, input)).await
     }
 

@@ -6,7 +6,7 @@
 use super::{HttpState, Peer, router};
 use crate::{
     adapters::{Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault, dry_run::DryRun},
-    app::{Asgard, Parts, ServiceCatalog, bootstrap, worker},
+    app::{Asgard, Operations, Parts, ServiceCatalog, bootstrap, operations::Entry, worker},
     backends::MemoryStore,
     config::{self, Config, LoadOptions},
     kernel::{Role, SecretText, Timestamp},
@@ -69,6 +69,15 @@ impl TestApp {
 
     /// With these variables set, and then with the configuration changed further.
     pub async fn tuned(variables: &[(&str, &str)], change: impl FnOnce(&mut Config)) -> Self {
+        Self::made(variables, change, Operations::shipped()).await
+    }
+
+    /// With operations of the host's own beside the shipped ones.
+    pub async fn operating(own: Vec<Entry>) -> Self {
+        Self::made(&[("ASGARD_BIND", "127.0.0.1:8080")], |_| (), Operations::with_own(own).unwrap()).await
+    }
+
+    async fn made(variables: &[(&str, &str)], change: impl FnOnce(&mut Config), operations: Arc<Operations>) -> Self {
         let fixed = [("ASGARD_ADMIN_PASSWORD", PASSWORD)];
         let os = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
         let env = fixed.iter().chain(variables).map(os).collect();
@@ -87,17 +96,13 @@ impl TestApp {
             world.clone(),
         ));
         let runner = DryRun::new();
-        let asgard = Asgard::new(Parts {
-            store: Arc::new(store.clone()),
-            secrets: Arc::new(SealedSecrets::new(Arc::clone(&vault), world.clone())),
-            vocabulary: Default::default(),
-            vault,
-            sealer: keyring,
-            runner: Arc::clone(&runner) as _,
-            catalog: ServiceCatalog::load(&config).unwrap(),
-            world,
-            config,
-        });
+        let secrets = Arc::new(SealedSecrets::new(Arc::clone(&vault), world.clone()));
+        let parts = Parts::new(Arc::new(store.clone()), vault, keyring, secrets, Arc::clone(&runner) as _)
+            .catalog(ServiceCatalog::load(&config).unwrap())
+            .operations(operations)
+            .world(world)
+            .config(config);
+        let asgard = Asgard::new(parts);
         runner.bind(&asgard);
         bootstrap::first_admin(&asgard).await.unwrap();
         let state = HttpState::new(Arc::clone(&asgard));

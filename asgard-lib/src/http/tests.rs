@@ -6,6 +6,8 @@ mod hostile;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod operations;
+#[cfg(feature = "mcp")]
+mod own;
 mod rest;
 mod server;
 

@@ -1,12 +1,12 @@
 //! What runs beside requests, and how it is stopped.
 
-use super::{
-    Runtime,
-    periodic_tasks::{CollectOrphans, RotateKeys},
-};
-use crate::app::{
-    periodic::{self, PeriodicTask},
-    runs, worker,
+use super::{Runtime, periodic_tasks::shipped};
+use crate::{
+    app::{
+        periodic::{self, Next, PeriodicTask, TaskOutcome},
+        runs, worker,
+    },
+    error::Result,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::timeout};
@@ -19,12 +19,43 @@ pub struct Background {
 }
 
 impl Runtime {
-    /// Everything that has to be done now and then: by loops of this process, or by whoever is woken to do one.
-    pub fn periodic_tasks(&self) -> Vec<Box<dyn PeriodicTask>> {
-        let mut tasks = periodic::standard(&self.app);
-        tasks.push(Box::new(RotateKeys::new(&self.vault)));
-        tasks.push(Box::new(CollectOrphans::new(&self.vault)));
-        tasks
+    /// Everything that has to be done now and then: by loops of this process, or by whoever is woken to do one. The shipped
+    /// tasks first, in the order of [`PERIODIC_TASKS`](super::PERIODIC_TASKS), then the host's own.
+    pub fn periodic_tasks(&self) -> Vec<Arc<dyn PeriodicTask>> {
+        shipped(self).chain(self.periodic.iter().cloned()).collect()
+    }
+
+    /// Gives every periodic task that is due its turns, until it has nothing more to do or `stop`: for processes that are woken
+    /// now and then instead of keeping loops. Returns the names of those that had a turn. The failure of one is no reason to
+    /// leave out the others.
+    ///
+    /// # Errors
+    ///
+    /// What the last one failed with, after all of them.
+    pub async fn run_periodic(&self, stop: &CancellationToken) -> Result<Vec<&'static str>> {
+        let (mut did, mut failed) = (Vec::new(), None);
+        for task in self.periodic_tasks() {
+            let mut had_a_turn = false;
+            while !stop.is_cancelled() {
+                match periodic::turn(&self.app, &*task, stop).await {
+                    Ok(TaskOutcome::Did(next)) => {
+                        had_a_turn = true;
+                        if next == Next::Rest {
+                            break;
+                        }
+                    }
+                    Ok(TaskOutcome::NotWanted | TaskOutcome::Later(_)) => break,
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
+            }
+            if had_a_turn {
+                did.push(task.name());
+            }
+        }
+        failed.map_or(Ok(did), Err)
     }
 
     /// Starts the worker, the loops and the keyring's reloader, and looks after runs whose supervisors died while nobody

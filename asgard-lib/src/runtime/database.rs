@@ -27,16 +27,20 @@ async fn attempt(settings: &Database, tables: Tables, cloud: &Cloud) -> Result<O
         DatabaseLocation::Postgres { url } => postgres(url.reveal(), settings).await?,
         DatabaseLocation::DynamoDb { table } => dynamo(table, cloud).await?,
     };
-    let ready = match tables {
-        Tables::Migrate => opened.migrate().await,
-        Tables::Require => opened.check().await,
-        Tables::Trust => opened.check_data().await,
-    };
-    if let Err(error) = ready {
+    if let Err(error) = see_to(&opened, tables).await {
         opened.close().await;
         return Err(error);
     }
     Ok(opened)
+}
+
+/// Brings the tables up to date, or checks that they are.
+pub(super) async fn see_to(opened: &Opened, tables: Tables) -> Result<()> {
+    match tables {
+        Tables::Migrate => opened.migrate().await,
+        Tables::Require => opened.check().await,
+        Tables::Trust => opened.check_data().await,
+    }
 }
 
 /// A command in the wrong folder must not leave an empty database there.

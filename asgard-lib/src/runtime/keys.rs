@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 /// Where the master key came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Master {
-    /// It was configured.
+    /// It was configured, or the embedder gave it.
     Given,
     /// AWS KMS holds it.
     Kms,
@@ -26,9 +26,16 @@ pub enum Master {
     },
 }
 
-/// The configured keys, or that of the key file, which is made for a store that has no keys yet.
+/// A master key that the embedder gives instead of the configured one.
+pub(super) enum GivenKey {
+    Bytes(MasterKey),
+    Wrapper(Arc<dyn KeyWrapper>),
+}
+
+/// The given key, the configured keys, or that of the key file, which is made for a store that has no keys yet.
 pub(super) async fn masters(
     keys: &Keys,
+    given: Option<&GivenKey>,
     store: &dyn Store,
     world: &World,
     cloud: &Cloud,
@@ -36,10 +43,11 @@ pub(super) async fn masters(
     let local = |key: &MasterKey| -> Arc<dyn KeyWrapper> {
         Arc::new(LocalKey::new(Zeroizing::new(*key.bytes()), world.clone()))
     };
-    let (primary, master) = match &keys.source {
-        KeySource::Given(key) => (local(key), Master::Given),
-        KeySource::Kms(key) => (cloud.kms_key(key, world).await?, Master::Kms),
-        KeySource::GeneratedFile { path } => {
+    let (primary, master) = match (given, &keys.source) {
+        (Some(GivenKey::Bytes(key)), _) | (None, KeySource::Given(key)) => (local(key), Master::Given),
+        (Some(GivenKey::Wrapper(wrapper)), _) => (Arc::clone(wrapper), Master::Given),
+        (None, KeySource::Kms(key)) => (cloud.kms_key(key, world).await?, Master::Kms),
+        (None, KeySource::GeneratedFile { path }) => {
             let (key, origin) = KeyFile::at(path).open(store, world).await?;
             let created = match origin {
                 Origin::Created => true,

@@ -1,10 +1,13 @@
-//! Periodic tasks of the keys and of what they protect. The loops run them, one process at a time.
+//! Every periodic task, in one list; and those of the keys and of what they protect.
 
+use super::Runtime;
 use crate::{
     adapters::{Rotation, SealedVault, keyring::Step},
     app::{
         Asgard, Call,
-        periodic::{Next, PeriodicTask},
+        periodic::{
+            EXPIRE, Expire, Next, Periodic, PeriodicTask, RECONCILE_RUNS, ReconcileRuns, SEAL_AUDIT, SealAudit,
+        },
     },
     error::Result,
     kernel::BlobId,
@@ -15,7 +18,44 @@ use crate::{
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
+
+/// A periodic task in the list: what it is, and how it is made for a runtime.
+pub struct Declaration {
+    /// Its name, its period and its tick.
+    pub periodic: Periodic,
+    make: fn(&Runtime) -> Arc<dyn PeriodicTask>,
+}
+
+impl fmt::Debug for Declaration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.periodic.fmt(f)
+    }
+}
+
+/// Every shipped periodic task. The loops of a server are made from this list, and the `events` function takes the names from
+/// it; `infra/template.yaml` and `infra/contract.json` are held to it by a test.
+pub const PERIODIC_TASKS: &[Declaration] = &[
+    Declaration {
+        periodic: RECONCILE_RUNS,
+        make: |runtime| {
+            let period = Duration::from_secs(runtime.app().config().runs.reconcile_secs);
+            Arc::new(ReconcileRuns { period })
+        },
+    },
+    Declaration { periodic: SEAL_AUDIT, make: |_| Arc::new(SealAudit) },
+    Declaration { periodic: EXPIRE, make: |_| Arc::new(Expire) },
+    Declaration { periodic: ROTATE_KEYS, make: |runtime| Arc::new(RotateKeys::new(runtime.vault())) },
+    Declaration { periodic: COLLECT_ORPHANS, make: |runtime| Arc::new(CollectOrphans::new(runtime.vault())) },
+];
+
+/// The shipped tasks of a runtime.
+pub(super) fn shipped(runtime: &Runtime) -> impl Iterator<Item = Arc<dyn PeriodicTask>> {
+    PERIODIC_TASKS.iter().map(|declaration| (declaration.make)(runtime))
+}
+
+const ROTATE_KEYS: Periodic = Periodic::every("rotate-keys", Duration::from_secs(20));
+const COLLECT_ORPHANS: Periodic = Periodic::every("collect-orphans", Duration::from_secs(3600));
 
 /// Takes the steps of a rotation that somebody started.
 pub(super) struct RotateKeys {
@@ -31,12 +71,8 @@ impl RotateKeys {
 
 #[async_trait]
 impl PeriodicTask for RotateKeys {
-    fn name(&self) -> &'static str {
-        "rotate-keys"
-    }
-
-    fn period(&self) -> Duration {
-        Duration::from_secs(20)
+    fn declared(&self) -> Periodic {
+        ROTATE_KEYS
     }
 
     async fn wanted(&self, _: &Arc<Asgard>) -> Result<bool> {
@@ -86,12 +122,8 @@ const COLLECTING: &str = "loop/collect-orphans";
 
 #[async_trait]
 impl PeriodicTask for CollectOrphans {
-    fn name(&self) -> &'static str {
-        "collect-orphans"
-    }
-
-    fn period(&self) -> Duration {
-        Duration::from_secs(3600)
+    fn declared(&self) -> Periodic {
+        COLLECT_ORPHANS
     }
 
     async fn run(&self, app: &Arc<Asgard>) -> Result<Next> {
@@ -130,8 +162,26 @@ mod tests {
     use super::*;
     use crate::{
         config::{Config, DatabaseLocation, KeySource},
-        runtime::{Runtime, RuntimeOptions, Supervisors},
+        runtime::{RuntimeOptions, Supervisors},
     };
+    use std::collections::BTreeSet;
+
+    #[tokio::test]
+    async fn a_task_is_what_the_list_says_of_it() {
+        let runtime = Runtime::builder(Config::default())
+            .database(crate::backends::Opened::new(crate::backends::MemoryStore::new()))
+            .master_key(crate::config::MasterKey::new([7; 32]))
+            .open()
+            .await
+            .unwrap();
+        for (declaration, task) in PERIODIC_TASKS.iter().zip(runtime.periodic_tasks()) {
+            let (listed, own) = (declaration.periodic, task.declared());
+            assert_eq!((listed.name, listed.tick), (own.name, own.tick));
+            assert!(listed.tick.as_secs().is_multiple_of(60), "a schedule counts in minutes: {listed:?}");
+        }
+        let names: BTreeSet<&str> = PERIODIC_TASKS.iter().map(|declaration| declaration.periodic.name).collect();
+        assert_eq!(names.len(), runtime.periodic_tasks().len());
+    }
 
     #[tokio::test]
     async fn a_round_goes_on_where_another_process_left_it_and_then_begins_anew() {

@@ -36,7 +36,7 @@ pub(super) enum Binding {
     DryRun(Arc<DryRun>),
     #[cfg(feature = "aws")]
     Tasks(Arc<crate::adapters::aws::fargate::Tasks>),
-    #[cfg(any(feature = "terraform", feature = "aws"))]
+    /// It needs none, or whoever gave it binds it.
     Nothing,
 }
 
@@ -46,7 +46,6 @@ impl Binding {
             Self::DryRun(runner) => runner.bind(app),
             #[cfg(feature = "aws")]
             Self::Tasks(runner) => runner.bind(app),
-            #[cfg(any(feature = "terraform", feature = "aws"))]
             Self::Nothing => {}
         }
     }

@@ -4,12 +4,16 @@ use super::*;
 use crate::{
     app::{
         Call,
+        periodic::{Next, Periodic},
         projects::RegisterProject,
         requests::{GetRequest, RequestResource},
+        services::Service,
     },
-    config::{DatabaseLocation, KeySource},
+    backends::MemoryStore,
+    config::{DatabaseLocation, KeySource, MasterKey},
     error::Code,
     kernel::{Actor, Role},
+    ports::world::ManualClock,
 };
 use serde_json::json;
 use std::path::Path;
@@ -65,6 +69,64 @@ async fn what_is_asked_for_is_carried_out_and_there_after_a_restart() {
     let again = runtime.app().run(&ann(&runtime), &get).await.unwrap();
     assert_eq!(again.request_id, asked.request.request_id);
     runtime.close().await;
+}
+
+/// A task of the host's own.
+struct Own(&'static str);
+
+#[async_trait::async_trait]
+impl PeriodicTask for Own {
+    fn declared(&self) -> Periodic {
+        Periodic::every(self.0, Duration::from_secs(60))
+    }
+    async fn run(&self, _: &Arc<Asgard>) -> Result<Next> {
+        Ok(Next::Rest)
+    }
+}
+
+fn service(id: &str) -> Service {
+    let manifest = json!({
+        "id": id, "title": "Desk", "description": "A desk in the office.", "cloud": "local", "connector": "terraform",
+        "approval": "auto", "cost": {"monthly_usd": 0}, "inputs": {"type": "object", "properties": {}},
+        "outputs": {"number": {"description": "Its number.", "example": 7}}
+    });
+    Service::new(serde_json::from_value(manifest).unwrap(), Default::default()).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_given_replaces_its_default_and_the_rest_comes_by_itself() {
+    let memory = MemoryStore::new();
+    let clock = Arc::new(ManualClock::at("2030-01-02T03:04:05Z".parse().unwrap()));
+    let builder = || {
+        Runtime::builder(Config::default())
+            .database(Opened::new(memory.clone()))
+            .master_key(MasterKey::new([7; 32]))
+            .clock(Arc::clone(&clock) as _)
+    };
+    let runtime = builder().service(service("desk")).periodic(Arc::new(Own("acme-count"))).open().await.unwrap();
+    let app = runtime.app();
+    assert_eq!(app.world().now().to_string(), "2030-01-02T03:04:05.000Z");
+    assert_eq!(runtime.master(), &Master::Given);
+    let ids: Vec<&str> = app.catalog().iter().map(|service| service.manifest.id.as_str()).collect();
+    assert!(ids.contains(&"desk") && ids.contains(&"random-secret"), "{ids:?}");
+    let names: Vec<&str> = runtime.periodic_tasks().iter().map(|task| task.name()).collect();
+    assert_eq!(names.last(), Some(&"acme-count"));
+    assert!(names.contains(&"rotate-keys") && names.contains(&"collect-orphans"), "{names:?}");
+    let background = runtime.spawn_background(&CancellationToken::new());
+    background.stop(Duration::from_secs(20)).await;
+    runtime.close().await;
+
+    for (builder, said) in [
+        (builder().service(service("random-secret")), "The service `random-secret`"),
+        (builder().periodic(Arc::new(Own("expire"))), "The periodic task `expire`"),
+        (builder().periodic(Arc::new(Own("a"))).periodic(Arc::new(Own("a"))), "The periodic task `a`"),
+    ] {
+        let error = builder.open().await.err().unwrap();
+        assert_eq!(error.code(), Code::Config);
+        assert!(error.message().contains(said) && error.message().contains("another one"), "{error}");
+    }
+    let error = builder().master_key(MasterKey::new([8; 32])).open().await.err().unwrap();
+    assert!(error.message().contains("master key is wrong"), "{error}");
 }
 
 #[tokio::test]

@@ -59,17 +59,12 @@ impl Copy {
         let (store, blobs) = (Arc::clone(&database.store), Arc::clone(&database.blobs));
         let vault = Arc::new(SealedVault::new(store, blobs, Arc::clone(&keyring), world.clone()));
         let (config, dry) = (Config::default(), DryRun::new());
-        let app = Asgard::new(Parts {
-            store: Arc::clone(&database.store),
-            vault: Arc::clone(&vault) as _,
-            sealer: keyring,
-            secrets: Arc::new(SealedSecrets::new(vault, world.clone())),
-            vocabulary: Default::default(),
-            runner: Arc::clone(&dry) as _,
-            catalog: ServiceCatalog::load(&config).unwrap(),
-            world,
-            config,
-        });
+        let secrets = Arc::new(SealedSecrets::new(Arc::clone(&vault), world.clone()));
+        let parts = Parts::new(Arc::clone(&database.store), vault, keyring, secrets, Arc::clone(&dry) as _)
+            .catalog(ServiceCatalog::load(&config).unwrap())
+            .world(world)
+            .config(config);
+        let app = Asgard::new(parts);
         dry.bind(&app);
         Self { app, database, known: serde_json::from_str(&text(known)).unwrap() }
     }

@@ -5,7 +5,7 @@ use super::{
     emulator::Invoker,
     loopback::{Answer, Asked, Loopback},
 };
-use asgard_lib::ports::world::World;
+use asgard_lib::{ports::world::World, runtime::PERIODIC_TASKS};
 use serde_json::{Value, json};
 use std::{
     sync::{
@@ -22,8 +22,8 @@ pub const EVENTS: &str = "asgard-events";
 const ROUND: Duration = Duration::from_secs(1);
 /// In which rounds the loops have their turns.
 const LOOPS_EVERY: u32 = 5;
-/// The loops that a deployment schedules, but for the one that has its turn once an hour.
-const LOOPS: [&str; 4] = ["reconcile-runs", "audit-seal", "expire", "rotate-keys"];
+/// Loops with a longer tick than this have no turn here: a deployment ticks them once an hour.
+const LONGEST_TICK: Duration = Duration::from_secs(600);
 
 /// What came of an invocation.
 #[derive(Clone, Debug)]
@@ -85,7 +85,8 @@ impl Invokes {
                 let moment = now();
                 shared.deliver(&json!({"work": "jobs", "scheduled_at": moment}));
                 if round.is_multiple_of(LOOPS_EVERY) {
-                    for name in LOOPS {
+                    let loops = PERIODIC_TASKS.iter().map(|declaration| declaration.periodic);
+                    for name in loops.filter(|task| task.tick <= LONGEST_TICK).map(|task| task.name) {
                         shared.deliver(&json!({"work": "loop", "name": name, "scheduled_at": moment}));
                     }
                 }

@@ -47,6 +47,7 @@ impl Method {
 
 /// A REST route of an operation, below `/api`. Names in braces fill fields of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Route {
     /// The method.
     pub method: Method,
@@ -58,6 +59,7 @@ pub struct Route {
 
 /// What clients may expect of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Hints {
     /// Changes nothing.
     pub read_only: bool,
@@ -80,6 +82,7 @@ impl Hints {
 
 /// An operation's entry in the table: everything that surfaces need to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Meta {
     /// Its name: area and verb.
     pub name: &'static str,

@@ -330,7 +330,7 @@ pub async fn submit(app: &Asgard, batch: &Batch) -> Result<Outcome> {
     let mut unknown = false;
     let mut tries = 0;
     loop {
-        match app.store.commit(batch).await {
+        match app.store().commit(batch).await {
             Ok(outcome) => {
                 app.counters().add(match outcome {
                     Outcome::Committed => CounterKind::Committed,
@@ -362,9 +362,9 @@ pub async fn submit(app: &Asgard, batch: &Batch) -> Result<Outcome> {
 
 /// A few milliseconds that double and differ between replicas, at most about a second.
 pub(crate) async fn pause(app: &Asgard, tries: u32) {
-    let [spread] = app.world.random::<1>();
+    let [spread] = app.world().random::<1>();
     let base = 4u64 << tries.min(8);
-    app.world.sleep(Duration::from_millis(base / 2 + base * u64::from(spread) / 256)).await;
+    app.world().sleep(Duration::from_millis(base / 2 + base * u64::from(spread) / 256)).await;
 }
 
 impl Asgard {

@@ -1,9 +1,12 @@
 //! Deleting what has expired.
 
-use super::{Next, PeriodicTask};
+use super::{Next, Periodic, PeriodicTask};
 use crate::{app::Asgard, error::Result, ports::records::store_error};
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
+
+/// Its declaration.
+pub const EXPIRE: Periodic = Periodic::every("expire", Duration::from_secs(300));
 
 const BATCH: usize = 500;
 
@@ -12,12 +15,8 @@ pub struct Expire;
 
 #[async_trait]
 impl PeriodicTask for Expire {
-    fn name(&self) -> &'static str {
-        "expire"
-    }
-
-    fn period(&self) -> Duration {
-        Duration::from_secs(300)
+    fn declared(&self) -> Periodic {
+        EXPIRE
     }
 
     async fn run(&self, app: &Arc<Asgard>) -> Result<Next> {

@@ -61,7 +61,7 @@ pub async fn turn(app: &Arc<Asgard>, task: &dyn PeriodicTask, stop: &Cancellatio
     if !task.wanted(app).await? {
         return Ok(TaskOutcome::NotWanted);
     }
-    let name = format!("loop/{}", task.name());
+    let name = task.declared().lease();
     let ttl = MAX.min(Duration::from_secs(app.config().runs.lease_ttl_secs));
     let holder: HolderId = app.world().id();
     let fence = match take(app, &name, &holder, ttl, Due::Period).await? {
@@ -91,7 +91,7 @@ pub async fn tick(
     if !task.wanted(app).await? {
         return Ok(Ticked::NotWanted);
     }
-    let name = format!("loop/{}", task.name());
+    let name = task.declared().lease();
     let ttl = MAX.min(Duration::from_secs(app.config().runs.lease_ttl_secs));
     let holder: HolderId = app.world().id();
     let fence = match take(app, &name, &holder, ttl, Due::Tick(scheduled)).await? {

@@ -1,6 +1,6 @@
 //! Looking after open runs: the net below the jobs that look after each.
 
-use super::{Next, PeriodicTask};
+use super::{Next, Periodic, PeriodicTask};
 use crate::{
     app::{Asgard, runs},
     domain::run::{OPEN, Run},
@@ -10,6 +10,9 @@ use crate::{
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
 
+/// Its declaration. The setting `runs.reconcile_secs` says how long a server rests.
+pub const RECONCILE_RUNS: Periodic = Periodic::every("reconcile-runs", Duration::from_secs(120));
+
 /// Looks after every open run.
 pub struct ReconcileRuns {
     /// How often.
@@ -18,12 +21,8 @@ pub struct ReconcileRuns {
 
 #[async_trait]
 impl PeriodicTask for ReconcileRuns {
-    fn name(&self) -> &'static str {
-        "reconcile-runs"
-    }
-
-    fn period(&self) -> Duration {
-        self.period
+    fn declared(&self) -> Periodic {
+        RECONCILE_RUNS.resting(self.period)
     }
 
     async fn wanted(&self, app: &Arc<Asgard>) -> Result<bool> {

@@ -1,6 +1,6 @@
 //! Sealing the audit log: pending events become blocks, chained and marked with a key that the store does not hold.
 
-use super::{Next, PeriodicTask};
+use super::{Next, Periodic, PeriodicTask};
 use crate::{
     app::{Asgard, Call, Tx},
     domain::audit::{AuditBlock, AuditEvent, AuditHead, PENDING},
@@ -20,17 +20,16 @@ const BLOCK: usize = 30;
 /// How many pending events one turn looks at.
 const BATCH: usize = 300;
 
+/// Its declaration.
+pub const SEAL_AUDIT: Periodic = Periodic::every("audit-seal", Duration::from_secs(5));
+
 /// Seals pending audit events.
 pub struct SealAudit;
 
 #[async_trait]
 impl PeriodicTask for SealAudit {
-    fn name(&self) -> &'static str {
-        "audit-seal"
-    }
-
-    fn period(&self) -> Duration {
-        Duration::from_secs(5)
+    fn declared(&self) -> Periodic {
+        SEAL_AUDIT
     }
 
     async fn wanted(&self, app: &Arc<Asgard>) -> Result<bool> {

@@ -26,11 +26,8 @@ struct CountedTask {
 
 #[async_trait]
 impl PeriodicTask for CountedTask {
-    fn name(&self) -> &'static str {
-        "counted"
-    }
-    fn period(&self) -> Duration {
-        HOUR
+    fn declared(&self) -> Periodic {
+        Periodic::every("counted", HOUR)
     }
     async fn run(&self, _: &Arc<Asgard>) -> Result<Next> {
         self.turns.fetch_add(1, SeqCst);
@@ -111,11 +108,8 @@ struct Long {
 
 #[async_trait]
 impl PeriodicTask for Long {
-    fn name(&self) -> &'static str {
-        "long"
-    }
-    fn period(&self) -> Duration {
-        HOUR
+    fn declared(&self) -> Periodic {
+        Periodic::every("long", HOUR)
     }
     async fn run(&self, _: &Arc<Asgard>) -> Result<Next> {
         tokio::time::sleep(self.takes).await;
@@ -364,7 +358,9 @@ async fn what_expired_is_deleted_in_turns() {
 async fn loops_start_and_end() {
     let kit = Kit::dry().await;
     let stop = CancellationToken::new();
-    let mut loops = spawn(&kit.app, standard(&kit.app), &stop);
+    let tasks: Vec<Arc<dyn PeriodicTask>> =
+        vec![Arc::new(ReconcileRuns { period: Duration::from_secs(30) }), Arc::new(SealAudit), Arc::new(Expire)];
+    let mut loops = spawn(&kit.app, tasks, &stop);
     kit.ask("thing", "one", json!({})).await.unwrap();
     for _ in 0..4 {
         kit.pass(Duration::from_secs(5));

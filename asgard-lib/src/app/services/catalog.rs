@@ -66,7 +66,7 @@ impl Service {
 }
 
 /// Everything that can be asked for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ServiceCatalog {
     services: BTreeMap<Slug, Arc<Service>>,
     allowed: Vec<Allowed>,
@@ -107,6 +107,21 @@ impl ServiceCatalog {
             services: services.into_iter().map(|service| (service.manifest.id.clone(), Arc::new(service))).collect(),
             allowed,
         }
+    }
+
+    /// The same, with one service more.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Config`] when there is a service of that id.
+    pub fn with(mut self, service: Service) -> Result<Self> {
+        let id = service.manifest.id.clone();
+        if self.services.contains_key(&id) {
+            let message = format!("The service `{id}`: there is another one of this id.");
+            return Err(Error::new(Code::Config, message));
+        }
+        self.services.insert(id, Arc::new(service));
+        Ok(self)
     }
 
     /// A service by id.

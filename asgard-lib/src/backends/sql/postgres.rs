@@ -31,6 +31,8 @@ pub struct PostgresEngine {
     connect: PgConnectOptions,
     /// How long the server may work on a statement, and a little more for the way.
     patience: Duration,
+    /// Whether the pool is the host's, who closes it.
+    lent: bool,
     /// One more than the pool holds: when the server was restarted, every pooled connection may be dead.
     attempts: u32,
 }
@@ -39,6 +41,13 @@ impl PostgresStore {
     /// Connects, and says clearly why not.
     pub async fn connect(url: &str, options: PostgresOptions) -> Result<Self> {
         connect::connect(url, options).await.map(|engine| Self(engine.into()))
+    }
+
+    /// On a pool of the host's own. How many connections there are and how long they live is the host's to say, and closing
+    /// the store leaves the pool open. Statements are given as long as `options` say; migrations run on a connection of their
+    /// own, made as the pool's are.
+    pub fn on_pool(pool: PgPool, options: &PostgresOptions) -> Self {
+        Self(connect::lent(pool, options).into())
     }
 }
 
@@ -53,7 +62,9 @@ impl Upkeep for PostgresStore {
     }
 
     async fn close(&self) {
-        self.0.pool.close().await;
+        if !self.0.lent {
+            self.0.pool.close().await;
+        }
     }
 
     fn place(&self) -> String {

@@ -2,8 +2,8 @@
 
 use crate::{
     app::{
-        Route,
-        operations::{Answer, Entry, named},
+        Operations, Route,
+        operations::{Answer, Entry},
     },
     error::{Error, Result},
     http::{
@@ -38,7 +38,7 @@ pub(super) fn render(
     if answer.replayed {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
-    if let Some(location) = location(entry, route, &answer.value) {
+    if let Some(location) = location(state.app().operations(), entry, route, &answer.value) {
         put(headers, header::LOCATION, &location)?;
     }
     if let Some(cookie) = cookie(state, entry, arrival, caller, &answer.value)? {
@@ -53,7 +53,7 @@ fn put(headers: &mut HeaderMap, name: HeaderName, text: &str) -> Result<()> {
 }
 
 /// Where what was made or asked for can be read: a request under its id, anything else with the `get` of its area.
-fn location(entry: &Entry, route: &Route, value: &Value) -> Option<String> {
+fn location(operations: &Operations, entry: &Entry, route: &Route, value: &Value) -> Option<String> {
     if !matches!(route.status, 201 | 202) {
         return None;
     }
@@ -62,7 +62,7 @@ fn location(entry: &Entry, route: &Route, value: &Value) -> Option<String> {
         Some(request) => ("requests", request),
         None => (entry.meta.name.split('.').next()?, value),
     };
-    let get = named(&format!("{area}.get"))?.meta.routes.first()?;
+    let get = operations.named(&format!("{area}.get"))?.meta.routes.first()?;
     let mut path = super::PREFIX.to_owned();
     for part in get.path.split('/').skip(1) {
         path.push('/');

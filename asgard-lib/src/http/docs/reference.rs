@@ -1,7 +1,6 @@
 //! The reference page: the OpenAPI document for people.
 
 use super::html::{escape, inline, page as html_page};
-use crate::http::openapi::DOCUMENT;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -20,8 +19,7 @@ fn items<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
 }
 
 /// The page.
-pub(super) fn page() -> String {
-    let document = &*DOCUMENT;
+pub(super) fn page(document: &Value) -> String {
     let empty = Value::Null;
     let info = document.get("info").unwrap_or(&empty);
     let (mut menu, mut main) = (String::new(), String::new());
@@ -39,7 +37,7 @@ pub(super) fn page() -> String {
             if items(operation, "tags").any(|known| known == tag) {
                 let (id, summary) = (escape(text(operation, "operationId")), escape(text(operation, "summary")));
                 let _ = write!(menu, "<li><a href=\"#{id}\">{summary}</a></li>");
-                main.push_str(&section(path, method, operation));
+                main.push_str(&section(document, path, method, operation));
             }
         }
         menu.push_str("</ul>");
@@ -69,7 +67,7 @@ fn operations(document: &Value) -> impl Iterator<Item = (&String, &String, &Valu
     })
 }
 
-fn section(path: &str, method: &str, operation: &Value) -> String {
+fn section(document: &Value, path: &str, method: &str, operation: &Value) -> String {
     let mut out = String::new();
     let id = escape(text(operation, "operationId"));
     let _ = write!(
@@ -92,7 +90,7 @@ fn section(path: &str, method: &str, operation: &Value) -> String {
         let parameter = parameter
             .get("$ref")
             .and_then(Value::as_str)
-            .and_then(|path| DOCUMENT.pointer(path.get(1..)?))
+            .and_then(|path| document.pointer(path.get(1..)?))
             .unwrap_or(parameter);
         let required = parameter.get("required") == Some(&Value::Bool(true));
         let kind = parameter.get("schema").map(kind).unwrap_or_default();

@@ -2,10 +2,7 @@
 //! by the operation itself.
 
 use crate::{
-    app::{
-        Meta,
-        operations::{Entry, OPERATIONS},
-    },
+    app::{Meta, Operations, operations::Entry},
     error::{Error, Result},
 };
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
@@ -17,18 +14,18 @@ const KEY: &str = "idempotency_key";
 /// The tools by name, and as they are listed.
 pub(super) struct Tools {
     listed: Vec<Tool>,
-    entries: HashMap<&'static str, &'static Entry>,
+    entries: HashMap<&'static str, Entry>,
 }
 
 impl Tools {
     /// Every tool of the table, sorted by name.
-    pub fn of_the_table() -> Self {
+    pub fn of(operations: &Operations) -> Self {
         let mut listed = Vec::new();
         let mut entries = HashMap::new();
-        for entry in OPERATIONS.iter() {
+        for entry in operations {
             for name in entry.meta.tools {
                 listed.push(describe(name, entry));
-                entries.insert(*name, entry);
+                entries.insert(*name, *entry);
             }
         }
         listed.sort_by(|a, b| a.name.cmp(&b.name));
@@ -47,8 +44,8 @@ impl Tools {
     }
 
     /// The operation of a tool.
-    pub fn entry(&self, name: &str) -> Option<&'static Entry> {
-        self.entries.get(name).copied()
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(name)
     }
 }
 

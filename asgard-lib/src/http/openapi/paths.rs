@@ -5,11 +5,7 @@ use super::{
     schemas::{Schemas, rename},
 };
 use crate::{
-    app::{
-        Route,
-        core::operation::Method,
-        operations::{Entry, OPERATIONS},
-    },
+    app::{Operations, Route, core::operation::Method, operations::Entry},
     domain::access::Action,
     http::api::{Fields, PREFIX, Shape},
 };
@@ -20,14 +16,14 @@ fn area(entry: &Entry) -> &'static str {
 }
 
 /// The operations that have a route.
-fn on_rest() -> impl Iterator<Item = &'static Entry> {
-    OPERATIONS.iter().filter(|entry| !entry.meta.routes.is_empty())
+fn on_rest(operations: &Operations) -> impl Iterator<Item = &Entry> {
+    operations.iter().filter(|entry| !entry.meta.routes.is_empty())
 }
 
 /// The areas in the order of the table.
-pub(super) fn tags() -> Vec<Value> {
+pub(super) fn tags(operations: &Operations) -> Vec<Value> {
     let mut names: Vec<&str> = Vec::new();
-    for name in on_rest().map(area).chain(["system"]) {
+    for name in on_rest(operations).map(area).chain(["system"]) {
         if !names.contains(&name) {
             names.push(name);
         }
@@ -36,9 +32,9 @@ pub(super) fn tags() -> Vec<Value> {
 }
 
 /// Every path.
-pub(super) fn paths(schemas: &mut Schemas) -> Map<String, Value> {
+pub(super) fn paths(operations: &Operations, schemas: &mut Schemas) -> Map<String, Value> {
     let described: Vec<(&Entry, Map<String, Value>, Value)> =
-        on_rest().map(|entry| (entry, schemas.input(entry), schemas.output(entry))).collect();
+        on_rest(operations).map(|entry| (entry, schemas.input(entry), schemas.output(entry))).collect();
     // Only now is every component known, and with them which names are taken.
     let renamed = schemas.renamed();
     let mut paths = Map::new();

@@ -6,7 +6,7 @@ use crate::{
     error::{Code, Error, Result},
 };
 use sqlx::{
-    Connection, Executor, PgConnection,
+    Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::{str::FromStr, time::Duration};
@@ -126,7 +126,15 @@ pub(super) async fn connect(url: &str, wanted: PostgresOptions) -> Result<Postgr
         connect,
         patience: wanted.statement_timeout + Duration::from_secs(5),
         attempts: wanted.max_connections.max(1),
+        lent: false,
     })
+}
+
+/// An engine on a pool of the host's own.
+pub(super) fn lent(pool: PgPool, wanted: &PostgresOptions) -> PostgresEngine {
+    let connect = pool.connect_options().as_ref().clone();
+    let attempts = pool.options().get_max_connections().max(1);
+    PostgresEngine { pool, connect, patience: wanted.statement_timeout + Duration::from_secs(5), attempts, lent: true }
 }
 
 /// Runs what is missing, each in a transaction and one process at a time; without `apply` only says what is missing.

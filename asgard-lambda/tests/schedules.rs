@@ -1,0 +1,63 @@
+//! The schedules of a deployment against the list of periodic tasks: a task that nothing ticks would never have its turn.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that is surprised should fail where it is"
+)]
+
+use asgard_lib::runtime::PERIODIC_TASKS;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, time::Duration};
+
+const CONTRACT: &str = include_str!("../../infra/contract.json");
+const TEMPLATE: &str = include_str!("../../infra/template.yaml");
+
+/// A tick as EventBridge Scheduler writes it.
+fn rate(tick: Duration) -> String {
+    let minutes = tick.as_secs() / 60;
+    match (minutes % 60 == 0, if minutes % 60 == 0 { minutes / 60 } else { minutes }) {
+        (true, 1) => "rate(1 hour)".into(),
+        (true, hours) => format!("rate({hours} hours)"),
+        (false, 1) => "rate(1 minute)".into(),
+        (false, minutes) => format!("rate({minutes} minutes)"),
+    }
+}
+
+/// What ticks what, and how often: the list, and the look for jobs that nothing else woke up for.
+fn declared() -> BTreeMap<String, String> {
+    let tasks = PERIODIC_TASKS.iter().map(|declaration| {
+        let task = declaration.periodic;
+        (json!({"work": "loop", "name": task.name}).to_string(), rate(task.tick))
+    });
+    tasks.chain([(json!({"work": "jobs"}).to_string(), rate(Duration::from_secs(60)))]).collect()
+}
+
+#[test]
+fn the_contract_ticks_every_task_as_often_as_it_is_declared() {
+    let contract: Value = serde_json::from_str(CONTRACT).unwrap();
+    let ticks = contract["ticks"].as_object().unwrap();
+    let found: BTreeMap<String, String> =
+        ticks.values().map(|tick| (tick["payload"].to_string(), tick["every"].as_str().unwrap().to_owned())).collect();
+    assert_eq!(found, declared());
+    for (name, tick) in ticks {
+        assert_eq!(name, tick["payload"].get("name").unwrap_or(&tick["payload"]["work"]));
+    }
+}
+
+#[test]
+fn the_template_ticks_every_task_as_often_as_it_is_declared() {
+    let mut found = BTreeMap::new();
+    let mut every = None;
+    for line in TEMPLATE.lines().map(str::trim) {
+        if let Some(expression) = line.strip_prefix("ScheduleExpression: ") {
+            every = Some(expression.to_owned());
+        } else if let Some(input) = line.strip_prefix("Input: '").and_then(|rest| rest.strip_suffix('\'')) {
+            let mut payload: Value = serde_json::from_str(input).unwrap();
+            assert_eq!(payload["scheduled_at"], "<aws.scheduler.scheduled-time>", "{input}");
+            payload.as_object_mut().unwrap().remove("scheduled_at");
+            assert!(found.insert(payload.to_string(), every.take().unwrap()).is_none(), "{input} twice");
+        }
+    }
+    assert_eq!(found, declared());
+}
