@@ -5,7 +5,7 @@ use asgard_lib::{
     Result,
     backends::Opened,
     config::{Config, KeySource},
-    runtime::{Runtime, RuntimeOptions, Supervisors},
+    runtime::Runtime,
 };
 use std::{net::SocketAddr, path::Path};
 
@@ -23,7 +23,6 @@ pub async fn open(file: &Path, bind: SocketAddr) -> Result<Runtime> {
     config.keys.source = KeySource::GeneratedFile { path: key.into() };
     // Supervisors would carry out runs of Terraform once provisioning is armed. It never is here: they are other processes, and
     // redb lets only one open the file.
-    let none = Supervisors::none();
     let store = RedbStore::open(file).await?;
-    Runtime::open_on(&config, Opened::new(store), RuntimeOptions::server(&config, none)).await
+    Runtime::builder(config).database(Opened::new(store)).open().await
 }

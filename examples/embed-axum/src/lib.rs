@@ -7,8 +7,11 @@
 //!
 //! - `session.rs` verifies the company's cookie. Replace it with what your company has.
 //! - `gate.rs` is the middleware that tells Asgard who it is: one [`HostUser`](asgard_lib::http::HostUser) in the request.
+//! - `parts.rs` has what the company gives instead of what Asgard's configuration says: its clock, its safe for secrets, its
+//!   facilities as the runner, and what can be asked of them.
 //! - `service.rs` opens Asgard and mounts everything.
 
 mod gate;
+pub mod parts;
 pub mod service;
 pub mod session;

@@ -2,15 +2,16 @@
 
 use crate::{
     gate::{gate, role},
+    parts::{CompanyClock, Facilities, Safe, desk},
     session::{COOKIE, Sessions, Visitor},
 };
 use asgard_lib::{
     Result,
-    app::{Asgard, Call, people::vouched_for, projects::ListProjects},
+    app::{Asgard, Call, ServiceCatalog, people::vouched_for, projects::ListProjects},
     config::{Config, DatabaseLocation, KeySource},
     http::{HttpState, Readiness, auth::check_origin, problem},
     kernel::{Limit, Timestamp},
-    runtime::{Background, Runtime, RuntimeOptions, Supervisors},
+    runtime::{Background, Runtime},
 };
 use axum::{
     Extension, Json, Router,
@@ -44,6 +45,7 @@ impl Host {
 /// A service that is open, with what runs in the background.
 pub struct Service {
     host: Arc<Host>,
+    clock: Arc<CompanyClock>,
     runtime: Runtime,
     background: Background,
     stop: CancellationToken,
@@ -60,12 +62,24 @@ impl Service {
         config.server.bind = bind;
         config.database.location = DatabaseLocation::Sqlite { path: data.join("asgard.db") };
         config.keys.source = KeySource::GeneratedFile { path: data.join("asgard.db.key") };
-        // Provisioning is not armed, so every run is a dry one and no process is started for it.
-        let runtime = Runtime::open(&config, RuntimeOptions::server(&config, Supervisors::none())).await?;
+        let (clock, facilities) = (Arc::new(CompanyClock::default()), Facilities::new(sessions.derived(b"facilities")));
+        let runtime = Runtime::builder(config)
+            .clock(Arc::clone(&clock) as _)
+            .secrets(Arc::new(Safe::in_folder(&data.join("safe")).await?))
+            .runner(Arc::clone(&facilities) as _)
+            .catalog(ServiceCatalog::of([desk()?], Vec::new()))
+            .open()
+            .await?;
+        facilities.bind(runtime.app());
         let stop = CancellationToken::new();
         let background = runtime.spawn_background(&stop);
         let asgard = HttpState::new(Arc::clone(runtime.app()));
-        Ok(Self { host: Arc::new(Host { sessions, asgard }), runtime, background, stop })
+        Ok(Self { host: Arc::new(Host { sessions, asgard }), clock, runtime, background, stop })
+    }
+
+    /// The company's clock, which the company's sessions and everything in Asgard go by.
+    pub fn clock(&self) -> &Arc<CompanyClock> {
+        &self.clock
     }
 
     /// Every route. The host's own come first, so a path that both know is the host's: that is how passwords and Asgard's

@@ -59,14 +59,22 @@ impl Sessions {
         bytes.as_slice().try_into().ok().map(Self::new)
     }
 
-    fn mac(&self, claims: &str) -> Hmac<Sha256> {
+    /// Another key that follows from this one, for a purpose of its own.
+    pub fn derived(&self, purpose: &[u8]) -> [u8; 32] {
+        self.keyed().chain_update(b"corp-derived-v1:").chain_update(purpose).finalize().into_bytes().into()
+    }
+
+    fn keyed(&self) -> Hmac<Sha256> {
         // HMAC fills a key up to SHA-256's block with zeros; given whole blocks it cannot fail.
         let mut block = Zeroizing::new([0; 64]);
         for (slot, byte) in block.iter_mut().zip(self.0.iter()) {
             *slot = *byte;
         }
-        let mac = Hmac::<Sha256>::new((&*block).into());
-        mac.chain_update(PURPOSE).chain_update(claims.as_bytes())
+        Hmac::<Sha256>::new((&*block).into())
+    }
+
+    fn mac(&self, claims: &str) -> Hmac<Sha256> {
+        self.keyed().chain_update(PURPOSE).chain_update(claims.as_bytes())
     }
 
     /// A session's token: what the sign-in service does once somebody has proved who they are.

@@ -9,11 +9,12 @@
 
 use asgard_lib::{kernel::Timestamp, ports::world::World};
 use embed_axum::{
+    parts::CompanyClock,
     service::Service,
     session::{COOKIE, Sessions, Visitor},
 };
 use serde_json::{Value, json};
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -28,6 +29,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 struct Running {
     address: SocketAddr,
     stop: CancellationToken,
+    clock: Arc<CompanyClock>,
     served: JoinHandle<std::io::Result<()>>,
 }
 
@@ -48,8 +50,8 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let service = Service::open(data, address, Sessions::new(KEY)).await.unwrap();
-        let stop = service.stop();
-        Self { address, stop, served: tokio::spawn(service.serve(listener)) }
+        let (stop, clock) = (service.stop(), Arc::clone(service.clock()));
+        Self { address, stop, clock, served: tokio::spawn(service.serve(listener)) }
     }
 
     async fn stop(self) {
@@ -87,8 +89,11 @@ impl Running {
     }
 
     async fn mcp(&self, headers: &[(&str, &str)], tool: &str) -> Reply {
-        let call =
-            json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": {}}});
+        self.tool(headers, tool, json!({})).await
+    }
+
+    async fn tool(&self, headers: &[(&str, &str)], tool: &str, arguments: Value) -> Reply {
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}});
         let mut all = vec![JSON, ("accept", "application/json, text/event-stream")];
         all.extend(headers);
         self.send("POST", "/mcp", &all, &call.to_string()).await
@@ -254,5 +259,49 @@ async fn groups_decide_the_role_and_another_sites_page_decides_nothing() {
     }
     let out = service.post("/sign-out", &ann, &Value::Null).await;
     assert!(out.status == 303 && out.head.contains(&format!("set-cookie: {COOKIE}=; ")), "{}", out.head);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_for_comes_from_the_companys_own_parts_and_is_there_after_a_restart() {
+    let folder = folder();
+    let service = Running::start(folder.path()).await;
+    let ann = cookie("ann", &[]);
+    let project = service.post("/api/projects", &ann, &registration()).await.json()["project_id"].clone();
+    let minted = format!("/api/projects/{}/keys", project.as_str().unwrap());
+    let minted = service.post(&minted, &ann, &json!({"name": "agent"})).await.json();
+    let key = format!("Bearer {}", minted["key"].as_str().unwrap());
+    let agent = [("authorization", key.as_str())];
+    let answer = |reply: Reply| reply.json()["result"]["structuredContent"].clone();
+
+    // Its services and its facilities.
+    let services = answer(service.mcp(&agent, "list_services").await);
+    let ids: Vec<&Value> = services["items"].as_array().unwrap().iter().map(|service| &service["id"]).collect();
+    assert_eq!(ids, ["desk"]);
+    let ask = json!({"service": "desk", "name": "window", "spec": {"floor": 3}});
+    let asked = answer(service.tool(&agent, "request_resource", ask).await);
+    let get = json!({"request_id": asked["request"]["request_id"], "wait_s": 20});
+    let request = answer(service.tool(&agent, "get_request", get).await);
+    assert_eq!(request["status"], "fulfilled", "{request}");
+    let resource = answer(service.tool(&agent, "get_resource", json!({"resource_id": request["resource_id"]})).await);
+    let number = resource["outputs"]["number"].as_u64().unwrap();
+    assert!((300..400).contains(&number), "{resource}");
+
+    // Its safe.
+    let wanted = json!({"name": "desk.window.code"});
+    let code = answer(service.tool(&agent, "get_secret", wanted.clone()).await)["value"].as_str().unwrap().to_owned();
+    let kept: Vec<_> =
+        std::fs::read_dir(folder.path().join("safe")).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(std::fs::read_to_string(&kept[0]).unwrap(), code);
+
+    // Its clock: an hour later by the company's time, the company's session is over.
+    assert_eq!(service.get("/team", &[("cookie", &ann)]).await.status, 200);
+    service.clock.correct(2 * 3_600_000);
+    assert_eq!(service.get("/team", &[("cookie", &ann)]).await.status, 401);
+    service.stop().await;
+
+    let service = Running::start(folder.path()).await;
+    assert_eq!(answer(service.tool(&agent, "get_secret", wanted).await)["value"], code.as_str());
     service.stop().await;
 }

@@ -2,11 +2,7 @@
 
 use asgard_lambda::{deadline, event::clean};
 use asgard_lib::{
-    app::{
-        Asgard,
-        periodic::{self, PeriodicTask, TaskOutcome},
-        worker,
-    },
+    app::{Asgard, worker},
     error::{Code, Error, Result},
     http::{HttpState, Limit, Peer, Surface, router_of},
     runtime::Runtime,
@@ -118,7 +114,7 @@ impl Function {
             ));
         }
         let stop = CancellationToken::new();
-        let mut turns = pin!(self.turns(&stop));
+        let mut turns = pin!(self.runtime.run_periodic(&stop));
         let did = tokio::select! {
             biased;
             did = &mut turns => did,
@@ -130,32 +126,6 @@ impl Function {
         worker::run_until(self.runtime.app(), ends.checked_sub(WAY_BACK).unwrap_or(ends), None).await?;
         Ok(did)
     }
-
-    /// One periodic task's failure is no reason to leave out the others.
-    async fn turns(&self, stop: &CancellationToken) -> Result<Vec<&'static str>> {
-        let (mut did, mut failed) = (Vec::new(), None);
-        for task in self.runtime.periodic_tasks() {
-            match turn(self.runtime.app(), &*task, stop).await {
-                Ok(true) => did.push(task.name()),
-                Ok(false) => {}
-                Err(error) => failed = Some(error),
-            }
-        }
-        failed.map_or(Ok(did), Err)
-    }
-}
-
-/// Does a periodic task if it is due, until it has nothing more to do.
-async fn turn(app: &Arc<Asgard>, task: &dyn PeriodicTask, stop: &CancellationToken) -> Result<bool> {
-    let mut did = false;
-    while !stop.is_cancelled() {
-        match periodic::turn(app, task, stop).await? {
-            TaskOutcome::Did(periodic::Next::Again) => did = true,
-            TaskOutcome::Did(periodic::Next::Rest) => return Ok(true),
-            TaskOutcome::NotWanted | TaskOutcome::Later(_) => return Ok(did),
-        }
-    }
-    Ok(did)
 }
 
 /// When the invocation ends: Lambda says so, and its default is three seconds.

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let threads = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let served = threads.map_err(lambda_http::Error::from).and_then(|threads| {
         threads.block_on(async {
-            let runtime = Box::pin(Runtime::open(&config, RuntimeOptions::function())).await?;
+            let runtime = Box::pin(Runtime::builder(config).options(RuntimeOptions::function()).open()).await?;
             let function = &embed_lambda::Function::new(runtime);
             lambda_http::lambda_runtime::run(service_fn(async move |event| function.event(event).await)).await
         })
