@@ -6,8 +6,7 @@
     reason = "a test that is surprised should fail where it is"
 )]
 
-mod support;
-
+use crate::support::{PASSWORD, Place, aws, event, invocation};
 use asgard_lambda::http::Http;
 use asgard_lib::{
     app::{
@@ -23,7 +22,6 @@ use asgard_lib::{
 use lambda_http::request::LambdaRequest;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
-use support::{PASSWORD, Place, aws, event, invocation};
 
 const FRONTS: [&str; 4] = ["rest_api", "http_api", "function_url", "load_balancer"];
 

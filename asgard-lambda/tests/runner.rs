@@ -6,8 +6,7 @@
     reason = "a test that is surprised should fail where it is"
 )]
 
-mod support;
-
+use crate::support::Place;
 use asgard_lib::runtime::init;
 use std::{
     fs,
@@ -20,7 +19,6 @@ use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
-use support::Place;
 
 const RUN: &str = "run_01arz3ndektsv4rrffq69g5fav";
 

@@ -6,8 +6,7 @@
     reason = "a test that is surprised should fail where it is"
 )]
 
-mod support;
-
+use crate::support::{Place, event, invocation};
 use asgard_lambda::events::{Events, loops};
 use asgard_lib::{
     app::{
@@ -19,7 +18,6 @@ use asgard_lib::{
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
-use support::{Place, event, invocation};
 
 const MINUTE: u64 = 60_000;
 

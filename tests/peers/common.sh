@@ -10,12 +10,14 @@ die() {
 
 # Runs a command quietly and shows what it said only when it fails.
 quietly() { # WHAT COMMAND...
-  local what=$1 log=$run_dir/quiet.log
+  local what=$1 log
   shift
+  log=$(mktemp "$run_dir/quiet.XXXXXX") # of its own, for commands side by side
   "$@" >"$log" 2>&1 || {
     cat "$log" >&2
     die "$what failed"
   }
+  rm -f "$log"
 }
 
 # Sums cargo's `test result:` lines: prints "PASSED FAILED".

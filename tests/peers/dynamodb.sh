@@ -5,18 +5,19 @@
 # Exports ASGARD_TEST_DYNAMODB_URL.
 
 dynamodb_version=3.2.0
+dynamodb_bin=$repo/tests/.peers/dynamodb/bin/dynoxide
 dynamodb_pid=
 
 # Not a dependency of the workspace: it links another SQLite, and a program may hold only one.
 dynamodb_install() {
   local root=$repo/tests/.peers/dynamodb
-  dynamodb_bin=$root/bin/dynoxide
   [ "$(cat "$root/.installed" 2>/dev/null)" != "$dynamodb_version" ] || return 0
   say "building the emulator of DynamoDB"
   rm -rf "$root"
   # Built to be ready soon rather than to be fast.
-  quietly "cargo install dynoxide-rs" env CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
-    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_TARGET_DIR="$root/target" \
+  quietly "cargo install dynoxide-rs" setpriv --pdeathsig TERM -- env \
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_TARGET_DIR="$root/target" \
     cargo install dynoxide-rs --version "$dynamodb_version" --locked --no-default-features \
     --features native-sqlite,http-server,cli --root "$root"
   rm -rf "$root/target"

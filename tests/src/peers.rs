@@ -19,6 +19,8 @@ pub struct Peers {
     pub chromedriver: PathBuf,
     /// The folder whose `node_modules` holds the official MCP client.
     pub node_dir: PathBuf,
+    /// The Node that its clients run on.
+    pub node: PathBuf,
     /// The engine.
     pub terraform: PathBuf,
     /// Where screenshots go.
@@ -71,6 +73,7 @@ impl Peers {
                 chromium: needed("ASGARD_TEST_CHROMIUM").into(),
                 chromedriver: needed("ASGARD_TEST_CHROMEDRIVER").into(),
                 node_dir: needed("ASGARD_TEST_NODE_DIR").into(),
+                node: needed("ASGARD_TEST_NODE").into(),
                 terraform: needed("ASGARD_TEST_TERRAFORM").into(),
                 artefacts,
                 kills: variable("ASGARD_TEST_KILLS")

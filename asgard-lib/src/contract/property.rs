@@ -99,12 +99,16 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 
 /// Runs `cases` random histories on a store and on the model, and compares every answer and the state at the end. Shrinks
 /// what differs. One store serves all cases: each uses names of its own.
+///
+/// `PROPTEST_CASES` scales the number, as proptest's usual 256 is scaled by it: 2560 runs ten times as many histories.
 pub fn agrees_with_the_model<S: Store, G>(make: impl AsyncFn() -> (S, G), cases: u32) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (store, _kept) = runtime.block_on(make());
     let case = AtomicU32::new(0);
     // Where something differs every try costs the patience that an index is given.
     let (max_shrink_iters, max_shrink_time) = (500, 120_000);
+    let cases = u64::from(cases) * u64::from(Config::default().cases) / 256;
+    let cases = u32::try_from(cases).unwrap_or(u32::MAX).max(1);
     let config = Config { cases, failure_persistence: None, max_shrink_iters, max_shrink_time, ..Config::default() };
     let mut runner = TestRunner::new(config);
     let result = runner.run(&events(), |events| {

@@ -1,6 +1,6 @@
 //! A master key in KMS: the suite, what goes wrong with a key, and moving from one master key to another.
 
-use crate::peer::{self, kms, new_key, wrapper};
+use super::peer::{self, kms, new_key, wrapper};
 use asgard_lib::{
     Code, Kind, Result,
     adapters::{Keyring, KmsKey, LocalKey, MasterKeys, SealedSecrets, SealedVault},

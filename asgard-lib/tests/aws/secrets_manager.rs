@@ -1,6 +1,6 @@
 //! Values in Secrets Manager: the suite, and what an operator sees there.
 
-use crate::peer::{aws, new_key, secrets};
+use super::peer::{aws, new_key, secrets};
 use asgard_lib::{
     adapters::SecretsManager,
     config::{KmsKeyId, SecretPath},

@@ -1,6 +1,6 @@
 //! Settings that are in Secrets Manager.
 
-use crate::peer::{aws, secrets};
+use super::peer::{aws, secrets};
 use asgard_lib::{
     adapters::aws::secret_arns,
     config::{self, DatabaseLocation, Environment, LoadOptions, Loaded},

@@ -1,6 +1,6 @@
 //! PostgreSQL: the suite, and what is its own: dead connections, isolation levels, replicas that migrate at once.
 
-use crate::{before, views};
+use super::{before, views};
 use asgard_lib::{
     Code,
     backends::{Opened, PostgresOptions, PostgresStore, Upkeep},
@@ -274,14 +274,14 @@ async fn views_show_everything_but_what_is_hidden() {
 async fn views_have_the_same_columns_in_both_dialects() {
     let (_store, database) = fresh().await;
     let mut connection = PgConnection::connect(&database.url()).await.unwrap();
-    let (lite, folder) = crate::sqlite::fresh().await;
-    let lite_connection = crate::sqlite::raw(lite.path());
+    let (lite, folder) = super::sqlite::fresh().await;
+    let lite_connection = super::sqlite::raw(lite.path());
     for view in views::VIEWS {
         let sql =
             "SELECT column_name::text FROM information_schema.columns WHERE table_name = $1 ORDER BY ordinal_position";
         let columns: Vec<String> = sqlx::query_scalar(sql).bind(view).fetch_all(&mut connection).await.unwrap();
         let sql = format!("SELECT name FROM pragma_table_info('{view}') ORDER BY cid");
-        let lite_columns: Vec<String> = crate::sqlite::column(&lite_connection, &sql, 0);
+        let lite_columns: Vec<String> = super::sqlite::column(&lite_connection, &sql, 0);
         assert!(!columns.is_empty());
         assert_eq!(columns, lite_columns, "{view}");
     }

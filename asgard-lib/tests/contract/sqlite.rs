@@ -1,6 +1,6 @@
 //! SQLite: the suite, and what is its own: the file, other processes, migrations.
 
-use crate::{before, views};
+use super::{before, views};
 use asgard_lib::{
     Code,
     backends::{self, Opened, SqliteOptions, SqliteStore, Upkeep},

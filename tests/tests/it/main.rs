@@ -20,5 +20,6 @@ mod keys;
 mod kills;
 mod main_job;
 mod mcp_sdk;
+mod programs;
 mod proxy;
 mod replicas;

@@ -13,7 +13,7 @@ fn the_official_client_does_the_main_job() {
     let project = cast.project("SDK");
     let key = cast.key(&project);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp-client/run.mjs");
-    let output = Command::new("node")
+    let output = Command::new(&Peers::get().node)
         .arg(script)
         .args([&format!("{}/mcp", server.base()), key.credential(), cast.manager.pat.credential()])
         .env("ASGARD_TEST_NODE_DIR", &Peers::get().node_dir)

@@ -4,7 +4,7 @@
 mod trips;
 mod troubled;
 
-use crate::before;
+use super::before;
 use asgard_lib::{
     Code,
     backends::{DynamoStore, Opened, Upkeep},

@@ -38,7 +38,7 @@ fn survives(secret: &str, way: u8, text: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases * 2))]
 
     #[test]
     fn no_planted_secret_survives_in_any_encoding(
