@@ -50,7 +50,7 @@ impl Asgard {
     pub fn new(parts: Parts) -> Arc<Self> {
         let holder = parts.world.id();
         Arc::new(Self {
-            parts,
+            parts: parts.guarded(),
             holder,
             wake: tokio::sync::Notify::new(),
             wake_hint: Mutex::new(None),

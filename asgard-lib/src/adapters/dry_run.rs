@@ -167,6 +167,7 @@ async fn outputs(app: &Asgard, assignment: &Assignment) -> Result<BTreeMap<Strin
 async fn present(app: &Asgard, assignment: &Assignment, output: &str) -> Result<Option<Value>> {
     let Some(reference) = assignment.resource.secret_refs.get(output) else { return Ok(None) };
     let Some(secret) = app.store().read::<Secret>(reference.secret_id.as_str()).await? else { return Ok(None) };
-    let value = app.secrets().get(&secret.id, secret.value.version).await?;
+    let (id, version) = secret.stored();
+    let value = app.secrets().get(id, version).await?;
     Ok(value.map(|value| json!(value.reveal())))
 }

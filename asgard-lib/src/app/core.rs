@@ -1,8 +1,11 @@
 //! What every operation stands on: what a call is, what an operation is, the one way to run it, and the transaction.
 
 pub mod call;
+pub(crate) mod effects;
 mod meta;
 pub mod operation;
 pub mod reads;
 pub mod scope;
+#[cfg(test)]
+mod tests;
 pub mod transact;

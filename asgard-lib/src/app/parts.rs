@@ -1,7 +1,10 @@
 //! What an [`Asgard`] is put together from. Every port is declared here, once: its field, how it is given and how it is asked
 //! for follow from its line.
 
-use super::{Asgard, Operations, ServiceCatalog};
+use super::{
+    Asgard, Operations, ServiceCatalog,
+    core::effects::{GuardedSecrets, GuardedVault},
+};
 use crate::{config::Config, domain::audit::AuditVocabulary, ports::world::World};
 use std::sync::Arc;
 
@@ -75,6 +78,13 @@ ports! {
 }
 
 impl Parts {
+    /// The same, where the ports with effects refuse to work inside a decision.
+    pub(super) fn guarded(mut self) -> Self {
+        self.secrets = Arc::new(GuardedSecrets(self.secrets));
+        self.vault = Arc::new(GuardedVault(self.vault));
+        self
+    }
+
     /// What can be asked for.
     #[must_use]
     pub fn catalog(mut self, catalog: ServiceCatalog) -> Self {

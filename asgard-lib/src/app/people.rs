@@ -5,6 +5,8 @@ mod host;
 mod login;
 mod passwords;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod throttle;
 mod tokens;
 mod users;

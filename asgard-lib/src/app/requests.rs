@@ -4,6 +4,8 @@ mod ask;
 mod decide;
 mod open;
 mod read;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use ask::{RequestResource, Requested};

@@ -2,6 +2,9 @@
 
 mod inputs;
 mod reveal;
+#[cfg(test)]
+mod tests;
 
+pub use inputs::PreparedInputs;
 pub(crate) use inputs::take_inputs;
 pub use reveal::{GetSecret, ListSecrets, Revealed, RotateSecret, SecretView};

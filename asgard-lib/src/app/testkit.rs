@@ -12,7 +12,9 @@ use crate::{
     adapters::{Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault, dry_run::DryRun},
     backends::MemoryStore,
     domain::{
+        credential::UserToken,
         lease::Lease,
+        person::User,
         project::Project,
         request::Request,
         resource::{Resource, ResourceStatus},
@@ -20,11 +22,15 @@ use crate::{
         service::{Retry, tests::manifest},
     },
     error::Result,
-    kernel::{Actor, Email, ProjectId, RequestId, ResourceId, Role, RunId, SessionId, Timestamp, TokenId, Usd, UserId},
+    kernel::{
+        Actor, Email, ProjectId, RequestId, ResourceId, Role, RunId, SecretId, SecretText, SessionId, Timestamp,
+        TokenId, Usd, UserId, Username,
+    },
     ports::{
         kinds::{self, Index},
         records::{Entity, Records, Stored, draft, key, redraft},
         runner::{Liveness, Runner, Salvage, SupervisorLocation},
+        secrets::SecretStore,
         store::{Batch, Found, Key, Op, Outcome, Query, Reason, Record, Refusal, Store, StoreError},
         world::{ManualClock, SeededEntropy, World},
     },
@@ -53,7 +59,12 @@ pub(crate) struct Shaky {
     /// Every how many commits somebody else seems to have been faster; 0 for never.
     pub conflict_every: AtomicU32,
     commits: AtomicU32,
+    /// How often somebody else seemed to have been faster.
+    pub conflicts: AtomicU32,
     pub calls: AtomicI64,
+    /// How often a secret value was stored, and read.
+    pub secret_puts: AtomicU32,
+    pub secret_gets: AtomicU32,
 }
 
 impl Shaky {
@@ -65,7 +76,10 @@ impl Shaky {
             lose_every: AtomicU32::new(0),
             conflict_every: AtomicU32::new(0),
             commits: AtomicU32::new(0),
+            conflicts: AtomicU32::new(0),
             calls: AtomicI64::new(0),
+            secret_puts: AtomicU32::new(0),
+            secret_gets: AtomicU32::new(0),
         }
     }
 
@@ -103,6 +117,7 @@ impl Store for Shaky {
         if strikes(&self.conflict_every)
             && let Some(step) = batch.ops().iter().position(versioned)
         {
+            self.conflicts.fetch_add(1, SeqCst);
             return Ok(Outcome::Refused(Refusal { step, reason: Reason::Changed }));
         }
         let outcome = self.call(self.inner.commit(batch)).await?;
@@ -125,6 +140,27 @@ impl Store for Shaky {
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.call(self.inner.ping()).await
+    }
+}
+
+/// Secrets that count how often they are used.
+struct Counted {
+    inner: SealedSecrets,
+    on: Arc<Shaky>,
+}
+
+#[async_trait]
+impl SecretStore for Counted {
+    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, project: &ProjectId) -> Result<()> {
+        self.on.secret_puts.fetch_add(1, SeqCst);
+        self.inner.put(id, version, value, project).await
+    }
+    async fn get(&self, id: &SecretId, version: u32) -> Result<Option<SecretText>> {
+        self.on.secret_gets.fetch_add(1, SeqCst);
+        self.inner.get(id, version).await
+    }
+    async fn forget(&self, id: &SecretId, version: u32) -> Result<()> {
+        self.inner.forget(id, version).await
     }
 }
 
@@ -223,10 +259,16 @@ pub(crate) fn catalog() -> ServiceCatalog {
         manifest.retry = retry;
         Service::new(manifest, BTreeMap::from([("main.tf".to_owned(), b"# nothing".to_vec())])).unwrap()
     };
+    let mut keyed = manifest("local", "auto");
+    keyed.id = "keyed".parse().unwrap();
+    keyed.inputs["properties"]["password"] = serde_json::json!({"type": "string"});
+    keyed.sensitive_inputs = vec!["password".to_owned()];
+    let keyed = Service::new(keyed, BTreeMap::from([("main.tf".to_owned(), b"# nothing".to_vec())])).unwrap();
     let services = [
         service("thing", "auto", Retry::Safe),
         service("fragile", "auto", Retry::Unsafe),
         service("asked", "human", Retry::Safe),
+        keyed,
     ];
     ServiceCatalog::of(services, Vec::new())
 }
@@ -247,7 +289,8 @@ pub(crate) async fn boot_with(
     let keyring = Keyring::open(Arc::clone(&store) as _, masters, world.clone()).await?;
     let blobs = Arc::new(store.inner.clone());
     let vault = Arc::new(SealedVault::new(Arc::clone(&store) as _, blobs, Arc::clone(&keyring), world.clone()));
-    let secrets = Arc::new(SealedSecrets::new(Arc::clone(&vault), world.clone()));
+    let sealed = SealedSecrets::new(Arc::clone(&vault), world.clone());
+    let secrets = Arc::new(Counted { inner: sealed, on: Arc::clone(&store) });
     Ok(Asgard::new(Parts::new(store, vault, keyring, secrets, runner).catalog(catalog).world(world.clone())))
 }
 
@@ -428,6 +471,21 @@ impl Kit {
 
     pub async fn plant<T: Entity>(&self, value: &T) {
         self.overwrite(Op::Insert(draft(value).unwrap())).await;
+    }
+
+    /// Gives a member of [`member`] and [`signed_in`] an account, and the token that they act with.
+    pub async fn enrol(&self, person: &str) {
+        let Actor::UserToken { user, email, role, token } = member(person) else { panic!("a member has a token") };
+        let (created_at, valid_until) = (self.world.now(), self.world.now().plus(Duration::from_secs(86_400)));
+        let username: Username = email.as_str().parse().unwrap();
+        let account = serde_json::from_value(serde_json::json!({
+            "id": user, "username": username, "email": email, "role": role, "active": true, "password": "",
+            "credentials_from": created_at, "created_at": created_at,
+        }));
+        self.plant::<User>(&account.unwrap()).await;
+        let name = "laptop".parse().unwrap();
+        let (hash, suffix, revoked_at) = (String::new(), String::new(), None);
+        self.plant(&UserToken { id: token, user, name, hash, suffix, created_at, valid_until, revoked_at }).await;
     }
 
     /// Another process on the same store, with its own runner to play.

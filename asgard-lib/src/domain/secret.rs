@@ -21,6 +21,13 @@ pub struct Secret {
     pub output: String,
     /// The present version, from 1.
     pub version: u32,
+    /// The id under which the secret store keeps the present value, where that is not the secret's own: a changed input is
+    /// stored before anything is decided, so its value has an id of its own, and there is only one version of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_as: Option<SecretId>,
+    /// The same of the value that the resource was made with, while another one is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_as: Option<SecretId>,
     /// When the first version was stored.
     pub created_at: Timestamp,
     /// When the present version was stored.
@@ -28,6 +35,14 @@ pub struct Secret {
 }
 
 impl Secret {
+    /// Where the secret store has the present value: under which id, as which version.
+    pub fn stored(&self) -> (&SecretId, u32) {
+        match &self.stored_as {
+            Some(id) => (id, 1),
+            None => (&self.id, self.version),
+        }
+    }
+
     /// The claim that finds a secret by name.
     pub fn claim(project: &ProjectId, name: &str) -> String {
         format!("secret/{project}/{name}")

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     app::{
         Call,
+        people::vouched_for,
         periodic::{Next, Periodic},
         projects::RegisterProject,
         requests::{GetRequest, RequestResource},
@@ -12,7 +13,7 @@ use crate::{
     backends::MemoryStore,
     config::{DatabaseLocation, KeySource, MasterKey},
     error::Code,
-    kernel::{Actor, Role},
+    kernel::Role,
     ports::world::ManualClock,
 };
 use serde_json::json;
@@ -30,10 +31,10 @@ fn supervisors() -> Supervisors {
     Supervisors { program: "asgard".into(), arguments: vec!["run".into()], environment: Vec::new() }
 }
 
-fn ann(runtime: &Runtime) -> Call {
-    let world = runtime.app().world();
+async fn ann(runtime: &Runtime) -> Call {
     let email = "ann@corp.example".parse().unwrap();
-    Call::by(Actor::Human { user: world.id(), email, role: Role::Member, session: world.id() }, world.id())
+    let ann = vouched_for(runtime.app(), &email, Role::Member).await.unwrap();
+    Call::by(ann, runtime.app().new_trace())
 }
 
 #[tokio::test]
@@ -44,7 +45,7 @@ async fn what_is_asked_for_is_carried_out_and_there_after_a_restart() {
     assert_eq!(runtime.master(), &Master::File { path: folder.path().join("asgard.db.key"), created: true });
     let background = runtime.spawn_background(&CancellationToken::new());
 
-    let call = ann(&runtime);
+    let call = ann(&runtime).await;
     let project: RegisterProject = serde_json::from_value(
         json!({"name": "Pilot", "owner_email": "ann@corp.example", "manager_email": "bob@corp.example", "group": "g"}),
     )
@@ -66,7 +67,7 @@ async fn what_is_asked_for_is_carried_out_and_there_after_a_restart() {
 
     let runtime = Runtime::open(&config, RuntimeOptions::command(supervisors())).await.unwrap();
     assert_eq!(runtime.master(), &Master::File { path: folder.path().join("asgard.db.key"), created: false });
-    let again = runtime.app().run(&ann(&runtime), &get).await.unwrap();
+    let again = runtime.app().run(&ann(&runtime).await, &get).await.unwrap();
     assert_eq!(again.request_id, asked.request.request_id);
     runtime.close().await;
 }

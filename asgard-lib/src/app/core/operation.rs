@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::{borrow::Cow, time::Duration};
+use std::{any::TypeId, borrow::Cow, time::Duration};
 
 /// A method of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ pub trait Operation: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// What comes back.
     type Output: Serialize + JsonSchema + Send + 'static;
     /// What `authorise` found: the project, for instance, that the call is about.
-    type Permit: Send + 'static;
+    type Permit: Send + Sync + 'static;
     /// What `prepare` made; `()` for operations that need none.
     type Prepared: Send + Sync + 'static;
     /// What was decided, and what is remembered of it under an idempotency key.
@@ -134,7 +134,7 @@ pub trait Operation: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     fn prepare(
         &self,
         reads: &mut Reads<'_>,
-        permit: Self::Permit,
+        permit: &Self::Permit,
         before: Option<Self::Prepared>,
     ) -> impl Future<Output = Result<Self::Prepared>> + Send;
 
@@ -178,7 +178,7 @@ impl<T: SimpleOperation> Operation for T {
         Ok(())
     }
 
-    async fn prepare(&self, _: &mut Reads<'_>, (): (), _: Option<()>) -> Result<()> {
+    async fn prepare(&self, _: &mut Reads<'_>, (): &(), _: Option<()>) -> Result<()> {
         Ok(())
     }
 
@@ -197,7 +197,7 @@ macro_rules! prepares_nothing {
     () => {
         type Prepared = ();
 
-        async fn prepare(&self, _: &mut $crate::app::Reads<'_>, _: Self::Permit, _: Option<()>) -> $crate::Result<()> {
+        async fn prepare(&self, _: &mut $crate::app::Reads<'_>, _: &Self::Permit, _: Option<()>) -> $crate::Result<()> {
             Ok(())
         }
     };
@@ -398,40 +398,64 @@ async fn steps<O: Operation>(
         {
             return Ok(done);
         }
-        // `decide` authorises on reads of its own; what it stands on is what `prepare` reads.
-        reads.checked.clear();
-        let prepared = operation.prepare(&mut reads, permit, before.take()).await?;
-        let (seen, waited) = (std::mem::take(&mut reads.checked), reads.has_waited());
-        if waited && let Some(actor) = &call.actor {
-            let actor = people::still(app, actor).await?;
-            call.to_mut().actor = Some(actor);
-        }
-        if let Settled::Committed(decided) = decide(app, &call, operation, remember, &seen, &prepared).await? {
+        // The decision stands on what `prepare` reads. What `authorise` read is read again by each attempt to decide.
+        let authorised = std::mem::take(&mut reads.checked);
+        let prepared = operation.prepare(&mut reads, &permit, before.take()).await?;
+        let seen = std::mem::take(&mut reads.checked);
+        let waited = reads.has_waited();
+        // Except by the first attempt when there was nothing to prepare: no time has passed.
+        let early = (!waited && TypeId::of::<O::Prepared>() == TypeId::of::<()>()).then(|| {
+            reads.checked = authorised;
+            (reads, permit)
+        });
+        let known_anew = match &call.actor {
+            Some(actor) if waited => Some(Call { actor: Some(people::still(app, actor).await?), ..Call::clone(&call) }),
+            Some(_) | None => None,
+        };
+        let step = Deciding { operation, remember, seen: &seen, prepared: &prepared };
+        if let Settled::Committed(decided) = step.run(app, known_anew.as_ref().unwrap_or(&call), early).await? {
             let output = operation.finish(app, decided).await?;
             return Ok(Done { output, replayed: false });
+        }
+        if let Some(known_anew) = known_anew {
+            call = Cow::Owned(known_anew);
         }
         before = Some(prepared);
     }
     Err(transact::moving())
 }
 
-async fn decide<'x, O: Operation>(
-    app: &'x Asgard,
-    call: &'x Call,
+/// The decision of an operation, and what it stands on.
+struct Deciding<'x, O: Operation> {
     operation: &'x O,
     remember: Option<&'x Remember>,
     seen: &'x Versions,
     prepared: &'x O::Prepared,
-) -> Result<Settled<O::Decided>> {
-    app.transact_on(call, seen, |tx| {
-        Box::pin(async move {
-            let permit = operation.authorise(tx.reads()).await?;
-            let decided = operation.decide(tx, permit, prepared).await?;
-            if let Some(remember) = remember {
-                remember.keep(tx, decided.remember()?).await?;
-            }
-            Ok(decided)
+}
+
+impl<'x, O: Operation> Deciding<'x, O> {
+    /// Decides until it is committed. The first attempt goes on with `early` reads and what they permit, if there are any.
+    async fn run(
+        &'x self,
+        app: &'x Asgard,
+        call: &'x Call,
+        early: Option<(Reads<'x>, O::Permit)>,
+    ) -> Result<Settled<O::Decided>> {
+        let (reads, mut permit) = early.unzip();
+        app.transact_on(call, self.seen, reads, |tx| {
+            let permit = permit.take();
+            Box::pin(async move {
+                let permit = match permit {
+                    Some(permit) => permit,
+                    None => self.operation.authorise(tx.reads()).await?,
+                };
+                let decided = self.operation.decide(tx, permit, self.prepared).await?;
+                if let Some(remember) = self.remember {
+                    remember.keep(tx, decided.remember()?).await?;
+                }
+                Ok(decided)
+            })
         })
-    })
-    .await
+        .await
+    }
 }

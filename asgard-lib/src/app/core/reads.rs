@@ -1,6 +1,7 @@
 //! What an operation reads, and whom it asks: the half of a transaction that writes nothing. `authorise` and `prepare` get
 //! this alone; `decide` gets it inside its transaction.
 
+use super::effects;
 use crate::app::{Asgard, Call};
 use crate::{
     domain::access::{self, Action, Object},
@@ -78,9 +79,11 @@ impl<'a> Reads<'a> {
     }
 
     /// Waits, outside of every decision. Whatever was permitted before is asked for again afterwards.
-    pub async fn wait(&mut self, pause: Duration) {
+    pub async fn wait(&mut self, pause: Duration) -> Result<()> {
+        effects::outside_decide("waiting")?;
         self.waited = true;
         self.app.world().sleep(pause).await;
+        Ok(())
     }
 
     pub(super) fn has_waited(&self) -> bool {

@@ -2,7 +2,10 @@
 //! its commit is one batch. After a lost reply the same batch is resubmitted under the same id; after a lost race the
 //! decision is made again on fresh reads.
 
-use super::reads::{Reads, Versions};
+use super::{
+    effects,
+    reads::{Reads, Versions},
+};
 use crate::app::{Asgard, Call, CounterKind};
 use crate::{
     domain::{
@@ -85,9 +88,8 @@ impl<'a> DerefMut for Tx<'a> {
 }
 
 impl<'a> Tx<'a> {
-    fn begin(app: &'a Asgard, call: &'a Call, memory: RetryState) -> Self {
-        let reads = Reads::begin(app, call);
-        let batch = Batch::new(app.world().id(), reads.now());
+    fn begin(reads: Reads<'a>, memory: RetryState) -> Self {
+        let batch = Batch::new(reads.id(), reads.now());
         Self {
             reads,
             memory,
@@ -377,27 +379,31 @@ impl Asgard {
         T: Send,
         F: for<'t> FnMut(&'t mut Tx<'x>) -> DecideFuture<'t, T> + Send,
     {
-        match self.transact_on(call, &Versions::new(), decide).await? {
+        match self.transact_on(call, &Versions::new(), None, decide).await? {
             Settled::Committed(value) => Ok(value),
             Settled::Moved => Err(Error::bug("a transaction that nothing was prepared for asked to prepare again")),
         }
     }
 
-    /// The same for a decision that stands on what was `seen` before it: a batch that does not fit it is not committed.
+    /// The same for a decision that stands on what was `seen` before it: a batch that does not fit it is not committed. The
+    /// first attempt goes on with `early` reads, if there are any.
     pub(crate) async fn transact_on<'x, T, F>(
         &'x self,
         call: &'x Call,
         seen: &Versions,
+        mut early: Option<Reads<'x>>,
         mut decide: F,
     ) -> Result<Settled<T>>
     where
         T: Send,
         F: for<'t> FnMut(&'t mut Tx<'x>) -> DecideFuture<'t, T> + Send,
     {
+        effects::outside_decide("another transaction")?;
         let mut memory = RetryState::default();
         for race in 0..MAX_CONFLICT_RETRIES {
-            let mut tx = Tx::begin(self, call, memory);
-            let value = match decide(&mut tx).await {
+            let reads = early.take().unwrap_or_else(|| Reads::begin(self, call));
+            let mut tx = Tx::begin(reads, memory);
+            let value = match effects::deciding(decide(&mut tx)).await {
                 Err(_) if tx.moved => return Ok(Settled::Moved),
                 decided => decided?,
             };

@@ -3,8 +3,11 @@
 use super::{throttle, users::UserView};
 use crate::{
     app::{
-        Hints, Meta, Route, SimpleOperation, Tx,
-        core::operation::Method::{Get, Post},
+        Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
+        core::operation::{
+            Method::{Get, Post},
+            Unremembered,
+        },
     },
     domain::{
         access::{Action, Object},
@@ -13,7 +16,7 @@ use crate::{
         person::{User, check_password},
     },
     error::{Code, Error, Result},
-    kernel::{Actor, Role, SecretText, Timestamp, Username},
+    kernel::{Actor, Role, SecretText, Timestamp, UserId, Username},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -87,7 +90,13 @@ fn wrong() -> Error {
     Error::new(Code::LoginFailed, "The username or password is wrong.")
 }
 
-impl SimpleOperation for Login {
+/// A password that was right, and the attempt that was counted before it was looked at.
+pub struct Verified {
+    attempt: throttle::Attempt,
+    user: UserId,
+}
+
+impl Operation for Login {
     type Output = LoginView;
     const META: Meta = Meta {
         name: "auth.login",
@@ -100,14 +109,25 @@ impl SimpleOperation for Login {
         creates: false,
     };
 
-    async fn decide(&self, tx: &mut Tx<'_>) -> Result<LoginView> {
-        tx.allow(Action::Open, &Object::Nothing)?;
-        let app = tx.app();
+    type Permit = ();
+    type Prepared = Verified;
+    type Decided = Unremembered<LoginView>;
+
+    async fn authorise(&self, reads: &mut Reads<'_>) -> Result<()> {
+        reads.allow(Action::Open, &Object::Nothing)
+    }
+
+    /// An unknown name costs as much as a wrong password.
+    async fn prepare(&self, reads: &mut Reads<'_>, (): &(), before: Option<Verified>) -> Result<Verified> {
+        let app = reads.app();
         let username: Username = self.username.parse().map_err(|_| wrong())?;
-        let attempt = throttle::attempt(app, tx.call(), &username).await?;
-        let id = tx.holder(&User::username_claim(&username)).await?;
+        let attempt = match before {
+            Some(before) => before.attempt,
+            None => throttle::attempt(app, reads.call(), &username).await?,
+        };
+        let id = reads.holder(&User::username_claim(&username)).await?;
         let user = match &id {
-            Some(id) => tx.read_checked::<User>(id).await?,
+            Some(id) => reads.read_checked::<User>(id).await?,
             None => None,
         };
         let right = app
@@ -115,7 +135,14 @@ impl SimpleOperation for Login {
             .verify(&self.password, user.as_ref().map(|user| user.password.as_str()), app.world())
             .await?;
         let user = user.filter(|user| right && user.active).ok_or_else(wrong)?;
+        Ok(Verified { attempt, user: user.value.id })
+    }
 
+    async fn decide(&self, tx: &mut Tx<'_>, (): (), verified: &Verified) -> Result<Unremembered<LoginView>> {
+        let app = tx.app();
+        // The commit depends on the version that the password was verified against.
+        let user = tx.read_checked::<User>(verified.user.as_str()).await?;
+        let user = user.filter(|user| user.active).ok_or_else(wrong)?;
         let token = credential::mint(Shape::Session, &app.world().random());
         let print = credential::fingerprint(token.reveal());
         let people = &app.config().people;
@@ -130,7 +157,7 @@ impl SimpleOperation for Login {
             agent: tx.call().source.agent.chars().take(120).collect(),
             revoked_at: None,
         };
-        throttle::give_back(tx, &attempt)?;
+        throttle::give_back(tx, &verified.attempt)?;
         tx.insert(&session)?;
         let actor = Actor::Human {
             user: user.id.clone(),
@@ -139,11 +166,15 @@ impl SimpleOperation for Login {
             session: session.id.clone(),
         };
         tx.audit_as(actor.reference(), None, AuditAction::SessionOpened, &session.id, &[])?;
-        Ok(LoginView {
+        Ok(Unremembered(LoginView {
             token: token.reveal().to_owned(),
             user: UserView::of(&user.value),
             expires_at: session.valid_until,
-        })
+        }))
+    }
+
+    async fn finish(&self, _: &Asgard, Unremembered(view): Unremembered<LoginView>) -> Result<LoginView> {
+        Ok(view)
     }
 }
 
@@ -228,7 +259,13 @@ pub struct ChangePassword {
     pub new_password: SecretText,
 }
 
-impl SimpleOperation for ChangePassword {
+/// The new password, hashed, once the present one was right.
+pub struct NewPassword {
+    attempt: throttle::Attempt,
+    hash: String,
+}
+
+impl Operation for ChangePassword {
     type Output = Nothing;
     const META: Meta = Meta {
         name: "auth.change_password",
@@ -241,21 +278,44 @@ impl SimpleOperation for ChangePassword {
         creates: false,
     };
 
-    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Nothing> {
-        tx.allow(Action::OwnAccountInSession, &Object::Nothing)?;
-        let app = tx.app();
-        let id = tx.actor()?.user().map(ToString::to_string).unwrap_or_default();
-        let user = tx.need::<User>(&id).await?;
+    type Permit = UserId;
+    type Prepared = NewPassword;
+    type Decided = Unremembered<Nothing>;
+
+    async fn authorise(&self, reads: &mut Reads<'_>) -> Result<UserId> {
+        reads.allow(Action::OwnAccountInSession, &Object::Nothing)?;
+        reads.actor()?.user().cloned().ok_or_else(|| Error::not_found("user"))
+    }
+
+    async fn prepare(&self, reads: &mut Reads<'_>, id: &UserId, before: Option<NewPassword>) -> Result<NewPassword> {
+        let app = reads.app();
+        let user = reads.need::<User>(id.as_str()).await?;
         check_password(&self.new_password, &user.username).map_err(|e| e.at("new_password"))?;
-        let attempt = throttle::attempt(app, tx.call(), &user.username).await?;
+        let (attempt, hash) = match before {
+            Some(before) => (before.attempt, Some(before.hash)),
+            None => (throttle::attempt(app, reads.call(), &user.username).await?, None),
+        };
         if !app.passwords().verify(&self.current_password, Some(&user.password), app.world()).await? {
             return Err(Error::invalid("current_password", "The present password is wrong."));
         }
-        throttle::give_back(tx, &attempt)?;
-        let password = app.passwords().hash(&self.new_password, app.world()).await?;
+        let hash = match hash {
+            Some(hash) => hash,
+            None => app.passwords().hash(&self.new_password, app.world()).await?,
+        };
+        Ok(NewPassword { attempt, hash })
+    }
+
+    async fn decide(&self, tx: &mut Tx<'_>, id: UserId, new: &NewPassword) -> Result<Unremembered<Nothing>> {
+        let user = tx.need::<User>(id.as_str()).await?;
+        throttle::give_back(tx, &new.attempt)?;
+        let password = new.hash.clone();
         tx.replace(&user, &User { password, credentials_from: tx.now(), ..user.value.clone() })?;
         tx.audit(None, AuditAction::UserPasswordChanged, &user.id, &[])?;
-        Ok(Nothing {})
+        Ok(Unremembered(Nothing {}))
+    }
+
+    async fn finish(&self, _: &Asgard, Unremembered(nothing): Unremembered<Nothing>) -> Result<Nothing> {
+        Ok(nothing)
     }
 }
 

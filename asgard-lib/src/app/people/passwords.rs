@@ -1,6 +1,7 @@
 //! Argon2id, off the async threads and few at a time: each hash takes 19 MiB and tens of milliseconds.
 
 use crate::{
+    app::core::effects::outside_decide,
     error::{Code, Error, Result},
     kernel::SecretText,
     ports::world::World,
@@ -19,11 +20,19 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 pub struct Passwords {
     turns: Semaphore,
     decoy: OnceLock<String>,
+    /// How often a password was hashed or checked.
+    #[cfg(test)]
+    pub done: std::sync::atomic::AtomicU32,
 }
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { turns: Semaphore::new(AT_ONCE), decoy: OnceLock::new() }
+        Self {
+            turns: Semaphore::new(AT_ONCE),
+            decoy: OnceLock::new(),
+            #[cfg(test)]
+            done: std::sync::atomic::AtomicU32::new(0),
+        }
     }
 }
 
@@ -38,6 +47,9 @@ impl Passwords {
         world: &World,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        outside_decide("hashing a password")?;
+        #[cfg(test)]
+        self.done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let busy =
             || Error::new(Code::Busy, "Too many people are signing in at once. Try again in a moment.").retry_after(5);
         let _turn = world.timeout(MAX_WAIT, self.turns.acquire()).await.map_err(|_| busy())?.map_err(Error::bug)?;

@@ -163,7 +163,7 @@ impl Operation for CreateUser {
         reads.allow(Action::ManageUsers, &Object::Nothing)
     }
 
-    async fn prepare(&self, reads: &mut Reads<'_>, (): (), before: Option<PasswordHash>) -> Result<PasswordHash> {
+    async fn prepare(&self, reads: &mut Reads<'_>, (): &(), before: Option<PasswordHash>) -> Result<PasswordHash> {
         match before {
             Some(hash) => Ok(hash),
             None => PasswordHash::of(reads.app(), &self.password, &self.username).await,

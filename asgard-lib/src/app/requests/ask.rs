@@ -6,13 +6,17 @@ use super::{
 };
 use crate::{
     app::{
-        Hints, Meta, Operation, Reads, Route, Tx, core::operation::Method::Post, core::scope::ReadMode,
-        resources::ResourceView, secrets,
+        Asgard, Hints, Meta, Operation, Reads, Route, Tx,
+        core::operation::Method::Post,
+        core::scope::ReadMode,
+        resources::ResourceView,
+        secrets::{PreparedInputs, take_inputs},
+        services::Service,
     },
     domain::{
         access::Action,
         project::Project,
-        request::{Command, Request, RequestStatus, admit},
+        request::{Command, Request, RequestStatus, Target, admit},
         resource::Resource,
     },
     error::{Code, Error, Result},
@@ -22,6 +26,7 @@ use crate::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// Asks for a resource, or for a change of one.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -97,7 +102,7 @@ impl Operation for RequestResource {
     };
 
     type Permit = Stored<Project>;
-    crate::prepares_nothing!();
+    type Prepared = PreparedInputs;
     crate::answers_as_decided!();
 
     async fn authorise(&self, reads: &mut Reads<'_>) -> Result<Stored<Project>> {
@@ -105,18 +110,25 @@ impl Operation for RequestResource {
         Ok(project)
     }
 
-    async fn decide(&self, tx: &mut Tx<'_>, project: Stored<Project>, (): &()) -> Result<Requested> {
-        let app = tx.app();
-        let service = app.catalog().need(&self.service)?;
-        let spec = self.own_spec(service.manifest.input_names().contains(&"name"))?;
-        service.check_spec(&spec)?;
-        let target =
-            admit(&service.manifest, self.cloud.as_ref(), self.account.as_deref(), &app.catalog().admission())?;
+    /// Stores the values of sensitive inputs.
+    async fn prepare(
+        &self,
+        reads: &mut Reads<'_>,
+        project: &Stored<Project>,
+        before: Option<PreparedInputs>,
+    ) -> Result<PreparedInputs> {
+        let (service, spec, _) = self.admitted(reads.app())?;
+        project.require_active()?;
+        PreparedInputs::of(reads, &project.id, service, &self.name, &spec, before).await
+    }
+
+    async fn decide(&self, tx: &mut Tx<'_>, project: Stored<Project>, prepared: &PreparedInputs) -> Result<Requested> {
+        let (service, spec, target) = self.admitted(tx.app())?;
         project.require_active()?;
         let fresh: ResourceId = tx.id();
         let existing = tx.holder(&Resource::name_claim(&project.id, &self.service, &self.name)).await?;
         let resource = existing.and_then(|id| id.parse().ok()).unwrap_or_else(|| fresh.clone());
-        let spec = secrets::take_inputs(tx, &project.id, &resource, service, &self.name, spec).await?;
+        let spec = take_inputs(tx, &project.id, &resource, service, &self.name, spec, prepared).await?;
         let wanted = Wanted {
             project: &project,
             service,
@@ -144,6 +156,16 @@ impl Operation for RequestResource {
 }
 
 impl RequestResource {
+    /// The service, the checked spec and the target, as far as the command and the settings decide.
+    fn admitted<'a>(&self, app: &'a Asgard) -> Result<(&'a Arc<Service>, Map<String, Value>, Target)> {
+        let service = app.catalog().need(&self.service)?;
+        let spec = self.own_spec(service.manifest.input_names().contains(&"name"))?;
+        service.check_spec(&spec)?;
+        let target =
+            admit(&service.manifest, self.cloud.as_ref(), self.account.as_deref(), &app.catalog().admission())?;
+        Ok((service, spec, target))
+    }
+
     /// The spec without a repeated `name`, which the runbooks give inside it.
     fn own_spec(&self, is_an_input: bool) -> Result<Map<String, Value>> {
         let mut spec = self.spec.clone();

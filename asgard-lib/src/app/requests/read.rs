@@ -72,15 +72,16 @@ impl Operation for GetRequest {
     }
 
     /// Waits for something to tell. What is told is read afterwards, by a caller who is known and may read it by then.
-    async fn prepare(&self, reads: &mut Reads<'_>, mut request: Stored<Request>, _: Option<()>) -> Result<()> {
+    async fn prepare(&self, reads: &mut Reads<'_>, request: &Stored<Request>, _: Option<()>) -> Result<()> {
         if self.wait_s > MAX_WAIT {
             return Err(Error::invalid("wait_s", "Wait 0 to 20 seconds, and ask again."));
         }
         let until = reads.now().plus(Duration::from_secs(self.wait_s));
         let until = reads.call().answer_by.map_or(until, |by| until.min(by.minus(TO_ANSWER)));
+        let mut request = request.clone();
         while !request.status.is_over() && request.status != RequestStatus::Pending && reads.app().world().now() < until
         {
-            reads.wait(LOOK_EVERY).await;
+            reads.wait(LOOK_EVERY).await?;
             let found = reads.read::<Request>(self.request_id.as_str()).await?;
             request = found.ok_or_else(|| Error::not_found("request"))?;
         }

@@ -27,7 +27,7 @@ pub fn secret_input(id: &SecretId, version: u32) -> Value {
     json!({ SECRET: id, "version": version })
 }
 
-pub(super) fn secret_reference(value: &Value) -> Option<(SecretId, u32)> {
+pub(in crate::app) fn secret_reference(value: &Value) -> Option<(SecretId, u32)> {
     let map = value.as_object().filter(|map| map.len() == 2)?;
     let id = map.get(SECRET)?.as_str()?.parse().ok()?;
     let version = u32::try_from(map.get("version")?.as_u64()?).ok()?;
@@ -106,7 +106,8 @@ async fn present_secrets(app: &Asgard, resource: &Resource) -> Result<Vec<Secret
     let ids: Vec<String> = resource.secret_refs.values().map(|reference| reference.secret_id.to_string()).collect();
     let mut values = Vec::new();
     for secret in app.store().read_many::<Secret>(&ids).await?.into_iter().flatten() {
-        values.extend(app.secrets().get(&secret.id, secret.value.version).await?);
+        let (id, version) = secret.stored();
+        values.extend(app.secrets().get(id, version).await?);
     }
     Ok(values)
 }

@@ -149,6 +149,8 @@ pub(super) async fn write(tx: &mut Tx<'_>, resource: &Resource, prepared: &Prepa
                     name: name.clone(),
                     output: output.clone(),
                     version: *version,
+                    stored_as: None,
+                    applied_as: None,
                     created_at: now,
                     rotated_at: now,
                 };
@@ -174,20 +176,38 @@ pub(super) async fn write(tx: &mut Tx<'_>, resource: &Resource, prepared: &Prepa
 
 /// Removes the metadata of all of a resource's secrets, those that came in as inputs included.
 pub(super) async fn remove_all(tx: &mut Tx<'_>, resource: &Resource) -> Result<Vec<ForgottenSecret>> {
-    let outputs = resource.secret_refs.values().map(|reference| reference.secret_id.clone());
-    let inputs = resource.spec.values().filter_map(|value| secret_reference(value).map(|(id, _)| id));
-    let all: BTreeSet<SecretId> = outputs.chain(inputs).collect();
+    let mut all: BTreeSet<SecretId> =
+        resource.secret_refs.values().map(|reference| reference.secret_id.clone()).collect();
+    let mut applied = Vec::new();
+    let sensitive = tx.app().catalog().get(&resource.service).map(|service| service.manifest.sensitive_inputs.clone());
+    let mut inputs: BTreeSet<String> = sensitive.unwrap_or_default().into_iter().collect();
+    for (input, value) in &resource.spec {
+        if let Some((id, version)) = secret_reference(value) {
+            applied.push(ForgottenSecret { id, through: version });
+            inputs.insert(input.clone());
+        }
+    }
+    for input in &inputs {
+        let holder = tx.holder(&Secret::claim(&resource.project, &resource.secret_name(input))).await?;
+        all.extend(holder.and_then(|id| id.parse().ok()));
+    }
     let mut forget = Vec::new();
     for id in &all {
         forget.extend(remove(tx, resource, id).await?);
     }
+    // A value of an id of its own that no secret names any more.
+    applied.retain(|value| forget.iter().all(|other: &ForgottenSecret| other.id != value.id));
+    forget.extend(applied);
     Ok(forget)
 }
 
-async fn remove(tx: &mut Tx<'_>, resource: &Resource, id: &SecretId) -> Result<Option<ForgottenSecret>> {
-    let Some(secret) = tx.read_checked::<Secret>(id.as_str()).await? else { return Ok(None) };
+async fn remove(tx: &mut Tx<'_>, resource: &Resource, id: &SecretId) -> Result<Vec<ForgottenSecret>> {
+    let found = tx.read_checked::<Secret>(id.as_str()).await?;
+    let Some(secret) = found.filter(|secret| secret.resource == resource.id) else { return Ok(Vec::new()) };
     tx.release(Secret::claim(&resource.project, &secret.name), id)?;
     tx.remove(&secret)?;
     // A version above the present one may have been stored by an attempt that was cut short.
-    Ok(Some(ForgottenSecret { id: id.clone(), through: secret.value.version + MAX_LEFTOVERS }))
+    let own = ForgottenSecret { id: id.clone(), through: secret.value.version + MAX_LEFTOVERS };
+    let apart = [secret.value.stored_as, secret.value.applied_as].into_iter().flatten();
+    Ok(std::iter::once(own).chain(apart.map(|id| ForgottenSecret { id, through: 1 })).collect())
 }

@@ -1,18 +1,161 @@
 //! Inputs that a manifest marks sensitive: their values go to the secret store, and what is committed is a reference.
+//!
+//! A value is stored before anything is decided, under an id that nobody has used. Before that, a job is committed which
+//! forgets the value in an hour. The commit that names the value removes the job, at the version that it was written with: so
+//! either the value is named, or it is forgotten, whoever dies in between.
 
 use crate::{
-    app::{Tx, runs, services::Service},
-    domain::secret::Secret,
-    error::{Code, Error, Result},
-    kernel::{ProjectId, ResourceId, ResourceName, SecretText},
+    app::{Reads, Tx, runs, services::Service},
+    domain::{
+        job::{ForgottenSecret, Job, Work},
+        resource::Resource,
+        secret::Secret,
+    },
+    error::{Error, Result},
+    kernel::{JobId, ProjectId, ResourceId, ResourceName, SecretId, SecretText},
+    ports::{records::Stored, store::Version},
 };
 use serde_json::{Map, Value};
+use std::{collections::BTreeMap, time::Duration};
 
-/// How often a version is skipped that an attempt which never committed has used.
-const MAX_SKIPS: u32 = 8;
+/// How long a value is kept that no commit names: longer than any call takes.
+const UNNAMED: Duration = Duration::from_secs(3600);
+/// How long a value is kept that is not the present one any more: whoever has just read the metadata can still read it.
+const REPLACED: Duration = Duration::from_secs(600);
 
-/// Replaces the values of sensitive inputs by references. The values are in the secret store before anything is committed;
-/// one whose request never is committed stays there unnamed until the resource goes.
+/// The values of sensitive inputs, each in the secret store.
+#[derive(Default)]
+pub struct PreparedInputs {
+    inputs: BTreeMap<String, Input>,
+    collector: Option<Collector>,
+}
+
+enum Input {
+    /// The present value of this secret is the one that was given.
+    Present { secret: SecretId, value: SecretId, version: u32 },
+    /// The value is new, and stored under `value`; `secret` has another one, if there is a secret of that name.
+    Fresh { value: SecretId, secret: Option<SecretId> },
+}
+
+/// The job that forgets the fresh values unless they are named.
+struct Collector {
+    job: JobId,
+    version: Version,
+}
+
+fn full_name(service: &Service, name: &ResourceName, input: &str) -> String {
+    format!("{}.{name}.{input}", service.manifest.id)
+}
+
+fn text(input: &str, value: Option<&Value>) -> Result<Option<SecretText>> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(SecretText::new(text.as_str()))),
+        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Err(Error::invalid(format!("spec.{input}"), "A sensitive input is text."))
+        }
+    }
+}
+
+async fn known(reads: &mut Reads<'_>, project: &ProjectId, name: &str) -> Result<Option<Stored<Secret>>> {
+    match reads.holder(&Secret::claim(project, name)).await? {
+        Some(id) => reads.read_checked::<Secret>(&id).await,
+        None => Ok(None),
+    }
+}
+
+impl PreparedInputs {
+    /// Stores the values that are new. `before` is what an earlier run for the same command stored.
+    pub(crate) async fn of(
+        reads: &mut Reads<'_>,
+        project: &ProjectId,
+        service: &Service,
+        name: &ResourceName,
+        spec: &Map<String, Value>,
+        before: Option<Self>,
+    ) -> Result<Self> {
+        let mut inputs = BTreeMap::new();
+        let mut fresh = Vec::new();
+        for input in &service.manifest.sensitive_inputs {
+            let Some(text) = text(input, spec.get(input))? else { continue };
+            let secret = known(reads, project, &full_name(service, name, input)).await?;
+            if let Some(secret) = &secret {
+                let (value, version) = secret.stored();
+                if reads.app().secrets().get(value, version).await?.is_some_and(|present| present.same(text.reveal())) {
+                    let present = Input::Present { secret: secret.id.clone(), value: value.clone(), version };
+                    inputs.insert(input.clone(), present);
+                    continue;
+                }
+            }
+            let value: SecretId = reads.id();
+            fresh.push((input, value.clone(), text));
+            inputs.insert(input.clone(), Input::Fresh { value, secret: secret.map(|secret| secret.value.id) });
+        }
+        if fresh.is_empty() {
+            return Ok(Self { inputs, collector: None });
+        }
+        if let Some(before) = before
+            && let Some(again) = before.again(reads, &mut inputs).await?
+        {
+            return Ok(Self { inputs, collector: Some(again) });
+        }
+        let values = fresh.iter().map(|(_, value, _)| value.clone()).collect();
+        let collector = collector(reads, values).await?;
+        for (_, value, text) in &fresh {
+            reads.app().secrets().put(value, 1, text, project).await?;
+        }
+        Ok(Self { inputs, collector: Some(collector) })
+    }
+
+    /// Takes what is stored already for `inputs`, if that is all they need and its job still waits.
+    async fn again(self, reads: &Reads<'_>, inputs: &mut BTreeMap<String, Input>) -> Result<Option<Collector>> {
+        let Some(collector) = self.collector else { return Ok(None) };
+        let waits = reads.read::<Job>(collector.job.as_str()).await?;
+        if waits.is_none_or(|job| job.version != collector.version) {
+            return Ok(None);
+        }
+        let stored: BTreeMap<&String, &SecretId> = self.inputs.iter().filter_map(Input::fresh).collect();
+        let wanted: BTreeMap<&String, &SecretId> = inputs.iter().filter_map(Input::fresh).collect();
+        if !stored.keys().eq(wanted.keys()) {
+            return Ok(None);
+        }
+        for (input, present) in inputs {
+            if let (Input::Fresh { value, .. }, Some(stored)) = (present, stored.get(input)) {
+                *value = (*stored).clone();
+            }
+        }
+        Ok(Some(collector))
+    }
+}
+
+impl Input {
+    fn fresh<'a>((name, input): (&'a String, &'a Self)) -> Option<(&'a String, &'a SecretId)> {
+        match input {
+            Self::Fresh { value, .. } => Some((name, value)),
+            Self::Present { .. } => None,
+        }
+    }
+}
+
+fn forget(values: Vec<SecretId>) -> Work {
+    let secrets = values.into_iter().map(|id| ForgottenSecret { id, through: 1 }).collect();
+    Work::Forget { sealed: Vec::new(), secrets }
+}
+
+async fn collector(reads: &Reads<'_>, values: Vec<SecretId>) -> Result<Collector> {
+    let values = &values;
+    let app = reads.app();
+    app.transact(reads.call(), |tx| {
+        Box::pin(async move {
+            tx.internal();
+            let job = tx.job(forget(values.clone()), UNNAMED)?;
+            Ok(Collector { job, version: tx.version().clone() })
+        })
+    })
+    .await
+}
+
+/// Replaces the values of sensitive inputs by references to what was prepared, and names the new values.
 pub(crate) async fn take_inputs(
     tx: &mut Tx<'_>,
     project: &ProjectId,
@@ -20,68 +163,83 @@ pub(crate) async fn take_inputs(
     service: &Service,
     name: &ResourceName,
     mut spec: Map<String, Value>,
+    prepared: &PreparedInputs,
 ) -> Result<Map<String, Value>> {
+    let mut replaced = Vec::new();
     for input in &service.manifest.sensitive_inputs {
-        let Some(value) = spec.get_mut(input) else { continue };
-        let text = match &*value {
-            Value::String(text) => SecretText::new(text.as_str()),
-            Value::Null => continue,
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                return Err(Error::invalid(format!("spec.{input}"), "A sensitive input is text."));
+        if text(input, spec.get(input))?.is_none() {
+            continue;
+        }
+        let full = full_name(service, name, input);
+        let known = known(tx, project, &full).await?;
+        let now = tx.now();
+        let reference = match (prepared.inputs.get(input), known) {
+            (Some(Input::Present { secret, value, version }), Some(known)) if known.id == *secret => {
+                runs::secret_input(value, *version)
+            }
+            (Some(Input::Fresh { value, secret: None }), None) => {
+                let secret = Secret {
+                    id: value.clone(),
+                    project: project.clone(),
+                    resource: resource.clone(),
+                    name: full,
+                    output: input.clone(),
+                    version: 1,
+                    stored_as: None,
+                    applied_as: None,
+                    created_at: now,
+                    rotated_at: now,
+                };
+                tx.claim(Secret::claim(project, &secret.name), &secret.id)?;
+                tx.insert(&secret)?;
+                runs::secret_input(value, 1)
+            }
+            (Some(Input::Fresh { value, secret: Some(secret) }), Some(known)) if known.id == *secret => {
+                let changed = changed(tx, &known.value, resource, value, &mut replaced).await?;
+                tx.replace(&known, &changed)?;
+                runs::secret_input(value, 1)
+            }
+            // The secret came, went or became another one since.
+            (Some(Input::Present { .. } | Input::Fresh { .. }) | None, Some(_) | None) => {
+                return Err(tx.prepare_again());
             }
         };
-        let full = format!("{}.{name}.{input}", service.manifest.id);
-        *value = keep(tx, project, resource, input, full, &text).await?;
+        spec.insert(input.clone(), reference);
+    }
+    if let Some(collector) = &prepared.collector {
+        tx.remove_prepared::<Job>(collector.job.as_str(), &collector.version)?;
+    }
+    if !replaced.is_empty() {
+        tx.job(forget(replaced), REPLACED)?;
     }
     Ok(spec)
 }
 
-async fn keep(
+/// The secret with its new value. The value that the resource was made with is kept until the resource has the new one.
+async fn changed(
     tx: &mut Tx<'_>,
-    project: &ProjectId,
+    known: &Secret,
     resource: &ResourceId,
-    input: &str,
-    name: String,
-    text: &SecretText,
-) -> Result<Value> {
-    let store = tx.app().secrets();
-    let known = match tx.holder(&Secret::claim(project, &name)).await? {
-        Some(id) => tx.read_checked::<Secret>(&id).await?,
-        None => None,
-    };
-    let now = tx.now();
-    let Some(known) = known else {
-        let secret = Secret {
-            id: tx.id(),
-            project: project.clone(),
-            resource: resource.clone(),
-            name,
-            output: input.to_owned(),
-            version: 1,
-            created_at: now,
-            rotated_at: now,
-        };
-        store.put(&secret.id, 1, text, project).await?;
-        tx.claim(Secret::claim(project, &secret.name), &secret.id)?;
-        tx.insert(&secret)?;
-        return Ok(runs::secret_input(&secret.id, 1));
-    };
-    let present = known.value.version;
-    if store.get(&known.id, present).await?.is_some_and(|value| value.same(text.reveal())) {
-        return Ok(runs::secret_input(&known.id, present));
-    }
-    let mut version = present + 1;
-    while let Err(error) = store.put(&known.id, version, text, project).await {
-        // An attempt that never committed has stored another value under this version.
-        version += 1;
-        if error.code() != Code::AlreadyExists {
-            return Err(error);
-        }
-        if version > present + MAX_SKIPS {
-            return Err(Error::new(Code::Busy, "The secret store does not take the value. Try again in a moment.")
-                .retry_after(5));
+    value: &SecretId,
+    replaced: &mut Vec<SecretId>,
+) -> Result<Secret> {
+    let existing = tx.read_checked::<Resource>(resource.as_str()).await?;
+    let applied =
+        existing.and_then(|resource| runs::secret_reference(resource.spec.get(&known.output)?)).map(|(id, _)| id);
+    let mut applied_as = None;
+    for earlier in [&known.stored_as, &known.applied_as].into_iter().flatten() {
+        if applied.as_ref() == Some(earlier) {
+            applied_as = Some(earlier.clone());
+        } else {
+            replaced.push(earlier.clone());
         }
     }
-    tx.replace(&known, &Secret { version, rotated_at: now, ..known.value.clone() })?;
-    Ok(runs::secret_input(&known.id, version))
+    Ok(Secret {
+        resource: resource.clone(),
+        version: known.version + 1,
+        stored_as: Some(value.clone()),
+        applied_as,
+        rotated_at: tx.now(),
+        ..known.clone()
+    })
 }

@@ -238,6 +238,7 @@ async fn a_wait_ends_before_the_answer_is_due() {
     use crate::{app::requests::GetRequest, kernel::Timestamp};
     use std::{sync::Arc, time::Duration};
     let kit = crate::app::testkit::Kit::staged().await;
+    kit.enrol(crate::app::testkit::OWNER).await;
     let asked = kit.ask("thing", "one", json!({})).await.unwrap();
     let get: GetRequest =
         serde_json::from_value(json!({"request_id": asked.request.request_id, "wait_s": 20})).unwrap();

@@ -1,0 +1,83 @@
+//! Passwords: hashed before a decision, once, and attempts that are given back.
+
+use super::{ChangePassword, CreateUser, Login};
+use crate::{
+    app::{
+        Call, Source,
+        testkit::{Kit, signed_in},
+    },
+    error::Code,
+    kernel::{Actor, Role, SecretText, UserId},
+};
+use std::sync::atomic::Ordering::SeqCst;
+
+const PASSWORD: &str = "correct horse battery";
+const OTHER: &str = "staple staple staple";
+
+fn hashes(kit: &Kit) -> u32 {
+    kit.app.passwords().done.load(SeqCst)
+}
+
+fn admin(kit: &Kit) -> Call {
+    let Actor::Human { user, email, session, .. } = signed_in("admin@corp.example") else { panic!("a person") };
+    Call::by(Actor::Human { user, email, session, role: Role::Admin }, kit.app.new_trace())
+}
+
+fn text(password: &str) -> SecretText {
+    SecretText::new(password)
+}
+
+async fn mia(kit: &Kit) -> UserId {
+    let create = CreateUser {
+        username: "mia".parse().unwrap(),
+        password: text(PASSWORD),
+        email: "mia@corp.example".parse().unwrap(),
+        role: None,
+    };
+    kit.app.run(&admin(kit), &create).await.unwrap().id
+}
+
+async fn log_in(kit: &Kit, password: &str) -> Result<(), Code> {
+    let call = Call::anonymous(kit.app.new_trace(), Source::default());
+    let login = Login { username: "mia".into(), password: text(password) };
+    kit.app.run(&call, &login).await.map(drop).map_err(|error| error.code())
+}
+
+#[tokio::test]
+async fn a_password_is_hashed_once_however_often_the_decision_is_made() {
+    let kit = Kit::staged().await;
+    let user = mia(&kit).await;
+    assert_eq!(hashes(&kit), 1);
+    // More successes than failures are allowed: each gives its own attempt back, and no other.
+    kit.shaky.conflict_every.store(3, SeqCst);
+    let allowed = kit.app.config().throttle.account_failures;
+    for n in 1..=allowed + 2 {
+        log_in(&kit, PASSWORD).await.unwrap();
+        assert_eq!(hashes(&kit), 1 + n, "one login, one hash");
+    }
+    assert!(kit.shaky.conflicts.load(SeqCst) > 0, "nobody was faster");
+
+    let before = hashes(&kit);
+    let Actor::Human { session, .. } = signed_in("mia@corp.example") else { panic!("a person") };
+    let mia = Actor::Human { user, email: "mia@corp.example".parse().unwrap(), role: Role::Member, session };
+    let change = ChangePassword { current_password: text(PASSWORD), new_password: text(OTHER) };
+    kit.app.run(&Call::by(mia, kit.app.new_trace()), &change).await.unwrap();
+    assert_eq!(hashes(&kit), before + 2, "the present one is checked and the new one hashed");
+    assert_eq!((log_in(&kit, PASSWORD).await, log_in(&kit, OTHER).await), (Err(Code::LoginFailed), Ok(())));
+}
+
+#[tokio::test]
+async fn an_unknown_name_costs_a_hash_too_and_failures_are_counted() {
+    let kit = Kit::staged().await;
+    // The first unknown name makes the hash that all of them are checked against.
+    log_in(&kit, PASSWORD).await.unwrap_err();
+    let before = hashes(&kit);
+    assert_eq!(log_in(&kit, PASSWORD).await, Err(Code::LoginFailed));
+    assert_eq!(hashes(&kit), before + 1);
+    let allowed = kit.app.config().throttle.account_failures;
+    for _ in 2..allowed {
+        assert_eq!(log_in(&kit, PASSWORD).await, Err(Code::LoginFailed));
+    }
+    assert_eq!(log_in(&kit, PASSWORD).await, Err(Code::Throttled));
+    assert_eq!(hashes(&kit), before + allowed - 1, "who is throttled costs nothing");
+}

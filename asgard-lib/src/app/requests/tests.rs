@@ -1,0 +1,84 @@
+//! Waiting for a request, and who is answered afterwards.
+
+use super::{GetRequest, RequestView};
+use crate::{
+    app::{
+        Call,
+        keys::{MintKey, RevokeKey},
+        testkit::{Kit, OWNER, member},
+    },
+    domain::{credential::UserToken, person::User, project::Project, request::Request},
+    error::{Code, Result},
+    kernel::{Actor, RequestId, Role},
+};
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+
+/// Waits for a request as `call`; after a second `meanwhile` happens, and then time passes.
+async fn wait(kit: &Kit, call: Call, id: &RequestId, meanwhile: impl Future<Output = ()>) -> Result<RequestView> {
+    let app = Arc::clone(&kit.app);
+    let get: GetRequest = serde_json::from_value(json!({"request_id": id, "wait_s": 20})).unwrap();
+    let waiting = tokio::spawn(async move { app.run(&call, &get).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!waiting.is_finished());
+    meanwhile.await;
+    kit.pass(Duration::from_secs(21));
+    waiting.await.unwrap()
+}
+
+async fn asked(kit: &Kit) -> RequestId {
+    kit.enrol(OWNER).await;
+    kit.ask("thing", "one", json!({})).await.unwrap().request.request_id
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_answers_what_is_there_when_it_ends() {
+    let kit = Kit::staged().await;
+    let id = asked(&kit).await;
+    let answer = wait(&kit, kit.owner(), &id, async {}).await.unwrap();
+    assert_eq!(answer.status, kit.request(&id).await.status);
+    let change = kit.tamper::<Request>(id.as_str(), |request| request.cancel_requested = true);
+    assert!(wait(&kit, kit.owner(), &id, change).await.unwrap().cancel_requested);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_lost_their_access_meanwhile_is_not_answered() {
+    let kit = Kit::staged().await;
+    let id = asked(&kit).await;
+    let Actor::UserToken { user, token, .. } = member(OWNER) else { panic!("a member has a token") };
+    let (user, token) = (user.to_string(), token.to_string());
+    let refused = async |meanwhile: std::pin::Pin<Box<dyn Future<Output = ()> + '_>>| {
+        wait(&kit, kit.owner(), &id, meanwhile).await.unwrap_err().code()
+    };
+
+    let on = |on: bool| kit.tamper::<User>(&user, move |user| user.active = on);
+    assert_eq!(refused(Box::pin(on(false))).await, Code::BadCredential);
+    on(true).await;
+    let role = |role: Role| kit.tamper::<User>(&user, move |user| user.role = role);
+    assert_eq!(refused(Box::pin(role(Role::Finance))).await, Code::Denied);
+    role(Role::Member).await;
+    let given = kit.tamper::<Project>(kit.project.as_str(), |project| {
+        project.owner = "new@corp.example".parse().unwrap();
+    });
+    assert_eq!(refused(Box::pin(given)).await, Code::NotFound);
+    kit.tamper::<Project>(kit.project.as_str(), |project| project.owner = OWNER.parse().unwrap()).await;
+    let revoked = kit.tamper::<UserToken>(&token, |token| token.revoked_at = Some(token.created_at));
+    assert_eq!(refused(Box::pin(revoked)).await, Code::BadCredential);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_revoked_while_it_waits_is_not_answered() {
+    let kit = Kit::staged().await;
+    let id = asked(&kit).await;
+    let mint = MintKey { project_id: kit.project.clone(), name: "agent".parse().unwrap(), expires_in_days: None };
+    let key_id = kit.app.run(&kit.owner(), &mint).await.unwrap().id;
+    let key =
+        Actor::ProjectKey { key: key_id.clone(), project: kit.project.clone(), minted_by: OWNER.parse().unwrap() };
+    let by_key = || Call::by(key.clone(), kit.app.new_trace());
+    wait(&kit, by_key(), &id, async {}).await.unwrap();
+    let revoke = async {
+        let revoke = RevokeKey { project_id: Some(kit.project.clone()), key_id: key_id.clone() };
+        kit.app.run(&kit.owner(), &revoke).await.unwrap();
+    };
+    assert_eq!(wait(&kit, by_key(), &id, revoke).await.unwrap_err().code(), Code::BadCredential);
+}

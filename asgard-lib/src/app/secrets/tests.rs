@@ -1,0 +1,169 @@
+//! Values of sensitive inputs, from the call that brings them until nothing needs them.
+
+use super::GetSecret;
+use crate::{
+    app::{
+        resources::DeprovisionResource,
+        testkit::{Kit, Shaky},
+        worker,
+    },
+    backends::MemoryStore,
+    domain::{
+        job::{Job, SHARDS, Work},
+        resource::ResourceStatus,
+        secret::Secret,
+    },
+    error::{Code, Result},
+    kernel::{ResourceId, SecretId},
+    ports::kinds,
+};
+use serde_json::json;
+use std::{collections::BTreeSet, sync::atomic::Ordering::SeqCst, time::Duration};
+
+const NAME: &str = "keyed.one.password";
+
+async fn ask(kit: &Kit, password: &str) -> Result<crate::app::requests::Requested> {
+    kit.ask("keyed", "one", json!({"password": password})).await
+}
+
+async fn done(kit: &Kit, password: &str) -> ResourceId {
+    let asked = ask(kit, password).await.unwrap();
+    worker::run_due(&kit.app).await.unwrap();
+    let resource = kit.resource(&asked.request.resource_id).await;
+    assert_eq!(resource.status, ResourceStatus::Provisioned);
+    resource.id
+}
+
+async fn reveal(kit: &Kit) -> (u32, String) {
+    let reveal = GetSecret { project_id: Some(kit.project.clone()), name: NAME.to_owned() };
+    let revealed = kit.app.run(&kit.owner(), &reveal).await.unwrap();
+    (revealed.version, revealed.value)
+}
+
+/// The values that a job is going to forget.
+async fn doomed(kit: &Kit) -> BTreeSet<SecretId> {
+    let mut found = BTreeSet::new();
+    for shard in 0..SHARDS {
+        for job in kit.all::<Job>(&kinds::JOBS_DUE, &shard.to_string()).await {
+            if let Work::Forget { secrets, .. } = job.work {
+                found.extend(secrets.into_iter().map(|secret| secret.id));
+            }
+        }
+    }
+    found
+}
+
+/// How many values the secret store has.
+fn stored(kit: &Kit) -> usize {
+    let everything = format!("{:?}", kit.memory);
+    let ids = everything.split("id: \"secret/").skip(1).filter_map(|rest| rest.split('"').next());
+    ids.collect::<BTreeSet<_>>().len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_is_stored_once_however_often_the_decision_is_made() {
+    let kit = Kit::dry().await;
+    kit.shaky.conflict_every.store(2, SeqCst);
+    for n in 0..4 {
+        kit.ask("keyed", &format!("r{n}"), json!({"password": "hunter2"})).await.unwrap();
+        assert_eq!(kit.shaky.secret_puts.load(SeqCst), n + 1, "one input, one value");
+    }
+    assert!(kit.shaky.conflicts.load(SeqCst) > 0, "nobody was faster");
+    assert_eq!(doomed(&kit).await, BTreeSet::new(), "what is named is not collected");
+    assert!(!format!("{:?}", kit.memory).contains("hunter2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_is_read_once_however_often_the_decision_is_made() {
+    let kit = Kit::dry().await;
+    done(&kit, "hunter2").await;
+    let before = kit.shaky.secret_gets.load(SeqCst);
+    kit.shaky.conflict_every.store(2, SeqCst);
+    for n in 1..=4 {
+        assert_eq!(reveal(&kit).await, (1, "hunter2".to_owned()));
+        assert_eq!(kit.shaky.secret_gets.load(SeqCst), before + n);
+    }
+    assert!(kit.shaky.conflicts.load(SeqCst) > 0, "nobody was faster");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_no_commit_names_is_forgotten() {
+    let kit = Kit::staged().await;
+    ask(&kit, "one").await.unwrap();
+    assert_eq!(ask(&kit, "two").await.unwrap_err().code(), Code::OpenRequest);
+    assert_eq!((stored(&kit), doomed(&kit).await.len()), (2, 1));
+    kit.pass(Duration::from_secs(3500));
+    worker::run_due(&kit.app).await.unwrap();
+    assert_eq!(stored(&kit), 2, "a call may still be about to name it");
+    kit.pass(Duration::from_secs(200));
+    worker::run_due(&kit.app).await.unwrap();
+    assert_eq!((stored(&kit), doomed(&kit).await.len()), (1, 0));
+    assert_eq!(reveal(&kit).await, (1, "one".to_owned()));
+}
+
+/// A process that dies anywhere leaves nothing that is not named or collected.
+#[tokio::test(start_paused = true)]
+async fn a_death_at_any_call_leaves_nothing_behind() {
+    for calls in 1.. {
+        let kit = Kit::staged().await;
+        kit.shaky.left.store(calls, SeqCst);
+        let asked = ask(&kit, "hunter2").await;
+        kit.shaky.left.store(i64::MAX, SeqCst);
+        let named = kit.all::<Secret>(&kinds::SECRETS_BY_PROJECT, kit.project.as_str()).await.len();
+        kit.pass(Duration::from_secs(3700));
+        worker::run_due(&kit.app).await.unwrap();
+        assert_eq!((stored(&kit), doomed(&kit).await.len()), (named, 0), "died at call {calls}");
+        if asked.is_ok() {
+            assert_eq!(named, 1);
+            return;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_at_once_agree_on_one_value() {
+    let kit = Kit::staged().await;
+    let (one, two) = tokio::join!(ask(&kit, "one"), ask(&kit, "two"));
+    let winner = match (one, two) {
+        (Ok(_), Err(error)) => ("one", error),
+        (Err(error), Ok(_)) => ("two", error),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(winner.1.code(), Code::OpenRequest);
+    kit.pass(Duration::from_secs(3700));
+    worker::run_due(&kit.app).await.unwrap();
+    assert_eq!((stored(&kit), reveal(&kit).await), (1, (1, winner.0.to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_value_again_changes_nothing_and_is_not_stored() {
+    let kit = Kit::dry_on(Shaky::on(&MemoryStore::new())).await;
+    done(&kit, "one").await;
+    let again = ask(&kit, "one").await.unwrap();
+    assert!(!again.changed);
+    assert_eq!(kit.shaky.secret_puts.load(SeqCst), 2, "the input, and the output of the dry run");
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_that_were_replaced_go_when_nothing_was_made_with_them_and_all_go_with_the_resource() {
+    let kit = Kit::dry().await;
+    let mut resource = None;
+    for (n, password) in ["one", "two", "three", "four"].into_iter().enumerate() {
+        resource = Some(done(&kit, password).await);
+        assert_eq!(reveal(&kit).await, (u32::try_from(n).unwrap() + 1, password.to_owned()));
+        kit.pass(Duration::from_secs(700));
+        worker::run_due(&kit.app).await.unwrap();
+        let secret = kit.all::<Secret>(&kinds::SECRETS_BY_PROJECT, kit.project.as_str()).await;
+        let secret = secret.into_iter().find(|secret| secret.name == NAME).unwrap();
+        // The first one is under the secret's own id; of the others, the present one and the one before it.
+        let apart = secret.stored_as.iter().chain(&secret.applied_as).count();
+        assert_eq!(apart, n.min(2));
+        assert_eq!(stored(&kit), 1 + apart + 1, "and the output of the dry run");
+    }
+    let remove = DeprovisionResource { project_id: None, resource_id: resource.unwrap(), version: None };
+    kit.app.run(&kit.owner(), &remove).await.unwrap();
+    worker::run_due(&kit.app).await.unwrap();
+    worker::run_due(&kit.app).await.unwrap();
+    assert_eq!(stored(&kit), 0);
+    assert_eq!(kit.all::<Secret>(&kinds::SECRETS_BY_PROJECT, kit.project.as_str()).await, []);
+}
