@@ -9,13 +9,13 @@ use super::{
 };
 use crate::{
     domain::{
-        access::{Action, Object},
+        access::{self, Action},
         audit::AuditAction,
         credential::{self, ProjectKey, Shape},
         project::Project,
     },
     error::{Error, Result},
-    kernel::{Actor, Cursor, DisplayName, KeyId, Limit, Page, ProjectId, Timestamp},
+    kernel::{Cursor, DisplayName, KeyId, Limit, Page, ProjectId, Timestamp},
     ports::{
         kinds,
         records::{Records, Stored},
@@ -247,11 +247,9 @@ impl SimpleOperation for RevokeKey {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Nothing> {
-        let itself = matches!(tx.actor()?, Actor::ProjectKey { key, .. } if *key == self.key_id);
         let (project, subject) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
-        if !itself {
-            tx.allow(Action::RevokeKey, &Object::Project(&subject))?;
-        }
+        let answer = access::may_revoke(tx.actor()?, &subject, &self.key_id);
+        tx.answered(Action::RevokeKey, answer)?;
         let key = tx.need::<ProjectKey>(self.key_id.as_str()).await?;
         if key.project != project.id {
             return Err(Error::not_found("project key"));

@@ -5,7 +5,7 @@ mod duties;
 mod standing;
 
 pub use actions::{Action, decide};
-pub use duties::{may_approve, may_approve_of};
+pub use duties::{may_approve, may_approve_of, may_revoke};
 pub use standing::{Object, Subject};
 
 #[cfg(test)]

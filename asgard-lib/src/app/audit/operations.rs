@@ -126,6 +126,7 @@ impl SimpleOperation for ListAudit {
             }
             None => {
                 tx.allow(Action::ReadAudit, &Object::Nothing)?;
+                tx.every_project(Action::ReadProjectAudit)?;
                 let after = app.position("audit/all", self.cursor.as_ref()).await?;
                 let found = self.of_all(tx, after).await?;
                 app.page("audit/all", found, |event| AuditView::of(&event.value))

@@ -450,6 +450,9 @@ impl<'x, O: Operation> Deciding<'x, O> {
                     None => self.operation.authorise(tx.reads()).await?,
                 };
                 let decided = self.operation.decide(tx, permit, self.prepared).await?;
+                if !tx.was_granted(O::META.action) {
+                    return Err(Error::bug(format!("{} never asked for {:?}", O::META.name, O::META.action)));
+                }
                 if let Some(remember) = self.remember {
                     remember.keep(tx, decided.remember()?).await?;
                 }

@@ -65,12 +65,24 @@ impl<'a> Reads<'a> {
     /// Fails unless the caller may do `action` to `object`. Every operation asks for the action that its entry in the table
     /// names, and may ask for more.
     pub fn allow(&mut self, action: Action, object: &Object<'_>) -> Result<()> {
-        match action {
-            Action::Open => {}
-            _ => access::decide(action, self.actor()?, object)?,
+        let answer = match action {
+            Action::Open => Ok(()),
+            _ => access::decide(action, self.actor()?, object),
+        };
+        self.answered(action, answer)
+    }
+
+    /// Takes the answer to a question about `action` that a rule of its own gave, beyond the table of actions.
+    pub fn answered<T>(&mut self, action: Action, answer: Result<T>) -> Result<T> {
+        if answer.is_ok() {
+            self.granted.insert(action);
         }
-        self.granted.insert(action);
-        Ok(())
+        answer
+    }
+
+    /// Whether `action` was asked for and allowed.
+    pub(super) fn was_granted(&self, action: Action) -> bool {
+        self.granted.contains(&action)
     }
 
     /// Whether anything was asked for and allowed.

@@ -20,6 +20,12 @@ pub enum ReadMode {
     Checked,
 }
 
+/// A project that belongs to nobody.
+fn of_nobody(id: ProjectId) -> Result<Subject> {
+    let nobody: crate::kernel::Email = "nobody@invalid".parse()?;
+    Ok(Subject { id, owner: nobody.clone(), manager: nobody })
+}
+
 impl Reads<'_> {
     /// The id of the project that the call is about: the given one, or the key's own.
     pub fn project_id(&self, given: Option<&ProjectId>) -> Result<ProjectId> {
@@ -45,9 +51,7 @@ impl Reads<'_> {
             && *project != id
         {
             // Answered before anything is read: a key learns nothing about other projects, not even that they exist.
-            let nobody: crate::kernel::Email = "nobody@invalid".parse()?;
-            let foreign = Subject { id, owner: nobody.clone(), manager: nobody };
-            self.allow(action, &Object::Project(&foreign))?;
+            self.allow(action, &Object::Project(&of_nobody(id)?))?;
             return Err(Error::bug("a foreign key was allowed"));
         }
         let project = match reading {
@@ -57,6 +61,11 @@ impl Reads<'_> {
         let subject = Subject::from(&project.value);
         self.allow(action, &Object::Project(&subject))?;
         Ok((project, subject))
+    }
+
+    /// Fails unless the caller may do `action` to every project: to one that they have nothing to do with.
+    pub fn every_project(&mut self, action: Action) -> Result<()> {
+        self.allow(action, &Object::Project(&of_nobody(ProjectId::new(0, 0))?))
     }
 
     /// The project of something that was named by its own id. Whatever the caller may not see looks like a `noun` that

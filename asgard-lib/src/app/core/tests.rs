@@ -1,5 +1,7 @@
 //! The order of an operation's steps, what a decision must not do, and what a replay asks first.
 
+mod every;
+
 use super::operation::{Decided, Operation, Remember, SimpleOperation, Unremembered, drive};
 use crate::{
     app::{
@@ -224,6 +226,33 @@ async fn a_decision_has_no_effects_with_or_without_a_race() {
         assert_eq!(error.code(), Code::Bug, "{what}: {error:?}");
         assert!(error.chain().contains("inside a decision"), "{what}: {}", error.chain());
     }
+}
+
+/// Asks for something, and not for what its entry says.
+#[derive(Deserialize, JsonSchema)]
+struct Forgetful {
+    project: ProjectId,
+    asks: bool,
+}
+
+impl SimpleOperation for Forgetful {
+    type Output = ();
+    const META: Meta = Meta { action: Action::StopProject, hints: Hints::READ, creates: false, ..META };
+
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<()> {
+        let action = if self.asks { Action::StopProject } else { Action::ReadProject };
+        tx.project(Some(&self.project), action, ReadMode::Plain).await.map(drop)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_asks_for_the_action_that_its_entry_names() {
+    let kit = Kit::staged().await;
+    let run = async |asks| kit.app.run(&kit.owner(), &Forgetful { project: kit.project.clone(), asks }).await;
+    run(true).await.unwrap();
+    let error = run(false).await.unwrap_err();
+    assert_eq!(error.code(), Code::Bug);
+    assert!(error.chain().contains("StopProject"), "{}", error.chain());
 }
 
 #[test]

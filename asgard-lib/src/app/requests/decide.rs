@@ -4,7 +4,7 @@ use super::RequestView;
 use crate::{
     app::{Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Post, core::scope::ReadMode, runs},
     domain::{
-        access::{self, Action, Object},
+        access::{self, Action},
         audit::AuditAction,
         project::Project,
         request::{self, Decision, Request, RequestStatus, Transition},
@@ -28,11 +28,9 @@ struct Loaded {
 }
 
 async fn load(tx: &mut Tx<'_>, id: &RequestId, action: Action, version: Option<&Version>) -> Result<Loaded> {
-    // Asked before anything is read, so that an unknown request and a foreign one look the same.
     let found = tx.read_checked::<Request>(id.as_str()).await?;
     let Some(request) = found else {
-        tx.allow(Action::ListInbox, &Object::Nothing)?;
-        return Err(Error::not_found("request"));
+        return Err(tx.unknown("request"));
     };
     let (project, subject) = tx.project_of("request", &request.project, action, ReadMode::Checked).await?;
     tx.expect_version(&request.version, version)?;
@@ -89,7 +87,7 @@ impl SimpleOperation for Approve {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<RequestView> {
-        let loaded = load(tx, &self.request_id, Action::ReadProject, self.version.as_ref()).await?;
+        let loaded = load(tx, &self.request_id, Action::Decide, self.version.as_ref()).await?;
         let self_approval = access::may_approve(
             tx.actor()?,
             &loaded.subject,

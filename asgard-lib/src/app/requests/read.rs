@@ -129,7 +129,7 @@ impl SimpleOperation for ListRequests {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<RequestView>> {
         let app = tx.app();
         let (query, list) = if self.project_id.is_none() && tx.actor()?.role() == Some(Role::Admin) {
-            tx.allow(Action::ListInbox, &Object::Nothing)?;
+            tx.every_project(Action::ReadProject)?;
             (Query::new(&kinds::REQUESTS, ""), "requests/all".to_owned())
         } else {
             let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     domain::request::Request,
     error::{Code, Error, Result},
-    kernel::{Actor, ActorRef, Role},
+    kernel::{Actor, ActorRef, KeyId, Role},
 };
 
 /// Separation of duties, beyond [`Action::Decide`]: nobody approves what they asked for, own, or hold the key of. With
@@ -48,5 +48,15 @@ pub fn may_approve_of(
             Code::SeparationOfDuties,
             "You asked for this, or minted the key that did; somebody else has to approve it.",
         )),
+    }
+}
+
+/// Who revokes a key, beyond [`Action::RevokeKey`]: a key may end itself.
+pub fn may_revoke(actor: &Actor, subject: &Subject, key: &KeyId) -> Result<()> {
+    match actor {
+        Actor::ProjectKey { key: own, .. } if own == key => Ok(()),
+        Actor::ProjectKey { .. } | Actor::Human { .. } | Actor::UserToken { .. } | Actor::System { .. } => {
+            decide(Action::RevokeKey, actor, &Object::Project(subject))
+        }
     }
 }

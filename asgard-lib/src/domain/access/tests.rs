@@ -232,3 +232,14 @@ fn nobody_approves_what_they_own_asked_for_or_hold_the_key_of() {
         assert_eq!(may_approve(&actor, subject, request, strict).map_err(|e| e.code()), expected, "row {row}");
     }
 }
+
+#[test]
+fn a_key_ends_itself_and_no_other() {
+    let (subject, own) = (subject(), key(1, "owner"));
+    let Actor::ProjectKey { key: id, .. } = &own else { panic!("a key") };
+    let other = KeyId::from_digest(&[9; 32]);
+    assert!(may_revoke(&own, &subject, id).is_ok());
+    assert_eq!(may_revoke(&own, &subject, &other).unwrap_err().code(), Code::Denied);
+    assert!(may_revoke(&human("owner", Role::Member), &subject, &other).is_ok());
+    assert_eq!(may_revoke(&human("stranger", Role::Member), &subject, &other).unwrap_err().code(), Code::NotFound);
+}

@@ -1,0 +1,154 @@
+//! Every operation of the table, on a store where every second commit loses a race: none has an effect inside its decision,
+//! and none forgets to ask for the action that its entry names. An operation that is not called here fails the test.
+
+use crate::{
+    app::{
+        Call, operations,
+        testkit::{Kit, MANAGER, OWNER, member, signed_in},
+        worker,
+    },
+    error::Code,
+    kernel::{Actor, Role, UserId},
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, sync::atomic::Ordering::SeqCst, time::Duration};
+
+/// Answered with something else than success here, because of the state of what they are about.
+const REFUSED: &[&str] = &["resources.retry"];
+
+struct Caller<'k> {
+    kit: &'k Kit,
+    called: BTreeSet<&'static str>,
+}
+
+impl Caller<'_> {
+    async fn call(&mut self, who: &Actor, name: &'static str, input: Value) -> Value {
+        let entry = operations::named(name).unwrap_or_else(|| panic!("there is no {name}"));
+        self.called.insert(name);
+        let call = Call::by(who.clone(), self.kit.app.new_trace());
+        match entry.call(&self.kit.app, &call, input).await {
+            Ok(answer) => answer.value,
+            Err(error) if REFUSED.contains(&name) && error.code() != Code::Bug => Value::Null,
+            Err(error) => panic!("{name}: {}", error.chain()),
+        }
+    }
+
+    /// A request of the service that people approve, planned.
+    async fn pending(&mut self, who: &Actor, name: &str) -> Value {
+        let spec = json!({"project_id": self.kit.project, "service": "asked", "name": name});
+        let asked = self.call(who, "requests.create", spec).await;
+        worker::run_due(&self.kit.app).await.unwrap();
+        json!({"request_id": asked["request"]["request_id"]})
+    }
+}
+
+fn admin() -> Actor {
+    let Actor::Human { user, email, session, .. } = signed_in("admin@corp.example") else { panic!("a person") };
+    Actor::Human { user, email, session, role: Role::Admin }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_operation_keeps_to_its_steps_on_a_store_with_many_races() {
+    let kit = Kit::dry().await;
+    kit.enrol(OWNER).await;
+    kit.shaky.conflict_every.store(2, SeqCst);
+    let (owner, manager, admin) = (member(OWNER), member(MANAGER), admin());
+    let mut caller = Caller { kit: &kit, called: BTreeSet::new() };
+    let project = json!({"project_id": kit.project});
+    let with = |more: Value| {
+        let mut all = project.clone();
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    };
+
+    // People.
+    let (password, other) = ("correct horse battery", "staple staple staple");
+    let mia = json!({"username": "mia", "password": password, "email": "mia@corp.example"});
+    let made = caller.call(&admin, "users.create", mia).await;
+    let user: UserId = serde_json::from_value(made["id"].clone()).unwrap();
+    let Actor::Human { session, .. } = signed_in("mia@corp.example") else { panic!("a person") };
+    let mia = Actor::Human { user, email: "mia@corp.example".parse().unwrap(), role: Role::Member, session };
+    caller.call(&mia, "auth.config", json!({})).await;
+    caller.call(&mia, "auth.login", json!({"username": "mia", "password": password})).await;
+    caller.call(&mia, "auth.me", json!({})).await;
+    let sessions = caller.call(&mia, "sessions.list", json!({})).await;
+    caller.call(&mia, "sessions.revoke", json!({"session_id": sessions["items"][0]["id"]})).await;
+    let token = caller.call(&mia, "tokens.create", json!({"name": "laptop"})).await;
+    caller.call(&mia, "tokens.list", json!({})).await;
+    caller.call(&mia, "tokens.revoke", json!({"token_id": token["id"]})).await;
+    let change = json!({"current_password": password, "new_password": other});
+    caller.call(&mia, "auth.change_password", change).await;
+    caller.call(&mia, "auth.logout", json!({})).await;
+    caller.call(&admin, "users.list", json!({})).await;
+    caller.call(&admin, "users.set_role", json!({"user_id": made["id"], "role": "finance"})).await;
+    caller.call(&admin, "users.set_active", json!({"user_id": made["id"], "active": false})).await;
+
+    // A project and its keys.
+    let second = json!({"name": "Second", "owner_email": OWNER, "manager_email": MANAGER, "group": "platform"});
+    let second = caller.call(&owner, "projects.register", second).await;
+    caller.call(&owner, "projects.list", json!({})).await;
+    caller.call(&owner, "projects.get", project.clone()).await;
+    caller.call(&owner, "projects.state", project.clone()).await;
+    caller.call(&owner, "projects.update", with(json!({"description": "For tests."}))).await;
+    caller.call(&owner, "projects.requirements", json!({})).await;
+    caller.call(&owner, "groups.list", json!({})).await;
+    let key = caller.call(&owner, "keys.mint", with(json!({"name": "agent"}))).await;
+    caller.call(&owner, "keys.list", project.clone()).await;
+    caller.call(&owner, "keys.revoke", with(json!({"key_id": key["id"]}))).await;
+    let key = caller.call(&owner, "keys.mint", with(json!({"name": "agent"}))).await;
+    let itself = Actor::ProjectKey {
+        key: serde_json::from_value(key["id"].clone()).unwrap(),
+        project: kit.project.clone(),
+        minted_by: OWNER.parse().unwrap(),
+    };
+    caller.call(&itself, "keys.revoke", json!({"key_id": key["id"]})).await;
+    let second = json!({"project_id": second["project_id"]});
+    let mut kill = second.clone();
+    kill["reason"] = json!("A test.");
+    caller.call(&owner, "projects.kill", kill).await;
+    caller.call(&owner, "projects.unkill", second.clone()).await;
+    caller.call(&owner, "projects.decommission", second).await;
+
+    // Requests, resources and secrets.
+    caller.call(&owner, "services.list", json!({})).await;
+    caller.call(&owner, "services.get", json!({"service": "keyed"})).await;
+    let spec = with(json!({"service": "keyed", "name": "one", "spec": {"password": "hunter2"}}));
+    let asked = caller.call(&owner, "requests.create", spec).await;
+    worker::run_due(&kit.app).await.unwrap();
+    caller.call(&owner, "requests.get", json!({"request_id": asked["request"]["request_id"]})).await;
+    for who in [&owner, &admin] {
+        let scope = if who == &owner { project.clone() } else { json!({}) };
+        caller.call(who, "requests.list", scope.clone()).await;
+        caller.call(who, "audit.list", scope).await;
+    }
+    let approved = caller.pending(&owner, "approved").await;
+    caller.call(&manager, "requests.pending", json!({})).await;
+    caller.call(&manager, "requests.approve", approved).await;
+    let rejected = caller.pending(&owner, "rejected").await;
+    caller.call(&manager, "requests.reject", rejected).await;
+    let cancelled = caller.pending(&owner, "cancelled").await;
+    caller.call(&owner, "requests.cancel", cancelled).await;
+    caller.call(&owner, "secrets.list", project.clone()).await;
+    let revealed = caller.call(&owner, "secrets.reveal", with(json!({"name": "keyed.one.password"}))).await;
+    assert_eq!(revealed["value"], "hunter2");
+    let resource = with(json!({"resource_id": asked["resource"]["resource_id"]}));
+    caller.call(&owner, "resources.list", project.clone()).await;
+    caller.call(&owner, "resources.get", resource.clone()).await;
+    let runs = caller.call(&owner, "runs.list", resource.clone()).await;
+    let run = json!({"run_id": runs["items"][0]["run_id"]});
+    caller.call(&owner, "runs.get", run.clone()).await;
+    caller.call(&owner, "runs.log", run).await;
+    caller.call(&owner, "resources.retry", resource.clone()).await;
+    caller.call(&owner, "resources.refresh", resource.clone()).await;
+    kit.pass(Duration::from_secs(5));
+    worker::run_due(&kit.app).await.unwrap();
+    caller.call(&owner, "secrets.rotate", with(json!({"name": "keyed.one.token"}))).await;
+    worker::run_due(&kit.app).await.unwrap();
+    caller.call(&owner, "resources.deprovision", resource).await;
+    caller.call(&admin, "audit.verify", json!({})).await;
+
+    assert!(kit.shaky.conflicts.load(SeqCst) > 30, "nobody was faster");
+    let all: BTreeSet<&str> = operations::OPERATIONS.iter().map(|entry| entry.meta.name).collect();
+    let missing: Vec<_> = all.difference(&caller.called).collect();
+    assert!(missing.is_empty(), "never called: {missing:?}");
+}
