@@ -34,4 +34,5 @@ pub(crate) use queue::LOOK_EVERY;
 pub use queue::{queue, queue_refresh};
 pub use recover::{RunCheck, check_run, recover_at_start};
 pub(crate) use recover::{check_all_runs, give_up};
+pub use state::current_state;
 pub use transition::apply_transition;

@@ -132,7 +132,10 @@ impl Store for MemoryStore {
     async fn query(&self, query: &Query) -> Result<Found, StoreError> {
         query.check()?;
         let mut entries = Vec::new();
-        for record in self.lock().records.values().filter(|record| record.key.kind == query.index.kind) {
+        let state = self.lock();
+        let first = Key { kind: query.index.kind, id: String::new() };
+        let of_kind = state.records.range(first..).map(|(_, record)| record);
+        for record in of_kind.take_while(|record| record.key.kind == query.index.kind) {
             let Some((partition, sort)) = query.index.entry(&object(&record.key, &record.body)?) else { continue };
             let ordered_by = sort.as_ref().unwrap_or(&record.key.id);
             if partition == query.partition
@@ -143,6 +146,7 @@ impl Store for MemoryStore {
                 entries.push((position, record.clone()));
             }
         }
+        drop(state);
         entries.sort_by(|a, b| match query.order {
             Order::Ascending => a.0.cmp(&b.0),
             Order::Descending => b.0.cmp(&a.0),

@@ -1,0 +1,94 @@
+//! What goes wrong, and when: all of it from the seed.
+
+use crate::{dice::Dice, host::Host, simulation::Simulation};
+use std::{
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    PowerCut,
+    ServerKilled,
+    SupervisorKilled,
+    LinkCut,
+    RepliesLost,
+    LongPowerCut,
+    LongLinkCut,
+    Upgrade,
+}
+
+/// Lets faults happen until the course is over.
+pub async fn happen(simulation: Arc<Simulation>) {
+    let dice = Dice::of(simulation.seed, "faults");
+    let course = simulation.course;
+    let mut all = Vec::new();
+    if course.faults {
+        let usual = [Fault::PowerCut, Fault::ServerKilled, Fault::SupervisorKilled, Fault::LinkCut, Fault::RepliesLost];
+        all.extend(usual);
+    }
+    if course.long_outages {
+        all.extend([Fault::LongPowerCut, Fault::LongLinkCut]);
+    }
+    if course.upgrades {
+        all.push(Fault::Upgrade);
+    }
+    let end = Instant::now() + Duration::from_secs(60 * course.minutes);
+    loop {
+        sleep(dice.millis(5_000, 90_000)).await;
+        if Instant::now() >= end {
+            return;
+        }
+        let (Some(fault), Some(host)) = (dice.pick(&all), dice.pick(&simulation.hosts)) else { continue };
+        simulation.notes.fault(&format!("{fault:?} at {}", host.name));
+        strike(&simulation, *fault, host, &dice).await;
+    }
+}
+
+async fn strike(simulation: &Arc<Simulation>, fault: Fault, host: &Arc<Host>, dice: &Dice) {
+    match fault {
+        Fault::PowerCut => {
+            host.power_off();
+            sleep(dice.millis(1_000, 60_000)).await;
+            simulation.serve(host);
+        }
+        Fault::LongPowerCut => {
+            host.power_off();
+            sleep(dice.millis(90_000, 240_000)).await;
+            simulation.serve(host);
+        }
+        Fault::ServerKilled => {
+            if let Some(server) = host.server() {
+                host.kill(server);
+            }
+            sleep(dice.millis(500, 20_000)).await;
+            simulation.serve(host);
+        }
+        Fault::SupervisorKilled => host.kill_a_supervisor(dice),
+        Fault::LinkCut => {
+            host.link.cut(true);
+            sleep(dice.millis(500, 25_000)).await;
+            host.link.cut(false);
+        }
+        Fault::LongLinkCut => {
+            host.link.cut(true);
+            sleep(dice.millis(90_000, 240_000)).await;
+            host.link.cut(false);
+        }
+        Fault::RepliesLost => {
+            host.link.lose(25);
+            sleep(dice.millis(5_000, 40_000)).await;
+            host.link.lose(0);
+        }
+        Fault::Upgrade => {
+            simulation.notes.edition.fetch_add(1, SeqCst);
+            for host in &simulation.hosts {
+                if let Some(server) = host.server() {
+                    host.kill(server);
+                }
+                simulation.serve(host);
+            }
+        }
+    }
+}
