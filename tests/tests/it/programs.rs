@@ -1,4 +1,4 @@
-//! Members whose tests are one program name each file by hand: one that was forgotten would never run.
+//! What cargo is told in several places: test files that are named by hand, and crates that are built for size.
 
 use std::{fs, path::Path};
 
@@ -22,4 +22,19 @@ fn every_test_file_is_part_of_a_program() {
         }
         assert!(found > 1, "{member} has no tests to look at");
     }
+}
+
+/// The crates that a manifest builds with one level of optimisation.
+fn optimised(file: &str, level: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let text = fs::read_to_string(path).expect("a manifest");
+    let wanted = format!("= {{ opt-level = \"{level}\" }}");
+    text.lines().filter_map(|line| line.strip_suffix(&wanted)).map(|name| name.trim().to_owned()).collect()
+}
+
+#[test]
+fn what_the_server_builds_small_the_functions_build_smallest() {
+    let small = optimised("Cargo.toml", "s");
+    assert!(!small.is_empty(), "the workspace builds nothing for size");
+    assert_eq!(small, optimised("asgard-lambda/.cargo/config.toml", "z"), "a crate's own level counts for more");
 }
