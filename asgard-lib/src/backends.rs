@@ -14,7 +14,6 @@ mod generation;
 pub mod memory;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
-mod url;
 
 #[cfg(feature = "dynamodb")]
 pub use dynamo::DynamoStore;
@@ -26,12 +25,12 @@ pub use sql::postgres::{PostgresOptions, PostgresStore};
 pub use sql::sqlite::{SqliteOptions, SqliteStore};
 
 use crate::{
-    error::Result,
+    error::{Code, Error, Result},
+    kernel::{DatabaseLocation, DatabaseUrlFault},
     ports::{blobs::Blobs, store::Store},
 };
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
-use url::Location;
 
 /// How databases are used. The defaults suit a server.
 #[derive(Clone, Debug, Default)]
@@ -82,28 +81,36 @@ pub async fn open(url: &str) -> Result<Opened> {
     allow(unused_variables, reason = "no database with options is compiled in")
 )]
 pub async fn open_with(url: &str, options: Options) -> Result<Opened> {
-    match url::parse(url)? {
+    let location: DatabaseLocation = url.parse().map_err(refused)?;
+    match location {
         #[cfg(feature = "sqlite")]
-        Location::Sqlite(path) => SqliteStore::open(&path, options.sqlite).await.map(Opened::new),
+        DatabaseLocation::Sqlite { path } => SqliteStore::open(&path, options.sqlite).await.map(Opened::new),
         #[cfg(not(feature = "sqlite"))]
-        Location::Sqlite(_) => Err(not_compiled("SQLite", "sqlite")),
+        DatabaseLocation::Sqlite { .. } => Err(not_compiled("SQLite", "sqlite")),
         #[cfg(feature = "postgres")]
-        Location::Postgres => PostgresStore::connect(url, options.postgres).await.map(Opened::new),
+        DatabaseLocation::Postgres { url } => {
+            PostgresStore::connect(url.reveal(), options.postgres).await.map(Opened::new)
+        }
         #[cfg(not(feature = "postgres"))]
-        Location::Postgres => Err(not_compiled("PostgreSQL", "postgres")),
+        DatabaseLocation::Postgres { .. } => Err(not_compiled("PostgreSQL", "postgres")),
         #[cfg(feature = "dynamodb")]
-        Location::DynamoDb(table) => {
+        DatabaseLocation::DynamoDb { table } => {
             let aws = crate::aws::Aws::new().or_region(table.region.clone());
             Ok(Opened::new(DynamoStore::open(table, &aws).await))
         }
         #[cfg(not(feature = "dynamodb"))]
-        Location::DynamoDb(_) => Err(not_compiled("DynamoDB", "dynamodb")),
+        DatabaseLocation::DynamoDb { .. } => Err(not_compiled("DynamoDB", "dynamodb")),
     }
 }
 
+/// The message does not quote the URL: it may hold a password.
+fn refused(why: DatabaseUrlFault) -> Error {
+    const EXPECTED: &str = "Expected `sqlite://asgard.db`, `sqlite:///absolute/path.db`, `postgres://user:password@host:5432/database` or `dynamodb://table?region=eu-west-1`.";
+    Error::new(Code::Config, format!("The database URL cannot be used: {why}. {EXPECTED}"))
+}
+
 #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "dynamodb")))]
-fn not_compiled(database: &str, feature: &str) -> crate::error::Error {
-    use crate::error::{Code, Error};
+fn not_compiled(database: &str, feature: &str) -> Error {
     let message = format!(
         "This build of Asgard has no {database} (feature `{feature}`): use a build that has, or another database URL."
     );
@@ -152,7 +159,6 @@ impl Opened {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Code;
 
     #[tokio::test]
     async fn what_is_not_there_is_refused_clearly() {

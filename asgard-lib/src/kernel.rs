@@ -1,6 +1,8 @@
 //! Words everyone shares: ids, money, time, text, pages and actors. Depends on nothing else in the crate.
 
 pub mod actor;
+pub mod base_path;
+pub mod database;
 pub mod id;
 pub mod money;
 pub mod page;
@@ -10,6 +12,8 @@ pub mod text;
 pub mod time;
 
 pub use actor::{Actor, ActorKind, ActorRef, Role};
+pub use base_path::BasePath;
+pub use database::{DatabaseLocation, DatabaseUrlFault};
 pub use id::*;
 pub use money::{Dollars, Usd};
 pub use page::{Cursor, Limit, Page};

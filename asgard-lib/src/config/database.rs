@@ -5,8 +5,8 @@ use super::{
     spec::at,
     value::{KmsKeyId, MasterKey},
 };
-use crate::kernel::{DynamoTable, SecretText};
-use std::{fmt, path::PathBuf};
+pub use crate::kernel::DatabaseLocation;
+use std::path::PathBuf;
 
 section! {
     /// The database.
@@ -19,46 +19,6 @@ section! {
         max_connections: u32 = 10, at("database.max_connections").unit("connections").range(1, 1000);
         /// How long the server waits for its database at start; `/readyz` answers 503 until then.
         startup_wait_secs: u64 = 60, at("database.startup_wait_secs").unit("seconds").range(0, 3600);
-    }
-}
-
-/// Which database, and where.
-#[derive(Clone)]
-pub enum DatabaseLocation {
-    /// A file on this machine's disk.
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A table in AWS.
-    DynamoDb {
-        /// Which, and where.
-        table: DynamoTable,
-    },
-    /// A PostgreSQL server.
-    Postgres {
-        /// The connection URL; it may hold a password.
-        url: SecretText,
-    },
-}
-
-/// Never shows the URL of a server: its password could be anywhere in it.
-impl fmt::Debug for DatabaseLocation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite { path } => write!(f, "sqlite://{}", path.display()),
-            Self::DynamoDb { table } => {
-                write!(f, "dynamodb://{}", table.name)?;
-                let parts = [("region", &table.region), ("endpoint", &table.endpoint)];
-                let mut glue = '?';
-                for (name, value) in parts.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
-                    write!(f, "{glue}{name}={value}")?;
-                    glue = '&';
-                }
-                Ok(())
-            }
-            Self::Postgres { url: _ } => f.write_str("postgres://(secret)"),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Refusal, Value};
 use crate::{
     config::{database::DatabaseLocation, server::LogFormat, spec::Spec},
     domain::tier::Tier,
-    kernel::{AccountName, DisplayName, Email, SecretText, Slug, Usd, Username},
+    kernel::{AccountName, DatabaseUrlFault, DisplayName, Email, SecretText, Slug, Usd, Username},
 };
 use ipnet::IpNet;
 use std::{
@@ -202,28 +202,10 @@ impl Value for DatabaseLocation {
     }
 
     fn parse(text: &str, _: &Spec) -> Result<Self, Refusal> {
-        let because = |reason: &str| Err(Refusal::Because(reason.to_owned()));
-        let (scheme, rest) = text.split_once(':').ok_or(Refusal::NotAllowed)?;
-        let rest = rest.strip_prefix("//").unwrap_or(rest);
-        match scheme {
-            "sqlite" if rest.is_empty() => {
-                because("the path of the SQLite file is missing, for example sqlite://asgard.db")
-            }
-            "sqlite" if rest.contains(":memory:") => because(
-                "a database in memory cannot be shared with the processes that run Terraform; use a file, for example sqlite://asgard.db",
-            ),
-            "sqlite" if rest.contains('?') => because("a SQLite database takes no parameters after `?`"),
-            "sqlite" if rest.chars().any(char::is_control) => Err(Refusal::NotAllowed),
-            "sqlite" => Ok(Self::Sqlite { path: PathBuf::from(rest) }),
-            "postgres" | "postgresql" if text.starts_with(&format!("{scheme}://")) && !rest.is_empty() => {
-                Ok(Self::Postgres { url: SecretText::new(text) })
-            }
-            "dynamodb" => match text.parse() {
-                Ok(table) => Ok(Self::DynamoDb { table }),
-                Err(why) => because(why),
-            },
-            _ => Err(Refusal::NotAllowed),
-        }
+        text.parse().map_err(|fault| match fault {
+            DatabaseUrlFault::NoScheme | DatabaseUrlFault::UnknownScheme => Refusal::NotAllowed,
+            DatabaseUrlFault::Because(why) => Refusal::Because(why.to_owned()),
+        })
     }
 
     fn format(&self) -> String {
