@@ -7,7 +7,8 @@ use crate::{Settings, deadline, event, open::Lazy, waker::WorkerWaker};
 use asgard_lib::{
     app::bootstrap::{FirstAdmin, Wins, first_admin_with},
     error::{Code, Error, Result},
-    http::{HttpState, Limit, Surface, router_of},
+    http::{HttpState, Limit, Surface, server},
+    kernel::BasePath,
     ports::world::World,
     runtime::Runtime,
 };
@@ -28,7 +29,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// Where people sign in.
+/// Where people sign in, below the base path.
 const SIGN_IN: [&str; 2] = ["/sign-in", "/api/auth/login"];
 
 /// What a function answers requests with.
@@ -84,7 +85,7 @@ impl Http {
             let (http, refused) = (Arc::clone(&self), refused.take());
             async move {
                 Ok::<_, Infallible>(match refused {
-                    Some(error) => outside::problem(&error, &http.world),
+                    Some(error) => outside::problem(&error, &http.world, &http.base()),
                     None => http.answer(request, ends).await,
                 })
             }
@@ -105,7 +106,7 @@ impl Http {
             Ok(runtime) => runtime,
             Err(error) => {
                 tracing::error!(error = error.chain(), "A request could not be answered.");
-                return outside::problem(&error, &self.world);
+                return outside::problem(&error, &self.world, &self.base());
             }
         };
         front::forget_what_anybody_may_claim(&mut parts.headers, peer.as_ref());
@@ -117,7 +118,7 @@ impl Http {
         }
         parts.extensions.insert(Limit(by.saturating_duration_since(Instant::now())));
         let router =
-            self.router.get_or_init(|| router_of(HttpState::new(Arc::clone(runtime.app())), self.settings.surface));
+            self.router.get_or_init(|| server(HttpState::new(Arc::clone(runtime.app())), self.settings.surface));
         let mut router = router.clone();
         let response =
             match Service::call(&mut router, axum::extract::Request::from_parts(parts, Body::new(body))).await {
@@ -128,9 +129,15 @@ impl Http {
         response
     }
 
+    fn base(&self) -> BasePath {
+        self.settings.loaded.config.server.base()
+    }
+
     async fn opened(&self, parts: &Parts, by: Instant) -> Result<&Runtime> {
         let runtime = Box::pin(self.lazy.ready(&self.settings, by)).await?;
-        let signs_in = parts.method == Method::POST && SIGN_IN.contains(&parts.uri.path());
+        let base = self.base();
+        let below = base.strip(parts.uri.path());
+        let signs_in = parts.method == Method::POST && below.is_some_and(|path| SIGN_IN.contains(&path));
         if signs_in && self.settings.surface != Surface::Mcp {
             let late = |_| Error::new(Code::Timeout, "Seeing to the first admin took too long.").retry_after(2);
             timeout_at(by, self.admin.get_or_try_init(|| admin(&self.settings, runtime))).await.map_err(late)??;

@@ -1,5 +1,6 @@
 //! Operations: each loads, authorises, decides and commits. [`Asgard`] is what surfaces, workers and embedders hold.
 
+mod acting;
 pub mod audit;
 pub mod bootstrap;
 pub mod core;
@@ -24,6 +25,7 @@ use crate::{
     kernel::{Cursor, HolderId, JobId, TraceId},
     ports::{records::Listed, store::Position},
 };
+pub use acting::ActingAs;
 pub use core::call::{Call, Source};
 pub use core::operation::{Hints, Meta, Operation, Route, SimpleOperation};
 pub use core::reads::Reads;
@@ -59,9 +61,14 @@ impl Asgard {
         })
     }
 
-    /// Runs an operation with its typed command.
+    /// Runs an operation with its typed command. Under an idempotency key of the call, an operation that creates something
+    /// happens once, and a later call gets the first answer again, without what is shown only once.
     pub async fn run<O: Operation>(&self, call: &Call, operation: &O) -> Result<O::Output> {
-        core::operation::drive(self, call, operation, None).await.map(|done| done.output)
+        let remember = match &call.idempotency_key {
+            Some(_) if O::META.creates => core::operation::Remember::of(call, &O::META, &operation.keyed()?)?,
+            Some(_) | None => None,
+        };
+        core::operation::drive(self, call, operation, remember.as_ref()).await.map(|done| done.output)
     }
 
     /// This process, as leases and claims know it.

@@ -1,7 +1,8 @@
 //! The HTTP surfaces: REST, MCP, dashboard. They authenticate, parse and render; no rule lives here.
 //!
 //! [`router()`] is one value that the server, a Lambda function and tests mount alike; [`serve()`] is the listener around
-//! it for servers. Everything that requests share is one [`HttpState`] behind an `Arc`.
+//! it for servers. Below a path of somebody else's address it is nested, or [`mounted()`] is merged, and [`well_known()`] is
+//! merged at the root. Everything that requests share is one [`HttpState`] behind an `Arc`.
 
 mod api;
 pub mod auth;
@@ -25,9 +26,9 @@ pub mod testkit;
 #[cfg(test)]
 mod tests;
 
-pub use auth::{Caller, HostUser};
+pub use auth::{Caller, HostCredential, HostUser};
 pub use frame::{Arrival, Limit, OwnName, Peer};
 pub use problem::Problem;
-pub use router::{Surface, router, router_of};
+pub use router::{Surface, mounted, router, router_of, server, well_known};
 pub use serve::{Front, serve};
 pub use state::{HttpState, Readiness};

@@ -3,7 +3,7 @@
 use asgard_lib::{
     error::Error,
     http::{frame::TRACE_HEADER, problem},
-    kernel::TraceId,
+    kernel::{BasePath, TraceId},
     ports::world::World,
 };
 use axum::body::Body;
@@ -13,9 +13,9 @@ use lambda_http::{
 };
 
 /// The problem document of an error.
-pub(super) fn problem(error: &Error, world: &World) -> Response<Body> {
+pub(super) fn problem(error: &Error, world: &World, base: &BasePath) -> Response<Body> {
     let trace: TraceId = world.id();
-    let mut response = Response::new(Body::from(problem::document(error, &trace).to_string()));
+    let mut response = Response::new(Body::from(problem::document(error, &trace, base).to_string()));
     *response.status_mut() = problem::status(error);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -34,7 +34,7 @@ fn keys_counter(project: &ProjectId) -> String {
 }
 
 /// Mints a key.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MintKey {
     /// The project's id, `proj-YYYY-NNNN`, from `list_projects`. The key acts on this project only.
@@ -68,6 +68,7 @@ pub struct KeyMinted {
 
 impl Operation for MintKey {
     type Output = KeyMinted;
+    crate::remembered_by_its_fields!();
     const META: Meta = Meta {
         name: "keys.mint",
         title: "Mint a project key",

@@ -5,7 +5,7 @@ use super::{
     spec::{at, env},
     value::{PublicUrl, SystemName},
 };
-use crate::kernel::SecretText;
+use crate::kernel::{BasePath, SecretText};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -14,8 +14,9 @@ section! {
     pub struct Server {
         /// The address to listen on. `localhost:8080` means `127.0.0.1:8080`. `--bind` wins over both.
         bind: SocketAddr = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)), at("server.bind").env("ASGARD_BIND");
-        /// The address that people and agents reach Asgard at, without a path. Used in links and metadata; `/mcp` then
-        /// also checks the Host header against it.
+        /// The address that people and agents reach Asgard at. Used in links and metadata; `/mcp` then also checks the Host
+        /// header against it. With a path, such as `https://example.com/governance`, everything is served below that path, and
+        /// the proxy in front passes the path on as it is; `/healthz`, `/readyz` and `/metrics` stay at the root as well.
         public_url: Option<PublicUrl> = None, at("server.public_url").env("ASGARD_PUBLIC_URL");
         /// The address that agents reach `/mcp` at, without that path, where it is another one than `public_url`: the dashboard
         /// shows it beside a new key.
@@ -70,6 +71,11 @@ pub enum LogFormat {
 }
 
 impl Server {
+    /// The path of the public address, below which everything is served; the root when there is none.
+    pub fn base(&self) -> BasePath {
+        self.public_url.as_ref().map(|public| public.base().clone()).unwrap_or_default()
+    }
+
     /// Whether only this machine can reach the listener.
     pub fn is_loopback(&self) -> bool {
         self.bind.ip().to_canonical().is_loopback()

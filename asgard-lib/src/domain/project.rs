@@ -80,13 +80,36 @@ pub enum ProjectStatus {
     },
 }
 
-impl ProjectStatus {
+/// A project's state without its circumstances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Lifecycle {
+    /// The project works.
+    Active,
+    /// The project was stopped: its keys are refused and nothing new starts until somebody lifts it.
+    Killed,
+    /// The project is over for good.
+    Decommissioned,
+}
+
+impl Lifecycle {
     /// The state's name.
-    pub const fn name(&self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
-            Self::Killed { .. } => "killed",
-            Self::Decommissioned { .. } => "decommissioned",
+            Self::Killed => "killed",
+            Self::Decommissioned => "decommissioned",
+        }
+    }
+}
+
+impl ProjectStatus {
+    /// The state without its circumstances.
+    pub const fn lifecycle(&self) -> Lifecycle {
+        match self {
+            Self::Active => Lifecycle::Active,
+            Self::Killed { .. } => Lifecycle::Killed,
+            Self::Decommissioned { .. } => Lifecycle::Decommissioned,
         }
     }
 }

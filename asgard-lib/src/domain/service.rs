@@ -74,6 +74,29 @@ pub enum Approval {
     ByInput(ByInput),
 }
 
+/// Who approves, without the input that decides it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalKind {
+    /// Policy, within its limits.
+    Auto,
+    /// A person, always.
+    Human,
+    /// A person, when an input has one of some values.
+    ByInput,
+}
+
+impl Approval {
+    /// Who approves, without the input that decides it.
+    pub const fn kind(&self) -> ApprovalKind {
+        match self {
+            Self::Auto => ApprovalKind::Auto,
+            Self::Human => ApprovalKind::Human,
+            Self::ByInput(_) => ApprovalKind::ByInput,
+        }
+    }
+}
+
 /// When an input asks for a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

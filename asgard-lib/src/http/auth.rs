@@ -12,7 +12,7 @@ use crate::{
     ports::records::{Records, Stored, store_error},
 };
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-pub use host::HostUser;
+pub use host::{HostCredential, HostUser};
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 pub use origin::check_origin;
 use std::sync::Arc;
@@ -169,10 +169,11 @@ impl OptionalFromRequestParts<Arc<HttpState>> for Caller {
     }
 }
 
-/// The cookie that a browser keeps a new session in, for `max_age` seconds; an empty token takes it away.
+/// The cookie that a browser keeps a new session in and sends to nothing but Asgard's path, for `max_age` seconds; an empty token takes it away.
 pub fn session_cookie_header(state: &HttpState, arrival: &Arrival, token: &str, max_age: u64) -> Result<HeaderValue> {
     let secure = if arrival.tls || state.settings().force_https { "; Secure" } else { "" };
-    let text = format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}");
+    let path = state.base().join("/");
+    let text = format!("{SESSION_COOKIE}={token}; Path={path}; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}");
     let mut value = HeaderValue::from_str(&text).map_err(Error::bug)?;
     value.set_sensitive(true);
     Ok(value)

@@ -25,15 +25,15 @@ pub(super) fn routes() -> Router<Arc<HttpState>> {
     Router::new()
         .route("/docs", get(reference_page))
         .route("/docs/style.css", get(|| async { ([KEEP, (header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }))
-        .route("/docs/errors", get(|| async { error_page("README") }))
-        .route("/docs/errors/{code}", get(|Path(code): Path<String>| async move { error_page(&code) }))
+        .route("/docs/errors", get(|State(state): State<Arc<HttpState>>| async move { error_page(&state, "README") }))
+        .route("/docs/errors/{code}", get(|State(state): State<Arc<HttpState>>, Path(code): Path<String>| async move { error_page(&state, &code) }))
 }
 
 async fn reference_page(State(state): State<Arc<HttpState>>) -> impl IntoResponse {
-    ([KEEP], Html(reference::page(state.openapi())))
+    ([KEEP], Html(reference::page(state.openapi(), state.base())))
 }
 
-fn error_page(code: &str) -> Result<Response, Problem> {
-    let page = errors::page(code).ok_or_else(|| Error::not_found("error code"))?;
+fn error_page(state: &HttpState, code: &str) -> Result<Response, Problem> {
+    let page = errors::page(code, state.base()).ok_or_else(|| Error::not_found("error code"))?;
     Ok(([KEEP], Html(page)).into_response())
 }

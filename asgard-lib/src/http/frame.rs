@@ -5,10 +5,10 @@ use super::{HttpState, problem, rest_of_body::RestOfBody};
 use crate::{
     app::Source,
     error::{Code, Error},
-    kernel::{Timestamp, TraceId},
+    kernel::{BasePath, Timestamp, TraceId},
 };
 use axum::{
-    extract::{FromRequestParts, MatchedPath, Request, State},
+    extract::{FromRequestParts, MatchedPath, NestedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -149,9 +149,16 @@ pub(super) async fn frame(State(state): State<Arc<HttpState>>, mut request: Requ
     let waits = request.headers().contains_key(header::EXPECT);
     let rest = RestOfBody::default();
     let request = request.map(|body| rest.lend(body));
-    let template = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let nested = request.extensions().get::<NestedPath>().cloned();
+    let template = template(route.as_ref().map(MatchedPath::as_str), nested.as_ref().map(NestedPath::as_str));
     let span = tracing::info_span!("request", trace.id = %trace, http.method = %method, http.route = template);
-    let answer = AssertUnwindSafe(tokio::time::timeout(limit, next.run(request))).catch_unwind().instrument(span).await;
+    let answering = async {
+        match misplaced(state.base(), nested.as_ref().map(NestedPath::as_str)) {
+            Some(error) => problem::Problem(error).into_response(),
+            None => next.run(request).await,
+        }
+    };
+    let answer = AssertUnwindSafe(tokio::time::timeout(limit, answering)).catch_unwind().instrument(span).await;
     let mut response = match answer {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => problem::Problem(
@@ -171,10 +178,30 @@ pub(super) async fn frame(State(state): State<Arc<HttpState>>, mut request: Requ
     if response.status().is_client_error() && !waits {
         rest.drain().await;
     }
-    problem::render(&mut response, &trace);
+    problem::render(&mut response, &trace, state.base());
     finish(response.headers_mut(), &trace, tls);
     state.meters().request(template, &method, response.status(), began.elapsed());
     response
+}
+
+/// The route without what the host put before it, so that a host's path changes no label.
+fn template<'r>(route: Option<&'r str>, nested: Option<&str>) -> &'r str {
+    let Some(route) = route else { return "unmatched" };
+    match route.strip_prefix(nested.unwrap_or_default()) {
+        // With a slash behind the host's path, it is the start as well.
+        Some("" | "//") => "/",
+        // What a router is nested by as a service, when nothing inside it matched.
+        Some(rest) if rest.contains("{*__private__") => "unmatched",
+        Some(rest) => rest,
+        None => route,
+    }
+}
+
+/// A router that is nested somewhere else than its state says would hand out addresses that lead nowhere.
+fn misplaced(base: &BasePath, nested: Option<&str>) -> Option<Error> {
+    let nested = nested.filter(|nested| *nested != base.as_str())?;
+    let message = format!("the router is nested at {nested} and its state says {base:?}; use HttpState::below");
+    Some(Error::bug(message))
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
@@ -227,6 +254,20 @@ mod tests {
             headers.append("x-forwarded-for", HeaderValue::from_str(value).unwrap());
         }
         headers
+    }
+
+    #[test]
+    fn a_hosts_path_is_no_part_of_a_route() {
+        for (route, nested, told) in [
+            (None, None, "unmatched"),
+            (Some("/projects/{id}"), None, "/projects/{id}"),
+            (Some("/governance/projects/{id}"), Some("/governance"), "/projects/{id}"),
+            (Some("/governance"), Some("/governance"), "/"),
+            (Some("/governance//"), Some("/governance"), "/"),
+            (Some("/governance/{*__private__axum_nest_tail_param}"), Some("/governance"), "unmatched"),
+        ] {
+            assert_eq!(template(route, nested), told, "{route:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! MCP at `/mcp`: one stateless endpoint over the table of operations, answered in plain JSON, so that any replica or
 //! Lambda function can answer any request. The credential is checked before anything else, on every request and method.
 
+mod aside;
 mod guard;
 mod rpc;
 mod server;
@@ -11,6 +12,7 @@ use crate::{
     app::people::{Accepts, authenticate},
     error::{Code, Error, Result},
 };
+use aside::Aside;
 use axum::{
     Router,
     body::Body,
@@ -20,9 +22,13 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
-use rmcp::transport::streamable_http_server::{
-    StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+use rmcp::{
+    model::CallToolResult,
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+    },
 };
+use serde_json::Value;
 use server::McpServer;
 use std::sync::Arc;
 use tools::Tools;
@@ -65,16 +71,26 @@ async fn answer(state: &Arc<HttpState>, service: &Service, request: Request) -> 
         return Err(Error::new(Code::UnsupportedMedia, "Send JSON-RPC with `Content-Type: application/json`.").into());
     }
     let bytes = api::collect(state, &parts.headers, body).await?;
-    if let Err(fault) = rpc::check(&bytes) {
-        return Ok(fault.into_response());
-    }
+    let mut message = match rpc::read(&bytes) {
+        Ok(message) => message,
+        Err(fault) => return Ok(fault.into_response()),
+    };
+    let aside = Aside::take(&mut message);
+    let hollow = serde_json::to_vec(&message).map_err(Error::bug)?;
     widen_accept(&mut parts.headers);
     // The credential has been judged and goes no further; the caller does.
     parts.headers.remove(header::AUTHORIZATION);
+    parts.headers.remove(header::COOKIE);
+    parts.headers.remove(header::CONTENT_LENGTH);
     parts.extensions.insert(arrival);
     parts.extensions.insert(caller);
-    let response = service.handle(Request::from_parts(parts, Body::from(bytes))).await;
-    Ok(in_json(response.map(Body::new)).await)
+    parts.extensions.insert(aside.clone());
+    let response = service.handle(Request::from_parts(parts, Body::from(hollow))).await;
+    let response = in_json(response.map(Body::new)).await;
+    match aside.result() {
+        Some(result) => whole(response, result).await.map_err(Problem),
+        None => Ok(response),
+    }
 }
 
 /// Who calls: the project key or user token in the Authorization header, and nothing else; neither a cookie nor a listener
@@ -103,6 +119,21 @@ fn widen_accept(headers: &mut HeaderMap) {
     if values.peek().is_none() || values.any(takes_json) {
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     }
+}
+
+/// The answer to a tool call: the protocol layer's, with the result in it.
+async fn whole(response: Response, result: CallToolResult) -> Result<Response> {
+    let (mut parts, body) = response.into_parts();
+    let bytes = body.collect().await.map_err(Error::bug)?.to_bytes();
+    let mut answer: Value = serde_json::from_slice(&bytes).map_err(Error::bug)?;
+    // An error here is the protocol layer's own, made after the tool had answered; there is nothing to put the result into.
+    if let Some(Value::Object(hollow)) = answer.get_mut("result")
+        && let Value::Object(fields) = serde_json::to_value(result).map_err(Error::bug)?
+    {
+        hollow.extend(fields);
+    }
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Ok(Response::from_parts(parts, Body::from(serde_json::to_vec(&answer).map_err(Error::bug)?)))
 }
 
 /// A refusal of the protocol layer that is plain text becomes a JSON-RPC error, so that every client can read it.

@@ -11,6 +11,7 @@ use super::{HttpState, Problem};
 use crate::{
     app::Operations,
     error::{Code, Error},
+    kernel::BasePath,
 };
 use axum::{
     extract::State,
@@ -33,8 +34,17 @@ stable `code`; `type` links to its page. Calls that create something honour `Ide
 also their ETag: send it back as `If-Match` (412 when it has changed) or as `version` in the body (409). Every answer names its \
 trace in `x-asgard-trace-id`. Agents use the same operations as MCP tools at `/mcp`, with a project key.";
 
-/// The document of these operations.
-pub(super) fn document(operations: &Operations) -> Value {
+/// The document of these operations, on a server below `base`.
+pub(super) fn document_below(operations: &Operations, base: &BasePath) -> Value {
+    let mut document = document(operations);
+    if let Some(url) = document.pointer_mut("/servers/0/url") {
+        *url = base.join("/").into();
+    }
+    document
+}
+
+/// The document of these operations, on a server that has the whole address.
+fn document(operations: &Operations) -> Value {
     let mut schemas = Schemas::new();
     let paths = paths::paths(operations, &mut schemas);
     let mut components = schemas.finish();

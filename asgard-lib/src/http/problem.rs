@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Code, Error, Kind},
-    kernel::TraceId,
+    kernel::{BasePath, TraceId},
 };
 use axum::{
     body::Body,
@@ -51,11 +51,11 @@ pub fn told(error: Error, mut page: Response) -> Response {
     page
 }
 
-/// The problem document.
-pub fn document(error: &Error, trace: &TraceId) -> Value {
+/// The problem document. Its type is a page below `base`: [`HttpState::base`](super::HttpState::base).
+pub fn document(error: &Error, trace: &TraceId, base: &BasePath) -> Value {
     let code = error.code();
     let mut map = Map::new();
-    map.insert("type".into(), format!("/docs/errors/{}", code.slug()).into());
+    map.insert("type".into(), page(code, base).into());
     map.insert("title".into(), code.title().into());
     map.insert("status".into(), code.status().into());
     map.insert("detail".into(), error.message().into());
@@ -70,8 +70,13 @@ pub fn document(error: &Error, trace: &TraceId) -> Value {
     Value::Object(map)
 }
 
+/// Where a code is explained.
+pub(super) fn page(code: Code, base: &BasePath) -> String {
+    base.join(&format!("/docs/errors/{}", code.slug()))
+}
+
 /// Turns a response that stands for an error into a problem document, unless its body already tells it.
-pub(super) fn render(response: &mut Response, trace: &TraceId) {
+pub(super) fn render(response: &mut Response, trace: &TraceId, base: &BasePath) {
     let Some(failed) = response.extensions_mut().remove::<Failed>() else { return };
     log(&failed.error, trace);
     if failed.told {
@@ -79,7 +84,7 @@ pub(super) fn render(response: &mut Response, trace: &TraceId) {
     }
     let error = &failed.error;
     *response.status_mut() = status(error);
-    *response.body_mut() = Body::from(document(error, trace).to_string());
+    *response.body_mut() = Body::from(document(error, trace, base).to_string());
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -105,7 +110,12 @@ pub(super) fn log(error: &Error, trace: &TraceId) {
         Kind::Denied | Kind::Limit => {
             tracing::info!(trace.id = %trace, error.code = code, error.chain = chain, "a request was refused");
         }
-        Kind::Invalid | Kind::Unauthenticated | Kind::NotFound | Kind::Conflict => {
+        // The sentence may quote what was sent, and what was sent may be a secret in the wrong place.
+        Kind::Invalid => {
+            let field = error.field().unwrap_or_default();
+            tracing::debug!(trace.id = %trace, error.code = code, error.field = field, "a request was refused");
+        }
+        Kind::Unauthenticated | Kind::NotFound | Kind::Conflict => {
             tracing::debug!(trace.id = %trace, error.code = code, error.chain = chain, "a request was refused");
         }
     }

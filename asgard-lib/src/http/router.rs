@@ -1,12 +1,18 @@
-//! Every route, in one value.
+//! Every route, in one value; and how it stands beside a host's.
 
 use super::{HttpState, Problem, api, docs, frame, health, metrics, openapi};
-use crate::error::{Code, Error};
+use crate::{
+    error::{Code, Error},
+    kernel::BasePath,
+};
 use axum::{
-    Router, middleware,
+    Router,
+    extract::{OriginalUri, State},
+    middleware,
+    response::{IntoResponse, Redirect, Response},
     routing::{any, get},
 };
-use http::{Method, Uri};
+use http::Method;
 use std::sync::Arc;
 
 /// What is mounted. Everything else is answered as what is not there.
@@ -21,12 +27,12 @@ pub enum Surface {
     Mcp,
 }
 
-/// Everything that Asgard answers. The server, a Lambda function and tests mount the same value.
+/// Everything that Asgard answers, to be nested at [`HttpState::base`], or to have a whole address where that is the root.
 pub fn router(state: Arc<HttpState>) -> Router {
     router_of(state, Surface::All)
 }
 
-/// A part of what Asgard answers, with `/healthz` and `/readyz`.
+/// A part of what Asgard answers, with `/healthz` and `/readyz`, to be nested at [`HttpState::base`].
 pub fn router_of(state: Arc<HttpState>, surface: Surface) -> Router {
     let routes = Router::new()
         .route("/healthz", get(health::healthz))
@@ -49,6 +55,59 @@ pub fn router_of(state: Arc<HttpState>, surface: Surface) -> Router {
     routes.layer(middleware::from_fn_with_state(Arc::clone(&state), frame::frame)).with_state(state)
 }
 
+/// Everything that Asgard answers, already below [`HttpState::base`], to be merged with a host's router. It has no route and
+/// no fallback outside of that path. At the root there is no outside: a host that has the rest of the address gives Asgard
+/// what it does not know itself, with `fallback_service(router(state))`.
+pub fn mounted(state: Arc<HttpState>) -> Router {
+    below(state, Surface::All)
+}
+
+fn below(state: Arc<HttpState>, surface: Surface) -> Router {
+    let base = state.base().clone();
+    let routes = router_of(state, surface);
+    // As a service, because `/governance/` belongs to `/governance` as well.
+    if base.is_root() { routes } else { Router::new().nest_service(base.as_str(), routes) }
+}
+
+/// What a server or a function that has the whole address answers: [`router_of`] at its base, and beside it, at the root,
+/// `/healthz`, `/readyz` and `/metrics` for whoever looks after the process, and [`well_known`].
+pub fn server(state: Arc<HttpState>, surface: Surface) -> Router {
+    if state.base().is_root() {
+        return router_of(state, surface);
+    }
+    let root = Router::new().route("/healthz", get(health::healthz)).route("/readyz", get(health::readyz));
+    let root = match surface {
+        Surface::Mcp => root,
+        Surface::All | Surface::Api => root.route("/metrics", get(metrics::metrics)),
+    };
+    let root = root
+        .fallback(elsewhere)
+        .method_not_allowed_fallback(other_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), frame::frame))
+        .with_state(Arc::clone(&state));
+    root.merge(well_known(Arc::clone(&state))).merge(below(state, surface))
+}
+
+/// The documents about Asgard that clients look for at the root of an address, whatever path Asgard is below: those of an
+/// issuer and of a protected resource (RFC 8414 and RFC 9728) have its path behind their names. A host whose Asgard is below
+/// a path merges this into its own router; at the root [`router()`] has them. No authorisation server is part of this version:
+/// they say so in JSON, because clients read anything else as a broken one.
+pub fn well_known(state: Arc<HttpState>) -> Router {
+    let mut routes = Router::new();
+    for path in well_known_paths(state.base()) {
+        routes = routes.route(&path, any(nothing_here));
+    }
+    routes.layer(middleware::from_fn_with_state(Arc::clone(&state), frame::frame)).with_state(state)
+}
+
+fn well_known_paths(base: &BasePath) -> Vec<String> {
+    let issuer = ["oauth-authorization-server", "openid-configuration"];
+    let issuer = issuer.map(|name| format!("/.well-known/{name}{base}"));
+    let resource =
+        [base.to_string(), base.join("/mcp")].map(|path| format!("/.well-known/oauth-protected-resource{path}"));
+    issuer.into_iter().chain(resource).collect()
+}
+
 fn rest(routes: Router<Arc<HttpState>>, state: &HttpState) -> Router<Arc<HttpState>> {
     let routes = routes
         .route("/metrics", get(metrics::metrics))
@@ -60,13 +119,28 @@ fn rest(routes: Router<Arc<HttpState>>, state: &HttpState) -> Router<Arc<HttpSta
     routes
 }
 
-async fn nothing_here(uri: Uri) -> Problem {
-    let path: String = uri.path().chars().take(200).collect();
-    Error::new(Code::NotFound, format!("There is nothing at {path}. /api/openapi.json lists what there is.")).into()
+/// A path as it is shown, whatever was sent.
+fn shown(path: &str) -> String {
+    path.chars().take(200).collect()
 }
 
-async fn other_method(method: Method, uri: Uri) -> Problem {
-    let path: String = uri.path().chars().take(200).collect();
+async fn nothing_here(State(state): State<Arc<HttpState>>, OriginalUri(uri): OriginalUri) -> Problem {
+    let path = shown(uri.path());
+    let list = state.base().join("/api/openapi.json");
+    Error::new(Code::NotFound, format!("There is nothing at {path}. {list} lists what there is.")).into()
+}
+
+/// Outside of the base path.
+async fn elsewhere(State(state): State<Arc<HttpState>>, method: Method, OriginalUri(uri): OriginalUri) -> Response {
+    if method == Method::GET && uri.path() == "/" {
+        return Redirect::to(state.base().as_str()).into_response();
+    }
+    let message = format!("There is nothing at {}. Asgard is at {}.", shown(uri.path()), state.base());
+    Problem(Error::new(Code::NotFound, message)).into_response()
+}
+
+async fn other_method(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
+    let path = shown(uri.path());
     Error::new(Code::MethodNotAllowed, format!("{path} does not take {method}; the Allow header says what it takes."))
         .into()
 }

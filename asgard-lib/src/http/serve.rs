@@ -2,8 +2,12 @@
 
 mod watch;
 
-use super::{Peer, health::not_ready, problem, state::HttpState};
-use crate::{config::Server, kernel::TraceId, ports::world::World};
+use super::{Peer, Surface, health::not_ready, problem, state::HttpState};
+use crate::{
+    config::Server,
+    kernel::{BasePath, TraceId},
+    ports::world::World,
+};
 use axum::{Router, body::Body, response::IntoResponse};
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -39,7 +43,7 @@ impl Front {
 
     /// Sends requests to the router of `state` from now on. Only the first time counts.
     pub fn open(&self, state: &Arc<HttpState>) {
-        let _ = self.behind.set((super::router(Arc::clone(state)), Some(Arc::clone(state))));
+        let _ = self.behind.set((super::server(Arc::clone(state), Surface::All), Some(Arc::clone(state))));
     }
 
     fn state(&self) -> Option<Arc<HttpState>> {
@@ -74,7 +78,7 @@ fn early(path: &str) -> Response<Body> {
     }
     let trace: TraceId = World::system().id();
     let mut response = problem::Problem(not_ready("Asgard is starting.")).into_response();
-    problem::render(&mut response, &trace);
+    problem::render(&mut response, &trace, &BasePath::root());
     response
 }
 

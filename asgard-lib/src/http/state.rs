@@ -8,6 +8,7 @@ use crate::{
     },
     config::Server,
     error::Result,
+    kernel::BasePath,
 };
 use serde_json::Value;
 use std::{
@@ -35,17 +36,39 @@ pub struct HttpState {
     readiness: AtomicU8,
     meters: Meters,
     openapi: OnceLock<Value>,
+    base: BasePath,
 }
 
 impl HttpState {
-    /// The state of a process that is ready.
+    /// The state of a process that is ready. It is served below the path of `ASGARD_PUBLIC_URL`, or has the whole address.
     pub fn new(app: Arc<Asgard>) -> Arc<Self> {
+        let base = app.config().server.base();
+        Self::below(app, base)
+    }
+
+    /// The state of a process that is ready and is served below `base`, whatever path the public address has.
+    ///
+    /// ```
+    /// # use asgard_lib::{app::Asgard, http::{HttpState, router}};
+    /// # use std::sync::Arc;
+    /// # fn host(app: Arc<Asgard>) -> Result<axum::Router, asgard_lib::kernel::Malformed> {
+    /// let state = HttpState::below(app, "/governance".parse()?);
+    /// Ok(axum::Router::new().nest("/governance", router(state)))
+    /// # }
+    /// ```
+    pub fn below(app: Arc<Asgard>, base: BasePath) -> Arc<Self> {
         Arc::new(Self {
             app,
             readiness: AtomicU8::new(code(Readiness::Ready)),
             meters: Meters::new(),
             openapi: OnceLock::new(),
+            base,
         })
+    }
+
+    /// The path below which everything is served. Every address that Asgard gives out begins with it.
+    pub fn base(&self) -> &BasePath {
+        &self.base
     }
 
     /// The control plane.
@@ -78,17 +101,17 @@ impl HttpState {
 
     /// The OpenAPI document of this control plane's operations, made when it is first asked for.
     pub(super) fn openapi(&self) -> &Value {
-        self.openapi.get_or_init(|| openapi::document(self.app.operations()))
+        self.openapi.get_or_init(|| openapi::document_below(self.app.operations(), &self.base))
     }
 
-    /// Runs an operation of the table and counts it.
+    /// Runs an operation of the table with a command in JSON, and counts it like [`HttpState::submit`].
     pub async fn perform(&self, entry: &Entry, call: &Call, input: Value) -> Result<Answer> {
         self.counted(entry.meta.name, entry.call(&self.app, call, input)).await
     }
 
-    /// Runs an operation with its typed command and counts it.
-    pub async fn run<O: Operation>(&self, call: &Call, operation: &O) -> Result<O::Output> {
-        self.counted(O::META.name, self.app.run(call, operation)).await
+    /// Runs an operation with its typed command and counts it. A creating call under an idempotency key happens once.
+    pub async fn submit<O: Operation>(&self, call: &Call, command: &O) -> Result<O::Output> {
+        self.counted(O::META.name, self.app.run(call, command)).await
     }
 
     async fn counted<T>(&self, name: &'static str, operation: impl Future<Output = Result<T>>) -> Result<T> {

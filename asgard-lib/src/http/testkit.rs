@@ -174,6 +174,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Nobody, at this router.
+    pub fn of(router: Router) -> Self {
+        Self { router, credential: None }
+    }
+
     /// The same with another credential.
     pub fn with(&self, credential: &str) -> Self {
         Self { router: self.router.clone(), credential: Some(credential.to_owned()) }

@@ -1,8 +1,10 @@
 //! The surfaces as clients meet them.
 
 mod auth;
+mod base_path;
 mod host;
 mod hostile;
+mod in_process;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod operations;

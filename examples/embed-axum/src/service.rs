@@ -146,7 +146,7 @@ async fn team(State(host): State<Arc<Host>>, visitor: Option<Extension<Visitor>>
         Ok(projects) => Json(json!({ "visitor": visitor, "projects": projects })).into_response(),
         // Outside Asgard's router nobody renders its errors.
         Err(error) => {
-            let document = problem::document(&error, &host.app().new_trace());
+            let document = problem::document(&error, &host.app().new_trace(), host.asgard.base());
             (problem::status(&error), Json(document)).into_response()
         }
     }

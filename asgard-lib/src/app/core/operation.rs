@@ -148,6 +148,12 @@ pub trait Operation: DeserializeOwned + JsonSchema + Send + Sync + 'static {
 
     /// What the caller sees, once it is committed. Never remembered.
     fn finish(&self, app: &Asgard, decided: Self::Decided) -> impl Future<Output = Result<Self::Output>> + Send;
+
+    /// The command as an idempotency key stands for it when the call is a typed one: the same key with another command is
+    /// refused. What creates something says it, with [`remembered_by_its_fields!`](crate::remembered_by_its_fields).
+    fn keyed(&self) -> Result<Value> {
+        Err(Error::bug(format!("{} does not say what its idempotency keys stand for", Self::META.name)))
+    }
 }
 
 /// An operation that is one decision: it prepares nothing, and nothing is remembered of it under an idempotency key.
@@ -211,6 +217,16 @@ macro_rules! answers_as_decided {
 
         async fn finish(&self, _: &$crate::app::Asgard, decided: Self::Output) -> $crate::Result<Self::Output> {
             Ok(decided)
+        }
+    };
+}
+
+/// For an implementation of [`Operation`] that creates something and whose command serialises whole.
+#[macro_export]
+macro_rules! remembered_by_its_fields {
+    () => {
+        fn keyed(&self) -> $crate::Result<::serde_json::Value> {
+            ::serde_json::to_value(self).map_err($crate::Error::bug)
         }
     };
 }

@@ -99,7 +99,7 @@ impl SimpleOperation for ListTokens {
 }
 
 /// Makes a token for oneself.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateToken {
     /// The token's name for people: what it will be used for.
@@ -123,6 +123,7 @@ pub struct TokenCreated {
 
 impl Operation for CreateToken {
     type Output = TokenCreated;
+    crate::remembered_by_its_fields!();
     const META: Meta = Meta {
         name: "tokens.create",
         title: "Create a user token",

@@ -20,6 +20,8 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// An account.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -144,6 +146,13 @@ impl PasswordHash {
 
 impl Operation for CreateUser {
     type Output = UserView;
+
+    fn keyed(&self) -> Result<Value> {
+        // Not the password itself: what a key stands for is kept for a day.
+        let password = data_encoding::HEXLOWER.encode(&Sha256::digest(self.password.reveal().as_bytes()));
+        Ok(json!({ "username": self.username, "email": self.email, "role": self.role, "password": password }))
+    }
+
     const META: Meta = Meta {
         name: "users.create",
         title: "Create a user",

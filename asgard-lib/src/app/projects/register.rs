@@ -13,11 +13,11 @@ use crate::{
     kernel::{DisplayName, Dollars, Email, ProjectId, Role, Slug},
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Registers a project.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterProject {
     /// The project's name for people, 1 to 120 characters on one line; it need not be unique.
@@ -51,6 +51,7 @@ pub struct RegisterProject {
 
 impl Operation for RegisterProject {
     type Output = ProjectView;
+    crate::remembered_by_its_fields!();
     const META: Meta = Meta {
         name: "projects.register",
         title: "Register a project",

@@ -3,7 +3,7 @@
 use crate::{
     app::Asgard,
     domain::{
-        project::{Project, ProjectStatus, missing_evidence},
+        project::{Lifecycle, Project, ProjectStatus, missing_evidence},
         tier::{DataClass, Tier},
     },
     kernel::{DisplayName, Dollars, Email, ProjectId, Slug, Timestamp},
@@ -11,7 +11,7 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 /// A project.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -45,7 +45,7 @@ pub struct ProjectView {
     /// The evidence fields that the tier asks for and that are still empty.
     pub missing_evidence: Vec<String>,
     /// The project's state: `active`, `killed` or `decommissioned`.
-    pub status: Cow<'static, str>,
+    pub status: Lifecycle,
     /// The reason given when the project was killed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub killed_reason: Option<String>,
@@ -92,7 +92,7 @@ impl ProjectView {
             description: project.description.clone(),
             evidence: project.evidence.clone(),
             missing_evidence: missing_evidence(project.classification, &project.evidence, required),
-            status: project.status.name().into(),
+            status: project.status.lifecycle(),
             killed_reason: reason,
             killed_by_admin: by_admin,
             created_at: project.created_at,

@@ -29,7 +29,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// Asks for a resource, or for a change of one.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestResource {
     /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
@@ -85,6 +85,7 @@ impl Requested {
 
 impl Operation for RequestResource {
     type Output = Requested;
+    crate::remembered_by_its_fields!();
     const META: Meta = Meta {
         name: "requests.create",
         title: "Request a resource",

@@ -75,7 +75,7 @@ impl SimpleOperation for DeprovisionResource {
 }
 
 /// Tries the last change of a failed resource again.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryResource {
     /// The id of the resource's project; it may be left out, because the resource's id says it.
@@ -87,6 +87,7 @@ pub struct RetryResource {
 
 impl Operation for RetryResource {
     type Output = Requested;
+    crate::remembered_by_its_fields!();
     const META: Meta = Meta {
         name: "resources.retry",
         title: "Retry a resource",
@@ -139,7 +140,7 @@ impl Operation for RetryResource {
 }
 
 /// Compares what exists with what is recorded.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshResource {
     /// The id of the resource's project; it may be left out, because the resource's id says it.
@@ -160,6 +161,7 @@ pub struct RefreshStarted {
 
 impl Operation for RefreshResource {
     type Output = RefreshStarted;
+    crate::remembered_by_its_fields!();
     const META: Meta = Meta {
         name: "resources.refresh",
         title: "Refresh a resource",

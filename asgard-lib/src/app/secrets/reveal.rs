@@ -183,7 +183,7 @@ impl Operation for GetSecret {
 }
 
 /// Makes a new value for a secret.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateSecret {
     /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
@@ -195,6 +195,7 @@ pub struct RotateSecret {
 
 impl Operation for RotateSecret {
     type Output = Requested;
+    crate::remembered_by_its_fields!();
     const META: Meta = Meta {
         name: "secrets.rotate",
         title: "Rotate a secret",

@@ -1,10 +1,10 @@
 //! The catalogue of services.
 
-use crate::app::{Asgard, Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Get, services::Service};
 use crate::{
+    app::{Asgard, Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Get, services::Service},
     domain::{
         access::{Action, Object},
-        service::{Approval, Output, Retry},
+        service::{ApprovalKind, Output, Retry},
     },
     error::Result,
     kernel::{Page, Slug},
@@ -27,7 +27,7 @@ pub struct ServiceSummary {
     pub cloud: Slug,
     /// Who approves: `auto` (policy, up to a ceiling), `human` (always a person) or `by_input` (one of the inputs says
     /// so).
-    pub approval: &'static str,
+    pub approval: ApprovalKind,
     /// The names of the inputs; `get_service` describes them.
     pub inputs: Vec<String>,
 }
@@ -66,11 +66,7 @@ fn summary(service: &Service) -> ServiceSummary {
         title: manifest.title.to_string(),
         description: manifest.description.clone(),
         cloud: manifest.cloud.clone(),
-        approval: match &manifest.approval {
-            Approval::Auto => "auto",
-            Approval::Human => "human",
-            Approval::ByInput(_) => "by_input",
-        },
+        approval: manifest.approval.kind(),
         inputs: manifest.input_names().into_iter().map(str::to_owned).collect(),
     }
 }

@@ -109,8 +109,8 @@ fn files_that_are_refused() {
             "server:\n  bind: everywhere\n  public_url: asgard.example.com/x\n  max_connections: 0\n",
             "asgard.yaml:2: server.bind: `everywhere` is not allowed; allowed here: an address and a port, for example \
              0.0.0.0:8080, [::1]:8080 or localhost:8080\n\
-             asgard.yaml:3: server.public_url: `asgard.example.com/x` is not allowed; allowed here: a scheme and a host without \
-             a path, for example https://asgard.example.com\n\
+             asgard.yaml:3: server.public_url: `asgard.example.com/x` is not allowed; allowed here: a scheme and a host, \
+             and perhaps a path, for example https://asgard.example.com or https://example.com/governance\n\
              asgard.yaml:4: server.max_connections: `0` is not allowed; allowed here: a whole number from 1 to 1000000 connections",
         ),
         (

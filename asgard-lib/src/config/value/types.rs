@@ -8,7 +8,7 @@ use crate::{
         yaml::{Content, Node, shorten},
     },
     domain::tier::Tier,
-    kernel::DisplayName,
+    kernel::{BasePath, DisplayName},
 };
 use std::{collections::BTreeMap, fmt};
 use zeroize::{Zeroize, Zeroizing};
@@ -58,29 +58,44 @@ impl Value for MasterKey {
     }
 }
 
-/// The address that Asgard is reached at: scheme, host and perhaps a port, without a slash at the end.
+/// The address that Asgard is reached at: scheme, host, perhaps a port and perhaps a path, without a slash at the end.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PublicUrl(String);
+pub struct PublicUrl {
+    whole: String,
+    origin: String,
+    base: BasePath,
+}
 
 impl PublicUrl {
-    /// The address, for example `https://asgard.example.com`.
+    /// The address, for example `https://asgard.example.com` or `https://example.com/governance`.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.whole
+    }
+
+    /// The address without its path: what the Origin of a page says.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The path, below which everything is then served.
+    pub fn base(&self) -> &BasePath {
+        &self.base
     }
 
     /// The host and, when it is not the scheme's own, the port: what a Host header says.
     pub fn authority(&self) -> &str {
-        self.0.split_once("://").map_or("", |(_, authority)| authority)
+        self.origin.split_once("://").map_or("", |(_, authority)| authority)
     }
 
     /// Whether it is reached over TLS.
     pub fn is_https(&self) -> bool {
-        self.0.starts_with("https://")
+        self.origin.starts_with("https://")
     }
 
     fn from_text(text: &str) -> Option<Self> {
-        let text = text.strip_suffix('/').unwrap_or(text);
-        let (scheme, authority) = text.split_once("://")?;
+        let (scheme, rest) = text.split_once("://")?;
+        let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+        let base: BasePath = path.parse().ok()?;
         let scheme = scheme.to_ascii_lowercase();
         let standard = match scheme.as_str() {
             "http" => ":80",
@@ -104,19 +119,21 @@ impl PublicUrl {
         };
         let authority = authority.to_ascii_lowercase();
         let authority = authority.strip_suffix(standard).unwrap_or(&authority);
-        (port_fits && host_fits).then(|| Self(format!("{scheme}://{authority}")))
+        let origin = format!("{scheme}://{authority}");
+        (port_fits && host_fits).then(|| Self { whole: format!("{origin}{base}"), origin, base })
     }
 }
 
 impl fmt::Debug for PublicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.whole)
     }
 }
 
 impl Value for PublicUrl {
     fn allowed(_: &Spec) -> String {
-        "a scheme and a host without a path, for example https://asgard.example.com".to_owned()
+        "a scheme and a host, and perhaps a path, for example https://asgard.example.com or https://example.com/governance"
+            .to_owned()
     }
 
     fn parse(text: &str, _: &Spec) -> Result<Self, Refusal> {
@@ -124,7 +141,7 @@ impl Value for PublicUrl {
     }
 
     fn format(&self) -> String {
-        self.0.clone()
+        self.whole.clone()
     }
 }
 

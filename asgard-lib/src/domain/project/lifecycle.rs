@@ -9,7 +9,10 @@ use crate::{
 const MAX_REASON: usize = 500;
 
 fn wrong(project: &Project, verb: &str) -> Error {
-    Error::new(Code::WrongState, format!("{} is {} and cannot be {verb}.", project.id, project.status.name()))
+    Error::new(
+        Code::WrongState,
+        format!("{} is {} and cannot be {verb}.", project.id, project.status.lifecycle().name()),
+    )
 }
 
 /// Stops a project at once. An admin may take over somebody else's kill, so that only an admin can lift it.

@@ -2,7 +2,7 @@
 
 use crate::{
     app::{
-        Operations, Route,
+        Route,
         operations::{Answer, Entry},
     },
     error::{Error, Result},
@@ -38,7 +38,7 @@ pub(super) fn render(
     if answer.replayed {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
-    if let Some(location) = location(state.app().operations(), entry, route, &answer.value) {
+    if let Some(location) = location(state, entry, route, &answer.value) {
         put(headers, header::LOCATION, &location)?;
     }
     if let Some(cookie) = cookie(state, entry, arrival, caller, &answer.value)? {
@@ -53,7 +53,7 @@ fn put(headers: &mut HeaderMap, name: HeaderName, text: &str) -> Result<()> {
 }
 
 /// Where what was made or asked for can be read: a request under its id, anything else with the `get` of its area.
-fn location(operations: &Operations, entry: &Entry, route: &Route, value: &Value) -> Option<String> {
+fn location(state: &HttpState, entry: &Entry, route: &Route, value: &Value) -> Option<String> {
     if !matches!(route.status, 201 | 202) {
         return None;
     }
@@ -62,7 +62,7 @@ fn location(operations: &Operations, entry: &Entry, route: &Route, value: &Value
         Some(request) => ("requests", request),
         None => (entry.meta.name.split('.').next()?, value),
     };
-    let get = operations.named(&format!("{area}.get"))?.meta.routes.first()?;
+    let get = state.app().operations().named(&format!("{area}.get"))?.meta.routes.first()?;
     let mut path = super::PREFIX.to_owned();
     for part in get.path.split('/').skip(1) {
         path.push('/');
@@ -72,7 +72,7 @@ fn location(operations: &Operations, entry: &Entry, route: &Route, value: &Value
             None => path.push_str(part),
         }
     }
-    Some(path)
+    Some(state.base().join(&path))
 }
 
 /// Signing in hands a browser its session; whatever ends the session takes it back.

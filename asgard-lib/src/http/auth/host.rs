@@ -31,22 +31,50 @@ use http::{header, request::Parts};
 /// - It counts for REST and the dashboard. `/mcp` takes keys and tokens in `Authorization` and nothing else.
 /// - The host decides the role, on every request; Asgard keeps the account, so that lists, audit and tokens know the person.
 ///   An account that an admin switched off in Asgard stays off. The host cannot take the role from the last admin.
-/// - It is as good as a cookie and as exposed: an unsafe request must come from our own pages
-///   ([`check_origin`](super::check_origin)), whatever the host thinks of the request.
+/// - It is taken for as good as a cookie and as exposed: an unsafe request must come from our own pages
+///   ([`check_origin`](super::check_origin)), unless the host says that no browser sends its credential by itself
+///   ([`HostUser::proved_by`]).
 /// - One credential a request: with an `Authorization` header as well the request is refused, so a middleware that read its
 ///   own bearer removes the header. An Asgard session cookie is not looked at.
 /// - Somebody who left the host makes no requests, but their user tokens go on until they expire: revoke them, or switch the
 ///   account off (`POST /api/users/{user_id}/active`).
 #[derive(Clone, Debug)]
 pub struct HostUser {
+    credential: HostCredential,
     email: Email,
     role: Role,
+}
+
+/// What the host knows its visitor by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostCredential {
+    /// A cookie, or anything else that browsers send by themselves, whichever page makes the request: a password of HTTP's
+    /// own, for instance.
+    Cookie,
+    /// What another site's page cannot have sent: a header that the client's program sets, a proxy's assertion for it, a client
+    /// certificate that no browser has. A proxy's assertion that stands for a cookie is a cookie.
+    Other,
 }
 
 impl HostUser {
     /// The person at `email`, who may do what `role` may.
     pub fn new(email: Email, role: Role) -> Self {
-        Self { email, role }
+        Self { credential: HostCredential::Cookie, email, role }
+    }
+
+    /// The same, known by something else than a cookie: then requests need no `Origin`.
+    ///
+    /// ```
+    /// # use asgard_lib::{http::{HostCredential, HostUser}, kernel::Role};
+    /// # fn verified(request: &mut http::Request<()>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let robot = HostUser::new("robot@corp.example".parse()?, Role::Member).proved_by(HostCredential::Other);
+    /// request.extensions_mut().insert(robot);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn proved_by(self, credential: HostCredential) -> Self {
+        Self { credential, ..self }
     }
 
     /// Whom the host says the request is from.
@@ -62,8 +90,9 @@ impl HostUser {
             )
             .at("authorization"));
         }
-        if !parts.method.is_safe() {
-            check_origin(state, parts)?;
+        match self.credential {
+            HostCredential::Cookie if !parts.method.is_safe() => check_origin(state, parts)?,
+            HostCredential::Cookie | HostCredential::Other => {}
         }
         Ok(Caller { actor: vouched_for(state.app(), &self.email, self.role).await?, via: Via::Host })
     }

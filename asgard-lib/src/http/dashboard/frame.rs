@@ -12,6 +12,6 @@ pub use flash::Flash;
 pub use layout::{Layout, Section};
 #[cfg(test)]
 pub use page_request::encoded;
-pub use page_request::{PageRequest, done, id, text};
+pub use page_request::{PageRequest, id};
 pub use problem::in_style;
 pub use sign_in::{enter, forget, leave, show};

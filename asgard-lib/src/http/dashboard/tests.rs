@@ -4,6 +4,7 @@ mod browser;
 mod forms;
 mod pages;
 mod safety;
+mod under_a_path;
 
 use browser::{Browser, Page};
 

@@ -7,7 +7,7 @@ mod pager;
 mod tables;
 
 pub use field::{Choice, Control, Field, Fields};
-pub use form_data::{FormData, Input, number};
+pub use form_data::{FormData, number};
 pub use format::{Badge, When, exact, money, wait, who, words};
 pub use pager::Pager;
 pub use tables::{

@@ -1,5 +1,7 @@
 //! Writing HTML without forgetting to escape.
 
+use crate::kernel::BasePath;
+
 /// Text as it may stand in an element or a quoted attribute.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -17,31 +19,31 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// A whole page around `body`.
-pub(super) fn page(title: &str, body: &str) -> String {
+pub(super) fn page(base: &BasePath, title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"stylesheet\" href=\"/docs/style.css\"></head>\
-         <body><header><a href=\"/docs\">Asgard API</a><nav><a href=\"/docs/errors\">Errors</a>\
-         <a href=\"/api/openapi.json\">OpenAPI</a></nav></header>\n{body}\n</body></html>\n",
+         <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"stylesheet\" href=\"{base}/docs/style.css\"></head>\
+         <body><header><a href=\"{base}/docs\">Asgard API</a><nav><a href=\"{base}/docs/errors\">Errors</a>\
+         <a href=\"{base}/api/openapi.json\">OpenAPI</a></nav></header>\n{body}\n</body></html>\n",
         title = escape(title),
     )
 }
 
 /// One line of text in which `code` and [links](to) are written as in Markdown.
-pub(super) fn inline(text: &str) -> String {
+pub(super) fn inline(text: &str, base: &BasePath) -> String {
     let mut out = String::new();
     for (position, part) in text.split('`').enumerate() {
         if position % 2 == 1 {
             out.push_str(&format!("<code>{}</code>", escape(part)));
         } else {
-            out.push_str(&links(part));
+            out.push_str(&links(part, base));
         }
     }
     out
 }
 
-fn links(text: &str) -> String {
+fn links(text: &str, base: &BasePath) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('[') {
@@ -50,7 +52,8 @@ fn links(text: &str) -> String {
             break;
         };
         let target = target.strip_suffix(".md").unwrap_or(target);
-        let target = if target.starts_with('/') { target.to_owned() } else { format!("/docs/errors/{target}") };
+        let target =
+            if target.starts_with('/') { base.join(target) } else { base.join(&format!("/docs/errors/{target}")) };
         out.push_str(&format!("{}<a href=\"{}\">{}</a>", escape(before), escape(&target), escape(label)));
         rest = tail;
     }
@@ -64,11 +67,13 @@ mod tests {
 
     #[test]
     fn nothing_gets_through_unescaped() {
+        let (root, base) = (BasePath::root(), "/governance".parse().unwrap());
+        assert_eq!(links("[a](/docs)", &base), "<a href=\"/governance/docs\">a</a>");
         assert_eq!(
-            inline("a < b & `<i>` [see](x.md) \"q\""),
+            inline("a < b & `<i>` [see](x.md) \"q\"", &root),
             "a &lt; b &amp; <code>&lt;i&gt;</code> <a href=\"/docs/errors/x\">see</a> &quot;q&quot;"
         );
-        assert_eq!(inline("[not a link"), "[not a link");
-        assert_eq!(links("[a](/docs)[b](c.md)"), "<a href=\"/docs\">a</a><a href=\"/docs/errors/c\">b</a>");
+        assert_eq!(inline("[not a link", &root), "[not a link");
+        assert_eq!(links("[a](/docs)[b](c.md)", &root), "<a href=\"/docs\">a</a><a href=\"/docs/errors/c\">b</a>");
     }
 }

@@ -1,6 +1,7 @@
 //! The reference page: the OpenAPI document for people.
 
 use super::html::{escape, inline, page as html_page};
+use crate::kernel::BasePath;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -19,7 +20,7 @@ fn items<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
 }
 
 /// The page.
-pub(super) fn page(document: &Value) -> String {
+pub(super) fn page(document: &Value, base: &BasePath) -> String {
     let empty = Value::Null;
     let info = document.get("info").unwrap_or(&empty);
     let (mut menu, mut main) = (String::new(), String::new());
@@ -27,7 +28,7 @@ pub(super) fn page(document: &Value) -> String {
         main,
         "<h1>Asgard API <small>{}</small></h1><p>{}</p>",
         escape(text(info, "version")),
-        inline(text(info, "description"))
+        inline(text(info, "description"), base)
     );
     for tag in items(document, "tags") {
         let tag = text(tag, "name");
@@ -37,7 +38,7 @@ pub(super) fn page(document: &Value) -> String {
             if items(operation, "tags").any(|known| known == tag) {
                 let (id, summary) = (escape(text(operation, "operationId")), escape(text(operation, "summary")));
                 let _ = write!(menu, "<li><a href=\"#{id}\">{summary}</a></li>");
-                main.push_str(&section(document, path, method, operation));
+                main.push_str(&section(document, path, method, operation, base));
             }
         }
         menu.push_str("</ul>");
@@ -50,12 +51,13 @@ pub(super) fn page(document: &Value) -> String {
         let _ = write!(
             main,
             "<section id=\"type-{name}\"><h3>{name}</h3><p>{}</p>{}</section>",
-            inline(text(schema, "description")),
-            fields(schema)
+            inline(text(schema, "description"), base),
+            fields(schema, base)
         );
     }
     menu.push_str("</ul>");
     html_page(
+        base,
         "Asgard API",
         &format!("<div class=\"columns\"><nav class=\"menu\">{menu}</nav><main>{main}</main></div>"),
     )
@@ -67,7 +69,7 @@ fn operations(document: &Value) -> impl Iterator<Item = (&String, &String, &Valu
     })
 }
 
-fn section(document: &Value, path: &str, method: &str, operation: &Value) -> String {
+fn section(document: &Value, path: &str, method: &str, operation: &Value, base: &BasePath) -> String {
     let mut out = String::new();
     let id = escape(text(operation, "operationId"));
     let _ = write!(
@@ -76,7 +78,7 @@ fn section(document: &Value, path: &str, method: &str, operation: &Value) -> Str
         escape(text(operation, "summary")),
         method.to_uppercase(),
         escape(path),
-        inline(text(operation, "description")),
+        inline(text(operation, "description"), base),
     );
     let tools: Vec<String> = items(operation, "x-mcp-tools").filter_map(Value::as_str).map(escape).collect();
     if !tools.is_empty() {
@@ -99,13 +101,18 @@ fn section(document: &Value, path: &str, method: &str, operation: &Value) -> Str
             required,
             &format!("{kind}, in the {}", text(parameter, "in")),
             text(parameter, "description"),
+            base,
         ));
     }
     if !rows.is_empty() {
         let _ = write!(out, "<h4>Parameters</h4><table>{rows}</table>");
     }
     if let Some(content) = operation.pointer("/requestBody/content/application~1json") {
-        let _ = write!(out, "<h4>Body</h4>{}", content.get("schema").map(fields).unwrap_or_default());
+        let _ = write!(
+            out,
+            "<h4>Body</h4>{}",
+            content.get("schema").map(|schema| fields(schema, base)).unwrap_or_default()
+        );
         if let Some(example) = content.get("example").and_then(|example| serde_json::to_string_pretty(example).ok()) {
             let _ = write!(out, "<pre><code>{}</code></pre>", escape(&example));
         }
@@ -115,7 +122,7 @@ fn section(document: &Value, path: &str, method: &str, operation: &Value) -> Str
         let kind = schema.map_or_else(|| "text".to_owned(), kind);
         let _ = write!(out, "<h4>Answer</h4><p>{}: {kind}</p>", escape(status));
         if let Some(schema) = schema.filter(|schema| schema.get("$ref").is_none()) {
-            out.push_str(&fields(schema));
+            out.push_str(&fields(schema, base));
         }
     }
     out.push_str("</section>");
@@ -123,17 +130,21 @@ fn section(document: &Value, path: &str, method: &str, operation: &Value) -> Str
 }
 
 /// A table of an object's fields, or what else it is.
-fn fields(schema: &Value) -> String {
+fn fields(schema: &Value, base: &BasePath) -> String {
     let required = |name: &str| items(schema, "required").any(|one| one == name);
     let rows: String = entries(schema, "properties")
-        .map(|(name, field)| row(name, required(name), &kind(field), text(field, "description")))
+        .map(|(name, field)| row(name, required(name), &kind(field), text(field, "description"), base))
         .collect();
     if rows.is_empty() { format!("<p>{}</p>", kind(schema)) } else { format!("<table>{rows}</table>") }
 }
 
-fn row(name: &str, required: bool, kind: &str, description: &str) -> String {
+fn row(name: &str, required: bool, kind: &str, description: &str, base: &BasePath) -> String {
     let mark = if required { " <span class=\"required\" title=\"required\">*</span>" } else { "" };
-    format!("<tr><td><code>{}</code>{mark}</td><td>{kind}</td><td>{}</td></tr>", escape(name), inline(description))
+    format!(
+        "<tr><td><code>{}</code>{mark}</td><td>{kind}</td><td>{}</td></tr>",
+        escape(name),
+        inline(description, base)
+    )
 }
 
 /// What a schema allows, in a few words.

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
@@ -38,8 +38,8 @@ impl IntoResponse for Fault {
     }
 }
 
-/// Checks that the bytes are one JSON-RPC message.
-pub(super) fn check(bytes: &[u8]) -> Result<(), Fault> {
+/// Reads the bytes as one JSON-RPC message.
+pub(super) fn read(bytes: &[u8]) -> Result<Map<String, Value>, Fault> {
     let bad = |code, id, message: String| Fault { status: StatusCode::BAD_REQUEST, code, id, message };
     let message = json::parse(bytes).map_err(|fault| match fault {
         json::Fault::Syntax(why) => bad(PARSE_ERROR, Value::Null, format!("The body is not valid JSON: {why}.")),
@@ -66,5 +66,5 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Fault> {
     if message.get("params").is_some_and(|params| !params.is_object()) {
         return refuse("`params` must be an object.");
     }
-    Ok(())
+    Ok(message)
 }

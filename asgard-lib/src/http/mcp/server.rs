@@ -1,10 +1,13 @@
 //! The protocol's side of the tools.
 
-use super::tools::{self, Tools};
+use super::{
+    aside::Aside,
+    tools::{self, Tools},
+};
 use crate::{
     error::{Error, Kind},
     http::{Arrival, Caller, HttpState, problem},
-    kernel::TraceId,
+    kernel::{BasePath, TraceId},
 };
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -74,11 +77,13 @@ impl ServerHandler for McpServer {
             return Err(ErrorData::invalid_params(format!("Unknown tool: {name}. tools/list shows the tools."), None));
         };
         let known = context.extensions.get::<http::request::Parts>();
-        let known = known.and_then(|parts| parts.extensions.get::<Arrival>().zip(parts.extensions.get::<Caller>()));
-        let Some((arrival, caller)) = known else {
+        let known = known.map(|parts| &parts.extensions);
+        let known =
+            known.and_then(|known| Some((known.get::<Arrival>()?, known.get::<Caller>()?, known.get::<Aside>()?)));
+        let Some((arrival, caller, aside)) = known else {
             return Err(ErrorData::internal_error("The request lost its caller.", None));
         };
-        let mut arguments = request.arguments.unwrap_or_default();
+        let mut arguments = aside.arguments();
         let mut call = self.state.call(arrival, Some(caller));
         let answer = match tools::idempotency_key(entry, &mut arguments) {
             Ok(key) => {
@@ -87,14 +92,14 @@ impl ServerHandler for McpServer {
             }
             Err(error) => Err(error),
         };
-        Ok(match answer {
+        let result = match answer {
             Ok(answer) => CallToolResult::structured(answer.value),
             Err(error) => {
                 problem::log(&error, &arrival.trace);
-                failed(&error, &arrival.trace)
+                failed(&error, &arrival.trace, self.state.base())
             }
-        }
-        .into())
+        };
+        Ok(aside.keep(result).into())
     }
 
     async fn on_custom_request(
@@ -113,7 +118,7 @@ impl ServerHandler for McpServer {
 
 /// A failed operation, as text for the agent. There is no structured content: clients check that against the tool's output
 /// schema, also of failures, and would show a schema error instead of this one.
-fn failed(error: &Error, trace: &TraceId) -> CallToolResult {
+fn failed(error: &Error, trace: &TraceId, base: &BasePath) -> CallToolResult {
     let mut map = Map::new();
     map.insert("code".into(), error.code().slug().into());
     map.insert("message".into(), error.message().into());
@@ -124,7 +129,7 @@ fn failed(error: &Error, trace: &TraceId) -> CallToolResult {
     if let Some(secs) = error.retry_after_secs() {
         map.insert("retry_after".into(), secs.into());
     }
-    map.insert("docs".into(), format!("/docs/errors/{}", error.code().slug()).into());
+    map.insert("docs".into(), problem::page(error.code(), base).into());
     map.insert("trace_id".into(), trace.as_str().into());
     CallToolResult::error(vec![ContentBlock::text(Value::Object(map).to_string())])
 }

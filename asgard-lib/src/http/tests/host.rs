@@ -3,7 +3,7 @@
 use crate::{
     app::bootstrap,
     http::{
-        HostUser,
+        HostCredential, HostUser,
         testkit::{PASSWORD, Reply, TestApp},
     },
     kernel::Role,
@@ -185,5 +185,23 @@ async fn nothing_that_a_client_sends_is_a_sign_in_and_mcp_takes_none() {
         let headers = [("accept", "application/json, text/event-stream"), OWN];
         let reply = vouched(&app, user("admin", Role::Admin), request(Method::POST, "/mcp", &headers, &list)).await;
         assert_eq!(reply.status, 401, "{}", reply.text());
+    }
+}
+
+#[tokio::test]
+async fn what_no_browser_sends_by_itself_needs_no_origin() {
+    let app = TestApp::new().await;
+    let token = |headers: &[(&str, &str)]| request(Method::POST, "/api/auth/tokens", headers, &json!({"name": "t"}));
+    let evil = ("origin", "https://evil.example");
+    for (credential, headers, status) in [
+        (HostCredential::Cookie, &[][..], 403),
+        (HostCredential::Cookie, &[evil], 403),
+        (HostCredential::Cookie, &[OWN], 201),
+        (HostCredential::Other, &[], 201),
+        (HostCredential::Other, &[OWN], 201),
+        (HostCredential::Other, &[evil], 201),
+    ] {
+        let reply = vouched(&app, user("olga", Role::Member).proved_by(credential), token(headers)).await;
+        assert_eq!(reply.status, status, "{credential:?} {headers:?}: {}", reply.text());
     }
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, LazyLock};
 
 /// A file that pages link to.
 pub struct Asset {
-    /// Where pages find it.
+    /// Where pages find it, below the base path.
     pub href: String,
     name: String,
     mime: &'static str,

@@ -4,8 +4,8 @@ use super::assets;
 use crate::{
     domain::access::{Action, Object, decide},
     error::{Error, Kind},
-    http::dashboard::widgets::Badge,
-    kernel::{Actor, TraceId},
+    http::{HttpState, dashboard::widgets::Badge, problem::page},
+    kernel::{Actor, BasePath, TraceId},
 };
 
 /// The parts of the dashboard.
@@ -44,7 +44,7 @@ impl Section {
         }
     }
 
-    /// Where it begins.
+    /// Where it begins, below the base path.
     pub const fn href(self) -> &'static str {
         match self {
             Self::Projects => "/projects",
@@ -55,6 +55,11 @@ impl Section {
             Self::Audit => "/audit",
             Self::Account => "/account",
         }
+    }
+
+    /// Those that somebody may use.
+    fn of(actor: &Actor) -> impl Iterator<Item = Self> {
+        Self::NAVIGATION.into_iter().filter(|section| section.open_to(actor))
     }
 
     /// Whether somebody may use it, by the same rules that the operations follow.
@@ -72,16 +77,15 @@ impl Section {
     }
 }
 
-/// Where somebody starts: the first part that is theirs.
+/// Where somebody starts, below the base path: the first part that is theirs.
 pub fn home(actor: &Actor) -> &'static str {
-    let first = Section::NAVIGATION.into_iter().find(|section| section.open_to(actor));
-    first.unwrap_or(Section::Account).href()
+    Section::of(actor).next().unwrap_or(Section::Account).href()
 }
 
 /// A link of the navigation.
 pub struct Link {
     /// Where it leads.
-    pub href: &'static str,
+    pub href: String,
     /// What it says.
     pub label: &'static str,
     /// Whether this is where we are.
@@ -102,7 +106,7 @@ pub struct Banner {
 
 impl Banner {
     /// An error as people read it.
-    pub fn new(error: &Error, trace: &TraceId) -> Self {
+    pub fn new(error: &Error, trace: &TraceId, base: &BasePath) -> Self {
         let ours = match error.kind() {
             Kind::Bug | Kind::Upstream | Kind::Unavailable => true,
             Kind::Invalid | Kind::Unauthenticated | Kind::Denied | Kind::NotFound | Kind::Conflict | Kind::Limit => {
@@ -112,7 +116,7 @@ impl Banner {
         Self {
             title: error.code().title(),
             message: error.message().to_owned(),
-            help: format!("/docs/errors/{}", error.code().slug()),
+            help: page(error.code(), base),
             trace: ours.then(|| trace.to_string()),
         }
     }
@@ -128,14 +132,18 @@ pub struct Person {
 
 /// What is around a page.
 pub struct Layout {
+    /// What every address of ours begins with.
+    pub base: BasePath,
+    /// Where the start is.
+    pub start: String,
     /// The system's name.
     pub system: String,
     /// Its first letter.
     pub glyph: String,
     /// The stylesheet's address.
-    pub style: &'static str,
+    pub style: String,
     /// The script's address.
-    pub script: &'static str,
+    pub script: String,
     /// Who is signed in.
     pub person: Option<Person>,
     /// Where they may go.
@@ -152,12 +160,15 @@ pub struct Layout {
 
 impl Layout {
     /// The frame of a page for nobody in particular.
-    pub fn bare(system: &str) -> Self {
+    pub fn bare(state: &HttpState) -> Self {
+        let (system, base) = (state.settings().system_name.as_str(), state.base());
         Self {
+            base: base.clone(),
+            start: base.join("/"),
             system: system.to_owned(),
             glyph: glyph(system),
-            style: &assets::STYLE.href,
-            script: &assets::SCRIPT.href,
+            style: base.join(&assets::STYLE.href),
+            script: base.join(&assets::SCRIPT.href),
             person: None,
             links: Vec::new(),
             at_account: false,
@@ -168,15 +179,18 @@ impl Layout {
     }
 
     /// The frame of a page for `actor`.
-    pub fn of(system: &str, actor: &Actor, here: Option<Section>) -> Self {
-        let link =
-            |section: Section| Link { href: section.href(), label: section.label(), here: here == Some(section) };
+    pub fn of(state: &HttpState, actor: &Actor, here: Option<Section>) -> Self {
+        let link = |section: Section| Link {
+            href: state.base().join(section.href()),
+            label: section.label(),
+            here: here == Some(section),
+        };
         let person = actor.role().zip(actor.person());
         Self {
             person: person.map(|(role, email)| Person { email: email.to_string(), role: Badge::role(role) }),
-            links: Section::NAVIGATION.into_iter().filter(|section| section.open_to(actor)).map(link).collect(),
+            links: Section::of(actor).map(link).collect(),
             at_account: here == Some(Section::Account),
-            ..Self::bare(system)
+            ..Self::bare(state)
         }
     }
 
@@ -206,8 +220,7 @@ mod tests {
                 role,
                 session: SessionId::from_digest(&[1; 32]),
             };
-            let layout = Layout::of("Asgard", &actor, Some(Section::Audit));
-            (home(&actor), layout.links.iter().map(|link| link.href).collect::<Vec<_>>())
+            (home(&actor), Section::of(&actor).map(Section::href).collect::<Vec<_>>())
         };
         assert_eq!(links(Role::Finance), ("/audit", vec!["/audit"]));
         assert_eq!(links(Role::Member), ("/projects", vec!["/projects", "/approvals", "/services"]));

@@ -6,16 +6,16 @@ use super::{
     problem::ErrorPage,
 };
 use crate::{
-    app::{Asgard, Call, Operation, operations},
+    app::{Asgard, Call, Operation},
     domain::access::{Action, Object, decide},
     error::{Code, Error, Result},
     http::{
         Arrival, Caller, HttpState,
         auth::Via,
-        dashboard::widgets::{FormData, Input, Pager},
+        dashboard::widgets::{FormData, Pager},
         problem::told,
     },
-    kernel::{Actor, Cursor, Page, Role, Timestamp},
+    kernel::{Actor, BasePath, Cursor, Page, Role, Timestamp},
 };
 use askama::Template;
 use axum::{
@@ -23,7 +23,6 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
 };
 use http::{Method, header, request::Parts};
-use serde_json::Value;
 use std::sync::Arc;
 
 /// A person's request for a page. Without a session, people are sent to sign in and come back afterwards.
@@ -51,23 +50,23 @@ impl FromRequestParts<Arc<HttpState>> for PageRequest {
                 caller,
                 arrival,
                 host: host(parts),
-                path: parts.uri.path().to_owned(),
+                path: state.base().join(parts.uri.path()),
                 query: FormData::of_query(&parts.uri),
                 flash: Flash::of(parts.uri.query()),
                 now: state.app().world().now(),
             }),
-            Ok(None) => Err(to_sign_in(parts)),
+            Ok(None) => Err(to_sign_in(state, parts)),
             Err(problem) => Err(problem.into_response()),
         }
     }
 }
 
 /// To the sign-in, remembering where a reader wanted to go.
-fn to_sign_in(parts: &Parts) -> Response {
+fn to_sign_in(state: &HttpState, parts: &Parts) -> Response {
     let wanted = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     match super::sign_in::safe_next(&wanted).filter(|_| parts.method == Method::GET) {
-        Some(next) => Redirect::to(&format!("/?next={}", encoded(next))).into_response(),
-        None => Redirect::to("/").into_response(),
+        Some(next) => Redirect::to(&state.base().join(&format!("/?next={}", encoded(next)))).into_response(),
+        None => Redirect::to(&state.base().join("/")).into_response(),
     }
 }
 
@@ -90,6 +89,16 @@ impl PageRequest {
     /// What requests share.
     pub fn state(&self) -> &HttpState {
         &self.state
+    }
+
+    /// What every address of ours begins with.
+    pub fn base(&self) -> &BasePath {
+        self.state.base()
+    }
+
+    /// To another page, below the base path, after something was done there.
+    pub fn done(&self, path: &str, flash: Flash) -> Response {
+        done(&self.state, path, flash)
     }
 
     /// How the request arrived.
@@ -157,18 +166,16 @@ impl PageRequest {
         self.state.call(&self.arrival, Some(&self.caller))
     }
 
-    /// Runs an operation that reads.
-    pub async fn read<O: Operation>(&self, operation: &O) -> Result<O::Output> {
-        let call = self.call();
-        Box::pin(self.app().run(&call, operation)).await
+    /// Runs an operation.
+    pub async fn submit<O: Operation>(&self, command: &O) -> Result<O::Output> {
+        Box::pin(self.state.submit(&self.call(), command)).await
     }
 
-    /// Runs an operation with what a form sent. Under the same `once` a creating operation happens once, however often
-    /// the form is sent.
-    pub async fn act(&self, name: &str, input: Input, once: Option<&str>) -> Result<Value> {
-        let entry = operations::named(name).ok_or_else(|| Error::bug(format!("there is no operation {name}")))?;
-        let call = Call { idempotency_key: once.map(str::to_owned), ..self.call() };
-        Box::pin(entry.call(self.app(), &call, input.done())).await.map(|answer| answer.value)
+    /// Runs an operation that creates something, with what a form sent. Under the form's `once` it happens once, however
+    /// often the form is sent.
+    pub async fn submit_once<O: Operation>(&self, command: &O, form_data: &FormData) -> Result<O::Output> {
+        let call = Call { idempotency_key: form_data.given("once").map(str::to_owned), ..self.call() };
+        Box::pin(self.state.submit(&call, command)).await
     }
 
     /// Something that no other form has, for a form's `once`.
@@ -195,8 +202,9 @@ impl PageRequest {
     /// An address of this Asgard as the outside reaches it.
     pub fn public_address(&self, path: &str) -> String {
         let settings = self.state.settings();
+        let path = self.base().join(path);
         match &settings.public_url {
-            Some(public) => format!("{}{path}", public.as_str()),
+            Some(public) => format!("{}{path}", public.origin()),
             None => {
                 let scheme = if self.arrival.tls || settings.force_https { "https" } else { "http" };
                 format!("{scheme}://{}{path}", self.host)
@@ -206,17 +214,16 @@ impl PageRequest {
 
     /// The frame of a page.
     pub fn layout(&self, here: impl Into<Option<Section>>) -> Layout {
-        let system = self.state.settings().system_name.as_str();
         Layout {
             flash: self.flash.map(Flash::sentence),
             insecure: self.caller.via == Via::DevInsecure,
-            ..Layout::of(system, self.actor(), here.into())
+            ..Layout::of(&self.state, self.actor(), here.into())
         }
     }
 
     /// An error as it stands above a page.
     pub fn banner(&self, error: &Error) -> Banner {
-        Banner::new(error, &self.arrival.trace)
+        Banner::new(error, &self.arrival.trace, self.base())
     }
 
     /// A page; with an error that it tells about, under that error's status.
@@ -239,15 +246,9 @@ pub fn id<T: std::str::FromStr>(text: &str, noun: &str) -> Result<T> {
     text.parse().map_err(|_| Error::not_found(noun))
 }
 
-/// A text out of an operation's answer.
-pub fn text(answer: &Value, pointer: &str) -> Result<String> {
-    let found = answer.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    found.ok_or_else(|| Error::bug(format!("the answer has no {pointer}")))
-}
-
-/// To another page after something was done there.
-pub fn done(path: &str, flash: Flash) -> Response {
+/// To another page, below the base path, after something was done there.
+pub fn done(state: &HttpState, path: &str, flash: Flash) -> Response {
     let (path, fragment) = path.split_once('#').map_or((path, String::new()), |(path, id)| (path, format!("#{id}")));
     let joint = if path.contains('?') { '&' } else { '?' };
-    Redirect::to(&format!("{path}{joint}said={}{fragment}", flash.slug())).into_response()
+    Redirect::to(&state.base().join(&format!("{path}{joint}said={}{fragment}", flash.slug()))).into_response()
 }

@@ -31,9 +31,9 @@ pub struct ErrorPage {
 impl ErrorPage {
     fn new(layout: Layout, trace: &TraceId, error: &Error) -> Self {
         Self {
-            layout: Layout { flash: None, ..layout },
             status: error.code().status(),
-            banner: Banner::new(error, trace),
+            banner: Banner::new(error, trace, &layout.base),
+            layout: Layout { flash: None, ..layout },
             advice: advice(error.kind()),
         }
     }
@@ -69,11 +69,10 @@ pub async fn in_style(State(state): State<Arc<HttpState>>, request: Request, nex
     let Some(failed) = response.extensions().get::<Failed>().filter(|failed| !failed.told).cloned() else {
         return response;
     };
-    let system = state.settings().system_name.as_str();
     // The visitor is looked up as for a page that is read: a refused form says nothing about who may see the navigation.
     asked.method = Method::GET;
     let caller = <Caller as OptionalFromRequestParts<_>>::from_request_parts(&mut asked, &state).await.ok().flatten();
-    let layout = caller.map_or_else(|| Layout::bare(system), |caller| Layout::of(system, &caller.actor, None));
+    let layout = caller.map_or_else(|| Layout::bare(&state), |caller| Layout::of(&state, &caller.actor, None));
     let Some(arrival) = asked.extensions.get::<Arrival>() else { return response };
     match ErrorPage::new(layout, &arrival.trace, &failed.error).render() {
         Ok(html) => {

@@ -14,7 +14,6 @@ use crate::{
         dashboard::widgets::{Field, Fields, FormData, wait},
         problem::told,
     },
-    kernel::SecretText,
 };
 use askama::Template;
 use axum::{
@@ -51,7 +50,7 @@ pub struct Wanted {
 const RETURNS: [&str; 9] =
     ["projects", "approvals", "requests", "resources", "runs", "services", "users", "audit", "account"];
 
-/// The page to go on to after signing in, if it is one of ours.
+/// The page to go on to after signing in, below the base path, if it is one of ours.
 pub fn safe_next(wanted: &str) -> Option<&str> {
     let path = wanted.strip_prefix('/')?;
     let part = path.split(['/', '?', '#']).next()?;
@@ -67,7 +66,8 @@ pub async fn show(
     Query(wanted): Query<Wanted>,
 ) -> Response {
     if let Some(caller) = caller {
-        return Redirect::to(safe_next(&wanted.next).unwrap_or_else(|| home(&caller.actor))).into_response();
+        let next = safe_next(&wanted.next).unwrap_or_else(|| home(&caller.actor));
+        return Redirect::to(&state.base().join(next)).into_response();
     }
     let flash = Flash::of(Some(&format!("said={}", wanted.flash)));
     let page = page(&state, &arrival, &wanted.next, None, None, flash).await;
@@ -82,7 +82,7 @@ async fn page(
     error: Option<Error>,
     flash: Option<Flash>,
 ) -> Result<Response> {
-    let config = state.app().run(&state.call(arrival, None), &AuthConfig {}).await?;
+    let config = state.submit(&state.call(arrival, None), &AuthConfig {}).await?;
     let username = Field::line("username", "Username").required().longest(64).autocomplete("username");
     let password = Field::password("password", "Password", "current-password");
     // Whoever comes back with an error has to type the password again, and nothing else.
@@ -91,8 +91,8 @@ async fn page(
     let page = Page {
         layout: Layout {
             flash: flash.map(Flash::sentence),
-            problem: error.as_ref().map(|error| Banner::new(error, &arrival.trace)),
-            ..Layout::bare(&config.system_name)
+            problem: error.as_ref().map(|error| Banner::new(error, &arrival.trace, state.base())),
+            ..Layout::bare(state)
         },
         fields: Fields(vec![username, password]).keep(form_data),
         next: safe_next(next).unwrap_or_default().to_owned(),
@@ -127,22 +127,18 @@ pub async fn enter(State(state): State<Arc<HttpState>>, arrival: Arrival, reques
 }
 
 async fn sign_in(state: &HttpState, arrival: &Arrival, form_data: &FormData) -> Result<Response> {
-    let login = Login {
-        username: form_data.text("username").to_owned(),
-        password: SecretText::new(form_data.raw("password").unwrap_or_default()),
-    };
-    let app = state.app();
-    let session = Box::pin(app.run(&state.call(arrival, None), &login)).await?;
-    let lasts = session.expires_at.since(app.world().now()).as_secs();
+    let login = Login { username: form_data.text("username").to_owned(), password: form_data.secret("password") };
+    let session = Box::pin(state.submit(&state.call(arrival, None), &login)).await?;
+    let lasts = session.expires_at.since(state.app().world().now()).as_secs();
     let cookie = session_cookie_header(state, arrival, &session.token, lasts)?;
     let next = safe_next(form_data.text("next")).unwrap_or("/");
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response())
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&state.base().join(next))).into_response())
 }
 
 /// Signs out. A session that is over already is signed out just as well.
 pub async fn leave(State(state): State<Arc<HttpState>>, caller: Option<Caller>, arrival: Arrival) -> Response {
     let left = match &caller {
-        Some(caller) => state.app().run(&state.call(&arrival, Some(caller)), &Logout {}).await.map(|_| ()),
+        Some(caller) => state.submit(&state.call(&arrival, Some(caller)), &Logout {}).await.map(|_| ()),
         None => Ok(()),
     };
     match left.and_then(|()| forget(&state, &arrival, Flash::SignedOut)) {
@@ -154,7 +150,7 @@ pub async fn leave(State(state): State<Arc<HttpState>>, caller: Option<Caller>, 
 /// Back to the sign-in without the cookie.
 pub fn forget(state: &HttpState, arrival: &Arrival, flash: Flash) -> Result<Response> {
     let cookie = session_cookie_header(state, arrival, "", 0)?;
-    Ok(([(header::SET_COOKIE, cookie)], done("/", flash)).into_response())
+    Ok(([(header::SET_COOKIE, cookie)], done(state, "/", flash)).into_response())
 }
 
 #[cfg(test)]

@@ -1,17 +1,19 @@
 //! One's own account: password, tokens, sessions.
 
 use crate::{
-    app::people::{ListSessions, ListTokens, Me, SessionView, TokenView, UserView},
+    app::people::{
+        ChangePassword, CreateToken, ListSessions, ListTokens, Me, RevokeSession, RevokeToken, SessionView,
+        TokenCreated, TokenView, UserView,
+    },
     error::{Error, Result},
     http::dashboard::{
-        frame::{Flash, Layout, PageRequest, Section, done, forget, text},
-        widgets::{Badge, Field, Fields, FormData, Input, Pager, When},
+        frame::{Flash, Layout, PageRequest, Section, forget, id},
+        widgets::{Badge, Field, Fields, FormData, Pager, When},
     },
     kernel::Limit,
 };
 use askama::Template;
 use axum::{extract::Path, response::Response};
-use serde_json::Value;
 
 #[derive(Template)]
 #[template(path = "pages/account.html")]
@@ -50,9 +52,9 @@ pub async fn show(page_request: PageRequest) -> Response {
 }
 
 async fn page(page_request: &PageRequest, form_data: Option<&FormData>, error: Option<Error>) -> Result<Response> {
-    let user = page_request.read(&Me {}).await?.user;
-    let tokens = page_request.read(&ListTokens { cursor: page_request.cursor(), limit: Limit::default() }).await?;
-    let sessions = page_request.read(&ListSessions { cursor: None, limit: Limit::default() }).await?;
+    let user = page_request.submit(&Me {}).await?.user;
+    let tokens = page_request.submit(&ListTokens { cursor: page_request.cursor(), limit: Limit::default() }).await?;
+    let sessions = page_request.submit(&ListSessions { cursor: None, limit: Limit::default() }).await?;
     let mut password = Fields(vec![
         Field::password("current_password", "Present password", "current-password"),
         Field::password("new_password", "New password", "new-password").help("12 to 200 characters."),
@@ -107,7 +109,7 @@ fn session_row(page_request: &PageRequest, session: SessionView) -> SessionRow {
 
 async fn back(page_request: &PageRequest, form_data: Option<&FormData>, came_to: Result<Flash>) -> Response {
     let answer = match came_to {
-        Ok(flash) => Ok(done("/account", flash)),
+        Ok(flash) => Ok(page_request.done("/account", flash)),
         Err(error) => page(page_request, form_data, Some(error)).await,
     };
     page_request.answer(answer)
@@ -126,8 +128,11 @@ async fn try_change_password(page_request: &PageRequest, form_data: &FormData) -
     if form_data.raw("new_password") != form_data.raw("again") {
         return Err(Error::invalid("again", "The two new passwords are not the same."));
     }
-    let input = Input::new().secret("current_password", form_data).secret("new_password", form_data);
-    page_request.act("auth.change_password", input, None).await.map(|_| ())
+    let change = ChangePassword {
+        current_password: form_data.secret("current_password"),
+        new_password: form_data.secret("new_password"),
+    };
+    page_request.submit(&change).await.map(|_| ())
 }
 
 #[derive(Template)]
@@ -144,23 +149,24 @@ struct Created {
 /// Makes a token and shows it, this once.
 pub async fn create_token(page_request: PageRequest, form_data: FormData) -> Response {
     let answer = match try_create_token(&page_request, &form_data).await {
-        Ok(created) => show_token(&page_request, &created),
+        Ok(created) => show_token(&page_request, created),
         Err(error) => page(&page_request, Some(&form_data), Some(error)).await,
     };
     page_request.answer(answer)
 }
 
-async fn try_create_token(page_request: &PageRequest, form_data: &FormData) -> Result<Value> {
-    let input = Input::new().text("name", form_data).number("expires_in_days", form_data)?;
-    page_request.act("tokens.create", input, form_data.given("once")).await
+async fn try_create_token(page_request: &PageRequest, form_data: &FormData) -> Result<TokenCreated> {
+    let create =
+        CreateToken { name: form_data.read("name")?, expires_in_days: form_data.read_number("expires_in_days")? };
+    page_request.submit_once(&create, form_data).await
 }
 
-fn show_token(page_request: &PageRequest, created: &Value) -> Result<Response> {
+fn show_token(page_request: &PageRequest, created: TokenCreated) -> Result<Response> {
     let page = Created {
         layout: page_request.layout(Section::Account),
-        name: text(created, "/name")?,
-        token: text(created, "/token").ok(),
-        suffix: text(created, "/suffix")?,
+        name: created.about.name.to_string(),
+        token: created.token,
+        suffix: created.about.suffix,
         address: page_request.public_address(""),
     };
     page_request.page(&page, None)
@@ -168,12 +174,18 @@ fn show_token(page_request: &PageRequest, created: &Value) -> Result<Response> {
 
 /// Revokes a token.
 pub async fn revoke_token(page_request: PageRequest, Path(token): Path<String>) -> Response {
-    let revoked = page_request.act("tokens.revoke", Input::new().set("token_id", token), None).await;
-    back(&page_request, None, revoked.map(|_| Flash::TokenRevoked)).await
+    let revoked = match id(&token, "token") {
+        Ok(token_id) => page_request.submit(&RevokeToken { token_id }).await.map(|_| Flash::TokenRevoked),
+        Err(error) => Err(error),
+    };
+    back(&page_request, None, revoked).await
 }
 
 /// Ends a session.
 pub async fn end_session(page_request: PageRequest, Path(session): Path<String>) -> Response {
-    let ended = page_request.act("sessions.revoke", Input::new().set("session_id", session), None).await;
-    back(&page_request, None, ended.map(|_| Flash::SessionEnded)).await
+    let ended = match id(&session, "session") {
+        Ok(session_id) => page_request.submit(&RevokeSession { session_id }).await.map(|_| Flash::SessionEnded),
+        Err(error) => Err(error),
+    };
+    back(&page_request, None, ended).await
 }

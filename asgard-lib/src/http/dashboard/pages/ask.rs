@@ -4,21 +4,23 @@ mod inputs;
 
 use crate::{
     app::{
+        requests::RequestResource,
         resources::{GetResource, ResourceView},
         services::{GetService, ListServices, OutputView, ServiceSummary, ServiceView},
     },
+    domain::service::ApprovalKind,
     error::{Error, Result},
     http::dashboard::{
-        frame::{Flash, Layout, PageRequest, Section, done, id, text},
+        frame::{Flash, Layout, PageRequest, Section, id},
         pages::projects::{Head, Tab},
-        widgets::{Field, Fields, FormData, Input},
+        widgets::{Field, Fields, FormData},
     },
     kernel::ResourceId,
 };
 use askama::Template;
 use axum::{extract::Path, response::Response};
 use inputs::{Filled, Inputs};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 #[derive(Template)]
 #[template(path = "pages/ask_service.html")]
@@ -35,7 +37,7 @@ pub async fn choose(page_request: PageRequest, Path(project): Path<String>) -> R
 
 async fn choose_page(page_request: &PageRequest, project: &str) -> Result<Response> {
     let head = Head::load(page_request, project, Tab::Resources).await?;
-    let services = page_request.read(&ListServices {}).await?.items;
+    let services = page_request.submit(&ListServices {}).await?.items;
     page_request.page(&Choose { layout: page_request.layout(Section::Projects), head, services }, None)
 }
 
@@ -54,13 +56,13 @@ struct Ask {
 }
 
 /// How a service is approved, in a sentence.
-pub fn approval(kind: &str) -> &'static str {
+pub const fn approval(kind: ApprovalKind) -> &'static str {
     match kind {
-        "auto" => {
+        ApprovalKind::Auto => {
             "Passes by itself while the project stays below what its tier lets pass; otherwise a person approves."
         }
-        "human" => "A person always approves.",
-        _ => {
+        ApprovalKind::Human => "A person always approves.",
+        ApprovalKind::ByInput => {
             "A person approves when an input asks for it; otherwise it passes while the project stays below what its tier lets pass."
         }
     }
@@ -79,7 +81,7 @@ async fn page(
     errors: Vec<Error>,
 ) -> Result<Response> {
     let head = Head::load(page_request, project, Tab::Resources).await?;
-    let service = page_request.read(&GetService { service: id(service, "service")? }).await?;
+    let service = page_request.submit(&GetService { service: id(service, "service")? }).await?;
     let changing = changing(page_request, &head, &service).await?;
     let inputs = Inputs::of(&service.input_schema, &service.sensitive_inputs);
     let mut name = Field::line("name", "Name").required().longest(40).mono();
@@ -133,7 +135,7 @@ async fn changing(page_request: &PageRequest, head: &Head, service: &ServiceView
     let Some(resource) = page_request.query().given("resource") else { return Ok(None) };
     let resource_id: ResourceId = id(resource, "resource")?;
     let project_id = Some(head.project.project_id.clone());
-    let resource = page_request.read(&GetResource { project_id, resource_id }).await?;
+    let resource = page_request.submit(&GetResource { project_id, resource_id }).await?;
     Ok(Some(resource).filter(|resource| resource.service == service.summary.id))
 }
 
@@ -157,20 +159,31 @@ async fn try_ask(
     form_data: &FormData,
 ) -> Result<Response, Vec<Error>> {
     let one = |error: Error| vec![error];
-    let about = page_request.read(&GetService { service: id(service, "service").map_err(one)? }).await.map_err(one)?;
+    let about =
+        page_request.submit(&GetService { service: id(service, "service").map_err(one)? }).await.map_err(one)?;
     let inputs = Inputs::of(&about.input_schema, &about.sensitive_inputs);
     let spec = match inputs.read(form_data) {
         Filled::Spec(spec) => spec,
         Filled::Wrong(errors) => return Err(errors),
     };
-    let input = Input::new()
-        .set("project_id", project)
-        .set("service", service)
-        .text("name", form_data)
-        .optional("account", form_data)
-        .set("spec", Value::Object(spec));
-    let asked = page_request.act("requests.create", input, form_data.given("once")).await.map_err(one)?;
-    let request = text(&asked, "/request/request_id").map_err(one)?;
-    let changed = asked.get("changed").and_then(Value::as_bool).unwrap_or(true);
-    Ok(done(&format!("/requests/{request}"), if changed { Flash::Requested } else { Flash::Unchanged }))
+    let ask = request(project, about, spec, form_data).map_err(one)?;
+    let asked = page_request.submit_once(&ask, form_data).await.map_err(one)?;
+    let flash = if asked.changed { Flash::Requested } else { Flash::Unchanged };
+    Ok(page_request.done(&format!("/requests/{}", asked.request.request_id), flash))
+}
+
+fn request(
+    project: &str,
+    about: ServiceView,
+    spec: Map<String, Value>,
+    form_data: &FormData,
+) -> Result<RequestResource> {
+    Ok(RequestResource {
+        project_id: Some(id(project, "project")?),
+        service: about.summary.id,
+        name: form_data.read("name")?,
+        spec,
+        cloud: None,
+        account: form_data.given("account").map(str::to_owned),
+    })
 }

@@ -31,7 +31,7 @@ pub async fn list(page_request: PageRequest) -> Response {
 
 async fn page(page_request: &PageRequest) -> Result<Response> {
     let found = match asked(page_request) {
-        Ok(ask) => page_request.read(&ask).await.map(Some),
+        Ok(ask) => page_request.submit(&ask).await.map(Some),
         Err(error) => Err(error),
     };
     let mut fields = Fields(vec![
@@ -57,7 +57,7 @@ async fn page(page_request: &PageRequest) -> Result<Response> {
         pager: found.as_ref().map(|found| page_request.pager(found)).unwrap_or_default(),
         table: found
             .filter(|found| !found.items.is_empty())
-            .map(|found| EventTable::everywhere(found.items, !finance, page_request.now)),
+            .map(|found| EventTable::everywhere(found.items, !finance, page_request.base(), page_request.now)),
     };
     page_request.page(&page, error)
 }
@@ -112,7 +112,7 @@ pub async fn verify(page_request: PageRequest) -> Response {
 }
 
 async fn verify_page(page_request: &PageRequest) -> Result<Response> {
-    let report = page_request.read(&VerifyAudit { project_id: parsed(page_request.query(), "project")? }).await?;
+    let report = page_request.submit(&VerifyAudit { project_id: parsed(page_request.query(), "project")? }).await?;
     let page = Verify { layout: page_request.layout(Section::Audit), as_of: exact(report.as_of), report };
     page_request.page(&page, None)
 }

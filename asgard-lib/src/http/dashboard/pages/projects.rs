@@ -16,13 +16,16 @@ pub use register::{register, registering};
 
 use crate::{
     app::projects::{GetProject, ProjectView},
-    domain::access::{Action, Object, Subject, decide},
+    domain::{
+        access::{Action, Object, Subject, decide},
+        project::Lifecycle,
+    },
     error::Result,
     http::dashboard::{
         frame::{self, PageRequest},
         widgets::Badge,
     },
-    kernel::{Actor, ProjectId},
+    kernel::{Actor, BasePath, ProjectId},
 };
 
 /// What a visitor may do to a project, by the rules that the operations follow.
@@ -122,8 +125,8 @@ impl Tab {
     }
 
     /// Its page of a project.
-    pub fn href(self, project: &ProjectId) -> String {
-        format!("/projects/{project}{}", self.path())
+    fn href(self, base: &BasePath, project: &ProjectId) -> String {
+        format!("{base}/projects/{project}{}", self.path())
     }
 }
 
@@ -153,14 +156,18 @@ impl Head {
     /// Of a project that was read.
     pub fn new(page_request: &PageRequest, project: ProjectView, here: Tab) -> Self {
         let may = May::of(page_request.actor(), &subject(&project));
-        let link = |tab: Tab| TabLink { href: tab.href(&project.project_id), label: tab.label(), here: tab == here };
+        let link = |tab: Tab| TabLink {
+            href: tab.href(page_request.base(), &project.project_id),
+            label: tab.label(),
+            here: tab == here,
+        };
         let shown = |tab: &Tab| match tab {
             Tab::Audit => may.audit,
             Tab::Overview | Tab::Resources | Tab::Requests | Tab::Keys | Tab::Secrets | Tab::Settings => true,
         };
         Self {
             tabs: Tab::ALL.into_iter().filter(shown).map(link).collect(),
-            badge: Badge::project(&project.status),
+            badge: Badge::project(project.status),
             may,
             project,
         }
@@ -169,12 +176,17 @@ impl Head {
     /// Of the project of an address.
     pub async fn load(page_request: &PageRequest, id: &str, here: Tab) -> Result<Self> {
         let project_id = frame::id(id, "project")?;
-        let project = page_request.read(&GetProject { project_id: Some(project_id) }).await?;
+        let project = page_request.submit(&GetProject { project_id: Some(project_id) }).await?;
         Ok(Self::new(page_request, project, here))
+    }
+
+    /// Whether it was stopped and can be lifted.
+    pub fn is_killed(&self) -> bool {
+        self.project.status == Lifecycle::Killed
     }
 
     /// Whether it takes part in anything.
     pub fn is_active(&self) -> bool {
-        self.project.status == "active"
+        self.project.status == Lifecycle::Active
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     },
     domain::{
         access::{Action, Object, decide, may_approve_of},
+        project::Lifecycle,
         request::{Command, RequestStatus},
     },
     error::{Code, Error, Result},
@@ -23,7 +24,7 @@ use crate::{
         pages::projects::{May, subject},
         widgets::{Badge, Field, Fields, FormData, Pager, PlanTable, RequestTable, RunTable, Values, money, verb, who},
     },
-    kernel::Limit,
+    kernel::{BasePath, Limit},
 };
 use askama::Template;
 use axum::{extract::Path, response::Response};
@@ -59,9 +60,9 @@ impl Deciding {
         let (actor, subject) = (page_request.actor(), subject(project));
         let alone = page_request.app().config().registration.require_manager;
         match may_approve_of(actor, &subject, &request.requested_by, alone) {
-            Ok(_) if project.status != "active" => {
-                Self::RejectOnly { why: format!("The project is {}; nothing of it is carried out.", project.status) }
-            }
+            Ok(_) if project.status != Lifecycle::Active => Self::RejectOnly {
+                why: format!("The project is {}; nothing of it is carried out.", project.status.name()),
+            },
             Ok(own) => Self::Both { own },
             Err(error) => {
                 let why = error.message().to_owned();
@@ -78,6 +79,7 @@ impl Deciding {
 #[derive(Template)]
 #[template(path = "parts/decide.html")]
 pub struct DecideForm {
+    base: BasePath,
     deciding: Deciding,
     request: String,
     version: String,
@@ -89,10 +91,11 @@ pub struct DecideForm {
 impl askama::filters::HtmlSafe for DecideForm {}
 
 impl DecideForm {
-    /// For a request; `back` is where deciding leads.
-    pub fn new(deciding: Deciding, request: &RequestView, back: &'static str) -> Self {
+    /// For a request; `back` is where deciding leads, below the base path.
+    pub fn new(deciding: Deciding, request: &RequestView, base: &BasePath, back: &'static str) -> Self {
         let note = Field::line("note", "Note").longest(500).help("For whoever asked, and for the record.");
         Self {
+            base: base.clone(),
             deciding,
             what: title(request),
             request: request.request_id.to_string(),
@@ -148,8 +151,8 @@ async fn page(
     form_data: Option<&FormData>,
     error: Option<Error>,
 ) -> Result<Response> {
-    let request = page_request.read(&GetRequest { request_id: id(request, "request")?, wait_s: 0 }).await?;
-    let project = page_request.read(&GetProject { project_id: Some(request.project_id.clone()) }).await?;
+    let request = page_request.submit(&GetRequest { request_id: id(request, "request")?, wait_s: 0 }).await?;
+    let project = page_request.submit(&GetProject { project_id: Some(request.project_id.clone()) }).await?;
     let runs = runs_of(page_request, &request).await?;
     let may = May::of(page_request.actor(), &subject(&project));
     let deciding = Deciding::of(page_request, &request, &project);
@@ -164,11 +167,11 @@ async fn page(
         steps: steps(&request, &runs, page_request.now),
         cost: money(request.monthly_usd.0),
         by: who(&request.requested_by),
-        decide: DecideForm::new(deciding, &request, "").keep(form_data, error.as_ref()),
+        decide: DecideForm::new(deciding, &request, page_request.base(), "").keep(form_data, error.as_ref()),
         cancel: !request.status.is_over() && !request.cancel_requested,
         plan: request.plan.as_ref().map(PlanTable::new),
         inputs,
-        runs: (!runs.is_empty()).then(|| RunTable::new(runs, page_request.now)),
+        runs: (!runs.is_empty()).then(|| RunTable::new(runs, page_request.base(), page_request.now)),
         open: !request.status.is_over(),
         may,
         project,
@@ -185,7 +188,7 @@ async fn runs_of(page_request: &PageRequest, request: &RequestView) -> Result<Ve
         cursor: None,
         limit: Limit::default(),
     };
-    let mut runs = page_request.read(&ask).await?.items;
+    let mut runs = page_request.submit(&ask).await?.items;
     runs.retain(|run| run.request_id.as_ref() == Some(&request.request_id));
     Ok(runs)
 }
@@ -209,12 +212,13 @@ async fn all_page(page_request: &PageRequest) -> Result<Response> {
         return Err(Error::new(Code::Denied, why));
     }
     let found = page_request
-        .read(&ListRequests { project_id: None, cursor: page_request.cursor(), limit: Limit::default() })
+        .submit(&ListRequests { project_id: None, cursor: page_request.cursor(), limit: Limit::default() })
         .await?;
     let page = All {
         layout: page_request.layout(Section::Requests),
         pager: page_request.pager(&found),
-        table: (!found.items.is_empty()).then(|| RequestTable::new(found.items, true, page_request.now)),
+        table: (!found.items.is_empty())
+            .then(|| RequestTable::new(found.items, true, page_request.base(), page_request.now)),
     };
     page_request.page(&page, None)
 }

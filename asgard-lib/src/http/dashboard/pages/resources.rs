@@ -3,14 +3,15 @@
 use crate::{
     app::{
         projects::{GetProject, ProjectView},
-        resources::{GetResource, ResourceRuns, ResourceView},
+        requests::Requested,
+        resources::{DeprovisionResource, GetResource, RefreshResource, ResourceRuns, ResourceView, RetryResource},
     },
-    domain::{request, resource::ResourceStatus},
+    domain::{project::Lifecycle, request, resource::ResourceStatus},
     error::{Error, Result},
     http::dashboard::{
-        frame::{Flash, Layout, PageRequest, Section, done, id, text},
+        frame::{Flash, Layout, PageRequest, Section, id},
         pages::projects::{May, reveal_command, subject},
-        widgets::{Badge, FormData, Input, RunTable, Values, When, money, who},
+        widgets::{Badge, FormData, RunTable, Values, When, money, who},
     },
     kernel::{Limit, ResourceId},
 };
@@ -95,11 +96,11 @@ pub async fn show(page_request: PageRequest, Path(resource): Path<String>) -> Re
 
 async fn page(page_request: &PageRequest, resource: &str, error: Option<Error>) -> Result<Response> {
     let resource_id: ResourceId = id(resource, "resource")?;
-    let resource = page_request.read(&GetResource { project_id: None, resource_id: resource_id.clone() }).await?;
-    let project = page_request.read(&GetProject { project_id: Some(resource.project_id.clone()) }).await?;
+    let resource = page_request.submit(&GetResource { project_id: None, resource_id: resource_id.clone() }).await?;
+    let project = page_request.submit(&GetProject { project_id: Some(resource.project_id.clone()) }).await?;
     let project_id = Some(resource.project_id.clone());
     let ask = ResourceRuns { project_id, resource_id, cursor: None, limit: Limit::clamped(LATEST) };
-    let runs = page_request.read(&ask).await?.items;
+    let runs = page_request.submit(&ask).await?.items;
     let may = May::of(page_request.actor(), &subject(&project));
     let running = runs.iter().any(|run| !run.status.is_over());
     let page = Page {
@@ -115,8 +116,8 @@ async fn page(page_request: &PageRequest, resource: &str, error: Option<Error>) 
         inputs: Values::new(&resource.spec, "input", false),
         secrets: secrets(&resource),
         open: running || resource.request_state.is_some_and(|state| !state.is_over()),
-        runs: (!runs.is_empty()).then(|| RunTable::new(runs, page_request.now)),
-        offers: Offers::of(&resource, may.ask, project.status == "active"),
+        runs: (!runs.is_empty()).then(|| RunTable::new(runs, page_request.base(), page_request.now)),
+        offers: Offers::of(&resource, may.ask, project.status == Lifecycle::Active),
         once: page_request.once(),
         project,
         resource,
@@ -135,30 +136,42 @@ fn secrets(resource: &ResourceView) -> Vec<SecretRow> {
 
 /// Tries the last change again.
 pub async fn retry(page_request: PageRequest, Path(resource): Path<String>, form_data: FormData) -> Response {
-    let input = Input::new().set("resource_id", resource.as_str());
-    let asked = page_request.act("resources.retry", input, form_data.given("once")).await;
+    let asked = match id(&resource, "resource") {
+        Ok(resource_id) => page_request.submit_once(&RetryResource { project_id: None, resource_id }, &form_data).await,
+        Err(error) => Err(error),
+    };
     page_request.answer(to_request(&page_request, &resource, asked).await)
 }
 
 /// Asks for its removal.
 pub async fn remove(page_request: PageRequest, Path(resource): Path<String>, form_data: FormData) -> Response {
-    let input = Input::new().set("resource_id", resource.as_str()).optional("version", &form_data);
-    let asked = page_request.act("resources.deprovision", input, None).await;
+    let asked = try_remove(&page_request, &resource, &form_data).await;
     page_request.answer(to_request(&page_request, &resource, asked).await)
 }
 
-async fn to_request(page_request: &PageRequest, resource: &str, asked: Result<serde_json::Value>) -> Result<Response> {
+async fn try_remove(page_request: &PageRequest, resource: &str, form_data: &FormData) -> Result<Requested> {
+    let resource_id = id(resource, "resource")?;
+    let remove = DeprovisionResource { project_id: None, resource_id, version: form_data.read_given("version")? };
+    page_request.submit(&remove).await
+}
+
+async fn to_request(page_request: &PageRequest, resource: &str, asked: Result<Requested>) -> Result<Response> {
     match asked {
-        Ok(asked) => text(&asked, "/request/request_id").map(|id| done(&format!("/requests/{id}"), Flash::Requested)),
+        Ok(asked) => Ok(page_request.done(&format!("/requests/{}", asked.request.request_id), Flash::Requested)),
         Err(error) => page(page_request, resource, Some(error)).await,
     }
 }
 
 /// Compares what exists with what is recorded.
 pub async fn refresh(page_request: PageRequest, Path(resource): Path<String>, form_data: FormData) -> Response {
-    let input = Input::new().set("resource_id", resource.as_str());
-    let came_to = match page_request.act("resources.refresh", input, form_data.given("once")).await {
-        Ok(_) => Ok(done(&format!("/resources/{resource}"), Flash::Refreshing)),
+    let started = match id(&resource, "resource") {
+        Ok(resource_id) => {
+            page_request.submit_once(&RefreshResource { project_id: None, resource_id }, &form_data).await
+        }
+        Err(error) => Err(error),
+    };
+    let came_to = match started {
+        Ok(_) => Ok(page_request.done(&format!("/resources/{resource}"), Flash::Refreshing)),
         Err(error) => page(&page_request, &resource, Some(error)).await,
     };
     page_request.answer(came_to)

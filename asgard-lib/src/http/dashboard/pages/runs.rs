@@ -62,10 +62,10 @@ pub async fn show(page_request: PageRequest, Path(run): Path<String>) -> Respons
 
 async fn page(page_request: &PageRequest, run: &str) -> Result<Response> {
     let run_id: RunId = id(run, "run")?;
-    let run = page_request.read(&GetRun { run_id: run_id.clone() }).await?;
+    let run = page_request.submit(&GetRun { run_id: run_id.clone() }).await?;
     let after = page_request.query().given("after").and_then(|text| text.parse().ok());
-    let log = page_request.read(&RunLog { run_id, after }).await?;
-    let resource = page_request.read(&GetResource { project_id: None, resource_id: run.resource_id.clone() }).await?;
+    let log = page_request.submit(&RunLog { run_id, after }).await?;
+    let resource = page_request.submit(&GetResource { project_id: None, resource_id: run.resource_id.clone() }).await?;
     let page = Page {
         layout: page_request.layout(Section::Projects),
         badge: Badge::run(run.status),

@@ -2,6 +2,7 @@
 
 use crate::{
     app::services::{GetService, ListServices, ServiceSummary, ServiceView},
+    domain::service::ApprovalKind,
     error::Result,
     http::dashboard::{
         frame::{Layout, PageRequest, Section, id},
@@ -25,7 +26,7 @@ pub async fn list(page_request: PageRequest) -> Response {
 }
 
 async fn list_page(page_request: &PageRequest) -> Result<Response> {
-    let services = page_request.read(&ListServices {}).await?.items;
+    let services = page_request.submit(&ListServices {}).await?.items;
     page_request.page(&Services { layout: page_request.layout(Section::Services), services }, None)
 }
 
@@ -54,7 +55,7 @@ pub async fn show(page_request: PageRequest, Path(service): Path<String>) -> Res
 }
 
 async fn page(page_request: &PageRequest, service: &str) -> Result<Response> {
-    let service = page_request.read(&GetService { service: id(service, "service")? }).await?;
+    let service = page_request.submit(&GetService { service: id(service, "service")? }).await?;
     let page = Service {
         layout: page_request.layout(Section::Services),
         approval: approval(service.summary.approval),

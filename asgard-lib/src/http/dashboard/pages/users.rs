@@ -1,11 +1,11 @@
 //! Accounts, for admins.
 
 use crate::{
-    app::people::{ListUsers, UserView, role_name},
+    app::people::{CreateUser, ListUsers, SetActive, SetRole, UserView, role_name},
     error::{Error, Result},
     http::dashboard::{
-        frame::{Flash, Layout, PageRequest, Section, done},
-        widgets::{Badge, Choice, Field, Fields, FormData, Input, Pager, When, words},
+        frame::{Flash, Layout, PageRequest, Section, id},
+        widgets::{Badge, Choice, Field, Fields, FormData, Pager, When, words},
     },
     kernel::{Limit, Role},
 };
@@ -39,7 +39,7 @@ pub async fn list(page_request: PageRequest) -> Response {
 }
 
 async fn page(page_request: &PageRequest, form_data: Option<&FormData>, error: Option<Error>) -> Result<Response> {
-    let found = page_request.read(&ListUsers { cursor: page_request.cursor(), limit: Limit::default() }).await?;
+    let found = page_request.submit(&ListUsers { cursor: page_request.cursor(), limit: Limit::default() }).await?;
     let choices =
         ROLES.map(|role| Choice::new(role_name(role), format!("{}: {}", words(role_name(role)), powers(role))));
     let mut fields = Fields(vec![
@@ -84,32 +84,45 @@ fn row(page_request: &PageRequest, user: UserView) -> Row {
 
 /// Makes an account.
 pub async fn create(page_request: PageRequest, form_data: FormData) -> Response {
-    let input = Input::new()
-        .text("username", &form_data)
-        .text("email", &form_data)
-        .optional("role", &form_data)
-        .secret("password", &form_data);
-    let made = page_request.act("users.create", input, form_data.given("once")).await.map(|_| Flash::UserCreated);
+    let made = try_create(&page_request, &form_data).await.map(|_| Flash::UserCreated);
     back(&page_request, &form_data, made).await
+}
+
+async fn try_create(page_request: &PageRequest, form_data: &FormData) -> Result<UserView> {
+    let create = CreateUser {
+        username: form_data.read("username")?,
+        password: form_data.secret("password"),
+        email: form_data.read("email")?,
+        role: form_data.read_given("role")?,
+    };
+    page_request.submit_once(&create, form_data).await
 }
 
 /// Changes a role.
 pub async fn set_role(page_request: PageRequest, Path(user): Path<String>, form_data: FormData) -> Response {
-    let input = Input::new().set("user_id", user).text("role", &form_data);
-    let changed = page_request.act("users.set_role", input, None).await.map(|_| Flash::UserChanged);
+    let changed = try_set_role(&page_request, &user, &form_data).await.map(|_| Flash::UserChanged);
     back(&page_request, &form_data, changed).await
+}
+
+async fn try_set_role(page_request: &PageRequest, user: &str, form_data: &FormData) -> Result<UserView> {
+    let set = SetRole { user_id: id(user, "user")?, role: form_data.read("role")? };
+    page_request.submit(&set).await
 }
 
 /// Switches an account on or off.
 pub async fn set_active(page_request: PageRequest, Path(user): Path<String>, form_data: FormData) -> Response {
-    let input = Input::new().set("user_id", user).set("active", form_data.text("active") == "true");
-    let changed = page_request.act("users.set_active", input, None).await.map(|_| Flash::UserChanged);
+    let changed = try_set_active(&page_request, &user, &form_data).await.map(|_| Flash::UserChanged);
     back(&page_request, &form_data, changed).await
+}
+
+async fn try_set_active(page_request: &PageRequest, user: &str, form_data: &FormData) -> Result<UserView> {
+    let set = SetActive { user_id: id(user, "user")?, active: form_data.text("active") == "true" };
+    page_request.submit(&set).await
 }
 
 async fn back(page_request: &PageRequest, form_data: &FormData, came_to: Result<Flash>) -> Response {
     let answer = match came_to {
-        Ok(flash) => Ok(done("/users", flash)),
+        Ok(flash) => Ok(page_request.done("/users", flash)),
         Err(error) => page(page_request, Some(form_data), Some(error)).await,
     };
     page_request.answer(answer)

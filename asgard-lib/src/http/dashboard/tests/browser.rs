@@ -10,6 +10,8 @@ use tower::ServiceExt;
 pub struct Browser {
     router: Router,
     cookie: Option<String>,
+    /// The path that the last cookie was for.
+    pub cookie_path: Option<String>,
     /// What forms say they come from.
     pub origin: Option<&'static str>,
 }
@@ -71,7 +73,7 @@ fn unescape(text: &str) -> String {
 
 impl Browser {
     pub fn new(router: Router) -> Self {
-        Self { router, cookie: None, origin: Some("http://localhost:8080") }
+        Self { router, cookie: None, cookie_path: None, origin: Some("http://localhost:8080") }
     }
 
     /// The session that the cookie holds.
@@ -142,6 +144,7 @@ impl Browser {
         for cookie in parts.headers.get_all(header::SET_COOKIE) {
             let text = cookie.to_str().unwrap();
             assert!(text.contains("HttpOnly") && text.contains("SameSite=Lax"), "{text}");
+            self.cookie_path = text.split("Path=").nth(1).and_then(|rest| rest.split(';').next()).map(str::to_owned);
             let value = text.split([';', '=']).nth(1).unwrap_or_default();
             self.cookie = Some(value.to_owned()).filter(|value| !value.is_empty());
         }

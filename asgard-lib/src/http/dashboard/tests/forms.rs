@@ -238,3 +238,29 @@ async fn admins_manage_people_and_people_their_own_account() {
     let last = admin.send(&users, own, &[("role", "member")]).await;
     assert_eq!(last.status, 409, "the last admin stays one: {}", last.html);
 }
+
+/// How often an operation was counted with this outcome.
+async fn counted(app: &TestApp, operation: &str, outcome: &str) -> u64 {
+    let text = app.anonymous.get("/metrics").await.text();
+    let line = format!("asgard_operations_total{{operation=\"{operation}\",outcome=\"{outcome}\"}} ");
+    text.lines().find_map(|found| found.strip_prefix(&line)).map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test]
+async fn what_is_done_and_read_on_pages_is_counted_like_on_every_surface() {
+    let lived = Lived::new().await;
+    let app = &lived.app;
+    let signed_in = counted(app, "auth.login", "ok").await;
+    let mut owner = lived.signed_in("olga").await;
+    assert_eq!(counted(app, "auth.login", "ok").await, signed_in + 1);
+    let path = format!("/projects/{}/keys", app.project);
+    let (listed, minted) = (counted(app, "keys.list", "ok").await, counted(app, "keys.mint", "ok").await);
+    let form = owner.open(&path).await;
+    assert_eq!(counted(app, "keys.list", "ok").await, listed + 1);
+    owner.send(&form, &path, &[("name", "counted")]).await;
+    assert_eq!(counted(app, "keys.mint", "ok").await, minted + 1);
+    let kill = format!("/projects/{}/kill", app.project);
+    let settings = owner.open(&format!("/projects/{}/settings", app.project)).await;
+    owner.send(&settings, &kill, &[("reason", " ")]).await;
+    assert_eq!(counted(app, "projects.kill", "invalid").await, 1, "what is refused is counted too");
+}

@@ -1,15 +1,17 @@
-//! What a form sent, and turning it into an operation's input.
+//! What a form sent, and reading it as a command's fields.
 
 use crate::{
     error::{Code, Error, Result},
     http::Problem,
+    kernel::SecretText,
 };
 use axum::{
     Form,
     extract::{FromRequest, Request},
     response::IntoResponse,
 };
-use serde_json::{Map, Number, Value};
+use serde::de::DeserializeOwned;
+use serde_json::{Number, Value};
 
 /// The most fields that a form of ours can have.
 const MAX_FIELDS: usize = 500;
@@ -72,71 +74,46 @@ impl FormData {
         Some(self.text(name)).filter(|text| !text.is_empty())
     }
 
+    /// A field as a command holds it. Empty text is read as well, so that the error says what is allowed.
+    pub fn read<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        typed(name, self.text(name).into())
+    }
+
+    /// A field that may be left empty, as a command holds it.
+    pub fn read_given<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        self.given(name).map(|text| typed(name, text.into())).transpose()
+    }
+
+    /// A number that may be left empty, as a command holds it.
+    pub fn read_number<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let read = |text: &str| {
+            let number =
+                number(text).ok_or_else(|| Error::invalid(name.to_owned(), "Expected a number, such as 100."))?;
+            typed(name, number)
+        };
+        self.given(name).map(read).transpose()
+    }
+
+    /// A secret field, with the blanks around it.
+    pub fn secret(&self, name: &str) -> SecretText {
+        SecretText::new(self.raw(name).unwrap_or_default())
+    }
+
     /// The fields below a prefix: `evidence.` gives `runbook_url` for `evidence.runbook_url`.
     pub fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.trim())))
     }
 }
 
-/// An operation's input, built from a form.
-#[derive(Default)]
-pub struct Input(Map<String, Value>);
-
-impl Input {
-    /// An empty one.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets a field.
-    #[must_use]
-    pub fn set(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.0.insert(name.to_owned(), value.into());
-        self
-    }
-
-    /// A field that has to be there: empty text is sent on, so that the operation says what is wrong with it.
-    #[must_use]
-    pub fn text(self, name: &str, form_data: &FormData) -> Self {
-        let text = form_data.text(name).to_owned();
-        self.set(name, text)
-    }
-
-    /// A secret field, with the blanks around it.
-    #[must_use]
-    pub fn secret(self, name: &str, form_data: &FormData) -> Self {
-        let text = form_data.raw(name).unwrap_or_default().to_owned();
-        self.set(name, text)
-    }
-
-    /// A field that may be left empty.
-    #[must_use]
-    pub fn optional(self, name: &str, form_data: &FormData) -> Self {
-        match form_data.given(name) {
-            Some(text) => {
-                let text = text.to_owned();
-                self.set(name, text)
-            }
-            None => self,
+/// A value as a command holds it, read as it is read on every surface, or what is allowed.
+fn typed<T: DeserializeOwned>(name: &str, value: Value) -> Result<T> {
+    serde_json::from_value(value).map_err(|wrong| {
+        let mut letters = wrong.to_string().chars().take(400).collect::<String>();
+        if let Some(first) = letters.get_mut(..1) {
+            first.make_ascii_uppercase();
         }
-    }
-
-    /// A number that may be left empty.
-    pub fn number(self, name: &str, form_data: &FormData) -> Result<Self> {
-        match form_data.given(name) {
-            Some(text) => {
-                let number =
-                    number(text).ok_or_else(|| Error::invalid(name.to_owned(), "Expected a number, such as 100."))?;
-                Ok(self.set(name, number))
-            }
-            None => Ok(self),
-        }
-    }
-
-    /// The input.
-    pub fn done(self) -> Value {
-        Value::Object(self.0)
-    }
+        Error::invalid(name.to_owned(), format!("{letters}."))
+    })
 }
 
 /// A number as people type it. A dollar sign, blanks and commas between thousands are forgiven.
@@ -178,12 +155,13 @@ mod tests {
         for bad in ["", "ten", "1e999", "NaN", "1.2.3"] {
             assert_eq!(number(bad), None, "{bad}");
         }
-        assert_eq!(
-            Input::new()
-                .number("budget_usd", &FormData::of_pairs(&[("budget_usd", "x")]))
-                .err()
-                .and_then(|e| e.field().map(str::to_owned)),
-            Some("budget_usd".into())
-        );
+        let form_data = FormData::of_pairs(&[("budget_usd", "x"), ("days", "1.5"), ("none", ""), ("good", "1,000")]);
+        let field = |error: Error| error.field().map(str::to_owned);
+        assert_eq!(form_data.read_number::<u64>("budget_usd").map_err(field), Err(Some("budget_usd".into())));
+        assert_eq!(form_data.read_number::<u64>("days").map_err(field), Err(Some("days".into())));
+        assert_eq!(form_data.read_number::<u64>("none").ok(), Some(None));
+        assert_eq!(form_data.read_number::<u64>("good").ok(), Some(Some(1000)));
+        let wrong = form_data.read::<crate::kernel::Email>("budget_usd").unwrap_err();
+        assert!(wrong.message().starts_with("Not a valid e-mail address: expected"), "{wrong}");
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         request::Command,
         run::{PlanSummary, RunOp},
     },
-    kernel::Timestamp,
+    kernel::{BasePath, Timestamp},
 };
 use askama::Template;
 use serde_json::{Map, Value};
@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 #[derive(Template)]
 #[template(path = "parts/resources.html")]
 pub struct ResourceTable {
+    base: BasePath,
     rows: Vec<ResourceRow>,
 }
 
@@ -32,14 +33,14 @@ struct ResourceRow {
 
 impl ResourceTable {
     /// Of the given resources.
-    pub fn new(resources: Vec<ResourceView>, now: Timestamp) -> Self {
+    pub fn new(resources: Vec<ResourceView>, base: &BasePath, now: Timestamp) -> Self {
         let row = |resource: ResourceView| ResourceRow {
             badge: Badge::resource(resource.status),
             cost: money(resource.monthly_usd.0),
             changed: When::new(resource.updated_at, now),
             resource,
         };
-        Self { rows: resources.into_iter().map(row).collect() }
+        Self { base: base.clone(), rows: resources.into_iter().map(row).collect() }
     }
 }
 
@@ -47,6 +48,7 @@ impl ResourceTable {
 #[derive(Template)]
 #[template(path = "parts/requests.html")]
 pub struct RequestTable {
+    base: BasePath,
     rows: Vec<RequestRow>,
     with_project: bool,
 }
@@ -62,7 +64,7 @@ struct RequestRow {
 
 impl RequestTable {
     /// Of the given requests.
-    pub fn new(requests: Vec<RequestView>, with_project: bool, now: Timestamp) -> Self {
+    pub fn new(requests: Vec<RequestView>, with_project: bool, base: &BasePath, now: Timestamp) -> Self {
         let row = |request: RequestView| RequestRow {
             badge: Badge::request(request.status),
             what: verb(&request.command),
@@ -71,7 +73,7 @@ impl RequestTable {
             asked: When::new(request.created_at, now),
             request,
         };
-        Self { rows: requests.into_iter().map(row).collect(), with_project }
+        Self { base: base.clone(), rows: requests.into_iter().map(row).collect(), with_project }
     }
 }
 
@@ -88,6 +90,7 @@ pub const fn verb(command: &Command) -> &'static str {
 #[derive(Template)]
 #[template(path = "parts/runs.html")]
 pub struct RunTable {
+    base: BasePath,
     rows: Vec<RunRow>,
 }
 
@@ -101,7 +104,7 @@ struct RunRow {
 
 impl RunTable {
     /// Of the given runs.
-    pub fn new(runs: Vec<RunView>, now: Timestamp) -> Self {
+    pub fn new(runs: Vec<RunView>, base: &BasePath, now: Timestamp) -> Self {
         let row = |run: RunView| RunRow {
             badge: Badge::run(run.status),
             what: operation(run.op),
@@ -109,7 +112,7 @@ impl RunTable {
             took: lasted(&run, now),
             run,
         };
-        Self { rows: runs.into_iter().map(row).collect() }
+        Self { base: base.clone(), rows: runs.into_iter().map(row).collect() }
     }
 }
 
@@ -133,6 +136,7 @@ pub const fn operation(op: RunOp) -> &'static str {
 #[derive(Template)]
 #[template(path = "parts/events.html")]
 pub struct EventTable {
+    base: BasePath,
     rows: Vec<EventRow>,
     with_project: bool,
 }
@@ -148,13 +152,15 @@ struct EventRow {
 
 impl EventTable {
     /// Of one project.
-    pub fn new(events: Vec<AuditView>, now: Timestamp) -> Self {
-        Self { rows: events.into_iter().map(|event| event_row(event, true, now)).collect(), with_project: false }
+    pub fn new(events: Vec<AuditView>, base: &BasePath, now: Timestamp) -> Self {
+        let rows = events.into_iter().map(|event| event_row(event, true, now)).collect();
+        Self { base: base.clone(), rows, with_project: false }
     }
 
     /// Of the whole log; with links to pages for those who may open them.
-    pub fn everywhere(events: Vec<AuditView>, links: bool, now: Timestamp) -> Self {
-        Self { rows: events.into_iter().map(|event| event_row(event, links, now)).collect(), with_project: true }
+    pub fn everywhere(events: Vec<AuditView>, links: bool, base: &BasePath, now: Timestamp) -> Self {
+        let rows = events.into_iter().map(|event| event_row(event, links, now)).collect();
+        Self { base: base.clone(), rows, with_project: true }
     }
 }
 
@@ -169,7 +175,7 @@ fn event_row(event: AuditView, links: bool, now: Timestamp) -> EventRow {
     }
 }
 
-/// The page of an object, by the look of its id.
+/// The page of an object, by the look of its id, below the base path.
 fn object_page(object: &str) -> Option<String> {
     let (prefix, _) = object.split_once(['_', '-'])?;
     let page = match prefix {

@@ -5,17 +5,17 @@ use super::{
     register::{Evidence, data_class, evidence, group},
 };
 use crate::{
-    app::projects::{GetProject, ProjectView, RegistrationRequirements},
+    app::projects::{Decommission, GetProject, Kill, ProjectView, RegistrationRequirements, Unkill, UpdateProject},
+    domain::project::Lifecycle,
     error::{Error, Result},
     http::dashboard::{
-        frame::{self, Flash, Layout, PageRequest, Section, done},
-        widgets::{Field, Fields, FormData, Input, number},
+        frame::{self, Flash, Layout, PageRequest, Section},
+        widgets::{Field, Fields, FormData, number},
     },
-    kernel::ProjectId,
+    kernel::{ProjectId, Slug},
 };
 use askama::Template;
 use axum::{extract::Path, response::Response};
-use serde_json::{Map, Value};
 
 #[derive(Template)]
 #[template(path = "pages/settings.html")]
@@ -42,7 +42,7 @@ async fn page(
     error: Option<Error>,
 ) -> Result<Response> {
     let head = Head::load(page_request, id, Tab::Settings).await?;
-    let rules = page_request.read(&RegistrationRequirements {}).await?;
+    let rules = page_request.submit(&RegistrationRequirements {}).await?;
     let project = &head.project;
     let mut fields = vec![
         Field::line("name", "Name").required().longest(120).value(project.name.as_str()),
@@ -77,7 +77,7 @@ async fn page(
         layout: page_request.layout(Section::Projects).with(error.as_ref().map(|error| page_request.banner(error))),
         version: project.version.as_ref().map(ToString::to_string).unwrap_or_default(),
         open: !project.missing_evidence.is_empty() || form_data.is_some(),
-        ended: project.status == "decommissioned",
+        ended: project.status == Lifecycle::Decommissioned,
         fields,
         evidence,
         reason: reason.0.pop().ok_or_else(|| Error::bug("the reason's field is gone"))?,
@@ -89,7 +89,7 @@ async fn page(
 /// Saves changes: only the fields that differ from what the project has are sent on.
 pub async fn save(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
     let came_to = match try_save(&page_request, &id, &form_data).await {
-        Ok(flash) => Ok(done(&format!("/projects/{id}/settings"), flash)),
+        Ok(flash) => Ok(page_request.done(&format!("/projects/{id}/settings"), flash)),
         Err(error) => page(&page_request, &id, Some(&form_data), Some(error)).await,
     };
     page_request.answer(came_to)
@@ -97,76 +97,120 @@ pub async fn save(page_request: PageRequest, Path(id): Path<String>, form_data: 
 
 async fn try_save(page_request: &PageRequest, id: &str, form_data: &FormData) -> Result<Flash> {
     let project_id: ProjectId = frame::id(id, "project")?;
-    let project = page_request.read(&GetProject { project_id: Some(project_id) }).await?;
-    let (input, changed) = changes(&project, form_data)?;
-    if !changed {
-        return Ok(Flash::Unchanged);
+    let project = page_request.submit(&GetProject { project_id: Some(project_id) }).await?;
+    match changes(&project, form_data)? {
+        Some(update) => page_request.submit(&update).await.map(|_| Flash::Saved),
+        None => Ok(Flash::Unchanged),
     }
-    page_request.act("projects.update", input.set("project_id", id).optional("version", form_data), None).await?;
-    Ok(Flash::Saved)
 }
 
-fn changes(project: &ProjectView, form_data: &FormData) -> Result<(Input, bool)> {
-    let present = [
-        ("name", project.name.to_string()),
-        ("description", project.description.clone().unwrap_or_default()),
-        ("group", project.group.as_ref().map(ToString::to_string).unwrap_or_default()),
-        ("data_class", project.data_class.to_string()),
-        ("owner_email", project.owner_email.to_string()),
-        ("manager_email", project.manager_email.to_string()),
-    ];
-    let (mut input, mut changed) = (Input::new(), false);
-    for (name, held) in present {
+/// The fields that differ from what the project has; nothing when none does.
+fn changes(project: &ProjectView, form_data: &FormData) -> Result<Option<UpdateProject>> {
+    let changed = |name: &str, held: &str| {
         let new = form_data.raw(name).map(|text| text.trim().replace("\r\n", "\n"));
-        // An empty choice leaves a group as it is: there is no taking it away.
-        if let Some(new) = new.filter(|new| *new != held && (name != "group" || !new.is_empty())) {
-            input = input.set(name, new);
-            changed = true;
-        }
-    }
+        new.is_some_and(|new| new != held)
+    };
+    let description = project.description.as_deref().unwrap_or_default();
+    let group = project.group.as_ref().map_or("", Slug::as_str);
     let budget = project.budget_usd.map(|usd| usd.0.dollars());
-    if form_data.given("budget_usd").is_some_and(|text| number(text).and_then(|new| new.as_f64()) != budget) {
-        input = input.number("budget_usd", form_data)?;
-        changed = true;
-    }
-    let evidence: Map<String, Value> = form_data
-        .below("evidence.")
-        .filter(|(name, text)| project.evidence.get(*name).map_or("", String::as_str).trim() != *text)
-        .map(|(name, text)| (name.to_owned(), text.into()))
-        .collect();
-    changed |= !evidence.is_empty();
-    Ok((input.set("evidence", evidence), changed))
+    let new_budget = form_data.given("budget_usd").is_some_and(|text| {
+        let new = number(text).and_then(|new| new.as_f64());
+        new.is_none() || new != budget
+    });
+    let update = UpdateProject {
+        project_id: Some(project.project_id.clone()),
+        name: changed("name", project.name.as_str()).then(|| form_data.read("name")).transpose()?,
+        owner_email: changed("owner_email", project.owner_email.as_str())
+            .then(|| form_data.read("owner_email"))
+            .transpose()?,
+        manager_email: changed("manager_email", project.manager_email.as_str())
+            .then(|| form_data.read("manager_email"))
+            .transpose()?,
+        // An empty choice leaves a group as it is: there is no taking it away.
+        group: if changed("group", group) { form_data.read_given("group")? } else { None },
+        data_class: changed("data_class", project.data_class.as_str())
+            .then(|| form_data.read("data_class"))
+            .transpose()?,
+        budget_usd: if new_budget { form_data.read_number("budget_usd")? } else { None },
+        description: changed("description", description).then(|| form_data.text("description").replace("\r\n", "\n")),
+        evidence: form_data
+            .below("evidence.")
+            .filter(|(name, text)| project.evidence.get(*name).map_or("", String::as_str).trim() != *text)
+            .map(|(name, text)| (name.to_owned(), text.to_owned()))
+            .collect(),
+        version: form_data.read_given("version")?,
+    };
+    let UpdateProject {
+        project_id: _,
+        name,
+        owner_email,
+        manager_email,
+        group,
+        data_class,
+        budget_usd,
+        description,
+        evidence,
+        version: _,
+    } = &update;
+    let nothing = name.is_none()
+        && owner_email.is_none()
+        && manager_email.is_none()
+        && group.is_none()
+        && data_class.is_none()
+        && budget_usd.is_none()
+        && description.is_none()
+        && evidence.is_empty();
+    Ok((!nothing).then_some(update))
 }
 
-async fn steer(
-    page_request: PageRequest,
-    id: String,
-    form_data: FormData,
-    operation: &'static str,
+/// Where stopping and ending lead, or the page again with what was wrong.
+async fn back(
+    page_request: &PageRequest,
+    id: &str,
+    form_data: &FormData,
+    came_to: Result<ProjectView>,
     flash: Flash,
 ) -> Response {
-    let mut input = Input::new().set("project_id", id.as_str()).optional("version", &form_data);
-    if operation == "projects.kill" {
-        input = input.text("reason", &form_data);
-    }
-    let came_to = match page_request.act(operation, input, None).await {
-        Ok(_) => Ok(done(&format!("/projects/{id}"), flash)),
-        Err(error) => page(&page_request, &id, Some(&form_data), Some(error)).await,
+    let answer = match came_to {
+        Ok(_) => Ok(page_request.done(&format!("/projects/{id}"), flash)),
+        Err(error) => page(page_request, id, Some(form_data), Some(error)).await,
     };
-    page_request.answer(came_to)
+    page_request.answer(answer)
 }
 
 /// Stops a project.
 pub async fn kill(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
-    steer(page_request, id, form_data, "projects.kill", Flash::Killed).await
+    let came_to = try_kill(&page_request, &id, &form_data).await;
+    back(&page_request, &id, &form_data, came_to, Flash::Killed).await
+}
+
+async fn try_kill(page_request: &PageRequest, id: &str, form_data: &FormData) -> Result<ProjectView> {
+    let kill = Kill {
+        project_id: frame::id(id, "project")?,
+        reason: form_data.text("reason").to_owned(),
+        version: form_data.read_given("version")?,
+    };
+    page_request.submit(&kill).await
 }
 
 /// Lets a stopped project work again.
 pub async fn unkill(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
-    steer(page_request, id, form_data, "projects.unkill", Flash::Unkilled).await
+    let came_to = try_unkill(&page_request, &id, &form_data).await;
+    back(&page_request, &id, &form_data, came_to, Flash::Unkilled).await
+}
+
+async fn try_unkill(page_request: &PageRequest, id: &str, form_data: &FormData) -> Result<ProjectView> {
+    let unkill = Unkill { project_id: frame::id(id, "project")?, version: form_data.read_given("version")? };
+    page_request.submit(&unkill).await
 }
 
 /// Ends a project for good.
 pub async fn decommission(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
-    steer(page_request, id, form_data, "projects.decommission", Flash::Decommissioned).await
+    let came_to = try_decommission(&page_request, &id, &form_data).await;
+    back(&page_request, &id, &form_data, came_to, Flash::Decommissioned).await
+}
+
+async fn try_decommission(page_request: &PageRequest, id: &str, form_data: &FormData) -> Result<ProjectView> {
+    let end = Decommission { project_id: frame::id(id, "project")?, version: form_data.read_given("version")? };
+    page_request.submit(&end).await
 }

@@ -2,17 +2,16 @@
 
 use super::{Head, Tab};
 use crate::{
-    app::keys::{KeyView, ListKeys},
+    app::keys::{KeyMinted, KeyView, ListKeys, MintKey, RevokeKey},
     error::{Error, Result},
     http::dashboard::{
-        frame::{Flash, Layout, PageRequest, Section, done, text},
-        widgets::{Badge, Field, Fields, FormData, Input, Pager, When},
+        frame::{self, Flash, Layout, PageRequest, Section},
+        widgets::{Badge, Field, Fields, FormData, Pager, When},
     },
     kernel::Limit,
 };
 use askama::Template;
 use axum::{extract::Path, response::Response};
-use serde_json::Value;
 
 #[derive(Template)]
 #[template(path = "pages/keys.html")]
@@ -51,7 +50,7 @@ async fn page(
         cursor: page_request.cursor(),
         limit: Limit::default(),
     };
-    let found = page_request.read(&ask).await?;
+    let found = page_request.submit(&ask).await?;
     let mut fields = Fields(vec![
         Field::line("name", "What it is for").required().longest(120).placeholder("agent"),
         Field::whole("expires_in_days", "Works for days", 1, 3650).help("Left empty, it works until it is revoked."),
@@ -98,24 +97,28 @@ struct Minted {
 /// Mints a key and shows it, this once.
 pub async fn mint(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
     let came_to = match try_mint(&page_request, &id, &form_data).await {
-        Ok(minted) => show(&page_request, &id, &minted).await,
+        Ok(minted) => show(&page_request, &id, minted).await,
         Err(error) => page(&page_request, &id, Some(&form_data), Some(error)).await,
     };
     page_request.answer(came_to)
 }
 
-async fn try_mint(page_request: &PageRequest, id: &str, form_data: &FormData) -> Result<Value> {
-    let input = Input::new().set("project_id", id).text("name", form_data).number("expires_in_days", form_data)?;
-    page_request.act("keys.mint", input, form_data.given("once")).await
+async fn try_mint(page_request: &PageRequest, id: &str, form_data: &FormData) -> Result<KeyMinted> {
+    let mint = MintKey {
+        project_id: frame::id(id, "project")?,
+        name: form_data.read("name")?,
+        expires_in_days: form_data.read_number("expires_in_days")?,
+    };
+    page_request.submit_once(&mint, form_data).await
 }
 
-async fn show(page_request: &PageRequest, id: &str, minted: &Value) -> Result<Response> {
+async fn show(page_request: &PageRequest, id: &str, minted: KeyMinted) -> Result<Response> {
     let page = Minted {
         layout: page_request.layout(Section::Projects),
         head: Head::load(page_request, id, Tab::Keys).await?,
-        name: text(minted, "/name")?,
-        key: text(minted, "/key").ok(),
-        suffix: text(minted, "/suffix")?,
+        name: minted.name.to_string(),
+        key: minted.key,
+        suffix: minted.suffix,
         endpoint: page_request.mcp_address(),
     };
     page_request.page(&page, None)
@@ -123,10 +126,14 @@ async fn show(page_request: &PageRequest, id: &str, minted: &Value) -> Result<Re
 
 /// Revokes a key.
 pub async fn revoke(page_request: PageRequest, Path((id, key)): Path<(String, String)>) -> Response {
-    let input = Input::new().set("project_id", id.as_str()).set("key_id", key);
-    let came_to = match page_request.act("keys.revoke", input, None).await {
-        Ok(_) => Ok(done(&format!("/projects/{id}/keys"), Flash::KeyRevoked)),
+    let came_to = match try_revoke(&page_request, &id, &key).await {
+        Ok(()) => Ok(page_request.done(&format!("/projects/{id}/keys"), Flash::KeyRevoked)),
         Err(error) => page(&page_request, &id, None, Some(error)).await,
     };
     page_request.answer(came_to)
+}
+
+async fn try_revoke(page_request: &PageRequest, id: &str, key: &str) -> Result<()> {
+    let revoke = RevokeKey { project_id: Some(frame::id(id, "project")?), key_id: frame::id(key, "key")? };
+    page_request.submit(&revoke).await.map(|_| ())
 }

@@ -36,10 +36,10 @@ pub async fn list(page_request: PageRequest) -> Response {
 }
 
 async fn page(page_request: &PageRequest) -> Result<Response> {
-    let found = page_request.read(&ListProjects { cursor: page_request.cursor(), limit: Limit::default() }).await?;
+    let found = page_request.submit(&ListProjects { cursor: page_request.cursor(), limit: Limit::default() }).await?;
     let pager = page_request.pager(&found);
     let row = |project: ProjectView| Row {
-        badge: Badge::project(&project.status),
+        badge: Badge::project(project.status),
         tier: words(project.classification.as_str()),
         data_class: words(project.data_class.as_str()),
         budget: project.budget_usd.map_or_else(|| "—".to_owned(), |usd| money(usd.0)),

@@ -71,11 +71,11 @@ pub async fn overview(page_request: PageRequest, Path(id): Path<String>) -> Resp
 async fn page(page_request: &PageRequest, id: &str) -> Result<Response> {
     let project_id: ProjectId = frame::id(id, "project")?;
     let of = || Some(project_id.clone());
-    let state = page_request.read(&ProjectState { project_id: of() }).await?;
+    let state = page_request.submit(&ProjectState { project_id: of() }).await?;
     let limit = Limit::clamped(GLANCE);
     let resources =
-        page_request.read(&ListResources { project_id: of(), include_destroyed: false, cursor: None, limit }).await?;
-    let requests = page_request.read(&ListRequests { project_id: of(), cursor: None, limit }).await?;
+        page_request.submit(&ListResources { project_id: of(), include_destroyed: false, cursor: None, limit }).await?;
+    let requests = page_request.submit(&ListRequests { project_id: of(), cursor: None, limit }).await?;
     let budget = state.project.budget_usd.map(|usd| usd.0);
     let head = Head::new(page_request, state.project, Tab::Overview);
     let events = if head.may.audit { Some(recent(page_request, of()).await?) } else { None };
@@ -89,8 +89,9 @@ async fn page(page_request: &PageRequest, id: &str) -> Result<Response> {
         spend: Spend::new(state.committed_monthly_usd.0, budget, state.auto_approve_monthly_usd.map(|usd| usd.0)),
         missing: head.project.missing_evidence.iter().map(|field| words(field)).collect(),
         waiting: requests.items.iter().filter(|request| waiting(request.status)).count(),
-        resources: some(resources.items).map(|items| ResourceTable::new(items, page_request.now)),
-        requests: some(requests.items).map(|items| RequestTable::new(items, false, page_request.now)),
+        resources: some(resources.items).map(|items| ResourceTable::new(items, page_request.base(), page_request.now)),
+        requests: some(requests.items)
+            .map(|items| RequestTable::new(items, false, page_request.base(), page_request.now)),
         events,
         head,
     };
@@ -112,7 +113,7 @@ async fn recent(page_request: &PageRequest, project_id: Option<ProjectId>) -> Re
         cursor: None,
         limit: Limit::clamped(GLANCE),
     };
-    Ok(EventTable::new(page_request.read(&ask).await?.items, page_request.now))
+    Ok(EventTable::new(page_request.submit(&ask).await?.items, page_request.base(), page_request.now))
 }
 
 fn facts(project: &ProjectView) -> Vec<(&'static str, String)> {

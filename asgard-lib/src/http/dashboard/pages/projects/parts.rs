@@ -4,14 +4,14 @@ use super::{Head, Tab};
 use crate::{
     app::{
         audit::ListAudit,
-        requests::ListRequests,
+        requests::{ListRequests, Requested},
         resources::ListResources,
-        secrets::{ListSecrets, SecretView},
+        secrets::{ListSecrets, RotateSecret, SecretView},
     },
     error::{Error, Result},
     http::dashboard::{
-        frame::{Flash, Layout, PageRequest, Section, done, text},
-        widgets::{EventTable, FormData, Input, Pager, RequestTable, ResourceTable, When},
+        frame::{self, Flash, Layout, PageRequest, Section},
+        widgets::{EventTable, FormData, Pager, RequestTable, ResourceTable, When},
     },
     kernel::Limit,
 };
@@ -37,7 +37,7 @@ async fn resources_page(page_request: &PageRequest, id: &str) -> Result<Response
     let head = Head::load(page_request, id, Tab::Resources).await?;
     let all = page_request.query().given("all").is_some();
     let found = page_request
-        .read(&ListResources {
+        .submit(&ListResources {
             project_id: Some(head.project.project_id.clone()),
             include_destroyed: all,
             cursor: page_request.cursor(),
@@ -47,7 +47,8 @@ async fn resources_page(page_request: &PageRequest, id: &str) -> Result<Response
     let page = Resources {
         layout: page_request.layout(Section::Projects),
         pager: page_request.pager(&found),
-        table: (!found.items.is_empty()).then(|| ResourceTable::new(found.items, page_request.now)),
+        table: (!found.items.is_empty())
+            .then(|| ResourceTable::new(found.items, page_request.base(), page_request.now)),
         all,
         head,
     };
@@ -71,12 +72,14 @@ pub async fn requests(page_request: PageRequest, Path(id): Path<String>) -> Resp
 async fn requests_page(page_request: &PageRequest, id: &str) -> Result<Response> {
     let head = Head::load(page_request, id, Tab::Requests).await?;
     let project_id = Some(head.project.project_id.clone());
-    let found =
-        page_request.read(&ListRequests { project_id, cursor: page_request.cursor(), limit: Limit::default() }).await?;
+    let found = page_request
+        .submit(&ListRequests { project_id, cursor: page_request.cursor(), limit: Limit::default() })
+        .await?;
     let page = Requests {
         layout: page_request.layout(Section::Projects),
         pager: page_request.pager(&found),
-        table: (!found.items.is_empty()).then(|| RequestTable::new(found.items, false, page_request.now)),
+        table: (!found.items.is_empty())
+            .then(|| RequestTable::new(found.items, false, page_request.base(), page_request.now)),
         head,
     };
     page_request.page(&page, None)
@@ -106,8 +109,9 @@ pub async fn secrets(page_request: PageRequest, Path(id): Path<String>) -> Respo
 async fn secrets_page(page_request: &PageRequest, id: &str, error: Option<Error>) -> Result<Response> {
     let head = Head::load(page_request, id, Tab::Secrets).await?;
     let project_id = Some(head.project.project_id.clone());
-    let found =
-        page_request.read(&ListSecrets { project_id, cursor: page_request.cursor(), limit: Limit::default() }).await?;
+    let found = page_request
+        .submit(&ListSecrets { project_id, cursor: page_request.cursor(), limit: Limit::default() })
+        .await?;
     let row = |secret: SecretView| SecretRow {
         stored: When::new(secret.rotated_at, page_request.now),
         command: reveal_command(&secret.name, secret.project_id.as_str()),
@@ -134,14 +138,16 @@ pub async fn rotate(
     Path((id, name)): Path<(String, String)>,
     form_data: FormData,
 ) -> Response {
-    let input = Input::new().set("project_id", id.as_str()).set("name", name);
-    let came_to = match page_request.act("secrets.rotate", input, form_data.given("once")).await {
-        Ok(asked) => {
-            text(&asked, "/request/request_id").map(|request| done(&format!("/requests/{request}"), Flash::Requested))
-        }
+    let came_to = match try_rotate(&page_request, &id, name, &form_data).await {
+        Ok(asked) => Ok(page_request.done(&format!("/requests/{}", asked.request.request_id), Flash::Requested)),
         Err(error) => secrets_page(&page_request, &id, Some(error)).await,
     };
     page_request.answer(came_to)
+}
+
+async fn try_rotate(page_request: &PageRequest, id: &str, name: String, form_data: &FormData) -> Result<Requested> {
+    let rotate = RotateSecret { project_id: Some(frame::id(id, "project")?), name };
+    page_request.submit_once(&rotate, form_data).await
 }
 
 #[derive(Template)]
@@ -170,11 +176,11 @@ async fn audit_page(page_request: &PageRequest, id: &str) -> Result<Response> {
         cursor: page_request.cursor(),
         limit: Limit::default(),
     };
-    let found = page_request.read(&ask).await?;
+    let found = page_request.submit(&ask).await?;
     let page = Audit {
         layout: page_request.layout(Section::Projects),
         pager: page_request.pager(&found),
-        table: (!found.items.is_empty()).then(|| EventTable::new(found.items, page_request.now)),
+        table: (!found.items.is_empty()).then(|| EventTable::new(found.items, page_request.base(), page_request.now)),
         head,
     };
     page_request.page(&page, None)

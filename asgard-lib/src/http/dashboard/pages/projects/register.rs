@@ -1,17 +1,17 @@
 //! Registering a project.
 
 use crate::{
-    app::projects::{RegistrationRequirements, RequirementsView},
+    app::projects::{RegisterProject, RegistrationRequirements, RequirementsView},
     domain::tier::{DataClass, Tier},
     error::{Error, Result},
     http::dashboard::{
-        frame::{Flash, Layout, PageRequest, Section, done, text},
-        widgets::{Choice, Field, Fields, FormData, Input, words},
+        frame::{Flash, Layout, PageRequest, Section},
+        widgets::{Choice, Field, Fields, FormData, words},
     },
+    kernel::ProjectId,
 };
 use askama::Template;
 use axum::response::Response;
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 #[derive(Template)]
@@ -38,34 +38,33 @@ pub async fn registering(page_request: PageRequest) -> Response {
 /// Registers a project.
 pub async fn register(page_request: PageRequest, form_data: FormData) -> Response {
     let came_to = match try_register(&page_request, &form_data).await {
-        Ok(id) => Ok(done(&format!("/projects/{id}"), Flash::Registered)),
+        Ok(id) => Ok(page_request.done(&format!("/projects/{id}"), Flash::Registered)),
         Err(error) => form(&page_request, Some(&form_data), Some(error)).await,
     };
     page_request.answer(came_to)
 }
 
-async fn try_register(page_request: &PageRequest, form_data: &FormData) -> Result<String> {
-    let evidence: Map<String, Value> = form_data
-        .below("evidence.")
-        .filter(|(_, text)| !text.is_empty())
-        .map(|(name, text)| (name.to_owned(), text.into()))
-        .collect();
-    let input = Input::new()
-        .text("name", form_data)
-        .text("owner_email", form_data)
-        .optional("manager_email", form_data)
-        .optional("group", form_data)
-        .optional("classification", form_data)
-        .optional("data_class", form_data)
-        .number("budget_usd", form_data)?
-        .optional("description", form_data)
-        .set("evidence", evidence);
-    let project = page_request.act("projects.register", input, form_data.given("once")).await?;
-    text(&project, "/project_id")
+async fn try_register(page_request: &PageRequest, form_data: &FormData) -> Result<ProjectId> {
+    let register = RegisterProject {
+        name: form_data.read("name")?,
+        owner_email: form_data.read("owner_email")?,
+        manager_email: form_data.read_given("manager_email")?,
+        group: form_data.read_given("group")?,
+        classification: form_data.read_given("classification")?,
+        data_class: form_data.read_given("data_class")?,
+        budget_usd: form_data.read_number("budget_usd")?,
+        description: form_data.given("description").map(str::to_owned),
+        evidence: form_data
+            .below("evidence.")
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(name, text)| (name.to_owned(), text.to_owned()))
+            .collect(),
+    };
+    page_request.submit_once(&register, form_data).await.map(|project| project.project_id)
 }
 
 async fn form(page_request: &PageRequest, form_data: Option<&FormData>, error: Option<Error>) -> Result<Response> {
-    let rules = page_request.read(&RegistrationRequirements {}).await?;
+    let rules = page_request.submit(&RegistrationRequirements {}).await?;
     let mut fields = Fields(fields(page_request, &rules)).keep(form_data);
     let mut evidence = evidence(&rules.evidence, &BTreeMap::new(), form_data);
     let about_evidence = error.as_ref().and_then(Error::field).is_some_and(|field| field.starts_with("evidence"));

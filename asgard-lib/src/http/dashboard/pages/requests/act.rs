@@ -1,41 +1,65 @@
 //! Approving, rejecting and taking back.
 
 use super::page;
-use crate::http::dashboard::{
-    frame::{Flash, PageRequest, done},
-    widgets::{FormData, Input},
+use crate::{
+    app::requests::{Approve, Cancel, Reject, RequestView},
+    error::Result,
+    http::dashboard::{
+        frame::{Flash, PageRequest, id},
+        widgets::FormData,
+    },
 };
 use axum::{extract::Path, response::Response};
 
-async fn act(
-    page_request: PageRequest,
-    request: String,
-    form_data: FormData,
-    operation: &'static str,
+/// Where deciding leads, or the request's own page with what was wrong: it shows what has become of it.
+async fn back(
+    page_request: &PageRequest,
+    request: &str,
+    form_data: &FormData,
+    came_to: Result<RequestView>,
     flash: Flash,
 ) -> Response {
-    let input = Input::new().set("request_id", request.as_str()).optional("version", &form_data);
-    let input = if operation == "requests.cancel" { input } else { input.optional("note", &form_data) };
-    let came_to = match page_request.act(operation, input, None).await {
-        Ok(_) if form_data.text("back") == "/approvals" => Ok(done("/approvals", flash)),
-        Ok(_) => Ok(done(&format!("/requests/{request}"), flash)),
-        // The page that comes back is the request's own, which shows what has become of it.
-        Err(error) => page(&page_request, &request, Some(&form_data), Some(error)).await,
+    let answer = match came_to {
+        Ok(_) if form_data.text("back") == "/approvals" => Ok(page_request.done("/approvals", flash)),
+        Ok(_) => Ok(page_request.done(&format!("/requests/{request}"), flash)),
+        Err(error) => page(page_request, request, Some(form_data), Some(error)).await,
     };
-    page_request.answer(came_to)
+    page_request.answer(answer)
+}
+
+fn note(form_data: &FormData) -> Option<String> {
+    form_data.given("note").map(str::to_owned)
 }
 
 /// Approves a request.
 pub async fn approve(page_request: PageRequest, Path(request): Path<String>, form_data: FormData) -> Response {
-    act(page_request, request, form_data, "requests.approve", Flash::Approved).await
+    let came_to = try_approve(&page_request, &request, &form_data).await;
+    back(&page_request, &request, &form_data, came_to, Flash::Approved).await
+}
+
+async fn try_approve(page_request: &PageRequest, request: &str, form_data: &FormData) -> Result<RequestView> {
+    let (request_id, version) = (id(request, "request")?, form_data.read_given("version")?);
+    page_request.submit(&Approve { request_id, note: note(form_data), version }).await
 }
 
 /// Rejects a request.
 pub async fn reject(page_request: PageRequest, Path(request): Path<String>, form_data: FormData) -> Response {
-    act(page_request, request, form_data, "requests.reject", Flash::Rejected).await
+    let came_to = try_reject(&page_request, &request, &form_data).await;
+    back(&page_request, &request, &form_data, came_to, Flash::Rejected).await
+}
+
+async fn try_reject(page_request: &PageRequest, request: &str, form_data: &FormData) -> Result<RequestView> {
+    let (request_id, version) = (id(request, "request")?, form_data.read_given("version")?);
+    page_request.submit(&Reject { request_id, note: note(form_data), version }).await
 }
 
 /// Takes a request back.
 pub async fn cancel(page_request: PageRequest, Path(request): Path<String>, form_data: FormData) -> Response {
-    act(page_request, request, form_data, "requests.cancel", Flash::Cancelled).await
+    let came_to = try_cancel(&page_request, &request, &form_data).await;
+    back(&page_request, &request, &form_data, came_to, Flash::Cancelled).await
+}
+
+async fn try_cancel(page_request: &PageRequest, request: &str, form_data: &FormData) -> Result<RequestView> {
+    let (request_id, version) = (id(request, "request")?, form_data.read_given("version")?);
+    page_request.submit(&Cancel { request_id, version }).await
 }

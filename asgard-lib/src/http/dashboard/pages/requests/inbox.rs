@@ -48,12 +48,12 @@ pub async fn inbox(page_request: PageRequest) -> Response {
 
 async fn page(page_request: &PageRequest) -> Result<Response> {
     let ask = ListPending { project_id: None, cursor: page_request.cursor(), limit: Limit::clamped(A_PAGE) };
-    let found = page_request.read(&ask).await?;
+    let found = page_request.submit(&ask).await?;
     let pager = page_request.pager(&found);
     let mut projects: BTreeMap<ProjectId, ProjectView> = BTreeMap::new();
     for id in found.items.iter().map(|request| &request.project_id) {
         if !projects.contains_key(id) {
-            let project = page_request.read(&GetProject { project_id: Some(id.clone()) }).await?;
+            let project = page_request.submit(&GetProject { project_id: Some(id.clone()) }).await?;
             projects.insert(id.clone(), project);
         }
     }
@@ -78,7 +78,12 @@ fn entry(page_request: &PageRequest, request: RequestView, project: &ProjectView
         plan: request.plan.as_ref().map(plan_in_words).unwrap_or_default(),
         losses: request.plan.as_ref().map_or(0, |plan| plan.delete + plan.replace),
         why,
-        decide: DecideForm::new(Deciding::of(page_request, &request, project), &request, "/approvals"),
+        decide: DecideForm::new(
+            Deciding::of(page_request, &request, project),
+            &request,
+            page_request.base(),
+            "/approvals",
+        ),
         request,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        request, resource,
+        project, request, resource,
         run::{self, Change},
     },
     kernel::Role,
@@ -95,12 +95,12 @@ impl Badge {
         }
     }
 
-    /// A project's state, by the name that the view gives it.
-    pub fn project(status: &str) -> Self {
+    /// A project's state.
+    pub const fn project(status: project::Lifecycle) -> Self {
         match status {
-            "active" => Self::new(Tone::Good, "Active"),
-            "killed" => Self::new(Tone::Bad, "Killed"),
-            _ => Self::new(Tone::Off, "Decommissioned"),
+            project::Lifecycle::Active => Self::new(Tone::Good, "Active"),
+            project::Lifecycle::Killed => Self::new(Tone::Bad, "Killed"),
+            project::Lifecycle::Decommissioned => Self::new(Tone::Off, "Decommissioned"),
         }
     }
 
