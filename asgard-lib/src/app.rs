@@ -43,6 +43,7 @@ pub struct Asgard {
     holder: HolderId,
     wake: tokio::sync::Notify,
     wake_hint: Mutex<Option<WakeHint>>,
+    appended: tokio::sync::Notify,
     passwords: people::Passwords,
     counters: ProcessCounters,
 }
@@ -56,6 +57,7 @@ impl Asgard {
             holder,
             wake: tokio::sync::Notify::new(),
             wake_hint: Mutex::new(None),
+            appended: tokio::sync::Notify::new(),
             passwords: people::Passwords::default(),
             counters: ProcessCounters::default(),
         })
@@ -74,6 +76,16 @@ impl Asgard {
     /// This process, as leases and claims know it.
     pub fn holder(&self) -> &HolderId {
         &self.holder
+    }
+
+    /// What was committed, in order, from any position on.
+    pub fn events(&self) -> audit::EventFeed<'_> {
+        audit::EventFeed::new(self)
+    }
+
+    /// Wakes whoever waits for the event feed in this process.
+    pub(crate) fn appended(&self) -> &tokio::sync::Notify {
+        &self.appended
     }
 
     /// What this process has done since it started.

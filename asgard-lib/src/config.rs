@@ -26,7 +26,7 @@ mod yaml;
 
 pub use database::{Database, DatabaseLocation, KeySource, Keys};
 pub use environment::{Environment, SecretVariable};
-pub use governance::{Governance, Group, Registration, Review, Runs};
+pub use governance::{Audit, Governance, Group, Registration, Review, Runs};
 pub use people::{People, Throttle};
 pub use problems::{ConfigProblems, Problem};
 pub use provisioning::{AllowedTarget, Fargate, Provisioning, Terraform};
@@ -68,6 +68,8 @@ pub struct Config {
     pub governance: Governance,
     /// When projects are looked at again.
     pub review: Review,
+    /// How long the audit log is kept.
+    pub audit: Audit,
     /// Leases of runs and loops.
     pub runs: Runs,
     /// Targets, automatic approval and Terraform.

@@ -21,6 +21,8 @@
 //! `secrets_contract!` and `wrapper_contract!` do the same for a [`SecretStore`](crate::ports::secrets::SecretStore) and for a
 //! [`KeyWrapper`](crate::ports::secrets::KeyWrapper) of one's own.
 //!
+//! `feed_contract!` runs Asgard's own sealer and followers of the event feed on the store.
+//!
 //! Scenarios ask indexes until they have caught up, so an index that lags by less than [`store_fixture::PATIENCE`] passes.
 
 #![allow(
@@ -33,6 +35,7 @@
 
 pub mod blobs;
 pub mod faults;
+pub mod feed;
 pub mod load;
 pub mod property;
 pub mod secrets;

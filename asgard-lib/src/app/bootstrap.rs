@@ -3,7 +3,6 @@
 use super::{Asgard, Call, Tx, people::new_user};
 use crate::{
     domain::{
-        access::{Action, Object},
         audit::AuditAction,
         person::{User, check_password},
     },
@@ -130,8 +129,9 @@ async fn note(app: &Asgard, id: &str, hash: &str) -> Result<()> {
     let applied = &Applied { id: Applied::id_for(id), password: hash.to_owned() };
     app.transact(&system(app), |tx| {
         Box::pin(async move {
-            tx.internal();
-            put(tx, applied).await
+            tx.as_system()?;
+            put(tx, applied).await?;
+            tx.audit(None, AuditAction::UserPasswordNoted, id, &[("by", "operator".into())])
         })
     })
     .await
@@ -158,7 +158,7 @@ pub async fn create_user(
     let (call, hash) = (system(app), &hash);
     app.transact(&call, |tx| {
         Box::pin(async move {
-            tx.allow(Action::Open, &Object::Nothing)?;
+            tx.as_system()?;
             let user = new_user(tx, username, email, role, hash.clone())?;
             if let Some(claim) = once {
                 // A generated one too: whatever is configured later is another one.
@@ -201,7 +201,7 @@ async fn set(app: &Asgard, username: &Username, password: &SecretText, noted: No
     let (call, hash) = (system(app), &hash);
     app.transact(&call, |tx| {
         Box::pin(async move {
-            tx.allow(Action::Open, &Object::Nothing)?;
+            tx.as_system()?;
             let id = tx
                 .holder(&User::username_claim(username))
                 .await?

@@ -9,3 +9,4 @@ pub mod scope;
 #[cfg(test)]
 mod tests;
 pub mod transact;
+pub mod waiver;

@@ -8,6 +8,7 @@
 mod expire;
 mod lease;
 mod reconcile;
+mod retain;
 pub(crate) mod seal;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 pub use expire::{EXPIRE, Expire};
 pub use lease::{TaskOutcome, Ticked, tick, turn};
 pub use reconcile::{RECONCILE_RUNS, ReconcileRuns};
+pub use retain::{RETAIN_AUDIT, RetainAudit};
 pub use seal::{SEAL_AUDIT, SealAudit};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;

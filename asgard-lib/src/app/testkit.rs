@@ -11,6 +11,7 @@ use super::{
 use crate::{
     adapters::{Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault, dry_run::DryRun},
     backends::MemoryStore,
+    config::Config,
     domain::{
         credential::UserToken,
         lease::Lease,
@@ -285,13 +286,25 @@ pub(crate) async fn boot_with(
     runner: Arc<dyn Runner>,
     catalog: ServiceCatalog,
 ) -> Result<Arc<Asgard>> {
+    boot_configured(store, world, runner, catalog, Config::default()).await
+}
+
+/// Another process on the same store, with other settings.
+pub(crate) async fn boot_configured(
+    store: Arc<Shaky>,
+    world: &World,
+    runner: Arc<dyn Runner>,
+    catalog: ServiceCatalog,
+    config: Config,
+) -> Result<Arc<Asgard>> {
     let masters = MasterKeys::only(Arc::new(LocalKey::new(Zeroizing::new([7; 32]), world.clone())));
     let keyring = Keyring::open(Arc::clone(&store) as _, masters, world.clone()).await?;
     let blobs = Arc::new(store.inner.clone());
     let vault = Arc::new(SealedVault::new(Arc::clone(&store) as _, blobs, Arc::clone(&keyring), world.clone()));
     let sealed = SealedSecrets::new(Arc::clone(&vault), world.clone());
     let secrets = Arc::new(Counted { inner: sealed, on: Arc::clone(&store) });
-    Ok(Asgard::new(Parts::new(store, vault, keyring, secrets, runner).catalog(catalog).world(world.clone())))
+    let parts = Parts::new(store, vault, keyring, secrets, runner);
+    Ok(Asgard::new(parts.catalog(catalog).world(world.clone()).config(config)))
 }
 
 impl Kit {
@@ -303,6 +316,16 @@ impl Kit {
     pub async fn staged_on(shaky: Shaky) -> Self {
         let stage = Arc::new(Stage::default());
         Self::new(shaky, Arc::clone(&stage) as _, stage).await
+    }
+
+    /// The same, where the audit log is kept for some days.
+    pub async fn staged_keeping(days: u64) -> Self {
+        let mut kit = Self::staged().await;
+        let mut config = Config::default();
+        config.audit.retention_days = days;
+        let (store, stage) = (Arc::new(Shaky::on(&kit.memory)), Arc::clone(&kit.stage));
+        kit.app = boot_configured(store, &kit.world, stage as _, catalog(), config).await.unwrap();
+        kit
     }
 
     /// A control plane with the dry run.

@@ -74,6 +74,15 @@ section! {
 }
 
 section! {
+    /// How long the audit log is kept.
+    pub struct Audit {
+        /// How long sealed events are kept. After that they are removed, block by block, and what is left still verifies. 0 keeps
+        /// everything for ever.
+        retention_days: u64 = 0, at("audit.retention_days").unit("days").range(0, 36_500);
+    }
+}
+
+section! {
     /// Leases of runs and of background loops.
     pub struct Runs {
         /// How long after its holder went silent a lease may be taken over.

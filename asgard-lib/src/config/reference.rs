@@ -90,6 +90,7 @@ const CHAPTERS: &[(&str, &str)] = &[
     ("classification", "Promotion"),
     ("governance", "Promotion"),
     ("review", "Review"),
+    ("audit", "Audit"),
     ("lease", "Runs and loops"),
     ("reconcile", "Runs and loops"),
     ("provisioning.aws", "Tasks on Fargate"),

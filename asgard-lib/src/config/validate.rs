@@ -1,8 +1,8 @@
 //! From settings that are each right to a configuration that is right as a whole.
 
 use super::{
-    Config, Database, DatabaseLocation, Fargate, Governance, KeySource, Keys, Log, Metrics, People, Provisioning,
-    Registration, Review, Runs, SecretStoreKind, Secrets, Server, Terraform, Throttle,
+    Audit, Config, Database, DatabaseLocation, Fargate, Governance, KeySource, Keys, Log, Metrics, People,
+    Provisioning, Registration, Review, Runs, SecretStoreKind, Secrets, Server, Terraform, Throttle,
     database::RawKeys,
     known::distance,
     people::RawPeople,
@@ -29,6 +29,7 @@ pub(super) struct RawConfig {
     registration: Registration,
     governance: Governance,
     review: Review,
+    audit: Audit,
     runs: Runs,
     provisioning: RawProvisioning,
 }
@@ -47,6 +48,7 @@ impl RawConfig {
             registration: Registration::read(reader),
             governance: Governance::read(reader),
             review: Review::read(reader),
+            audit: Audit::read(reader),
             runs: Runs::read(reader),
             provisioning: RawProvisioning::read(reader),
         }
@@ -81,6 +83,7 @@ pub(super) fn validate(raw: RawConfig, reader: &mut Reader<'_>, notes: &mut Note
         registration: raw.registration,
         governance: raw.governance,
         review: raw.review,
+        audit: raw.audit,
         runs: raw.runs,
         provisioning,
     })

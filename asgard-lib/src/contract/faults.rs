@@ -7,11 +7,13 @@
 //! ```
 
 mod conflict;
+mod dying;
 mod lag;
 mod lost_reply;
 mod unplug;
 
 pub use conflict::Conflict;
+pub use dying::Dying;
 pub use lag::Lag;
 pub use lost_reply::LostReply;
 pub use unplug::Unplug;

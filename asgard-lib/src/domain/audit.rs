@@ -1,8 +1,12 @@
 //! The audit log: who did what to what, appended in the commit of the thing itself and sealed into chained blocks later.
 
 mod actions;
+mod feed;
+mod stored;
 
 pub use actions::{AuditAction, AuditActionSpec, AuditArea, AuditScope, AuditVocabulary, ExtensionAction};
+pub use feed::{Event, EventPosition, FeedHead, FeedSegment};
+pub use stored::{Body, SealFormat, stub_bytes};
 
 use crate::kernel::{ActorRef, EventId, ProjectId, Timestamp, TraceId};
 use serde::{Deserialize, Serialize};
@@ -46,47 +50,100 @@ pub struct AuditEvent {
 }
 
 impl AuditEvent {
+    /// An event that belongs to no project and waits to be sealed.
+    pub fn new(
+        id: EventId,
+        at: Timestamp,
+        actor: ActorRef,
+        action: AuditAction,
+        object: String,
+        trace: TraceId,
+    ) -> Self {
+        Self {
+            id,
+            at,
+            day: at.to_string().chars().take(10).collect(),
+            project: None,
+            actor,
+            action,
+            object,
+            trace,
+            details: BTreeMap::new(),
+            unsealed: Some(PENDING.to_owned()),
+            block: None,
+        }
+    }
+
     /// The chain that the event belongs to.
     pub fn chain(&self) -> &str {
         self.project.as_ref().map_or(ORG_CHAIN, ProjectId::as_str)
-    }
-
-    /// The bytes that sealing covers: everything but where it is sealed, in one canonical order.
-    pub fn sealed_bytes(&self) -> Vec<u8> {
-        let bare = Self { unsealed: None, block: None, ..self.clone() };
-        serde_json::to_vec(&bare).unwrap_or_default()
     }
 }
 
 /// A block of a chain: which events, in which order, after which block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditBlock {
+    /// How the bytes that it covers are made; absent in a block of version 0.1.0.
+    #[serde(default = "first_format", skip_serializing_if = "is_first_format")]
+    pub format: u16,
     /// The chain.
     pub chain: String,
     /// Its number in the chain, from 1.
     pub number: u64,
     /// The MAC of the block before it, in hex; empty for the first.
     pub previous: String,
-    /// The events: id and SHA-256 of [`AuditEvent::sealed_bytes`], in hex.
+    /// The events: id and SHA-256 of what the format covers of the stored record, in hex.
     pub events: Vec<(EventId, String)>,
     /// When it was sealed.
     pub sealed_at: Timestamp,
     /// The data key of the MAC.
     pub mac_key: String,
-    /// HMAC-SHA-256 over everything above, in hex.
+    /// HMAC-SHA-256 over what the format covers of the stored record, in hex.
     pub mac: String,
 }
 
-impl AuditBlock {
-    /// The bytes that the MAC covers.
-    pub fn mac_bytes(&self) -> Vec<u8> {
-        let bare = Self { mac: String::new(), ..self.clone() };
-        serde_json::to_vec(&bare).unwrap_or_default()
-    }
+const fn first_format() -> u16 {
+    SealFormat::Fields.number()
+}
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+const fn is_first_format(format: &u16) -> bool {
+    *format == first_format()
+}
+
+impl AuditBlock {
     /// The record id of a chain's block.
     pub fn id(chain: &str, number: u64) -> String {
         format!("{chain}/{number:012}")
+    }
+}
+
+/// What retention left in the place of a chain's first blocks. Its mark proves what the first block that is kept follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditStub {
+    /// The chain.
+    pub chain: String,
+    /// The number of the last block that was removed; every one before it was removed too.
+    pub through: u64,
+    /// That block's MAC, in hex: the `previous` of the next.
+    pub last_mac: String,
+    /// How many events were removed in all.
+    pub events: u64,
+    /// When a block was removed last.
+    pub removed_at: Timestamp,
+    /// The data key of the MAC.
+    pub mac_key: String,
+    /// HMAC-SHA-256 over everything else in the stored record, in hex.
+    pub mac: String,
+}
+
+impl AuditStub {
+    /// What the mark is made for.
+    pub const PURPOSE: &'static str = "audit/removed";
+
+    /// The record id of a chain's stub: before its first block.
+    pub fn id(chain: &str) -> String {
+        AuditBlock::id(chain, 0)
     }
 }
 

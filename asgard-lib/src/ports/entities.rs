@@ -3,7 +3,7 @@
 use super::{kinds::Kind, records::Entity};
 use crate::{
     domain::{
-        audit::{AuditBlock, AuditEvent, AuditHead},
+        audit::{AuditBlock, AuditEvent, AuditHead, AuditStub, FeedHead, FeedSegment},
         credential::{ProjectKey, Session, UserToken},
         job::Job,
         lease::Lease,
@@ -26,6 +26,7 @@ impl Entity for Project {
     }
 }
 
+/// Sealed digests cover the stored body, so nothing but the sealer ever writes an event again.
 impl Entity for AuditEvent {
     const KIND: Kind = Kind::AuditEvent;
     const NOUN: &'static str = "audit event";
@@ -39,6 +40,30 @@ impl Entity for AuditBlock {
     const NOUN: &'static str = "audit block";
     fn record_id(&self) -> String {
         Self::id(&self.chain, self.number)
+    }
+}
+
+impl Entity for AuditStub {
+    const KIND: Kind = Kind::AuditBlock;
+    const NOUN: &'static str = "stub of an audit chain";
+    fn record_id(&self) -> String {
+        Self::id(&self.chain)
+    }
+}
+
+impl Entity for FeedSegment {
+    const KIND: Kind = Kind::AuditBlock;
+    const NOUN: &'static str = "segment of the event feed";
+    fn record_id(&self) -> String {
+        Self::id(self.number)
+    }
+}
+
+impl Entity for FeedHead {
+    const KIND: Kind = Kind::Meta;
+    const NOUN: &'static str = "head of the event feed";
+    fn record_id(&self) -> String {
+        self.id.clone()
     }
 }
 

@@ -40,7 +40,8 @@ pub enum Kind {
     LogSegment,
     /// Audit events.
     AuditEvent,
-    /// Sealed blocks of audit events.
+    /// What the sealer appends: sealed blocks of audit events, the stubs of those that retention removed, and the segments of
+    /// the event feed. All are found by their numbers.
     AuditBlock,
     /// The head of a chain of audit blocks.
     AuditHead,

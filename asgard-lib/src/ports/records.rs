@@ -43,10 +43,21 @@ pub struct Stored<T> {
     pub version: Version,
     /// When it was last noted.
     pub noted_at: Option<Timestamp>,
+    schema: u16,
     body: String,
 }
 
 impl<T> Stored<T> {
+    /// The record's body as it is stored, before anything was upcast. Digests cover this, not the value written again.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// The layout that the body is stored in.
+    pub fn schema(&self) -> u16 {
+        self.schema
+    }
+
     /// How many bytes it has as it is stored.
     pub fn size(&self) -> usize {
         self.body.len()
@@ -83,7 +94,7 @@ pub fn decode<T: Entity>(record: Record) -> Result<Stored<T>> {
             .ok_or_else(|| corrupt::<T>(&record, "this build does not know that layout"))?;
         serde_json::from_value(Value::Object(body)).map_err(|e| corrupt::<T>(&record, e))?
     };
-    Ok(Stored { value, version: record.version, noted_at: record.noted_at, body: record.body })
+    Ok(Stored { value, version: record.version, noted_at: record.noted_at, schema: record.schema, body: record.body })
 }
 
 fn fields<T: Entity>(value: &T) -> Result<Map<String, Value>> {

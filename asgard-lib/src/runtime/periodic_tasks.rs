@@ -5,8 +5,10 @@ use crate::{
     adapters::{Rotation, SealedVault, keyring::Step},
     app::{
         Asgard, Call,
+        core::waiver::AuditWaiver,
         periodic::{
-            EXPIRE, Expire, Next, Periodic, PeriodicTask, RECONCILE_RUNS, ReconcileRuns, SEAL_AUDIT, SealAudit,
+            EXPIRE, Expire, Next, Periodic, PeriodicTask, RECONCILE_RUNS, RETAIN_AUDIT, ReconcileRuns, RetainAudit,
+            SEAL_AUDIT, SealAudit,
         },
     },
     error::Result,
@@ -44,6 +46,7 @@ pub const PERIODIC_TASKS: &[Declaration] = &[
         },
     },
     Declaration { periodic: SEAL_AUDIT, make: |_| Arc::new(SealAudit) },
+    Declaration { periodic: RETAIN_AUDIT, make: |_| Arc::new(RetainAudit) },
     Declaration { periodic: EXPIRE, make: |_| Arc::new(Expire) },
     Declaration { periodic: ROTATE_KEYS, make: |runtime| Arc::new(RotateKeys::new(runtime.vault())) },
     Declaration { periodic: COLLECT_ORPHANS, make: |runtime| Arc::new(CollectOrphans::new(runtime.vault())) },
@@ -146,7 +149,7 @@ async fn remember(app: &Asgard, after: Option<BlobId>) -> Result<()> {
     let now = &Progress { id: COLLECTING.to_owned(), after };
     app.transact(&call, |tx| {
         Box::pin(async move {
-            tx.internal();
+            tx.waive_audit(AuditWaiver::Sweep)?;
             match tx.read_checked::<Progress>(COLLECTING).await? {
                 None => tx.insert(now),
                 Some(before) => tx.replace(&before, now),

@@ -27,6 +27,40 @@ mod blobs {
     asgard_lib::blobs_contract!(super::fresh);
 }
 
+mod feed {
+    asgard_lib::feed_contract!(super::fresh);
+}
+
+mod feed_with_a_lagging_index {
+    use super::*;
+
+    async fn fresh() -> (Faulty<MemoryStore, Lag>, ()) {
+        (Faulty::new(MemoryStore::new(), Lag::default()), ())
+    }
+
+    asgard_lib::feed_contract!(fresh);
+}
+
+mod feed_with_lost_replies {
+    use super::*;
+
+    async fn fresh() -> (Faulty<MemoryStore, LostReply>, ()) {
+        (Faulty::new(MemoryStore::new(), LostReply::every(3)), ())
+    }
+
+    asgard_lib::feed_contract!(fresh);
+}
+
+mod feed_with_conflicts {
+    use super::*;
+
+    async fn fresh() -> (Faulty<MemoryStore, Conflict>, ()) {
+        (Faulty::new(MemoryStore::new(), Conflict::every(4)), ())
+    }
+
+    asgard_lib::feed_contract!(fresh);
+}
+
 mod lagging {
     use super::*;
 

@@ -96,6 +96,21 @@ mod blobs {
     asgard_lib::blobs_contract!(super::fresh);
 }
 
+mod feed {
+    asgard_lib::feed_contract!(super::fresh);
+}
+
+/// Prints how fast the sealer is. Run it in a release build, by its name and with `--ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn sealing_keeps_pace() {
+    for projects in [1, 20, 500] {
+        let (store, _database) = fresh().await;
+        let pace = asgard_lib::contract::feed::measure(std::sync::Arc::new(store), 10_000, projects).await;
+        println!("postgresql: {projects} projects, {:.0} events a second", pace.per_second());
+    }
+}
+
 #[tokio::test]
 async fn a_database_of_the_version_before_works() {
     let database = Database::create().await;

@@ -11,8 +11,9 @@ use crate::{
         commit::commit,
         vault::{Resealed, SealedRecord, SealedVault},
     },
+    domain::audit::{AuditAction, AuditEvent},
     error::{Code, Error, Kind, Result},
-    kernel::{DataKeyId, Timestamp},
+    kernel::{Actor, DataKeyId, Timestamp},
     ports::{
         kinds::SEALED_BY_KEY,
         records::{Records, Stored, draft, redraft},
@@ -54,7 +55,11 @@ impl Keyring {
             let key = new_key(&self.masters, &self.world, KeyState::Readable).await?;
             let mut listed = head.value.clone();
             listed.keys.push(key.id.clone());
-            let ops = vec![Op::Replace(redraft(&head, &listed)?, head.version.clone()), Op::Insert(draft(&key)?)];
+            let ops = vec![
+                Op::Replace(redraft(&head, &listed)?, head.version.clone()),
+                Op::Insert(draft(&key)?),
+                self.noted(AuditAction::DataKeyMade, &key.id)?,
+            ];
             match commit(&*self.store, &self.world, ops).await? {
                 Outcome::Committed => {
                     tracing::info!(key.id = %key.id, "Made the next data key.");
@@ -65,6 +70,13 @@ impl Keyring {
             }
         }
         Err(contended())
+    }
+
+    /// The audit event of a step, for the batch of the step.
+    fn noted(&self, action: AuditAction, key: &DataKeyId) -> Result<Op> {
+        let actor = Actor::System { name: "keyring" }.reference();
+        let event = AuditEvent::new(self.world.id(), self.world.now(), actor, action, key.to_string(), self.world.id());
+        Ok(Op::Insert(draft(&event)?))
     }
 }
 
@@ -139,6 +151,7 @@ impl Rotation {
         for active in records.iter().filter(|key| key.state == KeyState::Active) {
             ops.push(replace(active, &active.becoming(KeyState::Draining, now)?)?);
         }
+        ops.push(self.vault.keyring().noted(AuditAction::DataKeyActivated, &next.id)?);
         if !self.write(ops).await? {
             return Ok(Step::Raced);
         }
@@ -191,7 +204,8 @@ impl Rotation {
     }
 
     async fn retire(&self, key: &Stored<DataKey>, now: Timestamp) -> Result<Step> {
-        if !self.write(vec![replace(key, &key.becoming(KeyState::Retired, now)?)?]).await? {
+        let noted = self.vault.keyring().noted(AuditAction::DataKeyRetired, &key.id)?;
+        if !self.write(vec![replace(key, &key.becoming(KeyState::Retired, now)?)?, noted]).await? {
             return Ok(Step::Raced);
         }
         tracing::info!(key.id = %key.id, "The data key is retired and its wraps are wiped.");

@@ -1,10 +1,14 @@
 //! Verifying the sealed audit log: every hash and mark is computed again, and every event is looked for in the block that it
-//! names. What a writer to the database could do without the key shows: changing, removing, adding, moving, cutting off.
+//! names. What a writer to the database could do without the key shows: changing, removing, adding, moving, cutting off. What
+//! retention removed is said, and its marked stub proves what the rest follows.
 
 use crate::{
-    app::{Asgard, periodic::seal},
+    app::{
+        Asgard,
+        audit::marks::{digest, is_genuine_block, is_genuine_stub},
+    },
     domain::{
-        audit::{AuditBlock, AuditEvent, AuditHead, ORG_CHAIN},
+        audit::{AuditBlock, AuditEvent, AuditHead, AuditStub, ORG_CHAIN, SealFormat},
         project::Project,
     },
     error::Result,
@@ -13,10 +17,8 @@ use crate::{
         kinds::{AUDIT_BY_DAY, AUDIT_BY_PROJECT, AUDIT_HEADS, PROJECTS},
         records::{Records, Stored},
         store::Query,
-        vault::Mac,
     },
 };
-use data_encoding::HEXLOWER;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::{
@@ -28,6 +30,8 @@ use std::{
 const BUDGET: usize = 50_000;
 /// The most breaks that a report lists.
 const MAX_BREAKS: usize = 100;
+/// The most chains whose removed blocks a report lists.
+const MAX_REMOVED: usize = 100;
 /// How many blocks are read at a time.
 const BLOCKS: u64 = 20;
 const PAGE: usize = 500;
@@ -48,6 +52,19 @@ pub struct Break {
     pub what: String,
 }
 
+/// Blocks that retention removed from the beginning of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RemovedBlocks {
+    /// The chain: a project's id, or `org`.
+    pub chain: String,
+    /// The number of the last block that was removed; every block before it was removed too.
+    pub through: u64,
+    /// How many events were in them.
+    pub events: u64,
+    /// The time at which the last of them was removed.
+    pub removed_at: Timestamp,
+}
+
 /// What verifying found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct VerifyReport {
@@ -63,6 +80,8 @@ pub struct VerifyReport {
     pub unsealed: u64,
     /// The time of this verification.
     pub as_of: Timestamp,
+    /// What retention removed, for the first 100 chains where it did. The rest of such a chain is proven all the same.
+    pub removed: Vec<RemovedBlocks>,
     /// Whether everything was looked at; a very long log takes more than one call, chain by chain.
     pub complete: bool,
 }
@@ -75,8 +94,16 @@ pub async fn verify(app: &Asgard, chain: Option<&str>) -> Result<VerifyReport> {
 /// The same, looking at about `budget` blocks and events.
 pub async fn verify_within(app: &Asgard, chain: Option<&str>, budget: usize) -> Result<VerifyReport> {
     let as_of = app.world().now();
-    let report =
-        VerifyReport { chains: 0, blocks: 0, events: 0, breaks: Vec::new(), unsealed: 0, as_of, complete: true };
+    let report = VerifyReport {
+        chains: 0,
+        blocks: 0,
+        events: 0,
+        breaks: Vec::new(),
+        unsealed: 0,
+        removed: Vec::new(),
+        as_of,
+        complete: true,
+    };
     let mut walk = Walk { app, budget, report };
     let chains = match chain {
         Some(chain) => BTreeSet::from([chain.to_owned()]),
@@ -156,13 +183,34 @@ impl Walk<'_> {
         Ok(self.app.store().read::<AuditBlock>(&AuditBlock::id(chain, number)).await?.is_some())
     }
 
-    /// Walks a chain's blocks from the first to its head.
+    /// The chain's stub, if retention left one that is genuine.
+    async fn stub(&mut self, chain: &str) -> Result<Option<AuditStub>> {
+        let Some(stub) = self.app.store().read::<AuditStub>(&AuditStub::id(chain)).await? else { return Ok(None) };
+        if is_genuine_stub(self.app, chain, &stub).await? {
+            return Ok(Some(stub.value));
+        }
+        self.breaks(chain, Some(0), None, "The mark of what retention removed is not genuine.");
+        Ok(None)
+    }
+
+    /// Whether retention removed this block since the walk along its chain began.
+    async fn was_removed(&mut self, chain: &str, number: u64) -> Result<bool> {
+        Ok(self.stub(chain).await?.is_some_and(|stub| stub.through >= number))
+    }
+
+    /// Walks a chain's blocks from the first that is kept to its head.
     async fn blocks(&mut self, chain: &str) -> Result<Seen> {
+        let stub = self.stub(chain).await?;
         let head = self.head(chain).await?;
         let last = head.as_ref().map_or(0, |head| head.number);
         let mut seen = Seen::default();
-        let mut previous = Some(String::new());
-        let mut number = 1;
+        let mut previous = Some(stub.as_ref().map_or_else(String::new, |stub| stub.last_mac.clone()));
+        let mut number = stub.as_ref().map_or(1, |stub| stub.through + 1);
+        if let Some(AuditStub { chain, through, events, removed_at, .. }) = stub
+            && self.report.removed.len() < MAX_REMOVED
+        {
+            self.report.removed.push(RemovedBlocks { chain, through, events, removed_at });
+        }
         while number <= last {
             if self.spent() {
                 return Ok(seen);
@@ -176,7 +224,9 @@ impl Walk<'_> {
                         previous = Some(block.value.mac);
                     }
                     None => {
-                        self.breaks(chain, Some(n), None, "The block is missing.");
+                        if !self.was_removed(chain, n).await? {
+                            self.breaks(chain, Some(n), None, "The block is missing.");
+                        }
                         previous = None;
                     }
                 }
@@ -200,7 +250,7 @@ impl Walk<'_> {
         &mut self,
         chain: &str,
         number: u64,
-        block: &AuditBlock,
+        block: &Stored<AuditBlock>,
         previous: Option<&str>,
         seen: &mut Seen,
     ) -> Result<()> {
@@ -212,16 +262,24 @@ impl Walk<'_> {
         if previous.is_some_and(|previous| previous != block.previous) {
             self.breaks(chain, Some(number), None, "The block does not follow the one before it.");
         }
-        if !self.is_genuine(block).await? {
+        let Some(format) = SealFormat::of(block.format) else {
+            self.breaks(chain, Some(number), None, "The block has a format that this version does not know.");
+            return Ok(());
+        };
+        if !is_genuine_block(self.app, block).await? {
             self.breaks(chain, Some(number), None, "The block's mark is not genuine: the block has been changed.");
         }
         let ids: Vec<String> = block.events.iter().map(|(id, _)| id.to_string()).collect();
         let found = self.app.store().read_many::<AuditEvent>(&ids).await?;
-        for ((id, digest), event) in block.events.iter().zip(found) {
+        for ((id, listed), event) in block.events.iter().zip(found) {
             self.report.events += 1;
             match event {
-                None => self.breaks(chain, Some(number), Some(id), "The event is missing."),
-                Some(event) if seal::digest(&event) != *digest => {
+                None => {
+                    if !self.was_removed(chain, number).await? {
+                        self.breaks(chain, Some(number), Some(id), "The event is missing.");
+                    }
+                }
+                Some(event) if digest(format, &event)?.as_ref() != Some(listed) => {
                     self.breaks(chain, Some(number), Some(id), "The event has been changed.");
                 }
                 Some(event) if event.block != Some(number) => {
@@ -236,16 +294,6 @@ impl Walk<'_> {
             }
         }
         Ok(())
-    }
-
-    async fn is_genuine(&self, block: &AuditBlock) -> Result<bool> {
-        let tag = HEXLOWER.decode(block.mac.as_bytes()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        match (block.mac_key.parse(), tag) {
-            (Ok(key), Some(tag)) => {
-                self.app.sealer().verify(seal::PURPOSE, &block.mac_bytes(), &Mac { key, tag }).await
-            }
-            _ => Ok(false),
-        }
     }
 
     /// Walks a chain's events: each is in the block that it names, or waits to be sealed.
@@ -288,7 +336,9 @@ impl Walk<'_> {
                 let listed = self.app.store().read::<AuditBlock>(&AuditBlock::id(chain, block)).await?;
                 let listed = listed.is_some_and(|listed| listed.events.iter().any(|(id, _)| *id == event.id));
                 let sealed_since = listed && self.head(chain).await?.is_some_and(|head| head.number >= block);
-                if !sealed_since {
+                // Or retention removed both, and the index does not know it yet.
+                let there = self.app.store().read::<AuditEvent>(event.id.as_str()).await?.is_some();
+                if !sealed_since && there {
                     self.breaks(chain, Some(block), Some(&event.id), "The event is not in the block that it names.");
                 }
             }

@@ -5,11 +5,12 @@
 use super::{
     effects,
     reads::{Reads, Versions},
+    waiver::AuditWaiver,
 };
 use crate::app::{Asgard, Call, CounterKind};
 use crate::{
     domain::{
-        audit::{AuditAction, AuditEvent, PENDING},
+        audit::{AuditAction, AuditEvent},
         job::{Job, Work},
     },
     error::{Code, Error, Result},
@@ -51,7 +52,8 @@ pub struct Tx<'a> {
     refusals: Vec<OnRefusal>,
     written: Versions,
     audited: bool,
-    internal: bool,
+    waiver: Option<AuditWaiver>,
+    system: bool,
     moved: bool,
     wakes: Vec<JobId>,
 }
@@ -97,7 +99,8 @@ impl<'a> Tx<'a> {
             refusals: Vec::new(),
             written: Versions::new(),
             audited: false,
-            internal: false,
+            waiver: None,
+            system: false,
             moved: false,
             wakes: Vec::new(),
         }
@@ -108,10 +111,23 @@ impl<'a> Tx<'a> {
         &mut self.reads
     }
 
-    /// Says that the question was answered elsewhere: Asgard's own loops, which no caller reaches.
-    pub(crate) fn internal(&mut self) {
-        self.internal = true;
-        self.audited = true;
+    /// Acts as Asgard itself, which needs nobody's permission: its own parts run it, and no caller reaches it. The commit still
+    /// needs an audit event.
+    pub(crate) fn as_system(&mut self) -> Result<()> {
+        match &self.call().actor {
+            Some(Actor::System { .. }) => {
+                self.system = true;
+                Ok(())
+            }
+            Some(_) | None => Err(Error::bug("somebody acts as Asgard itself who is not")),
+        }
+    }
+
+    /// Acts as Asgard itself, and does what is no act: the commit needs no audit event, for this reason.
+    pub(crate) fn waive_audit(&mut self, waiver: AuditWaiver) -> Result<()> {
+        self.as_system()?;
+        self.waiver = Some(waiver);
+        Ok(())
     }
 
     /// Says that what was prepared does not fit what is there now. The error ends this attempt; nobody sees it unless
@@ -123,7 +139,9 @@ impl<'a> Tx<'a> {
 
     /// Keeps the reply to a call for its replay. A reply alone, to a call that changed nothing, is no act that is audited.
     pub(super) fn keeps_reply(&mut self) {
-        self.audited |= self.batch.is_empty();
+        if self.batch.is_empty() {
+            self.waiver = Some(AuditWaiver::KeptReply);
+        }
     }
 
     /// The next number of a sequence; the same one in every attempt. Counting happens at once and outside of the batch, and
@@ -175,6 +193,11 @@ impl<'a> Tx<'a> {
     pub fn replace<T: Entity>(&mut self, read: &Stored<T>, value: &T) -> Result<()> {
         let draft = records::redraft(read, value)?;
         self.push(Op::Replace(draft, read.version.clone()), OnRefusal::Again)
+    }
+
+    /// Writes a record that somebody else drafted over what was read.
+    pub(crate) fn replace_draft(&mut self, draft: Draft, read: &Version) -> Result<()> {
+        self.push(Op::Replace(draft, read.clone()), OnRefusal::Again)
     }
 
     /// Removes what was read.
@@ -234,22 +257,11 @@ impl<'a> Tx<'a> {
         details: &[(&str, String)],
     ) -> Result<()> {
         self.app().vocabulary().check(&action, project.is_some())?;
-        let at = self.now();
+        let details = details.iter().map(|(name, value)| ((*name).to_owned(), value.chars().take(500).collect()));
         let event = AuditEvent {
-            id: self.id(),
-            at,
-            day: at.to_string().chars().take(10).collect(),
             project: project.cloned(),
-            actor,
-            action,
-            object: object.to_string(),
-            trace: self.call().trace.clone(),
-            details: details
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.chars().take(500).collect()))
-                .collect(),
-            unsealed: Some(PENDING.to_owned()),
-            block: None,
+            details: details.collect(),
+            ..AuditEvent::new(self.id(), self.now(), actor, action, object.to_string(), self.call().trace.clone())
         };
         self.audited = true;
         self.insert(&event)
@@ -275,7 +287,7 @@ impl<'a> Tx<'a> {
         if self.batch.is_empty() {
             return Ok(Attempt::Committed);
         }
-        if !self.audited {
+        if !self.audited && self.waiver.is_none() {
             return Err(Error::bug("a commit without an audit event"));
         }
         for (key, version) in seen {
@@ -407,7 +419,7 @@ impl Asgard {
                 Err(_) if tx.moved => return Ok(Settled::Moved),
                 decided => decided?,
             };
-            if !(tx.internal || tx.was_granted_anything()) {
+            if !(tx.system || tx.was_granted_anything()) {
                 return Err(Error::bug("a transaction that asked nobody's permission"));
             }
             match tx.commit(seen).await? {

@@ -2,7 +2,7 @@
 //! a success gives its own attempt back.
 
 use crate::{
-    app::{Asgard, Call, Tx},
+    app::{Asgard, Call, Tx, core::waiver::AuditWaiver},
     error::{Code, Error, Result},
     kernel::{Timestamp, Username},
     ports::store::Count,
@@ -27,9 +27,10 @@ fn counter(kind: &str, what: &str, window: i64) -> String {
 pub(super) async fn attempt(app: &Asgard, call: &Call, username: &Username) -> Result<Attempt> {
     let rules = &app.config().throttle;
     let secs = i64::try_from(rules.window_secs).unwrap_or(300).max(1);
-    app.transact(call, |tx| {
+    let system = Call::system("throttle", call.trace.clone());
+    app.transact(&system, |tx| {
         Box::pin(async move {
-            tx.internal();
+            tx.waive_audit(AuditWaiver::Throttle)?;
             let window = tx.now().as_secs() / secs;
             let until = tx.now().plus(Duration::from_secs(rules.window_secs * 2));
             let left = u64::try_from(secs - tx.now().as_secs().rem_euclid(secs)).unwrap_or(1);

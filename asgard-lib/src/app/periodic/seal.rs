@@ -1,29 +1,42 @@
-//! Sealing the audit log: pending events become blocks, chained and marked with a key that the store does not hold.
+//! Sealing the audit log and appending to the event feed: pending events become blocks of their chains, marked with a key
+//! that the store does not hold, and a segment of the feed, in one batch. See `docs/adr/0016-event-feed.md`.
+//!
+//! Several batches are under way at once. Each has a number of the feed that was reserved before, and no two of a round touch
+//! the same chain. Whoever seals next fills the numbers that a dead sealer reserved and did not use; from then on what that
+//! sealer may still have on its way is refused.
+
+mod batches;
 
 use super::{Next, Periodic, PeriodicTask};
 use crate::{
-    app::{Asgard, Call, Tx},
-    domain::audit::{AuditBlock, AuditEvent, AuditHead, PENDING},
-    error::{Error, Result},
-    kernel::DataKeyId,
-    ports::{kinds::AUDIT_PENDING, records::Records, store::Query},
+    app::{
+        Asgard, Call, Tx,
+        audit::marks::{marked_block, sealed},
+        core::waiver::AuditWaiver,
+    },
+    domain::audit::{AuditBlock, AuditEvent, AuditHead, FeedHead, FeedSegment, PENDING, SealFormat},
+    error::{Code, Error, Result},
+    kernel::EventId,
+    ports::{
+        kinds::AUDIT_PENDING,
+        records::{Records, Stored},
+        store::Query,
+    },
 };
 use async_trait::async_trait;
-use data_encoding::HEXLOWER;
-use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use batches::{Chain, Waiting};
+use futures_util::future::join_all;
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
-/// What marks are made for.
-pub(crate) const PURPOSE: &str = "audit";
-/// The most events in a block: each is an item of the batch.
-const BLOCK: usize = 30;
-/// How many pending events one turn looks at.
-const BATCH: usize = 300;
+/// How long an event waits before it is sealed: what committed before it shows in the index by then.
+pub(crate) const SETTLE: Duration = Duration::from_secs(2);
+/// The most batches under way at once.
+const IN_FLIGHT: usize = 8;
 
 /// Its declaration.
-pub const SEAL_AUDIT: Periodic = Periodic::every("audit-seal", Duration::from_secs(5));
+pub const SEAL_AUDIT: Periodic = Periodic::every("audit-seal", Duration::from_secs(2));
 
-/// Seals pending audit events.
+/// Seals pending audit events, and appends them to the event feed.
 pub struct SealAudit;
 
 #[async_trait]
@@ -33,82 +46,167 @@ impl PeriodicTask for SealAudit {
     }
 
     async fn wanted(&self, app: &Arc<Asgard>) -> Result<bool> {
-        Ok(!app.store().list::<AuditEvent>(&Query::new(&AUDIT_PENDING, PENDING).take(1)).await?.items.is_empty())
+        Ok(!app.store().list::<AuditEvent>(&due(app).take(1)).await?.items.is_empty() || is_open(&head(app).await?))
     }
 
     async fn run(&self, app: &Arc<Asgard>) -> Result<Next> {
-        let pending = app.store().list::<AuditEvent>(&Query::new(&AUDIT_PENDING, PENDING).take(BATCH)).await?;
-        let mut chains: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for event in &pending.items {
-            chains.entry(event.chain().to_owned()).or_default().push(event.id.to_string());
-        }
-        for (chain, events) in chains {
-            for block in events.chunks(BLOCK) {
-                seal(app, &chain, block).await?;
+        let pending = app.store().list::<AuditEvent>(&due(app).take(Query::MAX_LIMIT)).await?;
+        // The index may lag and show what was sealed just now.
+        let mut waiting = Waiting::of(still_waiting(app, &pending.items).await?);
+        loop {
+            let round = waiting.round(IN_FLIGHT);
+            if round.is_empty() {
+                if is_open(&head(app).await?) {
+                    reserve(app, 0).await?;
+                    app.appended().notify_waiters();
+                }
+                return Ok(if pending.next.is_some() { Next::Again } else { Next::Rest });
+            }
+            let first = reserve(app, u64::try_from(round.len()).map_err(Error::bug)?).await?;
+            let batches = (first..).zip(&round).map(|(number, batch)| append(app, number, batch));
+            let appended = join_all(batches).await;
+            app.appended().notify_waiters();
+            for done in appended {
+                match done? {
+                    Appended::Here => {}
+                    // Another process seals; what is left is its.
+                    Appended::Superseded => return Ok(Next::Rest),
+                }
             }
         }
-        Ok(if pending.next.is_some() { Next::Again } else { Next::Rest })
     }
 }
 
-/// The hash of an event as blocks hold it.
-pub(crate) fn digest(event: &AuditEvent) -> String {
-    HEXLOWER.encode(&Sha256::digest(event.sealed_bytes()))
+/// The events that have settled, oldest first.
+fn due(app: &Asgard) -> Query {
+    Query::new(&AUDIT_PENDING, PENDING).below(app.world().now().minus(SETTLE).to_string())
 }
 
-/// Seals these events of a chain, those that are still pending, into its next block.
-async fn seal(app: &Asgard, chain: &str, events: &[String]) -> Result<()> {
-    let call = Call::system("audit-seal", app.new_trace());
+async fn head(app: &Asgard) -> Result<FeedHead> {
+    let head = app.store().read::<FeedHead>(FeedHead::ID).await?;
+    Ok(head.map_or_else(FeedHead::empty, |head| head.value))
+}
+
+/// Which of these segments are not there.
+async fn missing(app: &Asgard, numbers: RangeInclusive<u64>) -> Result<Vec<u64>> {
+    let ids: Vec<String> = numbers.clone().map(FeedSegment::id).collect();
+    let found = app.store().read_many::<FeedSegment>(&ids).await?;
+    Ok(numbers.zip(found).filter_map(|(number, segment)| segment.is_none().then_some(number)).collect())
+}
+
+/// Whether a number was reserved that nobody has seen to since: a sealer is at work, or died.
+const fn is_open(head: &FeedHead) -> bool {
+    head.reserved > head.settled
+}
+
+fn call(app: &Asgard) -> Call {
+    Call::system("audit-seal", app.new_trace())
+}
+
+/// Reserves numbers of the feed and returns the first of them. What was reserved before and is not there is filled with empty
+/// segments, so that everything below the new numbers is settled, and a batch that comes too late is refused.
+async fn reserve(app: &Asgard, count: u64) -> Result<u64> {
+    let call = call(app);
     app.transact(&call, |tx| {
         Box::pin(async move {
-            tx.internal();
-            let mut pending = tx.read_many_checked::<AuditEvent>(events).await?;
-            pending.retain(|event| event.unsealed.is_some());
-            if pending.is_empty() {
-                return Ok(());
+            tx.waive_audit(AuditWaiver::Sealing)?;
+            let stored = tx.read_checked::<FeedHead>(FeedHead::ID).await?;
+            let head = stored.as_ref().map_or_else(FeedHead::empty, |stored| stored.value.clone());
+            if head.reserved > head.settled {
+                for number in missing(tx.app(), head.settled + 1..=head.reserved).await? {
+                    tx.insert(&FeedSegment { number, at: tx.now(), events: Vec::new() })?;
+                }
             }
-            let head = tx.read_checked::<AuditHead>(chain).await?;
-            let (number, previous) =
-                head.as_ref().map_or((1, String::new()), |head| (head.number + 1, head.mac.clone()));
-            let block = marked(
-                tx,
-                AuditBlock {
-                    chain: chain.to_owned(),
-                    number,
-                    previous,
-                    events: pending.iter().map(|event| (event.id.clone(), digest(event))).collect(),
-                    sealed_at: tx.now(),
-                    mac_key: String::new(),
-                    mac: String::new(),
-                },
-            )?;
-            let end = AuditHead { chain: chain.to_owned(), number, mac: block.mac.clone() };
-            for event in &pending {
-                tx.replace(event, &AuditEvent { unsealed: None, block: Some(number), ..event.value.clone() })?;
+            let next = FeedHead { settled: head.reserved, reserved: head.reserved + count, ..head.clone() };
+            match &stored {
+                None => tx.insert(&next)?,
+                Some(stored) => tx.replace(stored, &next)?,
             }
-            tx.insert(&block)?;
-            match &head {
-                None => tx.insert(&end),
-                Some(head) => tx.replace(head, &end),
-            }
+            Ok(head.reserved + 1)
         })
     })
     .await
 }
 
-/// The block with its mark. The mark covers the name of the key it is made with, which is known only once one was made; if
-/// the key changes in between, it is made again.
-fn marked(tx: &Tx<'_>, mut block: AuditBlock) -> Result<AuditBlock> {
-    let sealer = tx.app().sealer();
-    let mut key: DataKeyId = sealer.mark(PURPOSE, &[])?.key;
-    for _ in 0..3 {
-        block.mac_key = key.to_string();
-        let mark = sealer.mark(PURPOSE, &block.mac_bytes())?;
-        if mark.key == key {
-            block.mac = HEXLOWER.encode(&mark.tag);
-            return Ok(block);
-        }
-        key = mark.key;
+/// What became of a batch.
+enum Appended {
+    /// Its segment is the one that was meant.
+    Here,
+    /// Another sealer filled the number; nothing of the batch was written.
+    Superseded,
+}
+
+/// Seals the events of these chains and writes the segment of that number, in one batch.
+async fn append(app: &Asgard, number: u64, batch: &[Chain]) -> Result<Appended> {
+    let call = call(app);
+    let mut tries = 0;
+    let done = app
+        .transact(&call, |tx| {
+            tries += 1;
+            let as_listed = tries == 1;
+            Box::pin(async move {
+                tx.waive_audit(AuditWaiver::Sealing)?;
+                let fresh = if as_listed { None } else { Some(read_again(tx.app(), batch).await?) };
+                let chains = fresh.as_deref().unwrap_or(batch);
+                let names: Vec<String> = chains.iter().map(|chain| chain.name.clone()).collect();
+                let heads = tx.app().store().read_many::<AuditHead>(&names).await?;
+                let mut events = Vec::new();
+                for (chain, head) in chains.iter().zip(&heads) {
+                    seal(tx, chain, head.as_ref(), &mut events)?;
+                }
+                let superseded = Error::new(Code::StaleVersion, "Another process has used this number of the feed.");
+                tx.insert_or(&FeedSegment { number, at: tx.now(), events }, superseded)
+            })
+        })
+        .await;
+    match done {
+        Ok(()) => Ok(Appended::Here),
+        Err(error) if error.code() == Code::StaleVersion => Ok(Appended::Superseded),
+        Err(error) => Err(error),
     }
-    Err(Error::bug("the audit key changes too fast to seal with"))
+}
+
+/// The same events as they are now, those that still wait.
+async fn still_waiting<'e>(
+    app: &Asgard,
+    events: impl IntoIterator<Item = &'e Stored<AuditEvent>>,
+) -> Result<Vec<Stored<AuditEvent>>> {
+    let ids: Vec<String> = events.into_iter().map(|event| event.value.id.to_string()).collect();
+    let found = app.store().read_many::<AuditEvent>(&ids).await?;
+    Ok(found.into_iter().flatten().filter(|event| event.unsealed.is_some()).collect())
+}
+
+/// A batch again after another sealer was faster with some of it.
+async fn read_again(app: &Asgard, batch: &[Chain]) -> Result<Vec<Chain>> {
+    let events: Vec<&Stored<AuditEvent>> = batch.iter().flat_map(|chain| &chain.events).collect();
+    Ok(Waiting::of(still_waiting(app, events).await?).everything())
+}
+
+/// Seals events of a chain into its next block.
+fn seal(tx: &mut Tx<'_>, chain: &Chain, head: Option<&Stored<AuditHead>>, listed: &mut Vec<EventId>) -> Result<()> {
+    let (number, previous) = head.map_or((1, String::new()), |head| (head.number + 1, head.mac.clone()));
+    let mut covered = Vec::with_capacity(chain.events.len());
+    for event in &chain.events {
+        let (digest, draft) = sealed(event, number)?;
+        tx.replace_draft(draft, &event.version)?;
+        covered.push((event.id.clone(), digest));
+        listed.push(event.id.clone());
+    }
+    let block = AuditBlock {
+        format: SealFormat::Stored.number(),
+        chain: chain.name.clone(),
+        number,
+        previous,
+        events: covered,
+        sealed_at: tx.now(),
+        mac_key: String::new(),
+        mac: String::new(),
+    };
+    let block = marked_block(tx.app().sealer(), block)?;
+    let end = AuditHead { chain: chain.name.clone(), number, mac: block.mac.clone() };
+    tx.insert(&block)?;
+    match head {
+        None => tx.insert(&end),
+        Some(head) => tx.replace(head, &end),
+    }
 }

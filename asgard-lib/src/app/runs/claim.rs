@@ -55,7 +55,7 @@ pub(super) async fn claim(app: &Arc<Asgard>, id: &RunId, place: SupervisorLocati
     let attempt = app
         .transact(&call, |tx| {
             Box::pin(async move {
-                tx.internal();
+                tx.as_system()?;
                 attempt(tx, id, place, owner, ttl).await
             })
         })

@@ -1,7 +1,7 @@
 //! A lease on a resource, held: renewed, and required by every commit made under it.
 
 use crate::{
-    app::{Asgard, Call, Tx},
+    app::{Asgard, Call, Tx, core::waiver::AuditWaiver},
     domain::lease::Lease,
     error::{Code, Error, Result},
     kernel::{HolderId, Timestamp, TraceId},
@@ -63,9 +63,10 @@ impl HeldLease {
         &self.call
     }
 
-    /// The lease, if it is still this holder's; the commit then depends on that. Every commit under the lease begins so.
+    /// The lease, if it is still this holder's; the commit then depends on that. Every commit under the lease begins so, acts as
+    /// Asgard, and still needs its audit event.
     pub(super) async fn mine(&self, tx: &mut Tx<'_>) -> Result<Option<Stored<Lease>>> {
-        tx.internal();
+        tx.as_system()?;
         let lease = tx.read_checked::<Lease>(&self.name).await?;
         Ok(lease.filter(|lease| lease.holder.as_ref() == Some(&self.holder) && lease.fence == self.fence))
     }
@@ -85,6 +86,7 @@ impl HeldLease {
         let work = self.app.transact(&self.call, |tx| {
             Box::pin(async move {
                 let Some(lease) = self.mine(tx).await? else { return Ok(None) };
+                tx.waive_audit(AuditWaiver::LeaseUpkeep)?;
                 let until = tx.now().plus(self.ttl);
                 tx.replace(&lease, &lease.renewed(until)).map(|()| Some(until))
             })

@@ -2,7 +2,7 @@
 
 use super::claim::refuse;
 use crate::{
-    app::{Asgard, Call, Tx},
+    app::{Asgard, Call, Tx, core::waiver::AuditWaiver},
     domain::{
         lease::Lease,
         project::Project,
@@ -35,7 +35,7 @@ pub(crate) async fn prepare(app: &Asgard, id: &RunId) -> Result<Launch> {
     let call = Call::system("worker", seen.trace.clone());
     app.transact(&call, |tx| {
         Box::pin(async move {
-            tx.internal();
+            tx.as_system()?;
             decide(tx, id).await
         })
     })
@@ -63,6 +63,7 @@ async fn decide(tx: &mut Tx<'_>, id: &RunId) -> Result<Launch> {
         return Ok(Launch::Wait);
     }
     if run.status == RunStatus::Queued {
+        tx.waive_audit(AuditWaiver::LaunchMark)?;
         tx.replace(&run, &run.go(RunStatus::Starting, tx.now())?)?;
     }
     Ok(Launch::Go)

@@ -11,7 +11,7 @@ use super::{
     transition::apply_transition,
 };
 use crate::{
-    app::{Asgard, Call},
+    app::{Asgard, Call, core::waiver::AuditWaiver},
     domain::{
         audit::AuditAction,
         job::{Job, Work},
@@ -162,7 +162,7 @@ pub(super) async fn see_to_launch(app: &Asgard, run: &Run, at_start: bool) -> Re
     let (call, id) = (system(run), &run.id);
     app.transact(&call, |tx| {
         Box::pin(async move {
-            tx.internal();
+            tx.as_system()?;
             let run = tx.need::<Run>(id.as_str()).await?;
             if !run.status.waits() {
                 return Ok(Launching::Begun);
@@ -174,12 +174,15 @@ pub(super) async fn see_to_launch(app: &Asgard, run: &Run, at_start: bool) -> Re
             let waits_its_turn = job.as_ref().is_some_and(|job| job.waits_its_turn(tx.now()));
             match &job {
                 Some(job) if at_start && job.claimed_by.as_ref() != Some(tx.app().holder()) => {
+                    tx.waive_audit(AuditWaiver::LaunchMark)?;
                     tx.replace(job, &job.hurried(tx.now()))?;
                 }
                 Some(_) => {}
                 None => {
                     let launch = Some(tx.job(Work::LaunchRun { run: id.clone() }, Duration::ZERO)?);
                     tx.replace(&run, &Run { launch, ..run.value.clone() })?;
+                    let details = [("op", run.op.name().to_owned())];
+                    tx.audit(Some(&run.project), AuditAction::RunRelaunched, id, &details)?;
                 }
             }
             let lease = tx.read::<Lease>(&Run::lease_name(&run.resource)).await?;
@@ -196,7 +199,7 @@ pub(crate) async fn give_up(app: &Asgard, id: &RunId, why: &str) -> Result<()> {
     let call = system(&seen);
     app.transact(&call, |tx| {
         Box::pin(async move {
-            tx.internal();
+            tx.as_system()?;
             let run = tx.need::<Run>(id.as_str()).await?;
             if !run.status.waits() {
                 return Ok(());
@@ -259,7 +262,7 @@ async fn take_over(
     let taken = app
         .transact(&call, |tx| {
             Box::pin(async move {
-                tx.internal();
+                tx.as_system()?;
                 let lease = tx.need::<Lease>(&seen.name).await?;
                 let run = tx.need::<Run>(id.as_str()).await?;
                 if lease.version != seen.version || run.status != RunStatus::Running {

@@ -5,7 +5,7 @@
 //! either the value is named, or it is forgotten, whoever dies in between.
 
 use crate::{
-    app::{Reads, Tx, runs, services::Service},
+    app::{Call, Reads, Tx, core::waiver::AuditWaiver, runs, services::Service},
     domain::{
         job::{ForgottenSecret, Job, Work},
         resource::Resource,
@@ -145,9 +145,10 @@ fn forget(values: Vec<SecretId>) -> Work {
 async fn collector(reads: &Reads<'_>, values: Vec<SecretId>) -> Result<Collector> {
     let values = &values;
     let app = reads.app();
-    app.transact(reads.call(), |tx| {
+    let call = Call::system("secret-inputs", reads.call().trace.clone());
+    app.transact(&call, |tx| {
         Box::pin(async move {
-            tx.internal();
+            tx.waive_audit(AuditWaiver::PreparedValue)?;
             let job = tx.job(forget(values.clone()), UNNAMED)?;
             Ok(Collector { job, version: tx.version().clone() })
         })

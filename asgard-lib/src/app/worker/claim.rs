@@ -2,7 +2,7 @@
 
 use super::work::JobOutcome;
 use crate::{
-    app::{Asgard, Call, runs},
+    app::{Asgard, Call, core::waiver::AuditWaiver, runs},
     domain::job::{CLAIM, Job, MAX_ATTEMPTS, SHARDS, Work},
     error::Result,
     kernel::JobId,
@@ -62,7 +62,7 @@ async fn claim(app: &Asgard, seen: &Job) -> Result<Option<Claimed>> {
     let job = app
         .transact(&call, |tx| {
             Box::pin(async move {
-                tx.internal();
+                tx.waive_audit(AuditWaiver::JobBookkeeping)?;
                 let Some(job) = tx.read_checked::<Job>(id.as_str()).await? else { return Ok(None) };
                 if job.due_at.is_none_or(|due| due > tx.now()) {
                     return Ok(None);
@@ -87,7 +87,7 @@ pub(super) async fn heartbeat(app: &Asgard, claimed: &Claimed) {
     let beat = app
         .transact(&call, |tx| {
             Box::pin(async move {
-                tx.internal();
+                tx.waive_audit(AuditWaiver::JobBookkeeping)?;
                 let now = tx.read_checked::<Job>(claimed.id.as_str()).await?;
                 let Some(job) = mine(tx.app(), claimed, now) else { return Ok(()) };
                 let longer = Job { due_at: Some(tx.now().plus(CLAIM)), ..job.value.clone() };
@@ -106,7 +106,7 @@ pub(super) async fn settle(app: &Asgard, claimed: &Claimed, turn: JobOutcome) ->
     let dead = app
         .transact(&call, |tx| {
             Box::pin(async move {
-                tx.internal();
+                tx.waive_audit(AuditWaiver::JobBookkeeping)?;
                 let [spread] = tx.app().world().random::<1>();
                 let now = tx.read_checked::<Job>(claimed.id.as_str()).await?;
                 let Some(job) = mine(tx.app(), claimed, now) else { return Ok(None) };
@@ -150,7 +150,7 @@ pub(super) async fn hand_back(app: &Asgard, id: &JobId) -> Result<()> {
     let (call, seen) = (call(&seen), &seen.value);
     app.transact(&call, |tx| {
         Box::pin(async move {
-            tx.internal();
+            tx.waive_audit(AuditWaiver::JobBookkeeping)?;
             let now = tx.read_checked::<Job>(seen.id.as_str()).await?;
             let Some(job) = mine(tx.app(), seen, now) else { return Ok(()) };
             tx.replace(&job, &job.handed_back(tx.now()))

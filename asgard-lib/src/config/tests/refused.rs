@@ -12,8 +12,8 @@ fn files_that_are_refused() {
         ),
         (
             "sever: {}\n",
-            "asgard.yaml:1: sever: unknown key; allowed here: classification_requirements, database, governance, groups, \
-             lease_ttl_secs, log, metrics, people, provisioning, reconcile_secs, registration, review, server, trusted_proxies",
+            "asgard.yaml:1: sever: unknown key; allowed here: audit, classification_requirements, database, governance, \
+             groups, lease_ttl_secs, log, metrics, people, provisioning, reconcile_secs, registration, review, server, trusted_proxies",
         ),
         (
             "review: [1]\n",
@@ -21,8 +21,8 @@ fn files_that_are_refused() {
         ),
         (
             "- 1\n",
-            "asgard.yaml:1: not a map; allowed here: classification_requirements, database, governance, groups, \
-             lease_ttl_secs, log, metrics, people, provisioning, reconcile_secs, registration, review, server, trusted_proxies",
+            "asgard.yaml:1: not a map; allowed here: audit, classification_requirements, database, governance, \
+             groups, lease_ttl_secs, log, metrics, people, provisioning, reconcile_secs, registration, review, server, trusted_proxies",
         ),
         (
             "lease_ttl_secs: 59\nreconcile_secs: 1e3\n",

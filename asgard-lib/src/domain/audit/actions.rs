@@ -25,6 +25,8 @@ pub enum AuditArea {
     Runs,
     /// Secrets.
     Secrets,
+    /// Asgard's own data.
+    Operation,
     /// What an embedding service adds.
     Extension,
 }
@@ -39,6 +41,7 @@ impl AuditArea {
             Self::Resources => "Resources",
             Self::Runs => "Runs",
             Self::Secrets => "Secrets",
+            Self::Operation => "Operation",
             Self::Extension => "Extensions",
         }
     }
@@ -131,6 +134,7 @@ audit_actions! {
     UserActiveChanged = "user.active_changed", People, Organisation, "An account was switched on or off.";
     UserPasswordChanged = "user.password_changed", People, Organisation, "Somebody changed their own password.";
     UserPasswordReset = "user.password_reset", People, Organisation, "An operator set an account's password.";
+    UserPasswordNoted = "user.password_noted", People, Organisation, "The configured password was found to be the account's, and that was noted.";
     SessionOpened = "session.opened", People, Organisation, "Somebody signed in.";
     SessionClosed = "session.closed", People, Organisation, "Somebody signed out.";
     SessionRevoked = "session.revoked", People, Organisation, "Somebody ended a session.";
@@ -161,7 +165,12 @@ audit_actions! {
     RunNotStarted = "run.not_started", Runs, Project, "No supervisor could be started for a run.";
     RunCancelled = "run.cancelled", Runs, Project, "A run whose request was over was ended.";
     RunRecovered = "run.recovered", Runs, Project, "A run whose supervisor is gone was taken over.";
+    RunRelaunched = "run.relaunched", Runs, Project, "A run whose launch was lost gets another.";
     SecretRevealed = "secret.revealed", Secrets, Project, "A secret's value was shown.";
+    DataKeyMade = "data_key.made", Operation, Organisation, "The next data key was made, and a rotation began.";
+    DataKeyActivated = "data_key.activated", Operation, Organisation, "A data key became the one that new things are sealed under.";
+    DataKeyRetired = "data_key.retired", Operation, Organisation, "A data key was retired and its wraps were wiped.";
+    AuditRemoved = "audit.removed", Operation, Organisation, "The first block of an audit chain and its events were removed, because the audit log keeps them no longer.";
 }
 
 impl AuditAction {
