@@ -4,9 +4,9 @@ mod actions;
 mod duties;
 mod standing;
 
-pub use actions::{Action, decide};
+pub use actions::{Action, Rule, Scope, decide};
 pub use duties::{may_approve, may_approve_of, may_revoke};
-pub use standing::{Object, Subject};
+pub use standing::{Credential, Grant, Object, Standing, Subject};
 
 #[cfg(test)]
 mod tests;

@@ -1,220 +1,175 @@
-//! The actions, and who may do each.
+//! The table of actions: what each is about, who may, and what everybody else is told.
 
-use super::standing::{Object, Standing};
+use super::standing::{Credential, Grant, Object, Standing, Subject};
 use crate::{
     error::{Code, Error, Result},
     kernel::{Actor, Role},
 };
 
-/// What an operation does, as far as permission is concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Action {
-    /// Needs no credential: sign in, read the sign-in configuration.
-    Open,
-    /// Read or change one's own account, sessions and tokens.
+/// What an action is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Nothing that belongs to anybody: no credential is needed.
+    Nothing,
+    /// The caller's own account, and what belongs to it.
     OwnAccount,
+    /// The organisation: its users, its catalogue, and lists across projects.
+    Organisation,
+    /// One project, and what belongs to it.
+    Project,
+}
+
+/// The row of an action in the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// What it is about.
+    pub scope: Scope,
+    /// Who may: one of these is enough.
+    pub may: &'static [Grant],
+    /// What a caller is told who may not, and whom nothing more precise can be told.
+    pub refusal: &'static str,
+}
+
+/// The enum, the list, the names and the rules of all actions, from one table. A row is
+/// `Name: Scope, [Standing, Standing by Credential, ...], "refusal";`.
+macro_rules! actions {
+    (@by) => { None };
+    (@by $credential:ident) => { Some(Credential::$credential) };
+    ($($(#[doc = $doc:literal])+ $name:ident: $scope:ident, [$($standing:ident $(by $credential:ident)?),+], $refusal:literal;)+) => {
+        /// What an operation does, as far as permission is concerned.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Action {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The action's name.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+
+            /// The action's row.
+            pub const fn rule(self) -> Rule {
+                match self {
+                    $(Self::$name => Rule {
+                        scope: Scope::$scope,
+                        may: &[$(Grant { standing: Standing::$standing, by: actions!(@by $($credential)?) }),+],
+                        refusal: $refusal,
+                    },)+
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    /// Needs no credential: sign in, read the sign-in configuration.
+    Open: Nothing, [Anyone], "Anybody may do this.";
+    /// Read or change one's own account, sessions and tokens.
+    OwnAccount: OwnAccount, [Person], "This belongs to a person's account; sign in or use a user token.";
     /// Mint a token or change a password: only with a session.
-    OwnAccountInSession,
+    OwnAccountInSession: OwnAccount, [Person by Session],
+        "Sign in with a password for this; a token or key cannot do it.";
     /// Read users and change their role or state.
-    ManageUsers,
+    ManageUsers: Organisation, [Admin], "Only an admin may do this.";
     /// Register a project.
-    RegisterProject,
+    RegisterProject: Organisation, [Member],
+        "A project key acts on its own project and cannot register another. Use a user token (asg_pat_...) instead.";
     /// List projects; each actor sees their own.
-    ListProjects,
+    ListProjects: Organisation, [Member, ProjectKey], "Only members and project keys list projects.";
     /// Read a project and what belongs to it.
-    ReadProject,
+    ReadProject: Project, [Owner, Manager, Admin, ProjectKey],
+        "Only the project's owner, its manager, its keys and admins may read it.";
     /// Change name, description and evidence.
-    DescribeProject,
+    DescribeProject: Project, [Owner, Manager, Admin, ProjectKey],
+        "Only the project's owner, its manager, its keys and admins may change that.";
     /// Change group, budget and data class.
-    ManageProject,
+    ManageProject: Project, [Manager, Admin], "Only the project's manager or an admin may change that.";
     /// Change owner and manager.
-    ReassignProject,
+    ReassignProject: Project, [Admin], "Only an admin may change a project's owner or manager.";
     /// Kill, unkill.
-    StopProject,
+    StopProject: Project, [Owner, Manager, Admin],
+        "Only the project's owner, its manager or an admin may do this; a key may not.";
     /// Decommission.
-    EndProject,
+    EndProject: Project, [Owner, Manager, Admin],
+        "Only the project's owner, its manager or an admin may do this; a key may not.";
     /// Mint a project key.
-    MintKey,
+    MintKey: Project, [Owner, Manager, Admin],
+        "Keys are minted and revoked by the project's owner, its manager or an admin; a key may only revoke itself.";
     /// Revoke a project key.
-    RevokeKey,
+    RevokeKey: Project, [Owner, Manager, Admin],
+        "Keys are minted and revoked by the project's owner, its manager or an admin; a key may only revoke itself.";
     /// Read the catalogue, the groups and the registration requirements.
-    ReadCatalog,
+    ReadCatalog: Organisation, [Member, ProjectKey], "Only members and project keys read the catalogue.";
     /// Ask for something: provision, update, retry, refresh, deprovision.
-    Ask,
+    Ask: Project, [Owner, Manager, Admin, ProjectKey],
+        "Only the project's owner, its manager, its keys and admins may ask for this.";
     /// Take back a request.
-    Cancel,
+    Cancel: Project, [Owner, Manager, Admin, ProjectKey],
+        "Only the project's owner, its manager, its keys and admins may take this back.";
     /// See what waits for approval; each actor sees what concerns them.
-    ListInbox,
+    ListInbox: Organisation, [Member, ProjectKey], "Only members and project keys see what waits for approval.";
     /// Approve or reject.
-    Decide,
+    Decide: Project, [Manager, Admin], "The project's manager or an admin approves.";
     /// See a secret's value.
-    RevealSecret,
+    RevealSecret: Project, [ProjectKey, Owner by Token, Manager by Token],
+        "Secret values are revealed to the project's key, or to the owner's or manager's token, through get_secret; nobody else.";
     /// Make a new value for a secret.
-    RotateSecret,
+    RotateSecret: Project, [ProjectKey, Owner, Manager],
+        "Secrets are rotated by the project's key, its owner or its manager.";
     /// Read a project's audit events.
-    ReadProjectAudit,
+    ReadProjectAudit: Project, [Owner, Manager, Admin, Finance],
+        "The audit log is read by people: its owner, its manager, admins and finance.";
     /// Read and verify every audit event.
-    ReadAudit,
-}
-
-impl Action {
-    /// Every action.
-    pub const ALL: &'static [Self] = &[
-        Self::Open,
-        Self::OwnAccount,
-        Self::OwnAccountInSession,
-        Self::ManageUsers,
-        Self::RegisterProject,
-        Self::ListProjects,
-        Self::ReadProject,
-        Self::DescribeProject,
-        Self::ManageProject,
-        Self::ReassignProject,
-        Self::StopProject,
-        Self::EndProject,
-        Self::MintKey,
-        Self::RevokeKey,
-        Self::ReadCatalog,
-        Self::Ask,
-        Self::Cancel,
-        Self::ListInbox,
-        Self::Decide,
-        Self::RevealSecret,
-        Self::RotateSecret,
-        Self::ReadProjectAudit,
-        Self::ReadAudit,
-    ];
-}
-
-fn denied(message: &'static str) -> Error {
-    Error::new(Code::Denied, message)
+    ReadAudit: Organisation, [Admin, Finance],
+        "Only admins and finance read the whole audit log. Name a project that you own or manage.";
 }
 
 /// Decides. `Ok(())` allows; the error says why not and who could.
 pub fn decide(action: Action, actor: &Actor, object: &Object<'_>) -> Result<()> {
-    match action {
-        Action::Open => Ok(()),
-        Action::OwnAccount => own_account(actor, object),
-        Action::OwnAccountInSession => match actor {
-            Actor::Human { .. } => own_account(actor, object),
-            Actor::UserToken { .. } | Actor::ProjectKey { .. } | Actor::System { .. } => {
-                Err(denied("Sign in with a password for this; a token or key cannot do it."))
-            }
-        },
-        Action::ManageUsers => admin(actor),
-        Action::RegisterProject => match actor {
-            Actor::ProjectKey { .. } => Err(denied(
-                "A project key acts on its own project and cannot register another. Use a user token (asg_pat_...) instead.",
-            )),
-            Actor::Human { .. } | Actor::UserToken { .. } | Actor::System { .. } => worker(actor),
-        },
-        Action::ListProjects | Action::ListInbox | Action::ReadCatalog => worker(actor),
-        Action::ReadAudit => match actor.role() {
-            Some(Role::Admin | Role::Finance) => Ok(()),
-            Some(Role::Member) | None => {
-                Err(denied("Only admins and finance read the whole audit log. Name a project that you own or manage."))
-            }
-        },
-        Action::ReadProjectAudit => match actor.role() {
-            Some(Role::Finance) => Ok(()),
-            Some(Role::Admin | Role::Member) => on_project(action, actor, object),
-            None => Err(denied("The audit log is read by people: its owner, its manager, admins and finance.")),
-        },
-        Action::ReadProject
-        | Action::DescribeProject
-        | Action::ManageProject
-        | Action::ReassignProject
-        | Action::StopProject
-        | Action::EndProject
-        | Action::MintKey
-        | Action::RevokeKey
-        | Action::Ask
-        | Action::Cancel
-        | Action::Decide
-        | Action::RevealSecret
-        | Action::RotateSecret => on_project(action, actor, object),
-    }
-}
-
-fn own_account(actor: &Actor, object: &Object<'_>) -> Result<()> {
-    let own = match object {
-        Object::Nothing => true,
-        Object::Account(user) => actor.user() == Some(*user),
-        Object::Project(_) => false,
-    };
-    match (actor.user(), own) {
-        (Some(_), true) => Ok(()),
-        (Some(_), false) => Err(Error::not_found("session or token")),
-        (None, _) => Err(denied("This belongs to a person's account; sign in or use a user token.")),
-    }
-}
-
-fn admin(actor: &Actor) -> Result<()> {
-    match actor.role() {
-        Some(Role::Admin) => Ok(()),
-        Some(Role::Finance | Role::Member) | None => Err(denied("Only an admin may do this.")),
-    }
-}
-
-/// Anybody who works with projects: everyone but finance.
-fn worker(actor: &Actor) -> Result<()> {
-    match actor {
-        Actor::ProjectKey { .. } => Ok(()),
-        Actor::System { .. } => Err(denied("Asgard's own parts do not call operations.")),
-        Actor::Human { role, .. } | Actor::UserToken { role, .. } => match role {
-            Role::Admin | Role::Member => Ok(()),
-            Role::Finance => Err(denied("The finance role reads cost and audit, and nothing else.")),
-        },
-    }
-}
-
-fn on_project(action: Action, actor: &Actor, object: &Object<'_>) -> Result<()> {
-    worker(actor)?;
-    let Object::Project(subject) = object else {
-        return Err(Error::bug(format!("{action:?} was asked without a project")));
-    };
-    let standing = Standing::of(actor, subject);
-    if !standing.related() {
-        return Err(match actor {
-            Actor::ProjectKey { project, .. } => Error::new(
-                Code::Denied,
-                format!("This key acts on {project} only. Leave project_id out, or use that project's key."),
-            ),
-            Actor::Human { .. } | Actor::UserToken { .. } | Actor::System { .. } => Error::not_found("project"),
-        });
-    }
-    let people = standing.owner || standing.manager || standing.admin;
-    let (allowed, who) = match action {
-        Action::ReadProject | Action::Ask | Action::Cancel | Action::DescribeProject => (true, ""),
-        Action::ManageProject => {
-            (standing.manager || standing.admin, "Only the project's manager or an admin may change that.")
+    let rule = action.rule();
+    let subject = match (rule.scope, object) {
+        (Scope::Project, Object::Project(subject)) => Some(*subject),
+        (Scope::Project, Object::Nothing | Object::Account(_)) => {
+            return Err(Error::bug(format!("{} was asked without a project", action.name())));
         }
-        Action::ReassignProject => (standing.admin, "Only an admin may change a project's owner or manager."),
-        Action::StopProject | Action::EndProject | Action::ReadProjectAudit => {
-            (people, "Only the project's owner, its manager or an admin may do this; a key may not.")
-        }
-        Action::MintKey | Action::RevokeKey => (
-            people,
-            "Keys are minted and revoked by the project's owner, its manager or an admin; a key may only revoke itself.",
-        ),
-        Action::Decide => (standing.manager || standing.admin, "The project's manager or an admin approves."),
-        Action::RevealSecret => (
-            standing.key || (standing.token && (standing.owner || standing.manager)),
-            "Secret values are revealed to the project's key, or to the owner's or manager's token, through get_secret; nobody else.",
-        ),
-        Action::RotateSecret => (
-            standing.key || standing.owner || standing.manager,
-            "Secrets are rotated by the project's key, its owner or its manager.",
-        ),
-        Action::Open
-        | Action::OwnAccount
-        | Action::OwnAccountInSession
-        | Action::ManageUsers
-        | Action::RegisterProject
-        | Action::ListProjects
-        | Action::ListInbox
-        | Action::ReadCatalog
-        | Action::ReadAudit => return Err(Error::bug(format!("{action:?} is not about a project"))),
+        (Scope::Nothing | Scope::OwnAccount | Scope::Organisation, _) => None,
     };
-    if allowed { Ok(()) } else { Err(denied(who)) }
+    if !rule.may.iter().any(|grant| grant.holds(actor, subject)) {
+        return Err(refusal(&rule, actor, subject));
+    }
+    match (rule.scope, object) {
+        (Scope::OwnAccount, Object::Account(user)) if actor.user() != Some(*user) => {
+            Err(Error::not_found("session or token"))
+        }
+        (Scope::OwnAccount, Object::Project(_)) => {
+            Err(Error::bug(format!("{} was asked about a project", action.name())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Why not, as precisely as this actor may know. A stranger learns nothing about a project, not even that it exists.
+fn refusal(rule: &Rule, actor: &Actor, subject: Option<&Subject>) -> Error {
+    let denied = |message: &'static str| Error::new(Code::Denied, message);
+    if let Actor::System { .. } = actor {
+        return denied("Asgard's own parts do not call operations.");
+    }
+    let for_members = rule.scope == Scope::Project || rule.may.iter().any(|grant| grant.standing == Standing::Member);
+    if actor.role() == Some(Role::Finance) && for_members {
+        return denied("The finance role reads cost and audit, and nothing else.");
+    }
+    match (subject, actor.bound_project()) {
+        (Some(subject), Some(own)) if *own != subject.id => Error::new(
+            Code::Denied,
+            format!("This key acts on {own} only. Leave project_id out, or use that project's key."),
+        ),
+        (Some(subject), None) if !subject.is_related(actor) => Error::not_found("project"),
+        _ => denied(rule.refusal),
+    }
 }

@@ -33,37 +33,87 @@ pub enum Object<'a> {
     Account(&'a UserId),
 }
 
-/// What an actor is to a project. Finance outweighs every other standing: it reads cost and audit, and nothing else.
+/// What an actor can be, to the organisation or to a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
-    pub(super) owner: bool,
-    pub(super) manager: bool,
-    pub(super) admin: bool,
-    pub(super) key: bool,
-    pub(super) session: bool,
-    pub(super) token: bool,
+pub enum Standing {
+    /// Anybody at all, Asgard's own parts among them.
+    Anyone,
+    /// A person, whatever their role.
+    Person,
+    /// A person who works with projects: every role but finance.
+    Member,
+    /// A person with the admin role.
+    Admin,
+    /// A person with the finance role, which reads cost and audit and outweighs every other standing.
+    Finance,
+    /// The project's owner.
+    Owner,
+    /// The project's manager.
+    Manager,
+    /// A key of the project; where no project is asked about, any key.
+    ProjectKey,
 }
 
-impl Standing {
-    const NONE: Self = Self { owner: false, manager: false, admin: false, key: false, session: false, token: false };
+/// With what a person has to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A session.
+    Session,
+    /// A user token.
+    Token,
+}
 
-    pub(super) fn of(actor: &Actor, subject: &Subject) -> Self {
-        let person = |email: &Email, role: Role| Self {
-            owner: *email == subject.owner,
-            manager: *email == subject.manager,
-            admin: role == Role::Admin,
-            ..Self::NONE
+/// An entry of the list of who may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// What the actor has to be.
+    pub standing: Standing,
+    /// With what they have to come, where that matters.
+    pub by: Option<Credential>,
+}
+
+impl Grant {
+    /// Whether it covers an actor; `subject` is the project that is asked about. This is the one place that says what a
+    /// standing means.
+    pub(super) fn holds(self, actor: &Actor, subject: Option<&Subject>) -> bool {
+        let came_by = match actor {
+            Actor::Human { .. } => Some(Credential::Session),
+            Actor::UserToken { .. } => Some(Credential::Token),
+            Actor::ProjectKey { .. } | Actor::System { .. } => None,
         };
-        match actor {
-            Actor::Human { role: Role::Finance, .. } | Actor::UserToken { role: Role::Finance, .. } => Self::NONE,
-            Actor::Human { email, role, .. } => Self { session: true, ..person(email, *role) },
-            Actor::UserToken { email, role, .. } => Self { token: true, ..person(email, *role) },
-            Actor::ProjectKey { project, .. } => Self { key: *project == subject.id, ..Self::NONE },
-            Actor::System { .. } => Self::NONE,
+        if self.by.is_some() && self.by != came_by {
+            return false;
+        }
+        match self.standing {
+            Standing::Anyone => true,
+            Standing::Person => actor.user().is_some(),
+            Standing::Member => works(actor),
+            Standing::Admin => actor.role() == Some(Role::Admin),
+            Standing::Finance => actor.role() == Some(Role::Finance),
+            Standing::Owner => works(actor) && subject.is_some_and(|subject| actor.person() == Some(&subject.owner)),
+            Standing::Manager => {
+                works(actor) && subject.is_some_and(|subject| actor.person() == Some(&subject.manager))
+            }
+            Standing::ProjectKey => {
+                actor.bound_project().is_some_and(|own| subject.is_none_or(|subject| subject.id == *own))
+            }
         }
     }
+}
 
-    pub(super) fn related(self) -> bool {
-        self.owner || self.manager || self.admin || self.key
+/// Whether it is a person who works with projects.
+fn works(actor: &Actor) -> bool {
+    match actor.role() {
+        Some(Role::Admin | Role::Member) => true,
+        Some(Role::Finance) | None => false,
+    }
+}
+
+impl Subject {
+    /// Whether the project concerns the actor, so that they may know of it.
+    pub(super) fn is_related(&self, actor: &Actor) -> bool {
+        [Standing::Owner, Standing::Manager, Standing::Admin, Standing::ProjectKey]
+            .into_iter()
+            .any(|standing| Grant { standing, by: None }.holds(actor, Some(self)))
     }
 }
