@@ -88,6 +88,7 @@ codes! {
     LocalLoginDisabled = "local-login-disabled", Denied, 403, "Password sign-in is turned off";
     SeparationOfDuties = "separation-of-duties", Denied, 403, "Somebody else has to approve this";
     TargetNotAllowed = "target-not-allowed", Denied, 403, "The target is not on the allow-list";
+    PolicyDenied = "policy-denied", Denied, 403, "Policy does not allow this";
     NotFound = "not-found", NotFound, 404, "There is no such thing";
     MethodNotAllowed = "method-not-allowed", Invalid, 405, "The method is not allowed here";
     AlreadyExists = "already-exists", Conflict, 409, "It exists already";

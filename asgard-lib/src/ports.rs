@@ -4,6 +4,7 @@
 pub mod blobs;
 pub mod entities;
 pub mod kinds;
+pub mod policy;
 pub mod records;
 pub mod runner;
 pub mod secrets;

@@ -232,6 +232,7 @@ table! {
     requests::RequestResource,
     requests::ListRequests,
     requests::GetRequest,
+    requests::ExplainRequest,
     requests::ListPending,
     requests::Approve,
     requests::Reject,

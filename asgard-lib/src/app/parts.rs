@@ -74,7 +74,10 @@ ports! {
         /// What starts supervisors.
         runner: crate::ports::runner::Runner,
     }
-    replaceable {}
+    replaceable {
+        /// The operator's policy, asked beside Asgard's own rules, which it can only make stricter.
+        policy: crate::ports::policy::Policy = Arc::new(crate::ports::policy::BuiltIn),
+    }
 }
 
 impl Parts {

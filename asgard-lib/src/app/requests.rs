@@ -2,6 +2,8 @@
 
 mod ask;
 mod decide;
+mod explain;
+mod judge;
 mod open;
 mod read;
 #[cfg(test)]
@@ -10,6 +12,8 @@ mod view;
 
 pub use ask::{RequestResource, Requested};
 pub use decide::{Approve, Cancel, Reject};
+pub use explain::{ApprovalView, ExplainRequest, Explanation, JudgedView, PlanCounts, WeighedView};
+pub(crate) use judge::{basis, judge_plan, not_denied};
 pub use open::{Asked, Wanted, open};
 pub use read::{GetRequest, ListPending, ListRequests};
 pub use view::RequestView;

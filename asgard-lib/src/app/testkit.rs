@@ -20,7 +20,7 @@ use crate::{
         request::Request,
         resource::{Resource, ResourceStatus},
         run::{OPEN, Run, RunStatus},
-        service::{Retry, tests::manifest},
+        service::{Approval, ByInput, Retry, tests::manifest},
     },
     error::Result,
     kernel::{
@@ -29,6 +29,7 @@ use crate::{
     },
     ports::{
         kinds::{self, Index},
+        policy::Policy,
         records::{Entity, Records, Stored, draft, key, redraft},
         runner::{Liveness, Runner, Salvage, SupervisorLocation},
         secrets::SecretStore,
@@ -279,6 +280,16 @@ pub(crate) async fn boot(store: Arc<Shaky>, world: &World, runner: Arc<dyn Runne
     boot_with(store, world, runner, catalog()).await
 }
 
+/// A catalogue of one service, which people approve when its size is `l`.
+pub(crate) fn sized_catalog() -> ServiceCatalog {
+    let mut manifest = manifest("local", "auto");
+    manifest.id = "sized".parse().unwrap();
+    manifest.retry = Retry::Safe;
+    manifest.approval = Approval::ByInput(ByInput { input: "size".into(), human: vec!["l".into()] });
+    let files = BTreeMap::from([("main.tf".to_owned(), b"# nothing".to_vec())]);
+    ServiceCatalog::of([Service::new(manifest, files).unwrap()], Vec::new())
+}
+
 /// Another process on the same store, with other services.
 pub(crate) async fn boot_with(
     store: Arc<Shaky>,
@@ -286,7 +297,7 @@ pub(crate) async fn boot_with(
     runner: Arc<dyn Runner>,
     catalog: ServiceCatalog,
 ) -> Result<Arc<Asgard>> {
-    boot_configured(store, world, runner, catalog, Config::default()).await
+    boot_of(store, world, runner, |parts| parts.catalog(catalog)).await
 }
 
 /// Another process on the same store, with other settings.
@@ -297,14 +308,34 @@ pub(crate) async fn boot_configured(
     catalog: ServiceCatalog,
     config: Config,
 ) -> Result<Arc<Asgard>> {
+    boot_of(store, world, runner, |parts| parts.catalog(catalog).config(config)).await
+}
+
+/// Another process on the same store, with other services and under another policy.
+pub(crate) async fn boot_under(
+    store: Arc<Shaky>,
+    world: &World,
+    runner: Arc<dyn Runner>,
+    catalog: ServiceCatalog,
+    policy: Arc<dyn Policy>,
+) -> Result<Arc<Asgard>> {
+    boot_of(store, world, runner, |parts| parts.catalog(catalog).policy(policy)).await
+}
+
+async fn boot_of(
+    store: Arc<Shaky>,
+    world: &World,
+    runner: Arc<dyn Runner>,
+    change: impl FnOnce(Parts) -> Parts + Send,
+) -> Result<Arc<Asgard>> {
     let masters = MasterKeys::only(Arc::new(LocalKey::new(Zeroizing::new([7; 32]), world.clone())));
     let keyring = Keyring::open(Arc::clone(&store) as _, masters, world.clone()).await?;
     let blobs = Arc::new(store.inner.clone());
     let vault = Arc::new(SealedVault::new(Arc::clone(&store) as _, blobs, Arc::clone(&keyring), world.clone()));
     let sealed = SealedSecrets::new(Arc::clone(&vault), world.clone());
     let secrets = Arc::new(Counted { inner: sealed, on: Arc::clone(&store) });
-    let parts = Parts::new(store, vault, keyring, secrets, runner);
-    Ok(Asgard::new(parts.catalog(catalog).world(world.clone()).config(config)))
+    let parts = Parts::new(store, vault, keyring, secrets, runner).world(world.clone());
+    Ok(Asgard::new(change(parts)))
 }
 
 impl Kit {

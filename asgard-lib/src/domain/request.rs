@@ -1,6 +1,9 @@
 //! Requests: typed commands that are admitted, planned, approved and carried out.
 
-use super::run::PlanSummary;
+use super::{
+    policy::{Approver, Judged},
+    run::PlanSummary,
+};
 use crate::{
     error::{Code, Error, Result},
     kernel::{ActorRef, DisplayName, ProjectId, RequestId, ResourceId, ResourceName, RunId, Slug, Timestamp, Usd},
@@ -9,25 +12,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 mod admission;
+mod facts;
 mod outcome;
 
-pub use admission::{Admission, Allowed, Headroom, admit, price_change, verdict};
+pub use super::target::Target;
+pub use admission::{added_cost, admit};
+pub use facts::{Basis, Step, facts};
 pub use outcome::{
-    NextRun, Planned, Produced, Transition, applied, approved, cancelled, failed, interrupted, planned, rejected,
+    NextRun, Planned, Produced, Transition, applied, approved, cancelled, failed, interrupted, partly_approved,
+    planned, rejected,
 };
-
-/// Where something is to be created.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Target {
-    /// The cloud, for example `aws` or `local`.
-    pub cloud: Slug,
-    /// The account or tenant of that cloud.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
-    /// The region, where the cloud has regions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-}
 
 /// What a request does when it is carried out. There is no other way to reach provisioning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -69,7 +63,7 @@ pub enum RequestStatus {
     Running,
     /// Done.
     Fulfilled,
-    /// A person said no.
+    /// A person or a policy said no.
     Rejected,
     /// Taken back.
     Cancelled,
@@ -96,9 +90,15 @@ impl RequestStatus {
     /// The one table of where a request may go next.
     pub const fn next(self) -> &'static [Self] {
         match self {
-            Self::Planning => {
-                &[Self::Pending, Self::Approved, Self::Fulfilled, Self::Failed, Self::Cancelled, Self::NeedsAttention]
-            }
+            Self::Planning => &[
+                Self::Pending,
+                Self::Approved,
+                Self::Fulfilled,
+                Self::Rejected,
+                Self::Failed,
+                Self::Cancelled,
+                Self::NeedsAttention,
+            ],
             Self::Pending => &[Self::Approved, Self::Rejected, Self::Cancelled],
             Self::Approved => &[Self::Planning, Self::Running, Self::Failed, Self::Cancelled, Self::NeedsAttention],
             Self::Running => &[Self::Planning, Self::Fulfilled, Self::Failed, Self::Cancelled, Self::NeedsAttention],
@@ -158,6 +158,15 @@ pub struct Decision {
     pub self_approval: bool,
 }
 
+/// An approval, and whom it satisfies of those that policy asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// The approval.
+    pub decision: Decision,
+    /// Whom it satisfies.
+    pub satisfies: Vec<Approver>,
+}
+
 /// A request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
@@ -191,6 +200,12 @@ pub struct Request {
     /// What a person decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
+    /// What policy answered, oldest first; none for requests of a version that kept none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judgements: Vec<Judged>,
+    /// Approvals of the present plan while others are still waited for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approved>,
     /// What Terraform would do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanSummary>,
@@ -233,6 +248,15 @@ impl Request {
     /// This request's own claim.
     pub fn claim(&self) -> String {
         Self::open_claim(&self.project, &self.service, &self.name)
+    }
+
+    /// Fails unless it waits for a person.
+    pub fn require_pending(&self) -> Result<()> {
+        if self.status == RequestStatus::Pending {
+            return Ok(());
+        }
+        let message = format!("Request {} is {} and waits for nobody's approval.", self.id, self.status.name());
+        Err(Error::new(Code::WrongState, message))
     }
 
     /// Moves to `status` if the table allows it.

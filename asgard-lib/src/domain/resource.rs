@@ -1,6 +1,6 @@
 //! Resources: what a project has. `(project, service, name)` names one while it lives.
 
-use super::request::Target;
+use super::target::Target;
 use crate::{
     error::{Code, Error, Result},
     kernel::{ActorRef, ProjectId, RequestId, ResourceId, ResourceName, SecretId, Slug, Timestamp, Usd},

@@ -2,6 +2,8 @@
 
 mod auth;
 mod base_path;
+#[cfg(feature = "mcp")]
+mod explain;
 mod host;
 mod hostile;
 mod in_process;

@@ -19,6 +19,7 @@ use crate::{
     domain::audit::{AuditActionSpec, AuditVocabulary},
     error::{Code, Error, Result},
     ports::{
+        policy::Policy,
         runner::Runner,
         secrets::{KeyWrapper, SecretStore},
         world::{Clock, SystemEntropy, World},
@@ -135,6 +136,11 @@ impl RuntimeBuilder {
     pub fn runner(mut self, runner: Arc<dyn Runner>) -> Self {
         self.runner = Some(runner);
         self
+    }
+
+    /// A policy of the host's own, asked beside Asgard's rules, which it can only make stricter.
+    pub fn policy(self, policy: Arc<dyn Policy>) -> Self {
+        self.parts(|parts| parts.policy(policy))
     }
 
     /// The clock, instead of the operating system's. Randomness stays the operating system's.

@@ -163,7 +163,7 @@ impl RequestResource {
         let spec = self.own_spec(service.manifest.input_names().contains(&"name"))?;
         service.check_spec(&spec)?;
         let target =
-            admit(&service.manifest, self.cloud.as_ref(), self.account.as_deref(), &app.catalog().admission())?;
+            admit(&service.manifest, self.cloud.as_ref(), self.account.as_deref(), &app.catalog().allow_list())?;
         Ok((service, spec, target))
     }
 

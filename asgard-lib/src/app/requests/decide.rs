@@ -1,13 +1,18 @@
 //! Approving, rejecting, cancelling.
 
-use super::RequestView;
+use super::{
+    RequestView,
+    explain::{in_words, outstanding},
+    judge::{basis, not_denied},
+};
 use crate::{
     app::{Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Post, core::scope::ReadMode, runs},
     domain::{
         access::{self, Action},
         audit::AuditAction,
+        policy::{Answer, Approver, Judged, Moment},
         project::Project,
-        request::{self, Decision, Request, RequestStatus, Transition},
+        request::{self, Approved, Decision, Request, RequestStatus, Step, Transition},
         resource::Resource,
         run::Run,
     },
@@ -95,12 +100,56 @@ impl SimpleOperation for Approve {
             tx.app().config().registration.require_manager,
         )?;
         loaded.project.require_active()?;
+        loaded.request.require_pending()?;
         let decision =
             Decision { by: tx.actor()?.reference(), at: tx.now(), note: note(self.note.as_deref())?, self_approval };
-        let transition = request::approved(&loaded.request, &loaded.resource, decision, tx.now())?;
-        let details = if self_approval { vec![("self_approval", "true".to_owned())] } else { vec![] };
-        finish(tx, &loaded, transition, AuditAction::RequestApproved, &details)
+        let (actor, judged) = (tx.actor()?, judged(tx, &loaded).await?);
+        let mut details = vec![("rule", judged.judgement.rule.to_string())];
+        if self_approval {
+            details.push(("self_approval", "true".to_owned()));
+        }
+        let waits = waits_for(&loaded.request, &judged);
+        let (satisfies, others): (Vec<Approver>, Vec<Approver>) =
+            waits.into_iter().partition(|approver| access::satisfies(actor, approver));
+        let (request, resource, now) = (&loaded.request, &loaded.resource, tx.now());
+        if satisfies.is_empty() {
+            let message = format!("Policy waits for {} to approve this.", in_words(&others));
+            return Err(Error::new(Code::Denied, message));
+        }
+        if others.is_empty() {
+            let transition = request::approved(request, resource, decision, judged, now)?;
+            return finish(tx, &loaded, transition, AuditAction::RequestApproved, &details);
+        }
+        details.push(("still_waits_for", in_words(&others)));
+        let given = Approved { decision, satisfies };
+        let transition = request::partly_approved(request, resource, given, judged, now)?;
+        finish(tx, &loaded, transition, AuditAction::RequestPartlyApproved, &details)
     }
+}
+
+/// What policy says of a request that is being approved. Fails when it denies.
+async fn judged(tx: &Tx<'_>, loaded: &Loaded) -> Result<Judged> {
+    let Loaded { request, resource, project, .. } = loaded;
+    let Some(service) = tx.app().catalog().get(&request.service) else {
+        let message = format!("Service {} is not in the catalogue any more. Reject the request.", request.service);
+        return Err(Error::new(Code::WrongState, message));
+    };
+    let grown = request.judgements.last().is_some_and(|judged| judged.weighed.grown);
+    let actor = tx.actor()?.reference();
+    let step = Step { moment: Moment::Approval, actor, at: tx.now(), plan: request.plan.as_ref(), grown };
+    not_denied(tx.app(), basis(tx, project, service).await?, request, resource, step)
+}
+
+/// Those who still have to approve: whom the plan asked for and whom policy asks for now, without those who have.
+fn waits_for(request: &Request, judged: &Judged) -> Vec<Approver> {
+    let mut waits = outstanding(request);
+    if let Answer::Ask { approvers } = &judged.judgement.answer {
+        let given = |approver: &Approver| request.approvals.iter().any(|given| given.satisfies.contains(approver));
+        waits.extend(approvers.iter().filter(|approver| !given(approver)).cloned());
+    }
+    waits.sort();
+    waits.dedup();
+    waits
 }
 
 /// Rejects a request.

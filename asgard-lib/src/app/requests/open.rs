@@ -1,11 +1,17 @@
 //! Opening a request: the one door to provisioning. Whatever asks (a tool, a route, a retry, a rotation) comes through here.
 
 use crate::{
-    app::{Tx, runs, services::Service},
+    app::{
+        Tx,
+        requests::judge::{basis, not_denied},
+        runs,
+        services::Service,
+    },
     domain::{
         audit::AuditAction,
+        policy::{self, Moment},
         project::Project,
-        request::{Command, NextRun, Request, RequestStatus, Target},
+        request::{Command, NextRun, Request, RequestStatus, Step, Target},
         resource::{Resource, ResourceStatus},
         run::RunOp,
     },
@@ -93,10 +99,10 @@ pub async fn open(tx: &mut Tx<'_>, wanted: Wanted<'_>) -> Result<Asked> {
         }
     }
     let wanted = Wanted { project, service, name, target, command, fresh };
-    begin(tx, wanted, existing)
+    begin(tx, wanted, existing).await
 }
 
-fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Resource>>) -> Result<Asked> {
+async fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Resource>>) -> Result<Asked> {
     let Wanted { project, service, name, target, command, fresh } = wanted;
     let (now, actor) = (tx.now(), tx.actor()?.reference());
     let monthly = match (&command, &existing) {
@@ -155,6 +161,8 @@ fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Resource>>
         reserved: Usd::ZERO,
         verdict: None,
         decision: None,
+        judgements: Vec::new(),
+        approvals: Vec::new(),
         plan: None,
         plan_run: None,
         current_run: None,
@@ -166,6 +174,10 @@ fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Resource>>
         created_at: now,
         updated_at: now,
     };
+    let actor = request.requested_by.clone();
+    let step = Step { moment: Moment::Asking, actor, at: now, plan: None, grown: false };
+    let judged = not_denied(tx.app(), basis(tx, project, service).await?, &request, &resource, step)?;
+    policy::record(&mut request.judgements, judged);
     tx.claim(request.claim(), &request.id)?;
     match &existing {
         Some(read) => tx.replace(read, &resource)?,

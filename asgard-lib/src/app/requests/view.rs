@@ -1,7 +1,9 @@
 //! A request as clients see it.
 
+use super::explain::outstanding;
 use crate::{
     domain::{
+        policy::{Approver, RuleId},
         request::{Command, Decision, Request, RequestStatus, Target, Verdict},
         run::PlanSummary,
     },
@@ -39,6 +41,12 @@ pub struct RequestView {
     /// Whether policy or a person decides, and the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// The id of the rule that gave policy's last answer; `explain_request` shows all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleId>,
+    /// Those who still have to approve it; absent unless it waits for an approval.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<Approver>,
     /// The decision of the person who approved or rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
@@ -82,6 +90,8 @@ impl RequestView {
             requested_by: request.requested_by.clone(),
             monthly_usd: Dollars(request.monthly),
             verdict: request.verdict.clone(),
+            rule: request.judgements.last().map(|judged| judged.judgement.rule.clone()),
+            waits_for: if request.status == RequestStatus::Pending { outstanding(request) } else { Vec::new() },
             decision: request.decision.clone(),
             plan: request.plan.clone(),
             current_run: request.current_run.clone(),

@@ -9,18 +9,23 @@ use super::{
     transition::{apply_transition, plan_id},
 };
 use crate::{
-    app::{Tx, core::transact::pause, services::Service},
+    app::{
+        Tx,
+        core::transact::pause,
+        requests::{basis, judge_plan},
+        services::Service,
+    },
     domain::{
         audit::AuditAction,
         job::{ForgottenSecret, Work},
         project::Project,
-        request::{self, Headroom, Planned, Request, RequestStatus, Transition},
+        request::{self, Planned, Request, RequestStatus, Transition},
         resource::{Resource, ResourceStatus, StatePointer},
         run::{PlanSummary, Run, RunOp, RunStatus},
         service::Retry,
     },
     error::{Error, Result},
-    kernel::{Timestamp, Usd},
+    kernel::Timestamp,
     ports::{
         records::{Records, Stored},
         runner::{RunOutcome, RunReporter},
@@ -309,18 +314,13 @@ async fn end_request(
     let mut details =
         vec![("run", run.id.to_string()), ("op", run.op.name().to_owned()), ("ended", over.status.name().to_owned())];
     details.extend(over.error.iter().map(|error| ("error", error.clone())));
-    if let Some(verdict) = transition.request.verdict.as_ref().filter(|_| matches!(ready, Ready::Planned(..))) {
-        details.push(("verdict", reason(verdict).to_owned()));
+    if let Some(judged) = transition.request.judgements.last().filter(|_| matches!(ready, Ready::Planned(..))) {
+        details.push(("verdict", judged.judgement.reason.clone()));
+        details.push(("rule", judged.judgement.rule.to_string()));
     }
     let action = AuditAction::request_became(transition.request.status);
     apply_transition(tx, request, resource, transition)?;
     tx.audit(Some(&request.project), action, &request.id, &details)
-}
-
-fn reason(verdict: &request::Verdict) -> &str {
-    match verdict {
-        request::Verdict::Auto { reason } | request::Verdict::Human { reason } => reason,
-    }
 }
 
 /// What becomes of a request whose plan is there.
@@ -334,11 +334,8 @@ async fn plan(
 ) -> Result<Transition> {
     let project = tx.read::<Project>(request.project.as_str()).await?;
     let project = project.ok_or_else(|| Error::bug(format!("{} is gone", request.project)))?;
-    let committed = tx.counter(&Project::committed_counter(&request.project)).await?;
-    let ceiling = tx.app().config().provisioning.auto_approve.get(&project.classification).copied();
-    let room = Headroom { ceiling, committed: Usd::from_micros(committed) };
-    let found = Planned { run, summary: summary.clone(), manifest: &service.manifest, room };
-    request::planned(request, resource, found, tx.now())
+    let found = Planned { run, summary: summary.clone(), basis: basis(tx, &project, service).await? };
+    request::planned(request, resource, found, |facts| judge_plan(tx.app(), facts), tx.now())
 }
 
 async fn remove_state(tx: &mut Tx<'_>, resource: &Resource) -> Result<Vec<String>> {

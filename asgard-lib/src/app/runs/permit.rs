@@ -1,13 +1,19 @@
 //! A request is authorised again when it is carried out: what could change since it was asked is looked at once more.
 
 use crate::{
-    app::{Tx, services::Service},
+    app::{
+        Tx,
+        requests::{basis, not_denied},
+        services::Service,
+    },
     domain::{
         access::{self, Action, Object, Subject},
         credential::ProjectKey,
         person::User,
+        policy::Moment,
         project::Project,
-        request::{Request, admit},
+        request::{Request, Step},
+        resource::Resource,
     },
     error::Result,
     kernel::{Actor, ActorKind, Email, Role, TokenId, UserId},
@@ -18,6 +24,7 @@ use std::sync::Arc;
 pub(super) async fn objection(
     tx: &Tx<'_>,
     request: &Request,
+    resource: &Resource,
     project: &Project,
     service: Option<&Arc<Service>>,
 ) -> Result<Option<String>> {
@@ -27,9 +34,10 @@ pub(super) async fn objection(
     let Some(service) = service else {
         return Ok(Some(format!("Service {} is not in the catalogue any more.", request.service)));
     };
-    let target = &request.target;
-    let rules = tx.app().catalog().admission();
-    if let Err(error) = admit(&service.manifest, Some(&target.cloud), target.account.as_deref(), &rules) {
+    let basis = basis(tx, project, service).await?;
+    let (actor, plan) = (request.requested_by.clone(), request.plan.as_ref());
+    let step = Step { moment: Moment::Starting, actor, at: tx.now(), plan, grown: false };
+    if let Err(error) = not_denied(tx.app(), basis, request, resource, step) {
         return Ok(Some(error.message().to_owned()));
     }
     requester(tx, request, project).await

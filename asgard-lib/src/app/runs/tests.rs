@@ -4,5 +4,6 @@ mod crash;
 mod fence;
 mod life;
 mod money;
+mod policy;
 mod refused;
 mod waiting;

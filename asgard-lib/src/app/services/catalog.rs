@@ -3,8 +3,8 @@
 use crate::{
     config::Config,
     domain::{
-        request::{Admission, Allowed},
         service::Manifest,
+        target::{AllowList, Allowed},
     },
     error::{Code, Error, Result},
     kernel::Slug,
@@ -143,9 +143,9 @@ impl ServiceCatalog {
         self.services.values()
     }
 
-    /// The rules of admission.
-    pub fn admission(&self) -> Admission<'_> {
-        Admission { allowed: &self.allowed, local: LOCAL }
+    /// Where things may be created.
+    pub fn allow_list(&self) -> AllowList<'_> {
+        AllowList { allowed: &self.allowed, local: LOCAL }
     }
 }
 

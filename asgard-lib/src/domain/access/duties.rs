@@ -5,7 +5,7 @@ use super::{
     standing::{Object, Subject},
 };
 use crate::{
-    domain::request::Request,
+    domain::{policy::Approver, request::Request},
     error::{Code, Error, Result},
     kernel::{Actor, ActorRef, KeyId, Role},
 };
@@ -58,5 +58,15 @@ pub fn may_revoke(actor: &Actor, subject: &Subject, key: &KeyId) -> Result<()> {
         Actor::ProjectKey { .. } | Actor::Human { .. } | Actor::UserToken { .. } | Actor::System { .. } => {
             decide(Action::RevokeKey, actor, &Object::Project(subject))
         }
+    }
+}
+
+/// Whether an actor who may approve a request satisfies an approver that policy asked for. It is asked in addition to
+/// [`may_approve`]: being named makes nobody an approver.
+pub fn satisfies(actor: &Actor, approver: &Approver) -> bool {
+    match approver {
+        Approver::ManagerOrAdmin => true,
+        Approver::Admin => actor.role() == Some(Role::Admin),
+        Approver::Named { person } => actor.user().is_some() && actor.person() == Some(person),
     }
 }

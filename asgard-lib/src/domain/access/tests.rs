@@ -149,6 +149,8 @@ fn request(by: &Actor) -> Request {
         reserved: Usd::ZERO,
         verdict: None,
         decision: None,
+        judgements: Vec::new(),
+        approvals: Vec::new(),
         plan: None,
         plan_run: None,
         current_run: None,

@@ -151,6 +151,7 @@ audit_actions! {
     RequestPlanning = "request.planning", Requests, Project, "A request is planned again.";
     RequestPending = "request.pending", Requests, Project, "A request's plan is ready, and a person has to decide.";
     RequestApproved = "request.approved", Requests, Project, "A request was approved, by a person or by policy.";
+    RequestPartlyApproved = "request.partly_approved", Requests, Project, "Somebody approved a request, and others still have to.";
     RequestRunning = "request.running", Requests, Project, "A request is being carried out.";
     RequestFulfilled = "request.fulfilled", Requests, Project, "A request was carried out.";
     RequestRejected = "request.rejected", Requests, Project, "A request was rejected.";

@@ -1,12 +1,12 @@
 //! What becomes of a request, its resource and the project's money at each turn. Every function takes what is and returns
 //! what shall be; the caller commits all of it or nothing.
 
-use super::{Command, Decision, Headroom, Request, RequestStatus, Verdict, admission};
+use super::{Approved, Basis, Command, Decision, Request, RequestStatus, Step, Verdict, added_cost, facts};
 use crate::{
     domain::{
+        policy::{self, Answer, Facts, Judged, Judgement, Moment, rules},
         resource::{Resource, ResourceStatus, SecretRef},
         run::{PlanSummary, Run, RunOp},
-        service::Manifest,
     },
     error::{Error, Result},
     kernel::{RunId, Timestamp, Usd},
@@ -63,10 +63,8 @@ pub struct Planned<'a> {
     pub run: &'a Run,
     /// Its findings.
     pub summary: PlanSummary,
-    /// The service.
-    pub manifest: &'a Manifest,
-    /// What may pass without a person.
-    pub room: Headroom,
+    /// What the facts of the request come from.
+    pub basis: Basis<'a>,
 }
 
 fn plan_op(command: &Command) -> RunOp {
@@ -91,14 +89,25 @@ fn spec_of<'a>(request: &'a Request, resource: &'a Resource) -> &'a Map<String, 
     }
 }
 
-/// A plan is there: nothing to do, ask a person, or go on.
-pub fn planned(request: &Request, resource: &Resource, found: Planned<'_>, now: Timestamp) -> Result<Transition> {
-    let Planned { run, summary, manifest, room } = found;
-    let empty = summary.is_empty();
+/// A plan is there: nothing to do, ask a person, end it, or go on. `judge` is asked unless nothing is left to decide.
+pub fn planned(
+    request: &Request,
+    resource: &Resource,
+    found: Planned<'_>,
+    judge: impl FnOnce(&Facts) -> Judgement,
+    now: Timestamp,
+) -> Result<Transition> {
+    let Planned { run, summary, basis } = found;
     let rest = request.plan.as_ref().is_some_and(|approved| summary.is_rest_of(approved));
     let resumed = run.resume && request.began;
+    let actor = request.requested_by.clone();
+    let step = Step { moment: Moment::Planned, actor, at: now, plan: Some(&summary), grown: resumed && !rest };
+    let facts = facts(basis, request, resource, step);
+    let judged = |request: &mut Request, judgement: Judgement| {
+        policy::record(&mut request.judgements, Judged::new(&facts, judgement));
+    };
 
-    if empty
+    if summary.is_empty()
         && !request.began
         && resource.provisioned_at.is_some()
         && !resource.dry_run
@@ -109,39 +118,47 @@ pub fn planned(request: &Request, resource: &Resource, found: Planned<'_>, now: 
         next.resource.spec = spec_of(request, resource).clone();
         settle_money(&mut next, request, resource);
         next.drop_plan = Some(run.id.clone());
+        judged(
+            &mut next.request,
+            Judgement::allow(rules::PLAN_EMPTY, "The plan changes nothing, so nothing is decided."),
+        );
         next.request.plan = Some(summary);
         next.request.current_run = None;
         return Ok(next);
     }
     if resumed && rest {
         let mut next = Transition::new(request.go(RequestStatus::Approved, now)?, resource.clone());
+        let why = "After an interruption the plan does no more than the rest of what was approved.";
+        judged(&mut next.request, Judgement::allow(rules::PLAN_REST, why));
         next.request.plan_run = Some(run.id.clone());
         next.next_run = Some(NextRun { op: carry_op(&request.command), plan_of: Some(run.id.clone()), resume: false });
         return Ok(next);
     }
 
-    let adds = if request.reserved > Usd::ZERO {
-        Usd::ZERO
-    } else {
-        admission::price_change(request.monthly, resource.committed)
-    };
-    let verdict = if resumed {
-        Verdict::Human { reason: "After an interruption the plan does more than what was approved.".into() }
-    } else {
-        admission::verdict(manifest, &request.command, spec_of(request, resource), adds, room, &summary)
-    };
-    let status = match &verdict {
-        Verdict::Auto { .. } => RequestStatus::Approved,
-        Verdict::Human { .. } => RequestStatus::Pending,
+    let judgement = judge(&facts);
+    let (status, verdict) = match &judgement.answer {
+        Answer::Allow => (RequestStatus::Approved, Verdict::Auto { reason: judgement.reason.clone() }),
+        Answer::Ask { .. } => (RequestStatus::Pending, Verdict::Human { reason: judgement.reason.clone() }),
+        Answer::Deny { .. } => {
+            let mut next = ended(request, resource, RequestStatus::Rejected, now)?;
+            next.request.error = judgement.denial().map(|why| format!("{why} (Rule {}.)", judgement.rule));
+            judged(&mut next.request, judgement);
+            next.request.plan = Some(summary);
+            next.request.plan_run = None;
+            return Ok(next);
+        }
     };
     let mut next = Transition::new(request.go(status, now)?, resource.clone());
+    judged(&mut next.request, judgement);
+    next.request.approvals.clear();
     next.request.plan = Some(summary);
     next.request.plan_run = Some(run.id.clone());
     next.request.verdict = Some(verdict);
     next.request.current_run = None;
     if status == RequestStatus::Approved {
+        let adds = facts.cost.adds;
         reserve(&mut next, adds);
-        next.ceiling = room.ceiling.filter(|_| adds > Usd::ZERO);
+        next.ceiling = facts.cost.ceiling.filter(|_| adds > Usd::ZERO);
         next.next_run = Some(NextRun { op: carry_op(&request.command), plan_of: Some(run.id.clone()), resume: false });
     }
     Ok(next)
@@ -171,19 +188,37 @@ fn give_back(next: &mut Transition, request: &Request, resource: &Resource) {
     next.request.reserved = Usd::ZERO;
 }
 
-/// A person said yes.
-pub fn approved(request: &Request, resource: &Resource, decision: Decision, now: Timestamp) -> Result<Transition> {
-    let adds = if request.reserved > Usd::ZERO {
-        Usd::ZERO
-    } else {
-        admission::price_change(request.monthly, resource.committed)
-    };
+/// Everybody who had to has said yes.
+pub fn approved(
+    request: &Request,
+    resource: &Resource,
+    decision: Decision,
+    judged: Judged,
+    now: Timestamp,
+) -> Result<Transition> {
+    let adds = added_cost(request, resource);
     let plan_run =
         request.plan_run.clone().ok_or_else(|| Error::bug(format!("{} is pending without a plan", request.id)))?;
     let mut next = Transition::new(request.go(RequestStatus::Approved, now)?, resource.clone());
+    policy::record(&mut next.request.judgements, judged);
     next.request.decision = Some(decision);
     next.next_run = Some(NextRun { op: carry_op(&request.command), plan_of: Some(plan_run), resume: false });
     reserve(&mut next, adds);
+    Ok(next)
+}
+
+/// Somebody said yes, and others still have to.
+pub fn partly_approved(
+    request: &Request,
+    resource: &Resource,
+    given: Approved,
+    judged: Judged,
+    now: Timestamp,
+) -> Result<Transition> {
+    request.require_pending()?;
+    let mut next = Transition::new(Request { updated_at: now, ..request.clone() }, resource.clone());
+    policy::record(&mut next.request.judgements, judged);
+    next.request.approvals.push(given);
     Ok(next)
 }
 

@@ -282,6 +282,7 @@ async fn the_main_job_keeps_every_promise_of_its_schemas() {
     app.settle().await;
     let pending = checked(key, &tools, "get_request", json!({"request_id": id, "wait_s": 0})).await;
     assert_eq!(pending["status"], "pending");
+    checked(key, &tools, "explain_request", json!({"request_id": id})).await;
     let waiting = checked(pat, &tools, "list_pending_approvals", json!({})).await;
     assert_eq!(waiting["items"][0]["request_id"], id, "the owner sees what waits, and approves nothing");
     let owners = pat.tool("approve_request", json!({"request_id": id})).await.unwrap_err();
@@ -297,6 +298,7 @@ async fn the_main_job_keeps_every_promise_of_its_schemas() {
     app.settle().await;
     assert_eq!(checked(key, &tools, "get_request", json!({"request_id": id})).await["status"], "fulfilled");
 
+    checked(key, &tools, "explain_request", json!({"request_id": id})).await;
     checked(key, &tools, "list_requests", json!({})).await;
     let listed = checked(key, &tools, "list_resources", json!({})).await;
     let resource = &listed["items"][0];

@@ -116,6 +116,7 @@ async fn every_operation_keeps_to_its_steps_on_a_store_with_many_races() {
     let asked = caller.call(&owner, "requests.create", spec).await;
     worker::run_due(&kit.app).await.unwrap();
     caller.call(&owner, "requests.get", json!({"request_id": asked["request"]["request_id"]})).await;
+    caller.call(&owner, "requests.explain", json!({"request_id": asked["request"]["request_id"]})).await;
     for who in [&owner, &admin] {
         let scope = if who == &owner { project.clone() } else { json!({}) };
         caller.call(who, "requests.list", scope.clone()).await;

@@ -14,7 +14,7 @@ use crate::{
         resources::{ResourceRuns, RunView},
     },
     domain::{
-        access::{Action, Object, decide, may_approve_of},
+        access::{Action, Object, decide, may_approve_of, satisfies},
         project::Lifecycle,
         request::{Command, RequestStatus},
     },
@@ -63,6 +63,10 @@ impl Deciding {
             Ok(_) if project.status != Lifecycle::Active => Self::RejectOnly {
                 why: format!("The project is {}; nothing of it is carried out.", project.status.name()),
             },
+            Ok(_) if !request.waits_for.iter().any(|approver| satisfies(actor, approver)) => {
+                let names: Vec<String> = request.waits_for.iter().map(ToString::to_string).collect();
+                Self::RejectOnly { why: format!("Policy waits for {} to approve this.", names.join(", and ")) }
+            }
             Ok(own) => Self::Both { own },
             Err(error) => {
                 let why = error.message().to_owned();

@@ -1,0 +1,55 @@
+//! Asking policy about a request: Asgard's own rules and the operator's policy, joined by the stricter answer.
+
+use crate::{
+    app::{Asgard, Tx, services::Service},
+    domain::{
+        policy::{Approver, Facts, Judged, Judgement, built_in, rules},
+        project::Project,
+        request::{Basis, Request, Step, facts},
+        resource::Resource,
+    },
+    error::Result,
+    kernel::Usd,
+};
+
+/// What both say. An error is one of the operator's policy.
+pub fn judge(app: &Asgard, facts: &Facts) -> Result<Judgement> {
+    let theirs = app.policy().judge(facts).and_then(Judgement::bounded)?;
+    Ok(built_in(facts).join(theirs))
+}
+
+/// What both say of a plan. Where the operator's policy cannot be asked a person is, and the policy again when they approve.
+pub fn judge_plan(app: &Asgard, facts: &Facts) -> Judgement {
+    judge(app, facts).unwrap_or_else(|error| {
+        tracing::error!(project.id = %facts.project.id, error = error.chain(), "Policy could not be asked about a plan; a person is.");
+        let why = "The policy in force could not be asked; a person looks at it, and the policy is asked again.";
+        built_in(facts).join(Judgement::ask(rules::POLICY_UNAVAILABLE, Approver::ManagerOrAdmin, why))
+    })
+}
+
+/// What the facts of a request come from: the project's tier and its money as they are now.
+pub async fn basis<'b, 'x: 'b>(tx: &Tx<'x>, project: &'b Project, service: &'b Service) -> Result<Basis<'b>> {
+    let app = tx.app();
+    let committed = tx.counter(&Project::committed_counter(&project.id)).await?;
+    Ok(Basis {
+        project,
+        manifest: &service.manifest,
+        allow_list: app.catalog().allow_list(),
+        ceiling: app.config().provisioning.auto_approve.get(&project.classification).copied(),
+        committed: Usd::from_micros(committed),
+    })
+}
+
+/// Asks about a request at a step. Fails when the answer is no.
+pub fn not_denied(
+    app: &Asgard,
+    basis: Basis<'_>,
+    request: &Request,
+    resource: &Resource,
+    step: Step<'_>,
+) -> Result<Judged> {
+    let facts = facts(basis, request, resource, step);
+    let judgement = judge(app, &facts)?;
+    judgement.require_not_denied()?;
+    Ok(Judged::new(&facts, judgement))
+}

@@ -1,0 +1,103 @@
+//! From a request, its resource and what they depend on to the facts that policy weighs.
+
+use super::{Command, Request, added_cost};
+use crate::{
+    domain::{
+        policy::{ChangeKind, CostFacts, Facts, Moment, PlanFacts, ProjectFacts, StateFacts},
+        project::Project,
+        resource::Resource,
+        run::PlanSummary,
+        service::Manifest,
+        target::AllowList,
+    },
+    kernel::{ActorRef, Timestamp, Usd},
+};
+use serde_json::{Map, Value};
+
+/// What the facts of a request come from, beside the request and its resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Basis<'a> {
+    /// The project.
+    pub project: &'a Project,
+    /// The service.
+    pub manifest: &'a Manifest,
+    /// Where things may be created.
+    pub allow_list: AllowList<'a>,
+    /// The tier's ceiling in monthly dollars; none asks a person for everything that costs.
+    pub ceiling: Option<Usd>,
+    /// What the project has committed and in flight.
+    pub committed: Usd,
+}
+
+/// At which moment, by whom and when policy is asked, and about which plan.
+#[derive(Clone, Debug)]
+pub struct Step<'a> {
+    /// The moment.
+    pub moment: Moment,
+    /// Who acts.
+    pub actor: ActorRef,
+    /// The time.
+    pub at: Timestamp,
+    /// The plan, once there is one.
+    pub plan: Option<&'a PlanSummary>,
+    /// Whether that plan was made after an interruption and does more than what had been approved.
+    pub grown: bool,
+}
+
+/// The facts of a request.
+pub fn facts(basis: Basis<'_>, request: &Request, resource: &Resource, step: Step<'_>) -> Facts {
+    let Basis { project, manifest, allow_list, ceiling, committed } = basis;
+    let state = |spec: &Map<String, Value>, monthly, status, drifted| StateFacts {
+        spec: spec.clone(),
+        monthly,
+        asks_human: manifest.asks_human(spec),
+        status,
+        drifted,
+    };
+    let wanted = match &request.command {
+        Command::Provision { spec } => Some(state(spec, request.monthly, None, 0)),
+        Command::RotateSecrets => Some(state(&resource.spec, request.monthly, None, 0)),
+        Command::Deprovision => None,
+    };
+    // Until something was applied a new resource has the spec that is wanted; another spec is that of an attempt before.
+    let fresh = resource.provisioned_at.is_none()
+        && wanted.as_ref().is_some_and(|wanted| wanted.spec == resource.spec)
+        && request.command != Command::RotateSecrets;
+    let present =
+        (!fresh).then(|| state(&resource.spec, resource.committed, Some(resource.status), resource.drift.len()));
+    let adds = added_cost(request, resource);
+    Facts {
+        moment: step.moment,
+        at: step.at,
+        actor: step.actor,
+        requested_by: request.requested_by.clone(),
+        project: ProjectFacts {
+            id: project.id.clone(),
+            tier: project.classification,
+            data_class: project.data_class,
+            status: project.status.lifecycle(),
+        },
+        service: request.service.clone(),
+        name: request.name.clone(),
+        approval: manifest.approval.clone(),
+        change: match (&request.command, &present) {
+            (Command::Provision { .. }, None) => ChangeKind::Create,
+            (Command::Provision { .. }, Some(_)) => ChangeKind::Update,
+            (Command::RotateSecrets, _) => ChangeKind::RotateSecrets,
+            (Command::Deprovision, _) => ChangeKind::Remove,
+        },
+        target: request.target.clone(),
+        target_listed: allow_list.names(&request.target),
+        present,
+        wanted,
+        cost: CostFacts { now: committed, adds, after: committed + adds, ceiling },
+        plan: step.plan.map(|plan| PlanFacts {
+            create: plan.create,
+            update: plan.update,
+            replace: plan.replace,
+            destroy: plan.delete,
+            changes: plan.changes.clone(),
+            grown: step.grown,
+        }),
+    }
+}
