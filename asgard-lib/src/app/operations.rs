@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     fmt,
     pin::Pin,
     sync::{Arc, LazyLock},
@@ -132,8 +132,8 @@ async fn invoke<O: Operation>(app: &Asgard, call: &Call, input: Value) -> Result
 #[derive(Debug, Default)]
 pub struct Operations {
     entries: Vec<Entry>,
-    names: HashMap<&'static str, usize>,
-    tools: HashMap<&'static str, usize>,
+    names: BTreeMap<&'static str, usize>,
+    tools: BTreeMap<&'static str, usize>,
 }
 
 impl Operations {
