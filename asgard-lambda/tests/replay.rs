@@ -17,7 +17,7 @@ use asgard_lib::{
         requests::RequestResource,
     },
     aws::Aws,
-    kernel::{Actor, Role, SecretText},
+    kernel::{Actor, Person, Role, SecretText, SignIn},
 };
 use lambda_http::request::LambdaRequest;
 use serde_json::{Value, json};
@@ -335,7 +335,7 @@ async fn key_and_request(place: &Place) -> (String, Value) {
     let runtime = place.open().await;
     let (app, world) = (runtime.app(), runtime.app().world());
     let email = "ann@corp.example".parse().unwrap();
-    let ann = Actor::Human { user: world.id(), email, role: Role::Member, session: world.id() };
+    let ann = Actor::Human { person: Person::verified(world.id(), email), role: Role::Member, sign_in: SignIn::Host };
     let call = Call::by(ann, world.id());
     let project =
         json!({"name": "Pilot", "owner_email": "ann@corp.example", "manager_email": "bob@corp.example", "group": "g"});

@@ -14,7 +14,7 @@ use asgard_lib::{
         projects::RegisterProject,
         requests::{GetRequest, RequestResource},
     },
-    kernel::{Actor, Role},
+    kernel::{Actor, Person, Role, SignIn},
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -31,7 +31,8 @@ fn tick(name: &str, moment: &str) -> Value {
 
 fn ann(app: &Asgard) -> Call {
     let email = "ann@corp.example".parse().unwrap();
-    let actor = Actor::Human { user: app.world().id(), email, role: Role::Member, session: app.world().id() };
+    let actor =
+        Actor::Human { person: Person::verified(app.world().id(), email), role: Role::Member, sign_in: SignIn::Host };
     Call::by(actor, app.world().id())
 }
 

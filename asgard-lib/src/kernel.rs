@@ -6,20 +6,22 @@ pub mod database;
 pub mod id;
 pub mod money;
 pub mod page;
+pub mod principal;
 pub mod secret;
 pub mod table;
 pub mod text;
 pub mod time;
 
-pub use actor::{Actor, ActorKind, ActorRef, Role};
+pub use actor::{Actor, ActorKind, ActorRef, Role, SignIn};
 pub use base_path::BasePath;
 pub use database::{DatabaseLocation, DatabaseUrlFault};
 pub use id::*;
 pub use money::{Dollars, Usd};
 pub use page::{Cursor, Limit, Page};
+pub use principal::{Party, Person, VerifiedEmail};
 pub use secret::SecretText;
 pub use table::DynamoTable;
-pub use text::{AccountName, DisplayName, Email, ResourceName, Slug, Username};
+pub use text::{AccountName, DisplayName, Email, Issuer, IssuerSubject, ResourceName, Slug, Username};
 pub use time::Timestamp;
 
 /// A value that did not parse: what it was for, and what is allowed. Never carries the value itself when that could be

@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use asgard_lib::{
-//!     app::{Call, people::vouched_for, projects::RegisterProject, requests::{GetRequest, RequestResource}},
+//!     app::{Call, people::{Vouched, vouched_for}, projects::RegisterProject, requests::{GetRequest, RequestResource}},
 //!     backends::{MemoryStore, Opened},
 //!     config::{Config, MasterKey},
 //!     foreign::{serde_json::{from_value, json}, tokio_util::sync::CancellationToken},
@@ -26,7 +26,7 @@
 //! let app = runtime.app();
 //!
 //! // Ann is signed in, says the host.
-//! let ann = vouched_for(app, &"ann@corp.example".parse()?, Role::Member).await?;
+//! let ann = vouched_for(app, &Vouched::new("ann@corp.example".parse()?, Role::Member)).await?;
 //! let call = Call::by(ann, app.new_trace());
 //! let register: RegisterProject = from_value(json!({
 //!     "name": "Pilot", "owner_email": "ann@corp.example", "manager_email": "bob@corp.example", "group": "platform"

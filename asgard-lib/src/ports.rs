@@ -9,5 +9,6 @@ pub mod records;
 pub mod runner;
 pub mod secrets;
 pub mod store;
+pub mod upcasts;
 pub mod vault;
 pub mod world;

@@ -19,7 +19,9 @@ CREATE OR REPLACE VIEW v_projects AS SELECT
     (b ->> 'created_at')::timestamptz AS created_at,
     b #>> '{created_by,id}' AS created_by,
     b #>> '{created_by,person}' AS created_by_person,
-    (b ->> 'updated_at')::timestamptz AS updated_at
+    (b ->> 'updated_at')::timestamptz AS updated_at,
+    b ->> 'owner_user' AS owner_user,
+    b ->> 'manager_user' AS manager_user
 FROM project CROSS JOIN LATERAL asgard_json(body) AS b;
 
 -- Project keys, without what would let anybody check a guess.
@@ -32,7 +34,8 @@ CREATE OR REPLACE VIEW v_project_keys AS SELECT
     (b ->> 'created_at')::timestamptz AS created_at,
     (b ->> 'valid_until')::timestamptz AS valid_until,
     (b ->> 'revoked_at')::timestamptz AS revoked_at,
-    noted_at::timestamptz AS last_used_at
+    noted_at::timestamptz AS last_used_at,
+    b ->> 'minted_by_user' AS minted_by_user
 FROM project_key CROSS JOIN LATERAL asgard_json(body) AS b;
 
 -- Requests.
@@ -60,7 +63,9 @@ CREATE OR REPLACE VIEW v_requests AS SELECT
     b #>> '{requested_by,person}' AS requested_by_person,
     b ->> 'error' AS error,
     (b ->> 'created_at')::timestamptz AS created_at,
-    (b ->> 'updated_at')::timestamptz AS updated_at
+    (b ->> 'updated_at')::timestamptz AS updated_at,
+    b #>> '{requested_by,user}' AS requested_by_user,
+    b #>> '{decision,by,user}' AS decided_by_user
 FROM request CROSS JOIN LATERAL asgard_json(body) AS b;
 
 -- Resources. Their inputs and outputs stay out: the views are for counting, not for credentials.
@@ -131,5 +136,6 @@ CREATE OR REPLACE VIEW v_audit_events AS SELECT
     b #>> '{actor,person}' AS actor_person,
     b ->> 'trace' AS trace_id,
     b -> 'details' AS details,
-    (b ->> 'block')::bigint AS sealed_block
+    (b ->> 'block')::bigint AS sealed_block,
+    b #>> '{actor,user}' AS actor_user
 FROM audit_event CROSS JOIN LATERAL asgard_json(body) AS b;

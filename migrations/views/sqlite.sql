@@ -20,7 +20,9 @@ CREATE VIEW v_projects AS SELECT
     body ->> '$.created_at' AS created_at,
     body ->> '$.created_by.id' AS created_by,
     body ->> '$.created_by.person' AS created_by_person,
-    body ->> '$.updated_at' AS updated_at
+    body ->> '$.updated_at' AS updated_at,
+    body ->> '$.owner_user' AS owner_user,
+    body ->> '$.manager_user' AS manager_user
 FROM project;
 
 -- Project keys, without what would let anybody check a guess.
@@ -34,7 +36,8 @@ CREATE VIEW v_project_keys AS SELECT
     body ->> '$.created_at' AS created_at,
     body ->> '$.valid_until' AS valid_until,
     body ->> '$.revoked_at' AS revoked_at,
-    noted_at AS last_used_at
+    noted_at AS last_used_at,
+    body ->> '$.minted_by_user' AS minted_by_user
 FROM project_key;
 
 -- Requests.
@@ -63,7 +66,9 @@ CREATE VIEW v_requests AS SELECT
     body ->> '$.requested_by.person' AS requested_by_person,
     body ->> '$.error' AS error,
     body ->> '$.created_at' AS created_at,
-    body ->> '$.updated_at' AS updated_at
+    body ->> '$.updated_at' AS updated_at,
+    body ->> '$.requested_by.user' AS requested_by_user,
+    body ->> '$.decision.by.user' AS decided_by_user
 FROM request;
 
 -- Resources. Their inputs and outputs stay out: the views are for counting, not for credentials.
@@ -138,5 +143,6 @@ CREATE VIEW v_audit_events AS SELECT
     body ->> '$.actor.person' AS actor_person,
     body ->> '$.trace' AS trace_id,
     body -> '$.details' AS details,
-    body ->> '$.block' AS sealed_block
+    body ->> '$.block' AS sealed_block,
+    body ->> '$.actor.user' AS actor_user
 FROM audit_event;

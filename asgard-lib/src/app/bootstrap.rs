@@ -1,6 +1,9 @@
 //! The first admin, and the operator's way back in.
 
-use super::{Asgard, Call, Tx, people::new_user};
+use super::{
+    Asgard, Call, Tx,
+    people::{Account, new_user},
+};
 use crate::{
     domain::{
         audit::AuditAction,
@@ -111,9 +114,11 @@ async fn apply(app: &Asgard, id: &str, password: &SecretText, wins: Wins) -> Res
     }
     let found: Option<Stored<User>> = app.store().read(id).await?;
     let user = found.ok_or_else(|| Error::bug(format!("username claim without its account {id}")))?;
-    if is(&user.password).await? {
-        if applied.as_ref() != Some(&user.password) {
-            note(app, id, &user.password).await?;
+    if let Some(hash) = &user.password
+        && is(hash).await?
+    {
+        if applied.as_ref() != Some(hash) {
+            note(app, id, hash).await?;
         }
         return Ok(FirstAdmin::Present);
     }
@@ -159,7 +164,7 @@ pub async fn create_user(
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.as_system()?;
-            let user = new_user(tx, username, email, role, hash.clone())?;
+            let user = new_user(tx, Account::local(username, email, role, hash.clone()))?;
             if let Some(claim) = once {
                 // A generated one too: whatever is configured later is another one.
                 put(tx, &Applied { id: Applied::id_for(user.id.as_str()), password: hash.clone() }).await?;
@@ -215,7 +220,7 @@ async fn set(app: &Asgard, username: &Username, password: &SecretText, noted: No
                 put(tx, &Applied { id, password: hash.clone() }).await?;
             }
             let user = tx.need::<User>(&id).await?;
-            tx.replace(&user, &User { password: hash.clone(), credentials_from: tx.now(), ..user.value.clone() })?;
+            tx.replace(&user, &user.with_password(hash.clone(), tx.now()))?;
             tx.audit(None, AuditAction::UserPasswordReset, &user.id, &[("by", "operator".into())])?;
             Ok(true)
         })

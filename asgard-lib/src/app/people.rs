@@ -1,9 +1,11 @@
 //! People: signing in, sessions, tokens, passwords and accounts.
 
 mod authenticate;
+pub(crate) mod bind;
 mod host;
 mod login;
 mod passwords;
+mod rewrite;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -13,9 +15,11 @@ mod users;
 
 pub(in crate::app) use authenticate::still;
 pub use authenticate::{Accepts, authenticate, version};
-pub use host::vouched_for;
+pub use bind::bind_account;
+pub use host::{Vouched, vouched_for};
 pub use login::{AuthConfig, AuthConfigView, ChangePassword, Login, LoginView, Logout, Me, MeView, Nothing, role_name};
 pub use passwords::Passwords;
+pub(crate) use rewrite::{is_rewritten, rewrite_some};
 pub use sessions::{ListSessions, RevokeSession, SessionView};
 pub use tokens::{CreateToken, ListTokens, RevokeToken, TokenCreated, TokenView};
-pub use users::{CreateUser, ListUsers, SetActive, SetRole, UserView, new_user};
+pub use users::{Account, CreateUser, ListUsers, SetActive, SetRole, UserView, new_user};

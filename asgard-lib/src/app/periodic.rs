@@ -9,6 +9,7 @@ mod expire;
 mod lease;
 mod reconcile;
 mod retain;
+mod rewrite;
 pub(crate) mod seal;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use expire::{EXPIRE, Expire};
 pub use lease::{TaskOutcome, Ticked, tick, turn};
 pub use reconcile::{RECONCILE_RUNS, ReconcileRuns};
 pub use retain::{RETAIN_AUDIT, RetainAudit};
+pub use rewrite::{REWRITE_RECORDS, RewriteRecords};
 pub use seal::{SEAL_AUDIT, SealAudit};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;

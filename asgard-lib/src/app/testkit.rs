@@ -24,8 +24,8 @@ use crate::{
     },
     error::Result,
     kernel::{
-        Actor, Email, ProjectId, RequestId, ResourceId, Role, RunId, SecretId, SecretText, SessionId, Timestamp,
-        TokenId, Usd, UserId, Username,
+        Actor, Email, Person, ProjectId, RequestId, ResourceId, Role, RunId, SecretId, SecretText, SessionId, SignIn,
+        Timestamp, TokenId, Usd, UserId, Username,
     },
     ports::{
         kinds::{self, Index},
@@ -236,8 +236,7 @@ fn email(text: &str) -> Email {
 pub(crate) fn member(person: &str) -> Actor {
     let digest: [u8; 32] = <sha2::Sha256 as sha2::Digest>::digest(person.as_bytes()).into();
     Actor::UserToken {
-        user: UserId::from_digest(&digest),
-        email: email(person),
+        person: Person::verified(UserId::from_digest(&digest), email(person)),
         role: Role::Member,
         token: TokenId::from_digest(&digest),
     }
@@ -247,10 +246,9 @@ pub(crate) fn member(person: &str) -> Actor {
 pub(crate) fn signed_in(person: &str) -> Actor {
     let digest: [u8; 32] = <sha2::Sha256 as sha2::Digest>::digest(person.as_bytes()).into();
     Actor::Human {
-        user: UserId::from_digest(&digest),
-        email: email(person),
+        person: Person::verified(UserId::from_digest(&digest), email(person)),
         role: Role::Member,
-        session: SessionId::from_digest(&digest),
+        sign_in: SignIn::Session(SessionId::from_digest(&digest)),
     }
 }
 
@@ -529,11 +527,13 @@ impl Kit {
 
     /// Gives a member of [`member`] and [`signed_in`] an account, and the token that they act with.
     pub async fn enrol(&self, person: &str) {
-        let Actor::UserToken { user, email, role, token } = member(person) else { panic!("a member has a token") };
+        let Actor::UserToken { person, role, token } = member(person) else { panic!("a member has a token") };
+        let (user, email) = (person.user().clone(), person.email().clone());
         let (created_at, valid_until) = (self.world.now(), self.world.now().plus(Duration::from_secs(86_400)));
         let username: Username = email.as_str().parse().unwrap();
         let account = serde_json::from_value(serde_json::json!({
             "id": user, "username": username, "email": email, "role": role, "active": true, "password": "",
+            "identities": [{ "issuer": "local", "subject": username, "email": email, "verified": true }],
             "credentials_from": created_at, "created_at": created_at,
         }));
         self.plant::<User>(&account.unwrap()).await;

@@ -1,5 +1,6 @@
 //! Generations of writers. A build that writes what an older one would misread raises `min_writer` in the store, and older
-//! builds refuse to boot from then on. A rolling update raises it only when the last old replica is gone.
+//! builds refuse to boot from then on. Bringing the tables up to date raises it: a generation that the version before cannot
+//! live with has to be said in the changelog, because replicas of that version must have stopped by then.
 
 use crate::{
     error::{Code, Error, Result},
@@ -11,9 +12,11 @@ use crate::{
     },
 };
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-/// The generation of this build's writer.
-pub const WRITER: u32 = 1;
+/// The generation of this build's writer. Its records name accounts beside addresses: 1 would change the address of an owner
+/// and leave the account.
+pub const WRITER: u32 = 2;
 
 #[derive(Deserialize)]
 struct Facts {
@@ -33,15 +36,32 @@ pub(super) async fn check(store: &dyn Store) -> Result<()> {
     }
 }
 
-/// The same, and a store that says nothing yet takes every build from the first on.
+/// The same, and from now on the store takes no build that is older than this one's generation.
 pub(super) async fn settle(store: &dyn Store) -> Result<()> {
-    if let Some(record) = read(store).await? {
-        return judge(&record);
+    let present = read(store).await?;
+    if let Some(record) = &present {
+        judge(record)?;
+        if facts(record)?.min_writer == WRITER {
+            return Ok(());
+        }
     }
     // A fixed id and moment: who settles the same store at the same time writes the same.
-    let mut batch = Batch::new(CommitId::from_digest(&[0; 32]), Timestamp::from_millis(0));
-    let body = r#"{"min_writer":1}"#.to_owned();
-    batch.push(Op::Insert(Draft { key: key(), schema: 1, body, expires_at: None })).map_err(Error::bug)?;
+    let mut id = [0; 32];
+    for (slot, byte) in id.iter_mut().zip(WRITER.to_be_bytes()) {
+        *slot = byte;
+    }
+    let mut batch = Batch::new(CommitId::from_digest(&id), Timestamp::from_millis(0));
+    let draft = |body: String| Draft { key: key(), schema: 1, body, expires_at: None };
+    batch
+        .push(match present {
+            None => Op::Insert(draft(format!(r#"{{"min_writer":{WRITER}}}"#))),
+            Some(record) => {
+                let mut body: Map<String, Value> = serde_json::from_str(&record.body).map_err(Error::bug)?;
+                body.insert("min_writer".into(), WRITER.into());
+                Op::Replace(draft(Value::Object(body).to_string()), record.version)
+            }
+        })
+        .map_err(Error::bug)?;
     match store.commit(&batch).await.map_err(store_error)? {
         Outcome::Committed => Ok(()),
         Outcome::Refused(_) => check(store).await,
@@ -52,14 +72,18 @@ async fn read(store: &dyn Store) -> Result<Option<Record>> {
     Ok(store.get_many(&[key()]).await.map_err(store_error)?.pop().flatten())
 }
 
-fn judge(record: &Record) -> Result<()> {
-    let facts: Facts = serde_json::from_str(&record.body).map_err(|e| {
+fn facts(record: &Record) -> Result<Facts> {
+    serde_json::from_str(&record.body).map_err(|e| {
         Error::new(
             Code::Config,
             "The database does not say which builds may write it: its record meta/store is damaged.",
         )
         .caused_by(e)
-    })?;
+    })
+}
+
+fn judge(record: &Record) -> Result<()> {
+    let facts = facts(record)?;
     if facts.min_writer > WRITER {
         return Err(Error::new(
             Code::Config,
@@ -76,6 +100,24 @@ fn judge(record: &Record) -> Result<()> {
 mod tests {
     use super::*;
     use crate::backends::MemoryStore;
+
+    #[tokio::test]
+    async fn a_store_of_an_older_generation_is_raised_once_and_keeps_what_else_it_says() {
+        let store = MemoryStore::new();
+        let mut batch = Batch::new(CommitId::from_digest(&[9; 32]), Timestamp::from_millis(0));
+        let body = r#"{"min_writer":1,"later":true}"#.to_owned();
+        batch.push(Op::Insert(Draft { key: key(), schema: 1, body, expires_at: None })).unwrap();
+        assert_eq!(store.commit(&batch).await.unwrap(), Outcome::Committed);
+        check(&store).await.unwrap();
+        settle(&store).await.unwrap();
+        let raised = read(&store).await.unwrap().unwrap();
+        assert_eq!(
+            serde_json::from_str::<Value>(&raised.body).unwrap(),
+            serde_json::json!({ "min_writer": WRITER, "later": true })
+        );
+        settle(&store).await.unwrap();
+        assert_eq!(read(&store).await.unwrap().unwrap().version, raised.version);
+    }
 
     #[tokio::test]
     async fn older_builds_are_refused_and_a_fresh_store_takes_any() {

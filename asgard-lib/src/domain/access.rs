@@ -4,7 +4,7 @@ mod actions;
 mod duties;
 mod standing;
 
-pub use actions::{Action, Rule, Scope, decide};
+pub use actions::{Action, Rule, Scope, decide, foreign};
 pub use duties::{may_approve, may_approve_of, may_revoke, satisfies};
 pub use standing::{Credential, Grant, Object, Standing, Subject};
 

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Code, Error, Result},
-    kernel::{DisplayName, Email, KeyId, ProjectId, SecretText, SessionId, Timestamp, TokenId, UserId},
+    kernel::{DisplayName, KeyId, Party, ProjectId, SecretText, SessionId, Timestamp, TokenId, UserId, principal},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -55,7 +55,8 @@ pub struct ProjectKey {
     /// Its last four characters.
     pub suffix: String,
     /// Who answers for it.
-    pub minted_by: Email,
+    #[serde(flatten, with = "principal::minted_by")]
+    pub minted_by: Party,
     /// When it was minted.
     pub created_at: Timestamp,
     /// When it stops working by itself.

@@ -1,6 +1,6 @@
 //! Jobs: work that a commit causes and somebody does afterwards (the outbox).
 
-use crate::kernel::{ActorRef, HolderId, JobId, RunId, SecretId, Timestamp, TraceId};
+use crate::kernel::{ActorRef, HolderId, JobId, RunId, SecretId, Timestamp, TraceId, UserId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -36,6 +36,11 @@ pub enum Work {
         /// Secret values.
         secrets: Vec<ForgottenSecret>,
     },
+    /// Bind what names an address to the account that has it.
+    BindAccount {
+        /// Which account.
+        user: UserId,
+    },
 }
 
 /// Versions of a secret whose values are not needed any more.
@@ -54,6 +59,7 @@ impl Work {
             Self::LaunchRun { .. } => "launch_run",
             Self::CheckRun { .. } => "check_run",
             Self::Forget { .. } => "forget",
+            Self::BindAccount { .. } => "bind_account",
         }
     }
 }
@@ -217,7 +223,7 @@ mod tests {
     use crate::kernel::{ActorKind, id::TimeOrdered};
 
     fn fresh(now: Timestamp) -> Job {
-        let actor = ActorRef { kind: ActorKind::System, id: "t".into(), person: None };
+        let actor = ActorRef { kind: ActorKind::System, id: "t".into(), person: None, user: None };
         let work = Work::CheckRun { run: RunId::build(now, [1; 10]) };
         Job::new(JobId::build(now, [2; 10]), work, TraceId::build(now, [3; 10]), actor, now, now)
     }

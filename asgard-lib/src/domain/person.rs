@@ -1,26 +1,83 @@
-//! People with local accounts.
+//! People with accounts: who says that they are who they are, and which addresses are theirs.
 
 use crate::{
     error::{Error, Result},
-    kernel::{Email, Role, SecretText, Timestamp, UserId, Username},
+    kernel::{
+        Email, Issuer, IssuerSubject, Party, Person, Role, SecretText, Timestamp, UserId, Username, VerifiedEmail,
+    },
 };
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// One way in which a person is known: an issuer, and what it knows them by. The pair is the key, never the address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Who vouches for the person: `local` for a password of ours.
+    pub issuer: Issuer,
+    /// What the issuer knows them by; for `local` it is the username.
+    pub subject: IssuerSubject,
+    /// The address that the issuer last gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Email>,
+    /// Whether that address is known to be theirs. Only then does it give authority.
+    #[serde(default)]
+    pub verified: bool,
+}
+
+impl Identity {
+    /// The claim that makes an identity unique and finds its account. That of a local identity is the username's.
+    pub fn claim(issuer: &Issuer, subject: &IssuerSubject) -> String {
+        if issuer.is_local() {
+            return format!("username/{subject}");
+        }
+        let mut hash = Sha256::new();
+        for part in [issuer.as_str(), subject.as_str()] {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        format!("identity/{}", HEXLOWER.encode(&hash.finalize()))
+    }
+
+    /// The address, if it is known to be theirs.
+    pub fn verified_email(&self) -> Option<VerifiedEmail> {
+        self.email.clone().filter(|_| self.verified).map(VerifiedEmail::attested)
+    }
+}
+
+/// An address that is not the account's any more and stays bound to it until nothing names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerAddress {
+    /// The address.
+    pub email: Email,
+    /// When it was left.
+    pub since: Timestamp,
+}
 
 /// A person who can sign in.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct User {
     /// Their id.
     pub id: UserId,
-    /// What they sign in with.
+    /// Their name in lists; what those with a local identity sign in with.
     pub username: Username,
-    /// What projects know them by.
+    /// The address that is shown.
     pub email: Email,
+    /// How they are known, in the order in which that came to be.
+    pub identities: Vec<Identity>,
+    /// Addresses that were theirs and that records may still name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<FormerAddress>,
     /// What they may do.
     pub role: Role,
     /// Whether they may sign in.
     pub active: bool,
-    /// Argon2id, as a PHC string.
-    pub password: String,
+    /// Argon2id, as a PHC string; nobody signs in with a password where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// The account of whoever else set that password: the admin who made this account. Gone once its own person has set one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_set_by: Option<UserId>,
     /// Sessions that began before this moment are over.
     pub credentials_from: Timestamp,
     /// When the account was made.
@@ -44,13 +101,10 @@ impl User {
         format!("username/{username}")
     }
 
-    /// The claim that makes an e-mail address unique and finds its account.
+    /// The claim that makes a verified e-mail address unique and finds its account.
     pub fn email_claim(email: &Email) -> String {
         // Addresses may hold any letter; a claim's name is printable ASCII.
-        format!(
-            "email/{}",
-            data_encoding::BASE32_NOPAD.encode(email.as_str().as_bytes()).chars().take(190).collect::<String>()
-        )
+        format!("email/{}", BASE32_NOPAD.encode(email.as_str().as_bytes()).chars().take(190).collect::<String>())
     }
 
     /// The counter of active admins, which may not fall to zero.
@@ -59,6 +113,79 @@ impl User {
     /// Whether the account counts towards [`Self::ACTIVE_ADMINS`].
     pub fn is_active_admin(&self) -> bool {
         self.active && self.role == Role::Admin
+    }
+
+    /// The addresses that are verified as theirs, each once, with those that are being left: nobody else can have them yet.
+    pub fn addresses(&self) -> Vec<VerifiedEmail> {
+        let present = self.identities.iter().filter_map(Identity::verified_email);
+        let former = self.former.iter().map(|former| VerifiedEmail::attested(former.email.clone()));
+        let mut addresses: Vec<VerifiedEmail> = present.chain(former).collect();
+        addresses.sort();
+        addresses.dedup();
+        addresses
+    }
+
+    /// Whether the address is verified as theirs.
+    pub fn has(&self, email: &Email) -> bool {
+        self.addresses().iter().any(|address| address.email() == email)
+    }
+
+    /// The person as actors carry them.
+    pub fn person(&self) -> Person {
+        Person::new(self.id.clone(), self.email.clone(), self.addresses())
+    }
+
+    /// The person as records name them.
+    pub fn party(&self) -> Party {
+        Party::User { id: self.id.clone(), email: self.email.clone() }
+    }
+
+    /// The identity of this issuer and subject.
+    pub fn identity(&self, issuer: &Issuer, subject: &IssuerSubject) -> Option<&Identity> {
+        self.identities.iter().find(|identity| identity.issuer == *issuer && identity.subject == *subject)
+    }
+
+    /// The account after an issuer gave another verified address for one of its identities. The address before stays bound
+    /// to the account, so that whatever still names it moves to nobody else.
+    pub fn moved(&self, issuer: &Issuer, subject: &IssuerSubject, email: &Email, now: Timestamp) -> Self {
+        let mut next = self.clone();
+        let Some(identity) =
+            next.identities.iter_mut().find(|identity| identity.issuer == *issuer && identity.subject == *subject)
+        else {
+            return next;
+        };
+        let left = identity.email.replace(email.clone());
+        identity.verified = true;
+        if left.as_ref().is_none_or(|left| *left == next.email) {
+            next.email = email.clone();
+        }
+        next.former.retain(|former| former.email != *email);
+        let present = |address: &Email| next.identities.iter().any(|other| other.email.as_ref() == Some(address));
+        if let Some(left) = left.filter(|left| !present(left) && self.has(left)) {
+            next.former.push(FormerAddress { email: left, since: now });
+        }
+        next
+    }
+
+    /// The account with this hash of a password, from this moment on: it can sign in here, and sessions from before are over.
+    pub fn with_password(&self, hash: String, now: Timestamp) -> Self {
+        let mut next = Self { password: Some(hash), password_set_by: None, credentials_from: now, ..self.clone() };
+        let (issuer, subject) = (Issuer::local(), IssuerSubject::from(&self.username));
+        if next.identity(&issuer, &subject).is_none() {
+            // Its claim is the username's, which the account has.
+            next.identities.push(Identity { issuer, subject, email: None, verified: false });
+        }
+        next
+    }
+
+    /// How this account names itself where a record names one of its addresses: by its id, and the address that is shown.
+    /// `None` when the record says so already, or names somebody else.
+    pub fn bound(&self, party: &Party) -> Option<Party> {
+        let own = match party {
+            Party::Address(email) => self.has(email),
+            Party::User { id, .. } => *id == self.id,
+        };
+        Some(self.party()).filter(|bound| own && bound != party)
     }
 }
 
@@ -73,3 +200,6 @@ pub fn check_password(password: &SecretText, username: &Username) -> Result<()> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use super::tier::{DataClass, Tier};
 use crate::{
     error::{Code, Error, Result},
-    kernel::{ActorRef, DisplayName, Email, ProjectId, Slug, Timestamp, Usd},
+    kernel::{ActorRef, DisplayName, Party, ProjectId, Slug, Timestamp, Usd, principal},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,9 +22,11 @@ pub struct Project {
     /// What people call it.
     pub name: DisplayName,
     /// Who answers for what it does.
-    pub owner: Email,
+    #[serde(flatten, with = "principal::owner")]
+    pub owner: Party,
     /// Who answers for the owner, and approves.
-    pub manager: Email,
+    #[serde(flatten, with = "principal::manager")]
+    pub manager: Party,
     /// The group it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Slug>,
@@ -157,8 +159,8 @@ mod tests {
     pub(super) fn wanted() -> Registration {
         Registration {
             name: "Pilot".parse().unwrap(),
-            owner: "owner@corp.example".parse().unwrap(),
-            manager: "mgr@corp.example".parse().ok(),
+            owner: Party::Address("owner@corp.example".parse().unwrap()),
+            manager: "mgr@corp.example".parse().map(Party::Address).ok(),
             group: "platform".parse().ok(),
             classification: Tier::Poc,
             data_class: DataClass::Internal,
@@ -177,7 +179,7 @@ mod tests {
             groups: vec![],
             evidence: &required,
         };
-        let by = ActorRef { kind: ActorKind::Human, id: "usr_x".into(), person: None };
+        let by = ActorRef { kind: ActorKind::Human, id: "usr_x".into(), person: None, user: None };
         register(wanted(), &rules, by, false, ProjectId::new(2026, 1), Timestamp::from_millis(0)).unwrap()
     }
 }

@@ -175,6 +175,68 @@ impl FromStr for ProjectId {
 
 text_serde!(ProjectId, "^proj-[0-9]{4}-[0-9]{4,9}$", "Project id, `proj-YYYY-NNNN`");
 
+/// An agent's id: a UUID, lower-case, as its own protocols have it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AgentId(String);
+
+impl AgentId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Version 7: time first, so that ids sort by when they were made.
+impl TimeOrdered for AgentId {
+    fn build(at: Timestamp, random: [u8; 10]) -> Self {
+        let millis = u64::try_from(at.as_millis()).unwrap_or(0).to_be_bytes();
+        let mut bytes = [0u8; 16];
+        for (slot, byte) in bytes.iter_mut().zip(millis.iter().skip(2).chain(random.iter())) {
+            *slot = *byte;
+        }
+        let mut bits = u128::from_be_bytes(bytes);
+        bits = (bits & !(0xf << 76)) | (0x7 << 76);
+        bits = (bits & !(0x3 << 62)) | (0x2 << 62);
+        let hex = format!("{bits:032x}");
+        let mut text = String::with_capacity(36);
+        for (position, digit) in hex.chars().enumerate() {
+            if matches!(position, 8 | 12 | 16 | 20) {
+                text.push('-');
+            }
+            text.push(digit);
+        }
+        Self(text)
+    }
+}
+
+impl fmt::Display for AgentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for AgentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for AgentId {
+    type Err = Malformed;
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let groups: Vec<&str> = text.split('-').collect();
+        let digits = |group: &&str| group.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+        if lengths == [8, 4, 4, 4, 12] && groups.iter().all(digits) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Malformed { what: "agent id", allowed: "a UUID in lower case" })
+        }
+    }
+}
+
+text_serde!(AgentId, "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "Agent id, a UUID");
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,6 +249,20 @@ mod tests {
         assert_eq!(early.to_string().parse::<RunId>(), Ok(early.clone()));
         assert_eq!(early.as_str().len(), "run_".len() + BODY);
         assert!(early.as_str().parse::<RequestId>().is_err(), "a run id is not a request id");
+    }
+
+    #[test]
+    fn agents_have_uuids_of_version_seven() {
+        let early = AgentId::build(Timestamp::from_millis(1_700_000_000_000), [255; 10]);
+        let late = AgentId::build(Timestamp::from_millis(1_700_000_000_001), [0; 10]);
+        assert_eq!(early.as_str(), "018bcfe5-6800-7fff-bfff-ffffffffffff");
+        assert_eq!(late.as_str(), "018bcfe5-6801-7000-8000-000000000000");
+        assert_eq!(early.to_string().parse::<AgentId>(), Ok(early.clone()));
+        assert!(early < late);
+        for bad in ["", "018bcfe5", "018BCFE5-6800-7fff-bfff-ffffffffffff", "018bcfe56800-7fff-bfff-ffff-ffffffffffff"]
+        {
+            assert!(bad.parse::<AgentId>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -113,6 +113,52 @@ text!(
     }
 );
 
+/// One line of 1 to 255 characters, exactly as it was given: whoever issues identities compares them byte by byte.
+fn exact(text: &str) -> Option<String> {
+    let length = text.chars().count();
+    ((1..=255).contains(&length) && !text.chars().any(char::is_control)).then(|| text.to_owned())
+}
+
+text!(
+    /// Who says that somebody is who they are: `local` for Asgard's own accounts, the URL of an identity provider, the name
+    /// of a service that Asgard is embedded in.
+    Issuer, "issuer", "1 to 255 characters on one line", "^.{1,255}$", exact
+);
+
+impl Issuer {
+    /// Asgard itself: whoever signs in with a username and password.
+    pub fn local() -> Self {
+        Self("local".to_owned())
+    }
+
+    /// The service that Asgard is embedded in, where it has given itself no name.
+    pub fn host() -> Self {
+        Self("host".to_owned())
+    }
+
+    /// Whether it is Asgard itself.
+    pub fn is_local(&self) -> bool {
+        self.0 == "local"
+    }
+}
+
+text!(
+    /// What an issuer knows somebody by: never given to anybody else, and the same however often an address changes.
+    IssuerSubject, "subject", "1 to 255 characters on one line", "^.{1,255}$", exact
+);
+
+impl From<&Username> for IssuerSubject {
+    fn from(username: &Username) -> Self {
+        Self(username.as_str().to_owned())
+    }
+}
+
+impl From<&Email> for IssuerSubject {
+    fn from(email: &Email) -> Self {
+        Self(email.as_str().to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

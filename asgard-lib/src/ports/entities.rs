@@ -1,6 +1,10 @@
 //! Which type is which kind of record. The domain knows nothing of records; this is where the two meet.
 
-use super::{kinds::Kind, records::Entity};
+use super::{
+    kinds::Kind,
+    records::{Entity, Upcast},
+    upcasts,
+};
 use crate::{
     domain::{
         audit::{AuditBlock, AuditEvent, AuditHead, AuditStub, FeedHead, FeedSegment},
@@ -20,6 +24,7 @@ use std::time::Duration;
 
 impl Entity for Project {
     const KIND: Kind = Kind::Project;
+    const UPCASTS: &'static [Upcast] = upcasts::PROJECT;
     const NOUN: &'static str = "project";
     fn record_id(&self) -> String {
         self.id.to_string()
@@ -96,6 +101,7 @@ impl Entity for Lease {
 
 impl Entity for User {
     const KIND: Kind = Kind::User;
+    const UPCASTS: &'static [Upcast] = upcasts::USER;
     const NOUN: &'static str = "user";
     fn record_id(&self) -> String {
         self.id.to_string()
@@ -104,6 +110,7 @@ impl Entity for User {
 
 impl Entity for ProjectKey {
     const KIND: Kind = Kind::ProjectKey;
+    const UPCASTS: &'static [Upcast] = upcasts::PROJECT_KEY;
     const NOUN: &'static str = "project key";
     fn record_id(&self) -> String {
         self.id.to_string()
@@ -131,6 +138,7 @@ impl Entity for Session {
 
 impl Entity for Request {
     const KIND: Kind = Kind::Request;
+    const UPCASTS: &'static [Upcast] = upcasts::REQUEST;
     const NOUN: &'static str = "request";
     fn record_id(&self) -> String {
         self.id.to_string()

@@ -11,12 +11,27 @@ use crate::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
+/// Turns a body of one layout into one of the next; `None` when it is no such body.
+pub type Upcast = fn(Map<String, Value>) -> Option<Map<String, Value>>;
+
+/// The layout that is written by code that has these steps from earlier ones.
+const fn layout(steps: &[Upcast]) -> u16 {
+    let (mut layout, mut step) = (1, 0);
+    while step < steps.len() {
+        layout += 1;
+        step += 1;
+    }
+    layout
+}
+
 /// A type that is kept as a record.
 pub trait Entity: Serialize + DeserializeOwned + Send + Sync + Clone {
     /// The kind of record.
     const KIND: Kind;
-    /// The layout that this code writes.
-    const SCHEMA: u16 = 1;
+    /// A step from each earlier layout to the next, the oldest first.
+    const UPCASTS: &'static [Upcast] = &[];
+    /// The layout that this code writes: 1, and one more for each step.
+    const SCHEMA: u16 = layout(Self::UPCASTS);
     /// What a person calls it, for messages.
     const NOUN: &'static str;
 
@@ -28,9 +43,10 @@ pub trait Entity: Serialize + DeserializeOwned + Send + Sync + Clone {
         None
     }
 
-    /// Turns a body of an older layout into today's. The default knows only today's.
+    /// Turns a body of an earlier layout into today's. `None` for layouts that this code does not know.
     fn upcast(schema: u16, body: Map<String, Value>) -> Option<Map<String, Value>> {
-        (schema == Self::SCHEMA).then_some(body)
+        let first = usize::from(schema.checked_sub(1)?);
+        Self::UPCASTS.get(first..)?.iter().try_fold(body, |body, step| step(body))
     }
 }
 
@@ -43,7 +59,9 @@ pub struct Stored<T> {
     pub version: Version,
     /// When it was last noted.
     pub noted_at: Option<Timestamp>,
+    /// The layout in which it is stored.
     schema: u16,
+    /// Its body in today's layout.
     body: String,
 }
 
@@ -61,6 +79,13 @@ impl<T> Stored<T> {
     /// How many bytes it has as it is stored.
     pub fn size(&self) -> usize {
         self.body.len()
+    }
+}
+
+impl<T: Entity> Stored<T> {
+    /// Whether it is stored in an earlier layout than this code writes.
+    pub fn is_of_an_earlier_layout(&self) -> bool {
+        self.schema < T::SCHEMA
     }
 }
 
@@ -86,15 +111,18 @@ fn object(body: &str) -> Result<Map<String, Value>, serde_json::Error> {
 
 /// Reads a record as a `T`.
 pub fn decode<T: Entity>(record: Record) -> Result<Stored<T>> {
-    let value = if record.schema == T::SCHEMA {
-        serde_json::from_str(&record.body).map_err(|e| corrupt::<T>(&record, e))?
+    let upcast = if record.schema == T::SCHEMA {
+        None
     } else {
         let body = object(&record.body).map_err(|e| corrupt::<T>(&record, e))?;
         let body = T::upcast(record.schema, body)
             .ok_or_else(|| corrupt::<T>(&record, "this build does not know that layout"))?;
-        serde_json::from_value(Value::Object(body)).map_err(|e| corrupt::<T>(&record, e))?
+        Some(serde_json::to_string(&body).map_err(|e| corrupt::<T>(&record, e))?)
     };
-    Ok(Stored { value, version: record.version, noted_at: record.noted_at, schema: record.schema, body: record.body })
+    let body = upcast.as_ref().unwrap_or(&record.body);
+    let value = serde_json::from_str(body).map_err(|e| corrupt::<T>(&record, e))?;
+    let Record { version, noted_at, schema, body, .. } = record;
+    Ok(Stored { value, version, noted_at, schema, body: upcast.unwrap_or(body) })
 }
 
 fn fields<T: Entity>(value: &T) -> Result<Map<String, Value>> {
@@ -221,18 +249,15 @@ mod tests {
 
     impl Entity for Thing {
         const KIND: Kind = Kind::Project;
-        const SCHEMA: u16 = 2;
+        const UPCASTS: &'static [Upcast] = &[|mut body| {
+            if let Some(old) = body.remove("remark") {
+                body.insert("note".into(), old);
+            }
+            Some(body)
+        }];
         const NOUN: &'static str = "thing";
         fn record_id(&self) -> String {
             self.id.clone()
-        }
-        fn upcast(schema: u16, mut body: Map<String, Value>) -> Option<Map<String, Value>> {
-            (schema == 1).then(|| {
-                if let Some(old) = body.remove("remark") {
-                    body.insert("note".into(), old);
-                }
-                body
-            })
         }
     }
 
@@ -255,6 +280,18 @@ mod tests {
     fn older_layouts_are_read_and_newer_ones_refused() {
         assert_eq!(decode::<Thing>(record(1, r#"{"id":"x","remark":"r"}"#)).unwrap().note.as_deref(), Some("r"));
         assert_eq!(decode::<Thing>(record(3, r#"{"id":"x"}"#)).unwrap_err().code(), Code::Bug);
+    }
+
+    #[test]
+    fn what_is_written_over_an_older_layout_is_of_todays_with_the_unknown_fields_kept() {
+        let read = decode::<Thing>(record(1, r#"{"id":"x","remark":"r","later":1}"#)).unwrap();
+        assert!(
+            read.is_of_an_earlier_layout()
+                && !decode::<Thing>(record(2, r#"{"id":"x"}"#)).unwrap().is_of_an_earlier_layout()
+        );
+        let draft = redraft(&read, &read.value).unwrap();
+        assert_eq!((draft.schema, draft.body.as_str()), (2, r#"{"id":"x","note":"r","later":1}"#));
+        assert!(decode::<Thing>(record(0, r#"{"id":"x"}"#)).is_err());
     }
 
     /// A walk over large records sees each once, in pages that somebody can still be answered with.

@@ -7,8 +7,8 @@ use crate::{
         Asgard, Call,
         core::waiver::AuditWaiver,
         periodic::{
-            EXPIRE, Expire, Next, Periodic, PeriodicTask, RECONCILE_RUNS, RETAIN_AUDIT, ReconcileRuns, RetainAudit,
-            SEAL_AUDIT, SealAudit,
+            EXPIRE, Expire, Next, Periodic, PeriodicTask, RECONCILE_RUNS, RETAIN_AUDIT, REWRITE_RECORDS, ReconcileRuns,
+            RetainAudit, RewriteRecords, SEAL_AUDIT, SealAudit,
         },
     },
     error::Result,
@@ -48,6 +48,7 @@ pub const PERIODIC_TASKS: &[Declaration] = &[
     Declaration { periodic: SEAL_AUDIT, make: |_| Arc::new(SealAudit) },
     Declaration { periodic: RETAIN_AUDIT, make: |_| Arc::new(RetainAudit) },
     Declaration { periodic: EXPIRE, make: |_| Arc::new(Expire) },
+    Declaration { periodic: REWRITE_RECORDS, make: |_| Arc::new(RewriteRecords) },
     Declaration { periodic: ROTATE_KEYS, make: |runtime| Arc::new(RotateKeys::new(runtime.vault())) },
     Declaration { periodic: COLLECT_ORPHANS, make: |runtime| Arc::new(CollectOrphans::new(runtime.vault())) },
 ];

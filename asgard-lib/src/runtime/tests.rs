@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     app::{
         Call,
-        people::vouched_for,
+        people::{Vouched, vouched_for},
         periodic::{Next, Periodic},
         projects::RegisterProject,
         requests::{GetRequest, RequestResource},
@@ -32,8 +32,8 @@ fn supervisors() -> Supervisors {
 }
 
 async fn ann(runtime: &Runtime) -> Call {
-    let email = "ann@corp.example".parse().unwrap();
-    let ann = vouched_for(runtime.app(), &email, Role::Member).await.unwrap();
+    let ann = Vouched::new("ann@corp.example".parse().unwrap(), Role::Member);
+    let ann = vouched_for(runtime.app(), &ann).await.unwrap();
     Call::by(ann, runtime.app().new_trace())
 }
 

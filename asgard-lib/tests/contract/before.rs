@@ -8,13 +8,17 @@ use asgard_lib::{
         Asgard, Call, Parts, ServiceCatalog, Source,
         operations::named,
         people::{Accepts, authenticate},
-        periodic::{PeriodicTask, SealAudit},
+        periodic::{Next, PeriodicTask, RewriteRecords, SealAudit},
         worker,
     },
     backends::Opened,
     config::Config,
     kernel::{Actor, Timestamp},
-    ports::world::{Clock, SystemEntropy, World},
+    ports::{
+        kinds::{self, Index, Kind},
+        store::{Key, Query},
+        world::{Clock, SystemEntropy, World},
+    },
 };
 use serde_json::{Value, json};
 use std::{path::PathBuf, sync::Arc, time::Instant};
@@ -109,7 +113,10 @@ impl Copy {
 
 /// The whole test, on a copy of any backend.
 pub async fn works(copy: &Copy) {
+    takes_no_older_build(copy).await;
     verifies(copy).await;
+    is_read(copy).await;
+    is_rewritten(copy).await;
     is_read(copy).await;
     is_worked_on(copy).await;
     verifies(copy).await;
@@ -184,6 +191,61 @@ async fn is_read(copy: &Copy) {
     let agent = copy.actor("key.agent").await.unwrap();
     let secret = copy.run(&agent, "secrets.reveal", json!({ "name": "local-demo.demo.token" })).await;
     assert_eq!(secret["value"], copy.known("secret.local-demo.demo.token"));
+}
+
+/// Every record of an index: its layout and its body.
+async fn records(copy: &Copy, index: &'static Index, partition: &str) -> Vec<(u16, Value)> {
+    let found = copy.database.store.query(&Query::new(index, partition).take(200)).await.unwrap();
+    assert!(found.next.is_none() && !found.records.is_empty(), "{}", index.name);
+    found.records.iter().map(|record| (record.schema, serde_json::from_str(&record.body).unwrap())).collect()
+}
+
+/// Older layouts are written again in today's, and who is named by an address comes to be named by account.
+async fn is_rewritten(copy: &Copy) {
+    let pilot = copy.known("project.pilot");
+    let walked: [(&'static Index, &str); 4] =
+        [(&kinds::USERS, ""), (&kinds::PROJECTS, ""), (&kinds::REQUESTS, ""), (&kinds::KEYS_BY_PROJECT, pilot)];
+    for (index, partition) in walked {
+        let old = records(copy, index, partition).await;
+        assert!(old.iter().all(|(layout, _)| *layout == 1), "{} is of the version before", index.name);
+    }
+    assert!(RewriteRecords.wanted(&copy.app).await.unwrap());
+    let mut turns = 1;
+    while RewriteRecords.run(&copy.app).await.unwrap() == Next::Again {
+        turns += 1;
+    }
+    assert_eq!(turns, 3, "one for each kind that is walked");
+    assert!(!RewriteRecords.wanted(&copy.app).await.unwrap());
+    for (index, partition) in walked {
+        let new = records(copy, index, partition).await;
+        assert!(new.iter().all(|(layout, _)| *layout == 2), "{} is of this version", index.name);
+    }
+    let [ann, mia, hosted] = ["user.ann", "user.mia", "user.hosted"].map(|name| json!(copy.known(name)));
+    for (_, project) in records(copy, &kinds::PROJECTS, "").await {
+        let expected = match project["name"].as_str().unwrap() {
+            "Pilot" | "Killed" => (ann.clone(), mia.clone()),
+            "Ended" => (json!(copy.known("user.gone")), mia.clone()),
+            "Hosted" => (hosted.clone(), ann.clone()),
+            "Strangers" => (Value::Null, Value::Null),
+            name => panic!("the fixture has no project {name}"),
+        };
+        assert_eq!((project["owner_user"].clone(), project["manager_user"].clone()), expected, "{project:#}");
+    }
+    let keys = records(copy, &kinds::KEYS_BY_PROJECT, pilot).await;
+    assert_eq!(keys.iter().filter(|(_, key)| key["minted_by_user"] == ann).count(), 1, "{keys:#?}");
+    assert!(keys.iter().all(|(_, key)| key["minted_by_user"].is_string()), "{keys:#?}");
+    let requests = records(copy, &kinds::REQUESTS, "").await;
+    assert!(requests.iter().all(|(_, request)| request["requested_by"]["user"] == ann), "{requests:#?}");
+    for (_, user) in records(copy, &kinds::USERS, "").await {
+        let local = json!([{"issuer": "local", "subject": user["username"], "email": user["email"], "verified": true}]);
+        assert_eq!(user["identities"], local);
+    }
+}
+
+/// Builds of the version before are refused from now on.
+async fn takes_no_older_build(copy: &Copy) {
+    let found = copy.database.store.get_many(&[Key::new(Kind::Meta, "store")]).await.unwrap();
+    assert_eq!(found[0].as_ref().unwrap().body, r#"{"min_writer":2}"#);
 }
 
 async fn is_worked_on(copy: &Copy) {

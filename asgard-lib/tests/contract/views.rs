@@ -31,7 +31,7 @@ fn op<T: Entity>(body: Value) -> Op {
 pub async fn fill(store: &dyn Store) {
     let at = "2026-11-22T12:00:00.000001Z";
     let id = |prefix: &str| format!("{prefix}_00000000000000000000000001");
-    let who = json!({ "kind": "human", "id": id("usr"), "person": "ann@corp.example" });
+    let who = json!({ "kind": "human", "id": id("usr"), "person": "ann@corp.example", "user": id("usr") });
     let target = json!({ "cloud": "aws", "account": "123", "region": "eu-west-1" });
     let plan = json!({ "create": 1, "update": 2, "replace": 3, "delete": 4, "outputs_changed": false, "changes": [], "digest": "d" });
     let project = "proj-2026-0001";
@@ -39,12 +39,12 @@ pub async fn fill(store: &dyn Store) {
     let fixture = StoreFixture::new(store);
     fixture.commit([
         op::<Project>(json!({
-            "id": project, "name": "Editor", "owner": "ann@corp.example", "manager": "bob@corp.example", "group": "tools",
+            "id": project, "name": "Editor", "owner": "ann@corp.example", "manager": "bob@corp.example", "owner_user": id("usr"), "manager_user": id("usr"), "group": "tools",
             "cost_center": "cc-1", "classification": "poc", "data_class": "internal", "budget": MONEY, "description": "d",
             "evidence": { "runbook_url": "https://x" }, "status": { "state": "active" }, "created_at": at, "created_by": who, "updated_at": at,
         })),
         op::<ProjectKey>(json!({
-            "id": id("key"), "project": project, "name": "ci", "hash": HIDDEN, "suffix": "abcd", "minted_by": "ann@corp.example",
+            "id": id("key"), "project": project, "name": "ci", "hash": HIDDEN, "suffix": "abcd", "minted_by": "ann@corp.example", "minted_by_user": id("usr"),
             "created_at": at, "valid_until": at, "revoked_at": at,
         })),
         op::<Request>(json!({

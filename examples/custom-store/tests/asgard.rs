@@ -8,7 +8,7 @@ use asgard_lib::{
         projects::RegisterProject,
         requests::{GetRequest, RequestResource},
     },
-    kernel::{Actor, Role},
+    kernel::{Actor, Person, Role, SignIn},
     runtime::{Master, Runtime},
 };
 use serde_json::json;
@@ -22,7 +22,10 @@ async fn open(file: &Path) -> Runtime {
 fn ann(runtime: &Runtime) -> Call {
     let world = runtime.app().world();
     let email = "ann@corp.example".parse().unwrap();
-    Call::by(Actor::Human { user: world.id(), email, role: Role::Member, session: world.id() }, world.id())
+    Call::by(
+        Actor::Human { person: Person::verified(world.id(), email), role: Role::Member, sign_in: SignIn::Host },
+        world.id(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

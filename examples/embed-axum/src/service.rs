@@ -7,7 +7,11 @@ use crate::{
 };
 use asgard_lib::{
     Result,
-    app::{Asgard, Call, ServiceCatalog, people::vouched_for, projects::ListProjects},
+    app::{
+        Asgard, Call, ServiceCatalog,
+        people::{Vouched, vouched_for},
+        projects::ListProjects,
+    },
     config::{Config, DatabaseLocation, KeySource},
     http::{HttpState, Readiness, auth::check_origin, problem},
     kernel::{Limit, Timestamp},
@@ -154,7 +158,7 @@ async fn team(State(host): State<Arc<Host>>, visitor: Option<Extension<Visitor>>
 
 async fn projects(host: &Host, visitor: &Visitor) -> Result<Vec<Value>> {
     let app = host.app();
-    let actor = vouched_for(app, &visitor.email, role(visitor)).await?;
+    let actor = vouched_for(app, &Vouched::new(visitor.email.clone(), role(visitor))).await?;
     let page =
         app.run(&Call::by(actor, app.new_trace()), &ListProjects { cursor: None, limit: Limit::default() }).await?;
     Ok(page.items.iter().map(|project| json!({ "id": project.project_id, "name": project.name })).collect())

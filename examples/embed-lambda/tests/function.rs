@@ -9,7 +9,7 @@
 use asgard_lib::{
     app::{Call, keys::MintKey, projects::RegisterProject},
     config::{self, Environment, LoadOptions},
-    kernel::{Actor, Role},
+    kernel::{Actor, Person, Role, SignIn},
     runtime::{Runtime, RuntimeOptions, Supervisors},
 };
 use embed_lambda::Function;
@@ -41,7 +41,7 @@ async fn the_teams_route_and_asgards_endpoint_are_one_function() {
     let app = runtime.app();
 
     let (email, world) = ("ann@corp.example".parse().unwrap(), app.world());
-    let ann = Actor::Human { user: world.id(), email, role: Role::Member, session: world.id() };
+    let ann = Actor::Human { person: Person::verified(world.id(), email), role: Role::Member, sign_in: SignIn::Host };
     let call = Call::by(ann, world.id());
     let project =
         json!({"name": "Pilot", "owner_email": "ann@corp.example", "manager_email": "bob@corp.example", "group": "g"});

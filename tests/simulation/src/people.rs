@@ -10,7 +10,7 @@ use asgard_lib::{
         resources::{DeprovisionResource, ListResources, RetryResource},
     },
     domain::request::RequestStatus,
-    kernel::{Actor, ProjectId, Role, TokenId, UserId},
+    kernel::{self, Actor, ProjectId, Role, TokenId, UserId},
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -42,8 +42,7 @@ impl Person {
             Self::Admin => ("admin@corp.example", Role::Admin, 3),
         };
         Some(Actor::UserToken {
-            user: UserId::from_digest(&[digit; 32]),
-            email: name.parse().ok()?,
+            person: kernel::Person::verified(UserId::from_digest(&[digit; 32]), name.parse().ok()?),
             role,
             token: TokenId::from_digest(&[digit; 32]),
         })

@@ -337,7 +337,7 @@ impl Remember {
                 "An idempotency key has 1 to 200 printable ASCII characters.",
             ));
         }
-        let actor = serde_json::to_vec(&actor.reference()).map_err(Error::bug)?;
+        let actor = serde_json::to_vec(&actor.reference().credential()).map_err(Error::bug)?;
         let input = serde_json::to_vec(input).map_err(Error::bug)?;
         Ok(Some(Self { id: hex(&[&actor, meta.name.as_bytes(), key.as_bytes()]), input: hex(&[&input]) }))
     }

@@ -3,11 +3,11 @@
 use super::reads::Reads;
 use crate::{
     domain::{
-        access::{Action, Object, Subject},
+        access::{Action, Object, Subject, foreign},
         project::Project,
     },
     error::{Error, Result},
-    kernel::{Actor, ProjectId},
+    kernel::{Party, ProjectId},
     ports::records::Stored,
 };
 
@@ -22,7 +22,7 @@ pub enum ReadMode {
 
 /// A project that belongs to nobody.
 fn of_nobody(id: ProjectId) -> Result<Subject> {
-    let nobody: crate::kernel::Email = "nobody@invalid".parse()?;
+    let nobody = Party::Address("nobody@invalid".parse()?);
     Ok(Subject { id, owner: nobody.clone(), manager: nobody })
 }
 
@@ -47,12 +47,11 @@ impl Reads<'_> {
         reading: ReadMode,
     ) -> Result<(Stored<Project>, Subject)> {
         let id = self.project_id(given)?;
-        if let Actor::ProjectKey { project, .. } = self.actor()?
-            && *project != id
+        if let Some(own) = self.actor()?.bound_project()
+            && *own != id
         {
             // Answered before anything is read: a key learns nothing about other projects, not even that they exist.
-            self.allow(action, &Object::Project(&of_nobody(id)?))?;
-            return Err(Error::bug("a foreign key was allowed"));
+            return Err(foreign(own));
         }
         let project = match reading {
             ReadMode::Plain => self.read::<Project>(id.as_str()).await?.ok_or_else(|| Error::not_found("project"))?,

@@ -18,7 +18,7 @@ use crate::{
         project::Project,
     },
     error::{Code, Error, Result},
-    kernel::{ProjectId, SecretId, SecretText},
+    kernel::{Party, ProjectId, SecretId, SecretText},
     ports::records::Stored,
 };
 use schemars::JsonSchema;
@@ -165,7 +165,10 @@ async fn a_replay_authorises_and_finishes_and_does_nothing_else() {
     assert_eq!(probe.took(), ["authorise", "finish"]);
 
     // The same person under the same key, once the project is somebody else's.
-    kit.tamper::<Project>(kit.project.as_str(), |project| project.owner = "new@corp.example".parse().unwrap()).await;
+    kit.tamper::<Project>(kit.project.as_str(), |project| {
+        project.owner = Party::Address("new@corp.example".parse().unwrap())
+    })
+    .await;
     let denied = drive(&kit.app, &owner, &probe, remembered.as_ref()).await.unwrap_err();
     assert_eq!(denied.code(), Code::NotFound);
 }
@@ -183,7 +186,10 @@ async fn a_minted_key_is_shown_once_and_not_replayed_to_who_may_not_mint_any_mor
     without.as_object_mut().unwrap().remove("key");
     assert_eq!((again.replayed, again.value), (true, without));
     assert!(!format!("{:?}", kit.memory).contains(first.value["key"].as_str().unwrap()));
-    kit.tamper::<Project>(kit.project.as_str(), |project| project.manager = "new@corp.example".parse().unwrap()).await;
+    kit.tamper::<Project>(kit.project.as_str(), |project| {
+        project.manager = Party::Address("new@corp.example".parse().unwrap())
+    })
+    .await;
     assert_eq!(mint.call(&kit.app, &call, input).await.unwrap_err().code(), Code::NotFound);
 }
 

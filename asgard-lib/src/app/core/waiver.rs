@@ -51,6 +51,8 @@ waivers! {
         "Guesses would fill the log. A sign-in that succeeds is audited.";
     Sealing, "Sealing the audit log, and appending to the event feed.",
         "It changes nothing that anybody did, and an event for each block would never end.";
+    Rewriting, "Writing a record again in the layout of this version, and naming the accounts that its addresses mean.",
+        "The record says what it said before.";
     Sweep, "How far a periodic task has come, and removing segments of the event feed that have run out.",
         "Nothing of what anybody did changes. Removing audit events is audited.";
 }

@@ -8,7 +8,7 @@ use crate::{
         project::Project,
     },
     error::{Code, Error, Result},
-    kernel::{Actor, KeyId, SessionId, Timestamp, TokenId, UserId},
+    kernel::{Actor, KeyId, SessionId, SignIn, Timestamp, TokenId, UserId},
     ports::{
         records::{Entity, Records, Stored, key, store_error},
         store::Version,
@@ -104,7 +104,7 @@ async fn user_token(app: &Asgard, print: &Fingerprint) -> Result<Actor> {
 async fn token_holder(app: &Asgard, token: &UserToken) -> Result<Actor> {
     // A token outlives a change of password; it is revoked by itself, or with the account.
     let user = person(app, &token.user, Timestamp::from_millis(i64::MAX)).await?;
-    Ok(Actor::UserToken { user: user.id, email: user.email, role: user.role, token: token.id.clone() })
+    Ok(Actor::UserToken { person: user.person(), role: user.role, token: token.id.clone() })
 }
 
 async fn session(app: &Asgard, print: &Fingerprint) -> Result<Actor> {
@@ -118,7 +118,7 @@ async fn session(app: &Asgard, print: &Fingerprint) -> Result<Actor> {
 
 async fn signed_in(app: &Asgard, session: &Session) -> Result<Actor> {
     let user = person(app, &session.user, session.created_at).await?;
-    Ok(Actor::Human { user: user.id, email: user.email, role: user.role, session: session.id.clone() })
+    Ok(Actor::Human { person: user.person(), role: user.role, sign_in: SignIn::Session(session.id.clone()) })
 }
 
 /// Who a caller is by now, for a call that has waited: what ends access ends it for calls that are under way too. The
@@ -126,15 +126,15 @@ async fn signed_in(app: &Asgard, session: &Session) -> Result<Actor> {
 pub(in crate::app) async fn still(app: &Asgard, actor: &Actor) -> Result<Actor> {
     let now = app.world().now();
     match actor {
-        Actor::Human { user, session, .. } if is_nobodys(session) => {
-            // Somebody else signed this person in and says what their role is; the account is ours.
-            person(app, user, Timestamp::from_millis(i64::MAX)).await?;
-            Ok(actor.clone())
-        }
-        Actor::Human { session, .. } => {
+        Actor::Human { sign_in: SignIn::Session(session), .. } => {
             let session = found::<Session>(app, session.as_str()).await?;
             session.still_good(session.noted_at, now)?;
             signed_in(app, &session).await
+        }
+        Actor::Human { person: known, sign_in: SignIn::Host | SignIn::DevInsecure | SignIn::Earlier, .. } => {
+            // Somebody else signed this person in and says what their role is; the account is ours.
+            person(app, known.user(), Timestamp::from_millis(i64::MAX)).await?;
+            Ok(actor.clone())
         }
         Actor::UserToken { token, .. } => {
             let token = found::<UserToken>(app, token.as_str()).await?;
@@ -146,13 +146,9 @@ pub(in crate::app) async fn still(app: &Asgard, actor: &Actor) -> Result<Actor> 
             key.still_good(now)?;
             key_holder(app, &key).await
         }
-        Actor::System { .. } => Ok(actor.clone()),
+        // Whatever makes agents says when they end; nothing makes one yet.
+        Actor::Agent { .. } | Actor::System { .. } => Ok(actor.clone()),
     }
-}
-
-/// Whether no record has this id: the session of somebody whom the embedding service signed in.
-fn is_nobodys(session: &SessionId) -> bool {
-    *session == SessionId::from_digest(&[0; 32])
 }
 
 /// The version of a record as clients name it.

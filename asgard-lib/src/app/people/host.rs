@@ -2,50 +2,113 @@
 
 use super::{
     authenticate::person,
-    new_user, role_name,
-    users::{UserView, change},
+    bind, role_name,
+    users::{Account, UserView, change, new_user},
 };
 use crate::{
     app::{Asgard, Call, Tx},
-    domain::{audit::AuditAction, person::User},
+    domain::{
+        audit::AuditAction,
+        person::{Identity, User},
+    },
     error::{Code, Error, Result},
-    kernel::{Actor, Email, Role, SecretText, SessionId, Timestamp, UserId, Username},
+    kernel::{Actor, Email, Issuer, IssuerSubject, Role, SignIn, Timestamp, UserId, Username},
     ports::records::store_error,
 };
 
 /// How often an account is looked for again after somebody else made it at the same moment.
-const MAX_CONFLICT_RETRIES: u32 = 3;
+const MAX_CONFLICT_RETRIES: u32 = 5;
 
-/// The person at this address, on the word of the embedding service. The account is found by the address and made at the
-/// first visit, without a password that anybody knows. The role is the service's to say: where the account has another, it
-/// is changed and the change is audited. An account that an admin switched off stays off. Two reads when nothing changes.
-pub async fn vouched_for(app: &Asgard, email: &Email, role: Role) -> Result<Actor> {
+/// A person on the word of the embedding service: how it knows them, the address that it has verified, and their role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vouched {
+    issuer: Issuer,
+    subject: IssuerSubject,
+    email: Email,
+    role: Role,
+}
+
+impl Vouched {
+    /// The person at `email`, who may do what `role` may. The service knows them by nothing but the address.
+    pub fn new(email: Email, role: Role) -> Self {
+        Self { issuer: Issuer::host(), subject: IssuerSubject::from(&email), email, role }
+    }
+
+    /// The same person as the service really knows them, or as its own identity provider does: by something that stays when
+    /// the address changes.
+    pub fn known_as(self, issuer: Issuer, subject: IssuerSubject) -> Self {
+        Self { issuer, subject, ..self }
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            issuer: self.issuer.clone(),
+            subject: self.subject.clone(),
+            email: Some(self.email.clone()),
+            verified: true,
+        }
+    }
+}
+
+/// This person, on the word of the embedding service. The account is found by issuer and subject; without one, by the
+/// verified address, and the identity joins it; without that, it is made, without a password. The role is the service's to
+/// say: where the account has another, it is changed and the change is audited. Another address than before becomes the
+/// account's, and moves no authority. An account that an admin switched off stays off. Two reads when nothing changes.
+pub async fn vouched_for(app: &Asgard, vouched: &Vouched) -> Result<Actor> {
+    if vouched.issuer.is_local() {
+        return Err(Error::new(
+            Code::Denied,
+            "The issuer `local` is Asgard itself: nobody else vouches for its accounts.",
+        ));
+    }
     for _ in 0..MAX_CONFLICT_RETRIES {
-        let id = app.store().holder(&User::email_claim(email)).await.map_err(store_error)?;
-        let settled = match id {
-            Some(id) => {
-                let id: UserId = id.parse().map_err(|_| Error::bug(format!("an e-mail claim is held by {id}")))?;
-                // No password, so no credential that a change of password could have ended.
-                let user = person(app, &id, Timestamp::from_millis(i64::MAX)).await?;
-                if user.email != *email {
-                    return Err(too_alike());
-                }
-                if user.role == role { Ok(id) } else { set_role(app, id, role).await }
+        match settle(app, vouched).await {
+            Ok(Settled::As(user)) => {
+                return Ok(Actor::Human { person: user.person(), role: vouched.role, sign_in: SignIn::Host });
             }
-            None => first_visit(app, email, role).await,
-        };
-        match settled {
-            Ok(user) => {
-                // No record has this id: there is no session of ours to list, slide or end.
-                let session = SessionId::from_digest(&[0; 32]);
-                return Ok(Actor::Human { user, email: email.clone(), role, session });
-            }
+            Ok(Settled::Changed) => {}
             Err(error) if error.code() == Code::AlreadyExists => {}
             Err(error) => return Err(error),
         }
     }
     Err(Error::new(Code::Busy, "Too many visits at once are this person's first. Try again in a moment.")
         .retry_after(1))
+}
+
+enum Settled {
+    /// The account is as the service says.
+    As(Box<User>),
+    /// It is now; it has to be read again.
+    Changed,
+}
+
+async fn settle(app: &Asgard, vouched: &Vouched) -> Result<Settled> {
+    let claim = Identity::claim(&vouched.issuer, &vouched.subject);
+    let Some(id) = holder(app, &claim).await? else {
+        return match holder(app, &User::email_claim(&vouched.email)).await? {
+            Some(id) => join(app, &id, vouched).await,
+            None => first_visit(app, vouched).await,
+        }
+        .map(|()| Settled::Changed);
+    };
+    // No password, so no credential that a change of password could have ended.
+    let user = person(app, &id, Timestamp::from_millis(i64::MAX)).await?;
+    let known = user.identity(&vouched.issuer, &vouched.subject);
+    let known = known.ok_or_else(|| Error::bug(format!("{claim} is held by {id}, which does not know it")))?;
+    if known.email.as_ref() != Some(&vouched.email) {
+        move_address(app, &id, vouched).await?;
+        return Ok(Settled::Changed);
+    }
+    if user.role != vouched.role {
+        set_role(app, &id, vouched.role).await?;
+        return Ok(Settled::Changed);
+    }
+    Ok(Settled::As(Box::new(user)))
+}
+
+async fn holder(app: &Asgard, claim: &str) -> Result<Option<UserId>> {
+    let id = app.store().holder(claim).await.map_err(store_error)?;
+    id.map(|id| id.parse().map_err(|_| Error::bug(format!("{claim} is held by {id}")))).transpose()
 }
 
 /// The claim that finds an account holds the beginning of a long address.
@@ -58,36 +121,118 @@ fn host(app: &Asgard) -> Call {
     Call::system("host", app.new_trace())
 }
 
-async fn set_role(app: &Asgard, id: UserId, role: Role) -> Result<UserId> {
-    let (call, user) = (host(app), &id);
+async fn set_role(app: &Asgard, user: &UserId, role: Role) -> Result<()> {
+    let call = host(app);
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.as_system()?;
             change(tx, user, AuditAction::UserRoleChanged, ("role", role_name(role)), |user| user.role = role).await
         })
     })
-    .await?;
-    Ok(id)
+    .await
+    .map(drop)
 }
 
-async fn first_visit(app: &Asgard, email: &Email, role: Role) -> Result<UserId> {
-    let nobody_knows = SecretText::new(data_encoding::HEXLOWER.encode(&app.world().random::<32>()));
-    let password = app.passwords().hash(&nobody_knows, app.world()).await?;
-    let (call, password) = (host(app), &password);
-    let made: UserView = app
-        .transact(&call, |tx| {
-            Box::pin(async move {
-                tx.as_system()?;
-                let username = free_username(tx, email).await?;
-                let user = new_user(tx, &username, email, role, password.clone())?;
-                let details =
-                    [("username", username.to_string()), ("role", role_name(role).into()), ("by", "host".into())];
-                tx.audit(None, AuditAction::UserCreated, &user.id, &details)?;
-                Ok(UserView::of(&user))
-            })
+/// The identity joins the account that has its verified address. The embedding service is trusted with every address: it is
+/// the process itself.
+async fn join(app: &Asgard, id: &UserId, vouched: &Vouched) -> Result<()> {
+    // Whoever is refused learns it before anything is written.
+    let found = person(app, id, Timestamp::from_millis(i64::MAX)).await?;
+    if found.former.iter().any(|former| former.email == vouched.email) {
+        return Err(Error::new(
+            Code::Denied,
+            "This e-mail address was another account's until recently and is not free yet. Try again in a few minutes.",
+        ));
+    }
+    if !found.has(&vouched.email) {
+        return Err(too_alike());
+    }
+    if found.identities.iter().any(|identity| identity.issuer == vouched.issuer) {
+        // An issuer that knows two people by one address has given it to somebody else.
+        return Err(Error::new(
+            Code::Denied,
+            "This e-mail address is that of another person whom the same issuer knows. An admin has to settle whose it is.",
+        ));
+    }
+    let call = host(app);
+    app.transact(&call, |tx| {
+        Box::pin(async move {
+            tx.as_system()?;
+            let before = tx.need::<User>(id.as_str()).await?;
+            let mut after = before.value.clone();
+            after.identities.push(vouched.identity());
+            tx.claim_or(Identity::claim(&vouched.issuer, &vouched.subject), id, taken())?;
+            tx.replace(&before, &after)?;
+            tx.audit(
+                None,
+                AuditAction::UserIdentityAdded,
+                id,
+                &[("issuer", vouched.issuer.to_string()), ("by", "host".into())],
+            )
         })
-        .await?;
-    Ok(made.id)
+    })
+    .await
+}
+
+fn taken() -> Error {
+    Error::new(Code::AlreadyExists, "Another account has this identity already.")
+}
+
+/// The issuer gives another address than before. The one before stays bound to the account until nothing names it.
+async fn move_address(app: &Asgard, id: &UserId, vouched: &Vouched) -> Result<()> {
+    let (call, email) = (host(app), &vouched.email);
+    app.transact(&call, |tx| {
+        Box::pin(async move {
+            tx.as_system()?;
+            let claim = User::email_claim(email);
+            let before = tx.need::<User>(id.as_str()).await?;
+            match tx.holder(&claim).await? {
+                Some(holder) if holder != id.as_str() => {
+                    return Err(Error::new(
+                        Code::Denied,
+                        "This e-mail address is another account's. An admin has to settle whose it is.",
+                    ));
+                }
+                Some(_) if !before.has(email) => return Err(too_alike()),
+                Some(_) => {}
+                None => tx.claim(claim, id)?,
+            }
+            tx.replace(&before, &before.moved(&vouched.issuer, &vouched.subject, email, tx.now()))?;
+            bind::later(tx, id)?;
+            tx.audit(
+                None,
+                AuditAction::UserAddressChanged,
+                id,
+                &[("issuer", vouched.issuer.to_string()), ("by", "host".into())],
+            )
+        })
+    })
+    .await
+}
+
+async fn first_visit(app: &Asgard, vouched: &Vouched) -> Result<()> {
+    let call = host(app);
+    app.transact(&call, |tx| {
+        Box::pin(async move {
+            tx.as_system()?;
+            let username = free_username(tx, &vouched.email).await?;
+            let account = Account {
+                username: &username,
+                email: &vouched.email,
+                role: vouched.role,
+                identity: vouched.identity(),
+                password: None,
+                password_set_by: None,
+            };
+            let user = new_user(tx, account)?;
+            let details =
+                [("username", username.to_string()), ("role", role_name(vouched.role).into()), ("by", "host".into())];
+            tx.audit(None, AuditAction::UserCreated, &user.id, &details)?;
+            Ok(UserView::of(&user))
+        })
+    })
+    .await
+    .map(drop)
 }
 
 /// The address itself, unless it cannot be a username or is somebody else's. Only a name in lists: nobody types it.

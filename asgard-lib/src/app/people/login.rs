@@ -16,7 +16,7 @@ use crate::{
         person::{User, check_password},
     },
     error::{Code, Error, Result},
-    kernel::{Actor, Role, SecretText, Timestamp, UserId, Username},
+    kernel::{Actor, Role, SecretText, SignIn, Timestamp, UserId, Username},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -132,7 +132,7 @@ impl Operation for Login {
         };
         let right = app
             .passwords()
-            .verify(&self.password, user.as_ref().map(|user| user.password.as_str()), app.world())
+            .verify(&self.password, user.as_ref().and_then(|user| user.password.as_deref()), app.world())
             .await?;
         let user = user.filter(|user| right && user.active).ok_or_else(wrong)?;
         Ok(Verified { attempt, user: user.value.id })
@@ -159,12 +159,8 @@ impl Operation for Login {
         };
         throttle::give_back(tx, &verified.attempt)?;
         tx.insert(&session)?;
-        let actor = Actor::Human {
-            user: user.id.clone(),
-            email: user.email.clone(),
-            role: user.role,
-            session: session.id.clone(),
-        };
+        let actor =
+            Actor::Human { person: user.person(), role: user.role, sign_in: SignIn::Session(session.id.clone()) };
         tx.audit_as(actor.reference(), None, AuditAction::SessionOpened, &session.id, &[])?;
         Ok(Unremembered(LoginView {
             token: token.reveal().to_owned(),
@@ -202,7 +198,7 @@ impl SimpleOperation for Logout {
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Nothing> {
         tx.allow(Action::OwnAccount, &Object::Nothing)?;
-        if let Actor::Human { session, .. } = tx.actor()?
+        if let Actor::Human { sign_in: SignIn::Session(session), .. } = tx.actor()?
             && let Some(open) = tx.read_checked::<Session>(session.as_str()).await?
         {
             let over = Session { revoked_at: Some(tx.now()), ..open.value.clone() };
@@ -295,7 +291,7 @@ impl Operation for ChangePassword {
             Some(before) => (before.attempt, Some(before.hash)),
             None => (throttle::attempt(app, reads.call(), &user.username).await?, None),
         };
-        if !app.passwords().verify(&self.current_password, Some(&user.password), app.world()).await? {
+        if !app.passwords().verify(&self.current_password, user.password.as_deref(), app.world()).await? {
             return Err(Error::invalid("current_password", "The present password is wrong."));
         }
         let hash = match hash {
@@ -308,8 +304,7 @@ impl Operation for ChangePassword {
     async fn decide(&self, tx: &mut Tx<'_>, id: UserId, new: &NewPassword) -> Result<Unremembered<Nothing>> {
         let user = tx.need::<User>(id.as_str()).await?;
         throttle::give_back(tx, &new.attempt)?;
-        let password = new.hash.clone();
-        tx.replace(&user, &User { password, credentials_from: tx.now(), ..user.value.clone() })?;
+        tx.replace(&user, &user.with_password(new.hash.clone(), tx.now()))?;
         tx.audit(None, AuditAction::UserPasswordChanged, &user.id, &[])?;
         Ok(Unremembered(Nothing {}))
     }

@@ -83,9 +83,11 @@ impl SimpleOperation for ListSessions {
         tx.allow(Action::OwnAccount, &Object::Nothing)?;
         let app = tx.app();
         let (user, current) = match tx.actor()? {
-            Actor::Human { user, session, .. } => (user, Some(session)),
-            Actor::UserToken { user, .. } => (user, None),
-            Actor::ProjectKey { .. } | Actor::System { .. } => return Err(Error::not_found("session")),
+            Actor::Human { person, sign_in, .. } => (person.user(), sign_in.session()),
+            Actor::UserToken { person, .. } => (person.user(), None),
+            Actor::ProjectKey { .. } | Actor::Agent { .. } | Actor::System { .. } => {
+                return Err(Error::not_found("session"));
+            }
         };
         let list = format!("sessions/{user}");
         let after = app.position(&list, self.cursor.as_ref()).await?;

@@ -7,7 +7,7 @@ use crate::{
         testkit::{Kit, signed_in},
     },
     error::Code,
-    kernel::{Actor, Role, SecretText, UserId},
+    kernel::{Actor, Person, Role, SecretText, UserId},
 };
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -19,8 +19,8 @@ fn hashes(kit: &Kit) -> u32 {
 }
 
 fn admin(kit: &Kit) -> Call {
-    let Actor::Human { user, email, session, .. } = signed_in("admin@corp.example") else { panic!("a person") };
-    Call::by(Actor::Human { user, email, session, role: Role::Admin }, kit.app.new_trace())
+    let Actor::Human { person, sign_in, .. } = signed_in("admin@corp.example") else { panic!("a person") };
+    Call::by(Actor::Human { person, sign_in, role: Role::Admin }, kit.app.new_trace())
 }
 
 fn text(password: &str) -> SecretText {
@@ -58,8 +58,9 @@ async fn a_password_is_hashed_once_however_often_the_decision_is_made() {
     assert!(kit.shaky.conflicts.load(SeqCst) > 0, "nobody was faster");
 
     let before = hashes(&kit);
-    let Actor::Human { session, .. } = signed_in("mia@corp.example") else { panic!("a person") };
-    let mia = Actor::Human { user, email: "mia@corp.example".parse().unwrap(), role: Role::Member, session };
+    let Actor::Human { sign_in, .. } = signed_in("mia@corp.example") else { panic!("a person") };
+    let person = Person::verified(user, "mia@corp.example".parse().unwrap());
+    let mia = Actor::Human { person, role: Role::Member, sign_in };
     let change = ChangePassword { current_password: text(PASSWORD), new_password: text(OTHER) };
     kit.app.run(&Call::by(mia, kit.app.new_trace()), &change).await.unwrap();
     assert_eq!(hashes(&kit), before + 2, "the present one is checked and the new one hashed");

@@ -1,5 +1,6 @@
 //! Accounts, for admins.
 
+use super::bind;
 use crate::{
     app::{
         Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
@@ -8,10 +9,10 @@ use crate::{
     domain::{
         access::{Action, Object},
         audit::AuditAction,
-        person::{User, check_password},
+        person::{Identity, User, check_password},
     },
     error::{Code, Error, Result},
-    kernel::{Cursor, Email, Limit, Page, Role, SecretText, Timestamp, UserId, Username},
+    kernel::{Cursor, Email, Issuer, IssuerSubject, Limit, Page, Role, SecretText, Timestamp, UserId, Username},
     ports::{
         kinds,
         records::Records,
@@ -104,15 +105,51 @@ pub struct CreateUser {
     pub role: Option<Role>,
 }
 
-/// Writes a new account with its claims, and counts it if it is an admin. The password is hashed before the transaction.
-pub fn new_user(tx: &mut Tx<'_>, username: &Username, email: &Email, role: Role, password: String) -> Result<User> {
+/// An account that is to be made.
+pub struct Account<'a> {
+    /// Its name in lists; unique.
+    pub username: &'a Username,
+    /// The address that is shown. Whoever makes the account says that it is the person's.
+    pub email: &'a Email,
+    /// What the person may do.
+    pub role: Role,
+    /// How they are known.
+    pub identity: Identity,
+    /// The hash of their password, if they have one.
+    pub password: Option<String>,
+    /// The account of the admin who set it, and so could sign in with it.
+    pub password_set_by: Option<UserId>,
+}
+
+impl<'a> Account<'a> {
+    /// An account with a password, whose address an admin or the operator vouches for.
+    pub fn local(username: &'a Username, email: &'a Email, role: Role, password: String) -> Self {
+        let identity = Identity {
+            issuer: Issuer::local(),
+            subject: IssuerSubject::from(username),
+            email: Some(email.clone()),
+            verified: true,
+        };
+        Self { username, email, role, identity, password: Some(password), password_set_by: None }
+    }
+}
+
+/// Writes a new account with its claims, counts it if it is an admin, and has it bound to what names its address already. The
+/// password is hashed before the transaction.
+pub fn new_user(tx: &mut Tx<'_>, account: Account<'_>) -> Result<User> {
+    let Account { username, email, role, identity, password, password_set_by } = account;
+    let identity_claim =
+        Some(Identity::claim(&identity.issuer, &identity.subject)).filter(|_| !identity.issuer.is_local());
     let user = User {
         id: tx.id(),
         username: username.clone(),
         email: email.clone(),
+        identities: vec![identity],
+        former: Vec::new(),
         role,
         active: true,
         password,
+        password_set_by,
         credentials_from: tx.now(),
         created_at: tx.now(),
     };
@@ -121,10 +158,14 @@ pub fn new_user(tx: &mut Tx<'_>, username: &Username, email: &Email, role: Role,
     };
     tx.claim_or(User::username_claim(username), &user.id, taken("username"))?;
     tx.claim_or(User::email_claim(email), &user.id, taken("email"))?;
+    if let Some(claim) = identity_claim {
+        tx.claim_or(claim, &user.id, taken("identity"))?;
+    }
     if user.is_active_admin() {
         count_admins(tx, 1)?;
     }
     tx.insert(&user)?;
+    bind::later(tx, &user.id)?;
     Ok(user)
 }
 
@@ -181,7 +222,10 @@ impl Operation for CreateUser {
 
     async fn decide(&self, tx: &mut Tx<'_>, (): (), password: &PasswordHash) -> Result<UserView> {
         let role = self.role.unwrap_or(Role::Member);
-        let user = new_user(tx, &self.username, &self.email, role, password.0.clone())?;
+        let password_set_by = tx.actor()?.user().cloned();
+        let password = password.0.clone();
+        let account = Account { password_set_by, ..Account::local(&self.username, &self.email, role, password) };
+        let user = new_user(tx, account)?;
         tx.audit(
             None,
             AuditAction::UserCreated,

@@ -8,7 +8,7 @@ use crate::{
         project::Project,
     },
     error::{Error, Result},
-    kernel::{Actor, Cursor, DisplayName, Email, Limit, Page, Role, Slug},
+    kernel::{Actor, Cursor, DisplayName, Limit, Page, Person, Role, Slug},
     ports::{
         kinds,
         records::{Listed, Records, Stored},
@@ -48,7 +48,7 @@ impl SimpleOperation for ListProjects {
         let app = tx.app();
         let list = |who: &str| format!("projects/{who}");
         match tx.actor()? {
-            Actor::ProjectKey { project, .. } => {
+            Actor::ProjectKey { project, .. } | Actor::Agent { project, .. } => {
                 let own = tx.read::<Project>(project.as_str()).await?.ok_or_else(|| Error::not_found("project"))?;
                 Ok(Page { items: vec![ProjectView::stored(app, &own)], next_cursor: None })
             }
@@ -61,10 +61,10 @@ impl SimpleOperation for ListProjects {
                     .await?;
                 app.page(&list, found, |project| ProjectView::stored(app, &project))
             }
-            Actor::Human { email, .. } | Actor::UserToken { email, .. } => {
-                let list = list(email.as_str());
+            Actor::Human { person, .. } | Actor::UserToken { person, .. } => {
+                let list = list(person.email().as_str());
                 let after = app.position(&list, self.cursor.as_ref()).await?;
-                let found = own(app, email, after, self.limit.get()).await?;
+                let found = own(app, person, after, self.limit.get()).await?;
                 app.page(&list, found, |project| ProjectView::stored(app, &project))
             }
             Actor::System { .. } => Err(Error::bug("Asgard's own parts list no projects")),
@@ -72,19 +72,33 @@ impl SimpleOperation for ListProjects {
     }
 }
 
-/// Projects that somebody owns or manages: two indexes in the same order, merged.
-async fn own(app: &Asgard, email: &Email, after: Option<Position>, limit: usize) -> Result<Listed<Project>> {
-    let query = |index| Query::new(index, email.as_str()).newest_first().after(after.clone()).take(limit);
-    let owned: Listed<Project> = app.store().list(&query(&kinds::PROJECTS_BY_OWNER)).await?;
-    let managed: Listed<Project> = app.store().list(&query(&kinds::PROJECTS_BY_MANAGER)).await?;
-    let more = owned.next.is_some() || managed.next.is_some();
-    let mut items: Vec<Stored<Project>> = owned.items.into_iter().chain(managed.items).collect();
+/// Projects that somebody owns or manages: two indexes for each of their addresses, in the same order, merged. An index
+/// finds by the address that is shown; whether the project is theirs is decided by account, so a page may end early.
+async fn own(app: &Asgard, person: &Person, after: Option<Position>, limit: usize) -> Result<Listed<Project>> {
+    let mut queries = Vec::new();
+    for address in person.addresses() {
+        for index in [&kinds::PROJECTS_BY_OWNER, &kinds::PROJECTS_BY_MANAGER] {
+            queries.push(Query::new(index, address.email().as_str()).newest_first().after(after.clone()).take(limit));
+        }
+    }
+    let (mut items, mut end) = (Vec::<Stored<Project>>::new(), None::<String>);
+    for query in &queries {
+        let found = app.store().list::<Project>(query).await?;
+        // What lies beyond the nearest end of a page is not known to be next.
+        end = end.max(found.next.map(|next| next.id));
+        items.extend(found.items);
+    }
     items.sort_by(|a, b| b.id.cmp(&a.id));
     items.dedup_by(|a, b| a.id == b.id);
-    let more = more || items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| more).map(|last| Position { sort: String::new(), id: last.id.to_string() });
-    Ok(Listed { items, next })
+    if let Some(end) = &end {
+        items.retain(|project| project.id.as_str() >= end.as_str());
+    }
+    if items.len() > limit {
+        items.truncate(limit);
+        end = items.last().map(|project| project.id.to_string());
+    }
+    items.retain(|project| project.owner.is(person) || project.manager.is(person));
+    Ok(Listed { items, next: end.map(|id| Position { sort: String::new(), id }) })
 }
 
 /// A group that projects belong to.

@@ -2,7 +2,7 @@
 
 use super::{ProjectView, rules};
 use crate::{
-    app::{Hints, Meta, Operation, Reads, Route, Tx, core::operation::Method::Post},
+    app::{Hints, Meta, Operation, Reads, Route, Tx, core::operation::Method::Post, people::bind},
     domain::{
         access::{Action, Object},
         audit::AuditAction,
@@ -73,7 +73,7 @@ impl Operation for RegisterProject {
         reads.allow(Action::RegisterProject, &Object::Nothing)?;
         let actor = reads.actor()?;
         let admin = actor.role() == Some(Role::Admin);
-        if !admin && actor.person() != Some(&self.owner_email) {
+        if !admin && !actor.person().is_some_and(|person| person.has(&self.owner_email)) {
             return Err(Error::new(
                 Code::Denied,
                 "Members register projects that they own themselves; an admin registers for others.",
@@ -87,8 +87,11 @@ impl Operation for RegisterProject {
         let actor = tx.actor()?;
         let wanted = Registration {
             name: self.name.clone(),
-            owner: self.owner_email.clone(),
-            manager: self.manager_email.clone(),
+            owner: bind::party(tx, &self.owner_email).await?,
+            manager: match &self.manager_email {
+                Some(email) => Some(bind::party(tx, email).await?),
+                None => None,
+            },
             group: self.group.clone(),
             classification: self.classification.unwrap_or_default(),
             data_class: self.data_class.unwrap_or_default(),

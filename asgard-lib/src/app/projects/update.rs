@@ -2,7 +2,9 @@
 
 use super::{ProjectView, rules};
 use crate::{
-    app::{Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Patch, core::scope::ReadMode},
+    app::{
+        Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Patch, core::scope::ReadMode, people::bind,
+    },
     domain::{
         access::{Action, Object},
         audit::AuditAction,
@@ -10,7 +12,7 @@ use crate::{
         tier::DataClass,
     },
     error::{Error, Result},
-    kernel::{DisplayName, Dollars, Email, ProjectId, Slug},
+    kernel::{DisplayName, Dollars, Email, Party, ProjectId, Slug},
     ports::store::Version,
 };
 use schemars::JsonSchema;
@@ -79,8 +81,8 @@ impl SimpleOperation for UpdateProject {
         tx.expect_version(&before.version, self.version.as_ref())?;
         let changes = Changes {
             name: self.name.clone(),
-            owner: self.owner_email.clone(),
-            manager: self.manager_email.clone(),
+            owner: named(tx, self.owner_email.as_ref()).await?,
+            manager: named(tx, self.manager_email.as_ref()).await?,
             group: self.group.clone(),
             data_class: self.data_class,
             budget: self.budget_usd.map(|dollars| dollars.0),
@@ -98,6 +100,14 @@ impl SimpleOperation for UpdateProject {
         tx.replace(&before, &after)?;
         tx.audit(Some(&after.id), AuditAction::ProjectUpdated, &after.id, &[("fields", named.join(", "))])?;
         Ok(ProjectView::of(tx.app(), &after).at(tx.version()))
+    }
+}
+
+/// Whom a new address names.
+async fn named(tx: &Tx<'_>, email: Option<&Email>) -> Result<Option<Party>> {
+    match email {
+        Some(email) => bind::party(tx, email).await.map(Some),
+        None => Ok(None),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
         project::{Lifecycle, Project, ProjectStatus, missing_evidence},
         tier::{DataClass, Tier},
     },
-    kernel::{DisplayName, Dollars, Email, ProjectId, Slug, Timestamp},
+    kernel::{DisplayName, Dollars, Email, Party, ProjectId, Slug, Timestamp},
     ports::{records::Stored, store::Version},
 };
 use schemars::JsonSchema;
@@ -59,6 +59,12 @@ pub struct ProjectView {
     /// The version of this answer; pass it as `version` to change only what you have read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
+    /// The owner as authority knows them: not part of what clients see, and absent in a replayed answer.
+    #[serde(skip)]
+    pub owner: Option<Party>,
+    /// The manager as authority knows them: not part of what clients see, and absent in a replayed answer.
+    #[serde(skip)]
+    pub manager: Option<Party>,
 }
 
 impl ProjectView {
@@ -82,8 +88,10 @@ impl ProjectView {
         Self {
             project_id: project.id.clone(),
             name: project.name.clone(),
-            owner_email: project.owner.clone(),
-            manager_email: project.manager.clone(),
+            owner: Some(project.owner.clone()),
+            manager: Some(project.manager.clone()),
+            owner_email: project.owner.email().clone(),
+            manager_email: project.manager.email().clone(),
             group: project.group.clone(),
             cost_center: project.cost_center.clone(),
             classification: project.classification,

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         access::{self, Action},
         audit::AuditAction,
+        person::User,
         policy::{Answer, Approver, Judged, Moment},
         project::Project,
         request::{self, Approved, Decision, Request, RequestStatus, Step, Transition},
@@ -63,6 +64,13 @@ fn finish(
     Ok(RequestView::of(&after, tx.version()))
 }
 
+/// Whether whoever asked has set the password of whoever approves, and so could be both of them.
+async fn password_is_the_askers(tx: &Tx<'_>, request: &Request) -> Result<bool> {
+    let (Some(user), Some(asker)) = (tx.actor()?.user(), request.requested_by.answerable()) else { return Ok(false) };
+    let account = tx.read::<User>(user.as_str()).await?;
+    Ok(account.and_then(|account| account.value.password_set_by).is_some_and(|by| asker.user() == Some(&by)))
+}
+
 /// Approves a request.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -107,6 +115,9 @@ impl SimpleOperation for Approve {
         let mut details = vec![("rule", judged.judgement.rule.to_string())];
         if self_approval {
             details.push(("self_approval", "true".to_owned()));
+        }
+        if password_is_the_askers(tx, &loaded.request).await? {
+            details.push(("password_set_by_requester", "true".to_owned()));
         }
         let waits = waits_for(&loaded.request, &judged);
         let (satisfies, others): (Vec<Approver>, Vec<Approver>) =
@@ -251,3 +262,6 @@ impl SimpleOperation for Cancel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

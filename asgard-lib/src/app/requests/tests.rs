@@ -9,7 +9,7 @@ use crate::{
     },
     domain::{credential::UserToken, person::User, project::Project, request::Request},
     error::{Code, Result},
-    kernel::{Actor, RequestId, Role},
+    kernel::{Actor, Party, RequestId, Role},
 };
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -45,8 +45,8 @@ async fn a_wait_answers_what_is_there_when_it_ends() {
 async fn who_lost_their_access_meanwhile_is_not_answered() {
     let kit = Kit::staged().await;
     let id = asked(&kit).await;
-    let Actor::UserToken { user, token, .. } = member(OWNER) else { panic!("a member has a token") };
-    let (user, token) = (user.to_string(), token.to_string());
+    let Actor::UserToken { person, token, .. } = member(OWNER) else { panic!("a member has a token") };
+    let (user, token) = (person.user().to_string(), token.to_string());
     let refused = async |meanwhile: std::pin::Pin<Box<dyn Future<Output = ()> + '_>>| {
         wait(&kit, kit.owner(), &id, meanwhile).await.unwrap_err().code()
     };
@@ -58,10 +58,10 @@ async fn who_lost_their_access_meanwhile_is_not_answered() {
     assert_eq!(refused(Box::pin(role(Role::Finance))).await, Code::Denied);
     role(Role::Member).await;
     let given = kit.tamper::<Project>(kit.project.as_str(), |project| {
-        project.owner = "new@corp.example".parse().unwrap();
+        project.owner = Party::Address("new@corp.example".parse().unwrap());
     });
     assert_eq!(refused(Box::pin(given)).await, Code::NotFound);
-    kit.tamper::<Project>(kit.project.as_str(), |project| project.owner = OWNER.parse().unwrap()).await;
+    kit.tamper::<Project>(kit.project.as_str(), |project| project.owner = Party::Address(OWNER.parse().unwrap())).await;
     let revoked = kit.tamper::<UserToken>(&token, |token| token.revoked_at = Some(token.created_at));
     assert_eq!(refused(Box::pin(revoked)).await, Code::BadCredential);
 }
@@ -72,8 +72,11 @@ async fn a_key_that_is_revoked_while_it_waits_is_not_answered() {
     let id = asked(&kit).await;
     let mint = MintKey { project_id: kit.project.clone(), name: "agent".parse().unwrap(), expires_in_days: None };
     let key_id = kit.app.run(&kit.owner(), &mint).await.unwrap().id;
-    let key =
-        Actor::ProjectKey { key: key_id.clone(), project: kit.project.clone(), minted_by: OWNER.parse().unwrap() };
+    let key = Actor::ProjectKey {
+        key: key_id.clone(),
+        project: kit.project.clone(),
+        minted_by: Party::Address(OWNER.parse().unwrap()),
+    };
     let by_key = || Call::by(key.clone(), kit.app.new_trace());
     wait(&kit, by_key(), &id, async {}).await.unwrap();
     let revoke = async {

@@ -15,8 +15,8 @@ use crate::{
         request::{Request, Step},
         resource::Resource,
     },
-    error::Result,
-    kernel::{Actor, ActorKind, Email, Role, TokenId, UserId},
+    error::{Error, Result},
+    kernel::{Actor, ActorKind, Party, SignIn},
 };
 use std::sync::Arc;
 
@@ -61,33 +61,44 @@ async fn requester(tx: &Tx<'_>, request: &Request, project: &Project) -> Result<
             }
         }
         ActorKind::Human | ActorKind::UserToken => {
-            let Some(email) = &by.person else { return Ok(Some("Nobody answers for this request.".to_owned())) };
-            match person(tx, email).await? {
-                Some(actor) => actor,
-                None => {
-                    return Ok(Some(format!("The account of {email}, who asked for this, is not active any more.")));
+            let Some(party) = by.answerable() else { return Ok(Some("Nobody answers for this request.".to_owned())) };
+            match account(tx, &party).await? {
+                Some(user) if user.active => {
+                    Actor::Human { person: user.person(), role: user.role, sign_in: SignIn::Earlier }
                 }
+                Some(_) => {
+                    return Ok(Some(format!("The account of {party}, who asked for this, is not active any more.")));
+                }
+                // People of an identity provider need no account here; then only what they are to the project counts.
+                None if Subject::from(project).names(&party) => return Ok(None),
+                None => return Ok(Some(gone(&party, project))),
             }
+        }
+        ActorKind::Agent => {
+            let agent = by.id.parse().map_err(|_| Error::bug(format!("{} is no agent's id", by.id)))?;
+            Actor::Agent { agent, project: project.id.clone(), on_behalf_of: None }
         }
     };
     let allowed = access::decide(Action::Ask, &actor, &Object::Project(&Subject::from(project)));
-    Ok(allowed.err().map(|_| match &by.person {
-        Some(person) => format!("{person}, who asked for this, may not ask for things in {} any more.", project.id),
+    Ok(allowed.err().map(|_| match &by.answerable() {
+        Some(party) => gone(party, project),
         None => format!("Who asked for this may not ask for things in {} any more.", project.id),
     }))
 }
 
-/// The person as an actor, whichever credential they used; `None` when their account is not active.
-async fn person(tx: &Tx<'_>, email: &Email) -> Result<Option<Actor>> {
-    let account = match tx.holder(&User::email_claim(email)).await? {
+fn gone(party: &Party, project: &Project) -> String {
+    format!("{party}, who asked for this, may not ask for things in {} any more.", project.id)
+}
+
+/// The account of whoever asked: the one that the request names, or the one that has the address it names.
+async fn account(tx: &Tx<'_>, party: &Party) -> Result<Option<User>> {
+    let id = match party {
+        Party::User { id, .. } => Some(id.to_string()),
+        Party::Address(email) => tx.holder(&User::email_claim(email)).await?,
+    };
+    let user = match id {
         Some(id) => tx.read::<User>(&id).await?,
         None => None,
     };
-    let (user, role) = match &account {
-        Some(user) if !user.active => return Ok(None),
-        Some(user) => (user.id.clone(), user.role),
-        // People of an identity provider need no account here; then only what they are to the project counts.
-        None => (UserId::from_digest(&[0; 32]), Role::Member),
-    };
-    Ok(Some(Actor::UserToken { user, email: email.clone(), role, token: TokenId::from_digest(&[0; 32]) }))
+    Ok(user.map(|user| user.value))
 }

@@ -3,6 +3,7 @@
 use crate::{
     app::{
         Asgard,
+        people::bind_account,
         runs::{self, LOOK_EVERY, Launch, RunCheck},
     },
     domain::{
@@ -10,7 +11,7 @@ use crate::{
         run::Run,
     },
     error::{Code, Error, Kind, Result},
-    kernel::RunId,
+    kernel::{RunId, Timestamp, UserId},
     ports::records::Records,
 };
 use std::{sync::Arc, time::Duration};
@@ -40,6 +41,7 @@ pub(super) async fn perform(app: &Arc<Asgard>, job: &Job) -> JobOutcome {
         Work::LaunchRun { run } => launch(app, run, job).await,
         Work::CheckRun { run } => check(app, run).await,
         Work::Forget { sealed, secrets } => forget(app, sealed, secrets).await,
+        Work::BindAccount { user } => bind(app, user, job.created_at).await,
     };
     done.unwrap_or_else(JobOutcome::Failed)
 }
@@ -99,6 +101,10 @@ fn obstacle(error: &Error) -> Option<BlockReason> {
     } else {
         None
     }
+}
+
+async fn bind(app: &Asgard, user: &UserId, since: Timestamp) -> Result<JobOutcome> {
+    Ok(bind_account(app, user, since).await?.map_or(JobOutcome::Done, JobOutcome::Repeat))
 }
 
 async fn forget(app: &Asgard, sealed: &[String], secrets: &[ForgottenSecret]) -> Result<JobOutcome> {

@@ -3,7 +3,7 @@
 use super::standing::{Credential, Grant, Object, Standing, Subject};
 use crate::{
     error::{Code, Error, Result},
-    kernel::{Actor, Role},
+    kernel::{Actor, ProjectId, Role},
 };
 
 /// What an action is about.
@@ -154,6 +154,11 @@ pub fn decide(action: Action, actor: &Actor, object: &Object<'_>) -> Result<()> 
     }
 }
 
+/// What a key or an agent of `own` is told about every other project.
+pub fn foreign(own: &ProjectId) -> Error {
+    Error::new(Code::Denied, format!("This key acts on {own} only. Leave project_id out, or use that project's key."))
+}
+
 /// Why not, as precisely as this actor may know. A stranger learns nothing about a project, not even that it exists.
 fn refusal(rule: &Rule, actor: &Actor, subject: Option<&Subject>) -> Error {
     let denied = |message: &'static str| Error::new(Code::Denied, message);
@@ -165,10 +170,7 @@ fn refusal(rule: &Rule, actor: &Actor, subject: Option<&Subject>) -> Error {
         return denied("The finance role reads cost and audit, and nothing else.");
     }
     match (subject, actor.bound_project()) {
-        (Some(subject), Some(own)) if *own != subject.id => Error::new(
-            Code::Denied,
-            format!("This key acts on {own} only. Leave project_id out, or use that project's key."),
-        ),
+        (Some(subject), Some(own)) if *own != subject.id => foreign(own),
         (Some(subject), None) if !subject.is_related(actor) => Error::not_found("project"),
         _ => denied(rule.refusal),
     }

@@ -1,4 +1,5 @@
-//! Separation of duties: who is barred from approving what they asked for, own, or hold the key of.
+//! Separation of duties: who is barred from approving what they asked for, own, or hold the key of. It compares accounts and
+//! verified addresses, and looks through a key or an agent to the person who answers for it.
 
 use super::{
     actions::{Action, decide},
@@ -26,14 +27,14 @@ pub fn may_approve_of(
 ) -> Result<bool> {
     decide(Action::Decide, actor, &Object::Project(subject))?;
     let Some(person) = actor.person() else {
-        return Err(Error::new(Code::SeparationOfDuties, "A person approves, not a key."));
+        return Err(Error::new(Code::SeparationOfDuties, "A person approves, not a key or an agent."));
     };
-    let owner = *person == subject.owner;
-    let asked = requested_by.person.as_ref() == Some(person);
+    let owner = subject.owner.may_be(person);
+    let asked = requested_by.answerable().is_some_and(|party| party.may_be(person));
     if !owner && !asked {
         return Ok(false);
     }
-    let alone = !require_manager && subject.owner == subject.manager;
+    let alone = !require_manager && subject.owner.same(&subject.manager);
     match (alone, actor.role()) {
         (true, Some(Role::Admin)) => Ok(true),
         (true, Some(Role::Member | Role::Finance) | None) => Err(Error::new(
@@ -46,7 +47,7 @@ pub fn may_approve_of(
         )),
         (false, _) => Err(Error::new(
             Code::SeparationOfDuties,
-            "You asked for this, or minted the key that did; somebody else has to approve it.",
+            "You asked for this, or minted the key that did, or it was asked for you; somebody else has to approve it.",
         )),
     }
 }
@@ -55,9 +56,11 @@ pub fn may_approve_of(
 pub fn may_revoke(actor: &Actor, subject: &Subject, key: &KeyId) -> Result<()> {
     match actor {
         Actor::ProjectKey { key: own, .. } if own == key => Ok(()),
-        Actor::ProjectKey { .. } | Actor::Human { .. } | Actor::UserToken { .. } | Actor::System { .. } => {
-            decide(Action::RevokeKey, actor, &Object::Project(subject))
-        }
+        Actor::ProjectKey { .. }
+        | Actor::Agent { .. }
+        | Actor::Human { .. }
+        | Actor::UserToken { .. }
+        | Actor::System { .. } => decide(Action::RevokeKey, actor, &Object::Project(subject)),
     }
 }
 
@@ -67,6 +70,6 @@ pub fn satisfies(actor: &Actor, approver: &Approver) -> bool {
     match approver {
         Approver::ManagerOrAdmin => true,
         Approver::Admin => actor.role() == Some(Role::Admin),
-        Approver::Named { person } => actor.user().is_some() && actor.person() == Some(person),
+        Approver::Named { person } => actor.person().is_some_and(|actor| actor.has(person)),
     }
 }

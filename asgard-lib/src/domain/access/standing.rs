@@ -2,7 +2,7 @@
 
 use crate::{
     domain::project::Project,
-    kernel::{Actor, Email, ProjectId, Role, UserId},
+    kernel::{Actor, Party, ProjectId, Role, UserId},
 };
 
 /// The part of a project that permission depends on.
@@ -11,9 +11,9 @@ pub struct Subject {
     /// Which project.
     pub id: ProjectId,
     /// Its owner.
-    pub owner: Email,
+    pub owner: Party,
     /// Its manager.
-    pub manager: Email,
+    pub manager: Party,
 }
 
 impl From<&Project> for Subject {
@@ -50,7 +50,7 @@ pub enum Standing {
     Owner,
     /// The project's manager.
     Manager,
-    /// A key of the project; where no project is asked about, any key.
+    /// A key or an agent of the project; where no project is asked about, any key or agent.
     ProjectKey,
 }
 
@@ -79,7 +79,7 @@ impl Grant {
         let came_by = match actor {
             Actor::Human { .. } => Some(Credential::Session),
             Actor::UserToken { .. } => Some(Credential::Token),
-            Actor::ProjectKey { .. } | Actor::System { .. } => None,
+            Actor::ProjectKey { .. } | Actor::Agent { .. } | Actor::System { .. } => None,
         };
         if self.by.is_some() && self.by != came_by {
             return false;
@@ -90,15 +90,18 @@ impl Grant {
             Standing::Member => works(actor),
             Standing::Admin => actor.role() == Some(Role::Admin),
             Standing::Finance => actor.role() == Some(Role::Finance),
-            Standing::Owner => works(actor) && subject.is_some_and(|subject| actor.person() == Some(&subject.owner)),
-            Standing::Manager => {
-                works(actor) && subject.is_some_and(|subject| actor.person() == Some(&subject.manager))
-            }
+            Standing::Owner => is(actor, subject.map(|subject| &subject.owner)),
+            Standing::Manager => is(actor, subject.map(|subject| &subject.manager)),
             Standing::ProjectKey => {
                 actor.bound_project().is_some_and(|own| subject.is_none_or(|subject| subject.id == *own))
             }
         }
     }
+}
+
+/// Whether a record names the actor, who is a person that works with projects.
+fn is(actor: &Actor, party: Option<&Party>) -> bool {
+    works(actor) && actor.person().zip(party).is_some_and(|(person, party)| party.is(person))
 }
 
 /// Whether it is a person who works with projects.
@@ -110,6 +113,11 @@ fn works(actor: &Actor) -> bool {
 }
 
 impl Subject {
+    /// Whether a record of the project's past names its owner or its manager.
+    pub fn names(&self, party: &Party) -> bool {
+        self.owner.same(party) || self.manager.same(party)
+    }
+
     /// Whether the project concerns the actor, so that they may know of it.
     pub(super) fn is_related(&self, actor: &Actor) -> bool {
         [Standing::Owner, Standing::Manager, Standing::Admin, Standing::ProjectKey]

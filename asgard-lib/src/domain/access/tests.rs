@@ -9,8 +9,8 @@ use crate::{
     },
     error::{Code, Result},
     kernel::{
-        Actor, ActorRef, Email, KeyId, ProjectId, RequestId, ResourceId, Role, SessionId, Timestamp, TokenId, Usd,
-        UserId, id::TimeOrdered,
+        Actor, ActorRef, AgentId, Email, KeyId, Party, Person, ProjectId, RequestId, ResourceId, Role, SessionId,
+        SignIn, Timestamp, TokenId, Usd, UserId, VerifiedEmail, id::TimeOrdered,
     },
 };
 use serde_json::Map;
@@ -24,24 +24,53 @@ fn user(n: u8) -> UserId {
     UserId::build(Timestamp::from_millis(0), [n; 10])
 }
 
+/// The account of whoever has this name.
+fn account(name: &str) -> UserId {
+    let mut digest = [0; 32];
+    for (slot, byte) in digest.iter_mut().zip(name.bytes()) {
+        *slot = byte;
+    }
+    UserId::from_digest(&digest)
+}
+
+fn person(name: &str) -> Person {
+    Person::verified(account(name), email(name))
+}
+
+fn human_of(person: Person, role: Role) -> Actor {
+    Actor::Human { person, role, sign_in: SignIn::Session(SessionId::from_digest(&[1; 32])) }
+}
+
 fn human(name: &str, role: Role) -> Actor {
-    Actor::Human { user: user(1), email: email(name), role, session: SessionId::from_digest(&[1; 32]) }
+    human_of(person(name), role)
 }
 
 fn token(name: &str, role: Role) -> Actor {
-    Actor::UserToken { user: user(1), email: email(name), role, token: TokenId::from_digest(&[2; 32]) }
+    Actor::UserToken { person: person(name), role, token: TokenId::from_digest(&[2; 32]) }
+}
+
+fn agent(project: i64, on_behalf_of: Option<&str>) -> Actor {
+    Actor::Agent {
+        agent: AgentId::build(Timestamp::from_millis(0), [4; 10]),
+        project: ProjectId::new(2026, project),
+        on_behalf_of: on_behalf_of.map(person),
+    }
 }
 
 fn key(project: i64, minted_by: &str) -> Actor {
     Actor::ProjectKey {
         key: KeyId::from_digest(&[3; 32]),
         project: ProjectId::new(2026, project),
-        minted_by: email(minted_by),
+        minted_by: Party::Address(email(minted_by)),
     }
 }
 
 fn subject() -> Subject {
-    Subject { id: ProjectId::new(2026, 1), owner: email("owner"), manager: email("manager") }
+    Subject {
+        id: ProjectId::new(2026, 1),
+        owner: Party::Address(email("owner")),
+        manager: Party::Address(email("manager")),
+    }
 }
 
 /// The columns.
@@ -60,6 +89,9 @@ fn actors() -> Vec<(&'static str, Actor)> {
         ("finance-owner-pat", token("owner", Role::Finance)),
         ("key", key(1, "owner")),
         ("foreign-key", key(2, "owner")),
+        ("agent", agent(1, None)),
+        ("agent-for-owner", agent(1, Some("owner"))),
+        ("foreign-agent", agent(2, Some("owner"))),
         ("system", Actor::System { name: "loop" }),
     ]
 }
@@ -122,7 +154,7 @@ fn strangers_learn_nothing_and_keys_learn_which_project_is_theirs() {
 
 #[test]
 fn accounts_are_their_owners() {
-    let (mine, other) = (user(1), user(9));
+    let (mine, other) = (account("a"), user(9));
     assert!(decide(Action::OwnAccount, &human("a", Role::Finance), &Object::Account(&mine)).is_ok());
     assert_eq!(
         decide(Action::OwnAccount, &human("a", Role::Admin), &Object::Account(&other)).unwrap_err().code(),
@@ -170,7 +202,7 @@ type Row<'a> = (&'a Subject, Actor, &'a Request, bool, Result<bool, Code>);
 #[test]
 fn nobody_approves_what_they_own_asked_for_or_hold_the_key_of() {
     let two = subject();
-    let one = Subject { manager: email("owner"), ..subject() };
+    let one = Subject { manager: Party::Address(email("owner")), ..subject() };
     let by_key = request(&key(1, "root"));
     let by_owner = request(&human("owner", Role::Member));
     let by_manager = request(&token("manager", Role::Member));
@@ -204,4 +236,38 @@ fn a_key_ends_itself_and_no_other() {
     assert_eq!(may_revoke(&own, &subject, &other).unwrap_err().code(), Code::Denied);
     assert!(may_revoke(&human("owner", Role::Member), &subject, &other).is_ok());
     assert_eq!(may_revoke(&human("stranger", Role::Member), &subject, &other).unwrap_err().code(), Code::NotFound);
+}
+
+#[test]
+fn duties_bar_one_human_with_two_accounts_and_look_through_an_agent() {
+    let bound = |name: &str| Party::User { id: account(name), email: email(name) };
+    let subject = Subject { owner: bound("owner"), manager: bound("manager"), ..subject() };
+    let may =
+        |actor: &Actor, by: &Actor| may_approve(actor, &subject, &request(by), true).map_err(|error| error.code());
+    let barred = Err(Code::SeparationOfDuties);
+    // An admin's second account, with an address that the account of whoever asked has verified too.
+    let twin = Person::new(account("twin"), email("twin"), vec![VerifiedEmail::attested(email("manager"))]);
+    assert_eq!(may(&human_of(twin.clone(), Role::Admin), &human("manager", Role::Member)), barred);
+    assert_eq!(may(&human_of(twin, Role::Admin), &human("owner", Role::Member)), Ok(false));
+    // The same account under another address.
+    let moved = Person::verified(account("manager"), email("new.manager"));
+    assert_eq!(may(&human_of(moved.clone(), Role::Member), &human("manager", Role::Member)), barred);
+    assert_eq!(may(&human_of(moved, Role::Member), &human("owner", Role::Member)), Ok(false), "it still manages");
+    // An address that is not verified, and one that has moved to another account, give no authority.
+    let claims = Person::new(account("thief"), email("manager"), Vec::new());
+    assert_eq!(may(&human_of(claims, Role::Member), &human("owner", Role::Member)), Err(Code::NotFound));
+    let heir = Person::verified(account("heir"), email("manager"));
+    assert_eq!(may(&human_of(heir, Role::Member), &human("owner", Role::Member)), Err(Code::NotFound));
+    // Whom the agent acts for is whoever asked; and an agent never approves.
+    assert_eq!(may(&human("manager", Role::Member), &agent(1, Some("manager"))), barred);
+    assert_eq!(may(&human("manager", Role::Member), &agent(1, Some("owner"))), Ok(false));
+    assert_eq!(may(&human("manager", Role::Member), &agent(1, None)), Ok(false));
+    assert_eq!(may(&agent(1, Some("manager")), &human("owner", Role::Member)), Err(Code::Denied));
+    // A key whose minter's account is known.
+    let minted = Actor::ProjectKey {
+        key: KeyId::from_digest(&[3; 32]),
+        project: ProjectId::new(2026, 1),
+        minted_by: Party::User { id: account("manager"), email: email("earlier.address") },
+    };
+    assert_eq!(may(&human("manager", Role::Member), &minted), barred);
 }

@@ -135,6 +135,9 @@ audit_actions! {
     UserPasswordChanged = "user.password_changed", People, Organisation, "Somebody changed their own password.";
     UserPasswordReset = "user.password_reset", People, Organisation, "An operator set an account's password.";
     UserPasswordNoted = "user.password_noted", People, Organisation, "The configured password was found to be the account's, and that was noted.";
+    UserIdentityAdded = "user.identity_added", People, Organisation, "An identity of an issuer joined an account.";
+    UserAddressChanged = "user.address_changed", People, Organisation, "An issuer gave another address for an account's identity.";
+    UserAddressReleased = "user.address_released", People, Organisation, "An address that an account had left was given up.";
     SessionOpened = "session.opened", People, Organisation, "Somebody signed in.";
     SessionClosed = "session.closed", People, Organisation, "Somebody signed out.";
     SessionRevoked = "session.revoked", People, Organisation, "Somebody ended a session.";
@@ -142,6 +145,7 @@ audit_actions! {
     TokenRevoked = "token.revoked", People, Organisation, "Somebody revoked a token of their own.";
     ProjectRegistered = "project.registered", Projects, Project, "A project was registered.";
     ProjectUpdated = "project.updated", Projects, Project, "A project's facts were changed.";
+    ProjectPeopleBound = "project.people_bound", Projects, Project, "A project came to name its owner or manager by account.";
     ProjectKilled = "project.killed", Projects, Project, "A project was stopped.";
     ProjectUnkilled = "project.unkilled", Projects, Project, "A stopped project was allowed to go on.";
     ProjectDecommissioned = "project.decommissioned", Projects, Project, "A project was ended for good.";

@@ -27,7 +27,7 @@ fn state(asks_human: bool) -> StateFacts {
 
 /// A new resource that costs nothing, on its plan.
 fn facts() -> Facts {
-    let by = ActorRef { kind: ActorKind::Human, id: "usr_x".into(), person: None };
+    let by = ActorRef { kind: ActorKind::Human, id: "usr_x".into(), person: None, user: None };
     Facts {
         moment: Moment::Planned,
         at: Timestamp::from_millis(0),

@@ -64,7 +64,7 @@ mod tests {
     use crate::kernel::ActorKind;
 
     fn by() -> ActorRef {
-        ActorRef { kind: ActorKind::Human, id: "usr_x".into(), person: None }
+        ActorRef { kind: ActorKind::Human, id: "usr_x".into(), person: None, user: None }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{Project, ProjectStatus};
 use crate::{
     domain::tier::{DataClass, Tier},
     error::{Code, Error, Result},
-    kernel::{ActorRef, DisplayName, Email, ProjectId, Slug, Timestamp, Usd},
+    kernel::{ActorRef, DisplayName, Party, ProjectId, Slug, Timestamp, Usd},
 };
 use std::collections::BTreeMap;
 
@@ -42,9 +42,9 @@ pub struct Registration {
     /// What people call it.
     pub name: DisplayName,
     /// Who answers for what it does.
-    pub owner: Email,
+    pub owner: Party,
     /// Who answers for the owner.
-    pub manager: Option<Email>,
+    pub manager: Option<Party>,
     /// The group.
     pub group: Option<Slug>,
     /// How much depends on it.
@@ -65,9 +65,9 @@ pub struct Changes {
     /// New name.
     pub name: Option<DisplayName>,
     /// New owner.
-    pub owner: Option<Email>,
+    pub owner: Option<Party>,
     /// New manager.
-    pub manager: Option<Email>,
+    pub manager: Option<Party>,
     /// New group.
     pub group: Option<Slug>,
     /// New data class.
@@ -90,13 +90,13 @@ pub fn missing_evidence(
     fields.iter().filter(|field| evidence.get(*field).is_none_or(|value| value.trim().is_empty())).cloned().collect()
 }
 
-fn check_manager(owner: &Email, manager: Option<Email>, rules: &Rules<'_>) -> Result<Email> {
+fn check_manager(owner: &Party, manager: Option<Party>, rules: &Rules<'_>) -> Result<Party> {
     match manager {
         None if rules.require_manager => {
             Err(Error::invalid("manager_email", "A manager is required: somebody other than the owner."))
         }
         None => Ok(owner.clone()),
-        Some(manager) if manager == *owner && rules.require_manager => {
+        Some(manager) if manager.same(owner) && rules.require_manager => {
             Err(Error::invalid("manager_email", "Owner and manager must be different people."))
         }
         Some(manager) => Ok(manager),
@@ -245,7 +245,7 @@ mod tests {
     use crate::kernel::ActorKind;
 
     fn by() -> ActorRef {
-        ActorRef { kind: ActorKind::Human, id: "usr_x".into(), person: None }
+        ActorRef { kind: ActorKind::Human, id: "usr_x".into(), person: None, user: None }
     }
 
     fn try_register(wanted: Registration, rules: &Rules<'_>, by_admin: bool) -> Result<Project> {

@@ -2,10 +2,10 @@
 
 use super::{Caller, Via, check_origin};
 use crate::{
-    app::people::vouched_for,
+    app::people::{Vouched, vouched_for},
     error::{Code, Error, Result},
     http::HttpState,
-    kernel::{Email, Role},
+    kernel::{Email, Issuer, IssuerSubject, Role},
 };
 use http::{header, request::Parts};
 
@@ -28,6 +28,9 @@ use http::{header, request::Parts};
 ///   body, becomes one. What the middleware believes before it says so is the middleware's responsibility: a header that a
 ///   proxy sets is worth believing only from that proxy's address, and only if the proxy removes the client's own. The
 ///   address has to be one that the host has verified: whoever has it is that person.
+/// - A person is known by issuer and subject, where the host gives them ([`HostUser::known_as`]): another address for the
+///   same person is then a change of their address, which moves no authority. Without them the address itself is the
+///   subject, and another address is another person.
 /// - It counts for REST and the dashboard. `/mcp` takes keys and tokens in `Authorization` and nothing else.
 /// - The host decides the role, on every request; Asgard keeps the account, so that lists, audit and tokens know the person.
 ///   An account that an admin switched off in Asgard stays off. The host cannot take the role from the last admin.
@@ -41,8 +44,7 @@ use http::{header, request::Parts};
 #[derive(Clone, Debug)]
 pub struct HostUser {
     credential: HostCredential,
-    email: Email,
-    role: Role,
+    vouched: Vouched,
 }
 
 /// What the host knows its visitor by.
@@ -59,7 +61,7 @@ pub enum HostCredential {
 impl HostUser {
     /// The person at `email`, who may do what `role` may.
     pub fn new(email: Email, role: Role) -> Self {
-        Self { credential: HostCredential::Cookie, email, role }
+        Self { credential: HostCredential::Cookie, vouched: Vouched::new(email, role) }
     }
 
     /// The same, known by something else than a cookie: then requests need no `Origin`.
@@ -75,6 +77,13 @@ impl HostUser {
     #[must_use]
     pub fn proved_by(self, credential: HostCredential) -> Self {
         Self { credential, ..self }
+    }
+
+    /// The same person as the host really knows them: `issuer` is the host's identity provider or the host itself, `subject`
+    /// what it knows them by and gives to nobody else. The issuer `local` is Asgard's own and is refused.
+    #[must_use]
+    pub fn known_as(self, issuer: Issuer, subject: IssuerSubject) -> Self {
+        Self { vouched: self.vouched.known_as(issuer, subject), ..self }
     }
 
     /// Whom the host says the request is from.
@@ -94,6 +103,6 @@ impl HostUser {
             HostCredential::Cookie if !parts.method.is_safe() => check_origin(state, parts)?,
             HostCredential::Cookie | HostCredential::Other => {}
         }
-        Ok(Caller { actor: vouched_for(state.app(), &self.email, self.role).await?, via: Via::Host })
+        Ok(Caller { actor: vouched_for(state.app(), &self.vouched).await?, via: Via::Host })
     }
 }

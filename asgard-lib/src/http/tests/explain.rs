@@ -12,13 +12,16 @@ fn steady(mut value: Value) -> Value {
     };
     blank(&mut value, "request_id");
     blank(&mut value["requested_by"], "id");
+    blank(&mut value["requested_by"], "user");
     for judged in value["judgements"].as_array_mut().unwrap() {
         blank(judged, "at");
         blank(&mut judged["actor"], "id");
+        blank(&mut judged["actor"], "user");
     }
     if let Some(decision) = value.get_mut("decision") {
         blank(decision, "at");
         blank(&mut decision["by"], "id");
+        blank(&mut decision["by"], "user");
     }
     value
 }

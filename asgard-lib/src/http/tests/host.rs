@@ -71,6 +71,32 @@ async fn an_account_is_made_at_the_first_visit_and_nobody_knows_its_password() {
 }
 
 #[tokio::test]
+async fn an_identity_keeps_its_account_when_the_address_changes() {
+    let app = TestApp::new().await;
+    let known = |address: &str, issuer: &str| {
+        HostUser::new(address.parse().unwrap(), Role::Member).known_as(issuer.parse().unwrap(), "00u1".parse().unwrap())
+    };
+    let idp = "https://idp.example";
+    let account = async |address: &str| {
+        let reply = me(&app, known(address, idp)).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        (reply.json()["user"]["id"].clone(), reply.json()["user"]["email"].clone())
+    };
+    let (before, after) = (account("kim@corp.example").await, account("kim.new@corp.example").await);
+    assert_eq!((&after.0, &after.1), (&before.0, &json!("kim.new@corp.example")));
+    let other = me(&app, user("kim", Role::Member)).await;
+    assert_eq!(other.status, 403, "the address is not free yet: {}", other.text());
+    let local = me(&app, known("root@corp.example", "local")).await;
+    assert_eq!(local.status, 403, "Asgard vouches for its own accounts: {}", local.text());
+
+    // An identity joins the account that has its verified address already.
+    let olga = me(&app, known("olga@corp.example", "https://other.example")).await;
+    assert_eq!(olga.json()["user"]["username"], "olga", "{}", olga.text());
+    let audited = app.admin.get("/api/audit?action=user.identity_added&actor=host").await.json();
+    assert_eq!(audited["items"].as_array().map(Vec::len), Some(1), "{audited}");
+}
+
+#[tokio::test]
 async fn a_name_that_is_taken_or_no_username_gets_another() {
     let app = TestApp::new().await;
     let (name, email) = ("kim@corp.example".parse().unwrap(), "other@corp.example".parse().unwrap());

@@ -9,7 +9,7 @@ use asgard_lib::{
     backends::{Opened, Upkeep},
     config::{self, LoadOptions},
     http::{HttpState, router},
-    kernel::{Actor, Role},
+    kernel::{Actor, Person, Role, SignIn},
     runtime::{Runtime, RuntimeOptions, Supervisors},
 };
 use axum::body::Body;
@@ -43,10 +43,9 @@ async fn an_authenticated_list_services_takes_two_reads() {
 
     let world = runtime.app().world();
     let ann = Actor::Human {
-        user: world.id(),
-        email: "ann@corp.example".parse().unwrap(),
+        person: Person::verified(world.id(), "ann@corp.example".parse().unwrap()),
         role: Role::Member,
-        session: world.id(),
+        sign_in: SignIn::Host,
     };
     let call = Call::by(ann, world.id());
     let register: RegisterProject = serde_json::from_value(

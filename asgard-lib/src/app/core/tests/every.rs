@@ -8,7 +8,7 @@ use crate::{
         worker,
     },
     error::Code,
-    kernel::{Actor, Role, UserId},
+    kernel::{Actor, Party, Person, Role, UserId},
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, sync::atomic::Ordering::SeqCst, time::Duration};
@@ -43,8 +43,8 @@ impl Caller<'_> {
 }
 
 fn admin() -> Actor {
-    let Actor::Human { user, email, session, .. } = signed_in("admin@corp.example") else { panic!("a person") };
-    Actor::Human { user, email, session, role: Role::Admin }
+    let Actor::Human { person, sign_in, .. } = signed_in("admin@corp.example") else { panic!("a person") };
+    Actor::Human { person, sign_in, role: Role::Admin }
 }
 
 #[tokio::test(start_paused = true)]
@@ -66,8 +66,9 @@ async fn every_operation_keeps_to_its_steps_on_a_store_with_many_races() {
     let mia = json!({"username": "mia", "password": password, "email": "mia@corp.example"});
     let made = caller.call(&admin, "users.create", mia).await;
     let user: UserId = serde_json::from_value(made["id"].clone()).unwrap();
-    let Actor::Human { session, .. } = signed_in("mia@corp.example") else { panic!("a person") };
-    let mia = Actor::Human { user, email: "mia@corp.example".parse().unwrap(), role: Role::Member, session };
+    let Actor::Human { sign_in, .. } = signed_in("mia@corp.example") else { panic!("a person") };
+    let person = Person::verified(user, "mia@corp.example".parse().unwrap());
+    let mia = Actor::Human { person, role: Role::Member, sign_in };
     caller.call(&mia, "auth.config", json!({})).await;
     caller.call(&mia, "auth.login", json!({"username": "mia", "password": password})).await;
     caller.call(&mia, "auth.me", json!({})).await;
@@ -99,7 +100,7 @@ async fn every_operation_keeps_to_its_steps_on_a_store_with_many_races() {
     let itself = Actor::ProjectKey {
         key: serde_json::from_value(key["id"].clone()).unwrap(),
         project: kit.project.clone(),
-        minted_by: OWNER.parse().unwrap(),
+        minted_by: Party::Address(OWNER.parse().unwrap()),
     };
     caller.call(&itself, "keys.revoke", json!({"key_id": key["id"]})).await;
     let second = json!({"project_id": second["project_id"]});

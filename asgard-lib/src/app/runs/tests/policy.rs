@@ -65,8 +65,8 @@ async fn approve(kit: &Kit, call: &Call, id: &RequestId) -> Result<RequestStatus
 }
 
 fn admin(kit: &Kit) -> Call {
-    let Actor::Human { user, email, session, .. } = signed_in("root@corp.example") else { panic!("a session") };
-    Call::by(Actor::Human { user, email, session, role: Role::Admin }, kit.app.new_trace())
+    let Actor::Human { person, sign_in, .. } = signed_in("root@corp.example") else { panic!("a session") };
+    Call::by(Actor::Human { person, sign_in, role: Role::Admin }, kit.app.new_trace())
 }
 
 fn last_rule(request: &Request) -> &str {

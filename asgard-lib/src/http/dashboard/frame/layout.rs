@@ -185,7 +185,7 @@ impl Layout {
             label: section.label(),
             here: here == Some(section),
         };
-        let person = actor.role().zip(actor.person());
+        let person = actor.role().zip(actor.person().map(|person| person.email()));
         Self {
             person: person.map(|(role, email)| Person { email: email.to_string(), role: Badge::role(role) }),
             links: Section::of(actor).map(link).collect(),
@@ -209,16 +209,18 @@ pub fn glyph(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{Role, SessionId, UserId};
+    use crate::kernel::{Role, SessionId, SignIn, UserId};
 
     #[test]
     fn navigation_shows_what_the_role_may_use_and_nothing_else() {
         let links = |role| {
             let actor = Actor::Human {
-                user: UserId::from_digest(&[1; 32]),
-                email: "a@corp.example".parse().unwrap(),
+                person: crate::kernel::Person::verified(
+                    UserId::from_digest(&[1; 32]),
+                    "a@corp.example".parse().unwrap(),
+                ),
                 role,
-                session: SessionId::from_digest(&[1; 32]),
+                sign_in: SignIn::Session(SessionId::from_digest(&[1; 32])),
             };
             (home(&actor), Section::of(&actor).map(Section::href).collect::<Vec<_>>())
         };

@@ -113,7 +113,7 @@ impl PageRequest {
 
     /// The visitor's address.
     pub fn email(&self) -> &str {
-        self.actor().person().map_or("", crate::kernel::Email::as_str)
+        self.actor().person().map_or("", |person| person.email().as_str())
     }
 
     /// Whether the visitor may open the pages of projects at all: finance may not.

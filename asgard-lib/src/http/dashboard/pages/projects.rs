@@ -25,7 +25,7 @@ use crate::{
         frame::{self, PageRequest},
         widgets::Badge,
     },
-    kernel::{Actor, BasePath, ProjectId},
+    kernel::{Actor, BasePath, Email, Party, ProjectId},
 };
 
 /// What a visitor may do to a project, by the rules that the operations follow.
@@ -70,10 +70,11 @@ impl May {
 
 /// The part of a project that permission depends on.
 pub fn subject(project: &ProjectView) -> Subject {
+    let named = |party: &Option<Party>, email: &Email| party.clone().unwrap_or_else(|| Party::Address(email.clone()));
     Subject {
         id: project.project_id.clone(),
-        owner: project.owner_email.clone(),
-        manager: project.manager_email.clone(),
+        owner: named(&project.owner, &project.owner_email),
+        manager: named(&project.manager, &project.manager_email),
     }
 }
 

@@ -125,6 +125,10 @@ pub fn who(actor: &ActorRef) -> String {
         ActorKind::Human => person(),
         ActorKind::UserToken => format!("{} (token)", person()),
         ActorKind::ProjectKey => format!("{} (project key)", person()),
+        ActorKind::Agent => match &actor.person {
+            Some(person) => format!("agent {} for {person}", actor.id),
+            None => format!("agent {}", actor.id),
+        },
         ActorKind::System => format!("Asgard ({})", actor.id),
     }
 }

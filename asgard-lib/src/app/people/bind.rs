@@ -1,0 +1,118 @@
+//! From addresses to accounts: records that name somebody by an address come to name their account.
+
+use super::is_rewritten;
+use crate::{
+    app::{Asgard, Call, Tx},
+    domain::{audit::AuditAction, job::Work, person::User, project::Project},
+    error::Result,
+    kernel::{Email, Party, ProjectId, Timestamp, UserId},
+    ports::{
+        kinds::{Index, PROJECTS_BY_MANAGER, PROJECTS_BY_OWNER},
+        records::Records,
+        store::Query,
+    },
+};
+use std::time::Duration;
+
+#[cfg(test)]
+mod tests;
+
+/// How many projects are looked at in one read.
+const PAGE: usize = 100;
+/// How long a record that was just written may be missing from an index that lags, with much to spare. An address is looked
+/// for once more after that, and is given up no sooner.
+const SETTLED_AFTER: Duration = Duration::from_secs(60);
+
+/// Appends the job that binds whatever names one of the account's addresses.
+pub fn later(tx: &mut Tx<'_>, user: &UserId) -> Result<()> {
+    tx.job(Work::BindAccount { user: user.clone() }, Duration::ZERO).map(drop)
+}
+
+/// Whom an address names from now on: the account that has it verified, or whoever will.
+pub async fn party(tx: &Tx<'_>, email: &Email) -> Result<Party> {
+    let holder = match tx.holder(&User::email_claim(email)).await? {
+        Some(id) => tx.read::<User>(&id).await?,
+        None => None,
+    };
+    Ok(holder.filter(|user| user.has(email)).map_or_else(|| Party::Address(email.clone()), |user| user.party()))
+}
+
+/// Binds every project that names one of the account's addresses to the account, and gives up former addresses that nothing
+/// names any more. Answers when it has to be done again; `since` is when somebody first asked for it.
+pub async fn bind_account(app: &Asgard, id: &UserId, since: Timestamp) -> Result<Option<Duration>> {
+    let Some(user) = app.store().read::<User>(id.as_str()).await? else { return Ok(None) };
+    let mut bound = 0;
+    for address in user.addresses() {
+        for index in [&PROJECTS_BY_OWNER, &PROJECTS_BY_MANAGER] {
+            bound += bind_named(app, &user, index, address.email()).await?;
+        }
+    }
+    let now = app.world().now();
+    // What earlier versions wrote names addresses beyond projects.
+    if bound == 0 && !user.former.is_empty() && is_rewritten(app).await? {
+        give_up(app, id).await?;
+    }
+    let settled = now.since(since) >= SETTLED_AFTER;
+    let left = app.store().read::<User>(id.as_str()).await?.is_some_and(|user| !user.former.is_empty());
+    Ok((!settled || left).then_some(SETTLED_AFTER))
+}
+
+async fn bind_named(app: &Asgard, user: &User, index: &'static Index, address: &Email) -> Result<usize> {
+    let (mut after, mut bound) = (None, 0);
+    loop {
+        let page = app.store().list::<Project>(&Query::new(index, address.as_str()).after(after).take(PAGE)).await?;
+        for project in &page.items {
+            if user.bound(&project.owner).is_some() || user.bound(&project.manager).is_some() {
+                bind_project(app, &user.id, &project.id).await?;
+                bound += 1;
+            }
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(bound),
+        }
+    }
+}
+
+async fn bind_project(app: &Asgard, user: &UserId, project: &ProjectId) -> Result<()> {
+    let call = Call::system("bind-account", app.new_trace());
+    app.transact(&call, |tx| {
+        Box::pin(async move {
+            tx.as_system()?;
+            let (user, before) = (tx.need::<User>(user.as_str()).await?, tx.need::<Project>(project.as_str()).await?);
+            let owner = user.bound(&before.owner).unwrap_or_else(|| before.owner.clone());
+            let manager = user.bound(&before.manager).unwrap_or_else(|| before.manager.clone());
+            if (&owner, &manager) == (&before.owner, &before.manager) {
+                return Ok(());
+            }
+            tx.audit(Some(project), AuditAction::ProjectPeopleBound, project, &[("user", user.id.to_string())])?;
+            tx.replace(&before, &Project { owner, manager, ..before.value.clone() })
+        })
+    })
+    .await
+}
+
+/// Lets go of the addresses that were left long enough ago. Whoever proves one from now on has it.
+async fn give_up(app: &Asgard, user: &UserId) -> Result<()> {
+    let call = Call::system("bind-account", app.new_trace());
+    app.transact(&call, |tx| {
+        Box::pin(async move {
+            tx.as_system()?;
+            let before = tx.need::<User>(user.as_str()).await?;
+            let mut after = before.value.clone();
+            let now = tx.now();
+            after.former.retain(|former| now.since(former.since) < SETTLED_AFTER);
+            let gone = before.former.iter().filter(|former| !after.former.contains(former));
+            for former in gone.clone() {
+                tx.release(User::email_claim(&former.email), user)?;
+            }
+            let count = gone.count();
+            if count == 0 {
+                return Ok(());
+            }
+            tx.audit(None, AuditAction::UserAddressReleased, user, &[("addresses", count.to_string())])?;
+            tx.replace(&before, &after)
+        })
+    })
+    .await
+}
