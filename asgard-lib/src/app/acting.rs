@@ -47,6 +47,15 @@ impl Asgard {
         ActingAs { call: Call::by(actor, self.new_trace()), app: Arc::clone(self) }
     }
 
+    /// Runs operations as a person whom the host signed in, on its word, as [`people::vouched_for`] takes it.
+    ///
+    /// # Errors
+    ///
+    /// An account that an admin switched off, and an identity that is not the host's to vouch for.
+    pub async fn as_person(self: &Arc<Self>, vouched: &people::Vouched) -> Result<ActingAs> {
+        people::vouched_for(self, vouched).await.map(|actor| self.acting_as(actor))
+    }
+
     /// Runs operations as whoever holds this credential: a session's token, a user token or a project key.
     ///
     /// # Errors

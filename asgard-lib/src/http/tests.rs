@@ -7,6 +7,8 @@ mod explain;
 mod host;
 mod hostile;
 mod in_process;
+#[cfg(all(feature = "mcp", feature = "dashboard"))]
+mod logs;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod operations;

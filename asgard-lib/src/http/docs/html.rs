@@ -51,6 +51,12 @@ fn links(text: &str, base: &BasePath) -> String {
         else {
             break;
         };
+        // Other documents of the repository are not served: the words stay, and lead nowhere.
+        if target.starts_with("../") {
+            out.push_str(&format!("{}{}", escape(before), escape(label)));
+            rest = tail;
+            continue;
+        }
         let target = target.strip_suffix(".md").unwrap_or(target);
         let target =
             if target.starts_with('/') { base.join(target) } else { base.join(&format!("/docs/errors/{target}")) };
@@ -74,6 +80,7 @@ mod tests {
             "a &lt; b &amp; <code>&lt;i&gt;</code> <a href=\"/docs/errors/x\">see</a> &quot;q&quot;"
         );
         assert_eq!(inline("[not a link", &root), "[not a link");
+        assert_eq!(inline("see [the rules](../policy.md) first", &root), "see the rules first");
         assert_eq!(links("[a](/docs)[b](c.md)", &root), "<a href=\"/docs\">a</a><a href=\"/docs/errors/c\">b</a>");
     }
 }

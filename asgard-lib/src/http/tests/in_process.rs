@@ -3,12 +3,13 @@
 use crate::{
     app::{
         keys::{MintKey, RevokeKey},
+        people::Vouched,
         projects::{GetProject, RegisterProject},
         requests::RequestResource,
     },
     error::Code,
     http::testkit::TestApp,
-    kernel::{KeyId, ProjectId},
+    kernel::{KeyId, ProjectId, Role},
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -39,9 +40,13 @@ async fn a_typed_call_is_authorised_as_over_http_and_happens_once_under_its_key(
     let twice = owner.run(&registration("By code")).await.unwrap();
     assert_ne!(twice.project_id, made.project_id, "without a key each call is one of its own");
 
+    let vouched = Vouched::new("olga@corp.example".parse().unwrap(), Role::Member);
+    let hosts = app.asgard.as_person(&vouched).await.unwrap();
+    assert_eq!(hosts.actor().unwrap().user(), owner.actor().unwrap().user());
     let read = GetProject { project_id: Some(made.project_id.clone()) };
     assert_eq!(owner.run(&read).await.unwrap().name.as_str(), "By code");
     let stranger = app.asgard.as_holder_of(app.stranger.credential.as_ref().unwrap()).await.unwrap();
+    assert_eq!(hosts.run(&read).await.unwrap().name.as_str(), "By code");
     let refused = stranger.run(&read).await.err().map(|error| error.code().slug());
     let over_http = app.stranger.get(&format!("/api/projects/{}", made.project_id)).await;
     assert_eq!(refused, over_http.json()["code"].as_str(), "{}", over_http.text());
