@@ -20,12 +20,13 @@ mod tests;
 /// How many projects are looked at in one read.
 const PAGE: usize = 100;
 /// How long a record that was just written may be missing from an index that lags, with much to spare. An address is looked
-/// for once more after that, and is given up no sooner.
+/// for after that, and is given up no sooner.
 const SETTLED_AFTER: Duration = Duration::from_secs(60);
 
-/// Appends the job that binds whatever names one of the account's addresses.
+/// Appends the job that binds whatever names one of the account's addresses. Nothing waits for it: an address alone gives the
+/// same authority meanwhile.
 pub fn later(tx: &mut Tx<'_>, user: &UserId) -> Result<()> {
-    tx.job(Work::BindAccount { user: user.clone() }, Duration::ZERO).map(drop)
+    tx.job(Work::BindAccount { user: user.clone() }, SETTLED_AFTER).map(drop)
 }
 
 /// Whom an address names from now on: the account that has it verified, or whoever will.
