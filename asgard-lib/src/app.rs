@@ -13,6 +13,7 @@ pub mod periodic;
 pub mod projects;
 pub mod requests;
 pub mod resources;
+pub mod rows;
 pub mod runs;
 pub mod secrets;
 pub mod services;
@@ -21,12 +22,12 @@ pub(crate) mod testkit;
 pub mod worker;
 
 use crate::{
-    error::{Code, Error, Result},
-    kernel::{Cursor, HolderId, JobId, TraceId},
-    ports::{records::Listed, store::Position},
+    error::Result,
+    kernel::{HolderId, JobId, TraceId},
 };
 pub use acting::ActingAs;
 pub use core::call::{Call, Source};
+pub use core::list::Paging;
 pub use core::operation::{Hints, Meta, Operation, Route, SimpleOperation};
 pub use core::reads::Reads;
 pub use core::transact::{DecideFuture, Tx};
@@ -120,40 +121,5 @@ impl Asgard {
     /// Resolves at the next [`Asgard::wake_workers`].
     pub fn woken(&self) -> tokio::sync::futures::Notified<'_> {
         self.wake.notified()
-    }
-
-    /// Reads a cursor that [`Asgard::cursor`] made for the same list.
-    pub async fn position(&self, list: &str, cursor: Option<&Cursor>) -> Result<Option<Position>> {
-        let Some(cursor) = cursor else { return Ok(None) };
-        let invalid = || {
-            Error::new(Code::InvalidCursor, "Start the list again without a cursor; this one is not of this list.")
-                .at("cursor")
-        };
-        if cursor.0.len() > 1000 {
-            return Err(invalid());
-        }
-        let plain = self.sealer().open_token(&format!("cursor/{list}"), &cursor.0).await?.ok_or_else(invalid)?;
-        serde_json::from_slice(&plain).map(Some).map_err(|_| invalid())
-    }
-
-    /// Seals a position of a list.
-    pub fn cursor(&self, list: &str, position: Option<&Position>) -> Result<Option<Cursor>> {
-        position
-            .map(|position| {
-                let plain = serde_json::to_vec(position).map_err(Error::bug)?;
-                self.sealer().seal_token(&format!("cursor/{list}"), &plain).map(Cursor)
-            })
-            .transpose()
-    }
-
-    /// A page for clients from what an index gave.
-    pub fn page<T, U>(
-        &self,
-        list: &str,
-        listed: Listed<T>,
-        view: impl FnMut(crate::ports::records::Stored<T>) -> U,
-    ) -> Result<crate::kernel::Page<U>> {
-        let next_cursor = self.cursor(list, listed.next.as_ref())?;
-        Ok(crate::kernel::Page { items: listed.items.into_iter().map(view).collect(), next_cursor })
     }
 }

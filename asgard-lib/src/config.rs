@@ -9,6 +9,8 @@ mod database;
 mod environment;
 mod governance;
 mod known;
+mod markdown;
+mod notes;
 mod people;
 mod problems;
 mod providers;
@@ -19,6 +21,7 @@ mod secret_arn;
 mod secrets;
 mod section;
 mod server;
+mod setting;
 mod spec;
 mod validate;
 mod value;
@@ -30,11 +33,11 @@ pub use governance::{Audit, Governance, Group, Registration, Review, Runs};
 pub use people::{People, Throttle};
 pub use problems::{ConfigProblems, Problem};
 pub use provisioning::{AllowedTarget, Fargate, Provisioning, Terraform};
-pub use reader::{Origin, Setting};
 pub use reference::{format, reference};
 pub use secret_arn::SecretArn;
 pub use secrets::{SecretPath, SecretStoreKind, Secrets};
 pub use server::{Log, LogFormat, Metrics, Server};
+pub use setting::{Origin, Setting};
 pub use spec::Spec;
 pub use value::{EvidenceRules, KmsKeyId, MasterKey, PublicUrl, RoleArn, SystemName};
 
@@ -120,21 +123,21 @@ pub struct Loaded {
 /// Everything that is wrong with it, at once.
 pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigProblems> {
     let mut early = problems::Finder::new("");
-    let named = environment::resolve(&options.env, known::FILE_VARIABLE, &mut early);
+    let named = environment::resolve(&options.env, spec::FILE_VARIABLE, &mut early);
     if !early.is_clean() {
         return Err(early.finish());
     }
     let (file, document) = match (options.file.clone(), named) {
-        (Some(_), Some(found)) if found.variable == known::DOCUMENT_VARIABLE => {
+        (Some(_), Some(found)) if found.variable == spec::DOCUMENT_VARIABLE => {
             early.outside(found.variable, "--config names a file as well; set one of them");
             return Err(early.finish());
         }
         (Some(path), _) => (Some(path), None),
-        (None, Some(found)) if found.variable == known::DOCUMENT_VARIABLE => (None, Some(found.text)),
+        (None, Some(found)) if found.variable == spec::DOCUMENT_VARIABLE => (None, Some(found.text)),
         (None, named) => (named.map(|found| PathBuf::from(found.text.reveal())), None),
     };
     let name = file.as_ref().map(|path| path.display().to_string());
-    let name = name.unwrap_or_else(|| document.as_ref().map_or("", |_| known::DOCUMENT_VARIABLE).to_owned());
+    let name = name.unwrap_or_else(|| document.as_ref().map_or("", |_| spec::DOCUMENT_VARIABLE).to_owned());
     let name = name.strip_prefix("./").unwrap_or(&name);
     let root = match (&file, &document) {
         (Some(path), _) => read_file(path, name)?,
@@ -150,7 +153,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigProblems> {
         settings: Vec::new(),
     };
     let raw = validate::RawConfig::read(&mut reader);
-    let mut notes = validate::Notes::default();
+    let mut notes = notes::Notes::default();
     known::check_file(&mut reader);
     known::check_environment(&mut reader, &options.also_known, &mut notes);
     let config = validate::validate(raw, &mut reader, &mut notes);
@@ -168,7 +171,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigProblems> {
 pub fn secrets_to_fetch(environment: &Environment) -> Vec<SecretVariable> {
     let settings = reference::declared();
     let variables = settings.iter().filter_map(|setting| setting.spec.env);
-    environment.by_arn([known::FILE_VARIABLE].into_iter().chain(variables).chain(providers::resolved()))
+    environment.by_arn([spec::FILE_VARIABLE].into_iter().chain(variables).chain(providers::resolved()))
 }
 
 fn read_file(path: &PathBuf, name: &str) -> Result<Option<Node>, ConfigProblems> {

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod change;
 pub mod credential;
 pub mod job;
 pub mod lease;

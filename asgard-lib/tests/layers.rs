@@ -199,3 +199,103 @@ fn the_core_waits_and_runs_through_its_world() {
     assert!(looked_at > 80, "only {looked_at} files were seen");
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
+
+/// Folders whose modules use each other in one direction only.
+const WITHOUT_CIRCLES: &[&str] = &["adapters", "app/runs", "config", "http"];
+
+/// Every path that a text names through `crate::` or `super::`, its groups taken apart; comments and tests left out.
+fn paths(text: &str) -> Vec<Vec<String>> {
+    let code: String = text
+        .split("#[cfg(test)]\nmod")
+        .next()
+        .unwrap_or_default()
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let mut found = Vec::new();
+    for start in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(start) {
+            let first = code[..at].chars().next_back().is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != ':');
+            if first {
+                let rest: Vec<char> = code[at + start.len()..].chars().take(4000).collect();
+                branch(&rest, 0, &[start.trim_end_matches(':').to_owned()], &mut found);
+            }
+        }
+    }
+    found
+}
+
+/// Reads one branch of a tree of paths, and returns where it ends.
+fn branch(text: &[char], mut at: usize, before: &[String], found: &mut Vec<Vec<String>>) -> usize {
+    if text.get(at) == Some(&'{') {
+        at += 1;
+        loop {
+            while text.get(at).is_some_and(|c| c.is_whitespace() || *c == ',') {
+                at += 1;
+            }
+            match text.get(at) {
+                Some('}') | None => return at + 1,
+                Some(_) => at = branch(text, at, before, found),
+            }
+        }
+    }
+    let name: String = text.iter().skip(at).take_while(|c| c.is_alphanumeric() || **c == '_').collect();
+    at += name.chars().count().max(1);
+    let path: Vec<String> = before.iter().cloned().chain([name]).collect();
+    if text.get(at) == Some(&':') && text.get(at + 1) == Some(&':') {
+        return branch(text, at + 2, &path, found);
+    }
+    found.push(path);
+    at
+}
+
+/// The arrows between the modules of a folder, with a file for each.
+fn arrows(folder: &str) -> BTreeMap<(String, String), String> {
+    let base: Vec<String> = folder.split('/').map(str::to_owned).collect();
+    let (mut files, mut arrows) = (Vec::new(), BTreeMap::new());
+    sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut files);
+    for (name, text) in &files {
+        let own: Vec<String> = name.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+        let is_test = own.iter().any(|part| part == "tests" || part == "testkit");
+        if is_test || own.len() <= base.len() || own[..base.len()] != base {
+            continue;
+        }
+        for path in paths(text) {
+            let ups = path.iter().take_while(|part| *part == "super").count();
+            let root = if ups == 0 { &[][..] } else { &own[..own.len() - ups] };
+            let full: Vec<&String> = root.iter().chain(&path[ups.max(1)..]).collect();
+            let inside = full.len() > base.len() && full.iter().zip(&base).all(|(a, b)| *a == b);
+            let Some(target) = full.get(base.len()).filter(|_| inside) else { continue };
+            let module = files.iter().any(|(file, _)| {
+                let module = format!("{folder}/{target}");
+                *file == format!("{module}.rs") || file.starts_with(&format!("{module}/"))
+            });
+            if module && **target != own[base.len()] {
+                arrows.insert((own[base.len()].clone(), (*target).clone()), name.clone());
+            }
+        }
+    }
+    arrows
+}
+
+#[test]
+fn modules_of_a_folder_have_no_circles() {
+    for folder in WITHOUT_CIRCLES {
+        let arrows = arrows(folder);
+        assert!(!arrows.is_empty(), "no arrow was seen in {folder}; is the reader broken?");
+        let mut left: std::collections::BTreeSet<&String> = arrows.keys().flat_map(|(from, to)| [from, to]).collect();
+        // Whoever uses nothing that is left goes; what cannot go is in a circle or leads to one.
+        while let Some(free) =
+            left.iter().find(|module| !arrows.keys().any(|(from, to)| from == **module && left.contains(to))).copied()
+        {
+            left.remove(free);
+        }
+        let circle: Vec<String> = arrows
+            .iter()
+            .filter(|((from, to), _)| left.contains(from) && left.contains(to))
+            .map(|((from, to), file)| format!("{from} uses {to} in {file}"))
+            .collect();
+        assert!(circle.is_empty(), "a circle among the modules of {folder}:\n{}", circle.join("\n"));
+    }
+}

@@ -2,6 +2,7 @@
 
 pub mod call;
 pub(crate) mod effects;
+pub mod list;
 mod meta;
 pub mod operation;
 pub mod reads;

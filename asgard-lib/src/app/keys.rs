@@ -2,6 +2,7 @@
 
 use super::{
     Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
+    core::list::list_command,
     core::operation::Method::{Delete, Get, Post},
     core::operation::ShownOnce,
     core::scope::ReadMode,
@@ -15,10 +16,10 @@ use crate::{
         project::Project,
     },
     error::{Error, Result},
-    kernel::{Cursor, DisplayName, KeyId, Limit, Page, ProjectId, Timestamp},
+    kernel::{DisplayName, KeyId, Page, ProjectId, Timestamp},
     ports::{
         kinds,
-        records::{Records, Stored},
+        records::Stored,
         store::{Count, Query},
     },
 };
@@ -183,19 +184,13 @@ impl KeyView {
     }
 }
 
-/// Lists a project's keys, newest first.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListKeys {
-    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
-    #[serde(default)]
-    pub project_id: Option<ProjectId>,
-    /// The `next_cursor` of the page before; leave it out for the first page.
-    #[serde(default)]
-    pub cursor: Option<Cursor>,
-    /// How many items the page holds at most: 1 to 200, 50 unless told.
-    #[serde(default)]
-    pub limit: Limit,
+list_command! {
+    /// Lists a project's keys, newest first.
+    pub struct ListKeys {
+        /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
+        #[serde(default)]
+        pub project_id: Option<ProjectId>,
+    }
 }
 
 impl SimpleOperation for ListKeys {
@@ -214,12 +209,9 @@ impl SimpleOperation for ListKeys {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<KeyView>> {
         let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
         let app = tx.app();
-        let list = format!("keys/{}", project.id);
-        let after = app.position(&list, self.cursor.as_ref()).await?;
-        let query =
-            Query::new(&kinds::KEYS_BY_PROJECT, project.id.as_str()).newest_first().after(after).take(self.limit.get());
-        let found = app.store().list::<ProjectKey>(&query).await?;
-        app.page(&list, found, |key| KeyView::of(&key))
+        let query = Query::new(&kinds::KEYS_BY_PROJECT, project.id.as_str()).newest_first();
+        let view = |key: Stored<ProjectKey>| Some(KeyView::of(&key));
+        app.page(&format!("keys/{}", project.id), self.paging(), query, view).await
     }
 }
 

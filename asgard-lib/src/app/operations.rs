@@ -234,6 +234,7 @@ table! {
     requests::GetRequest,
     requests::ExplainRequest,
     requests::ListPending,
+    requests::RequestsOverview,
     requests::Approve,
     requests::Reject,
     requests::Cancel,

@@ -5,6 +5,7 @@ mod decide;
 mod explain;
 mod judge;
 mod open;
+mod overview;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -15,5 +16,6 @@ pub use decide::{Approve, Cancel, Reject};
 pub use explain::{ApprovalView, ExplainRequest, Explanation, JudgedView, PlanCounts, WeighedView};
 pub(crate) use judge::{basis, judge_plan, not_denied};
 pub use open::{Asked, Wanted, open};
+pub use overview::{RequestCount, RequestRowView, RequestsOverview, RequestsOverviewView};
 pub use read::{GetRequest, ListPending, ListRequests};
 pub use view::RequestView;

@@ -15,11 +15,13 @@ mod claimed_run;
 mod held_lease;
 mod launch;
 mod log;
+mod log_budget;
 mod outcome;
 mod outputs;
 mod permit;
 mod queue;
 mod recover;
+mod reporter;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use super::{
     value::{KmsKeyId, MasterKey},
 };
 pub use crate::kernel::DatabaseLocation;
+use crate::kernel::SchemaName;
 use std::path::PathBuf;
 
 section! {
@@ -15,6 +16,12 @@ section! {
         /// `dynamodb://table?region=eu-west-1`.
         location: DatabaseLocation = DatabaseLocation::Sqlite { path: PathBuf::from("asgard.db") },
             at("database.url").env("ASGARD_DATABASE_URL").secret();
+        /// The PostgreSQL schema that holds Asgard's tables, where the database is shared with other programs or with another
+        /// Asgard. `asgard migrate` makes it if it is not there. A database that was set up without the setting goes on
+        /// without it; its tables are not moved.
+        schema: Option<SchemaName> = None, at("database.schema")
+            .env("ASGARD_DATABASE_SCHEMA")
+            .default_note("the first schema of the connection's `search_path`, which is `public` unless the server says otherwise");
         /// How many connections are kept to PostgreSQL, or readers to SQLite.
         max_connections: u32 = 10, at("database.max_connections").unit("connections").range(1, 1000);
         /// How long the server waits for its database at start; `/readyz` answers 503 until then.

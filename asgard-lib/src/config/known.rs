@@ -2,16 +2,13 @@
 //! build will have is named instead of ignored.
 
 use super::{
-    reader::{Reader, Setting},
-    validate::Notes,
+    notes::Notes,
+    reader::Reader,
+    setting::Setting,
+    spec::FILE_VARIABLE,
     yaml::{Content, Node},
 };
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The variable that names the file when no flag does.
-pub(super) const FILE_VARIABLE: &str = "ASGARD_CONFIG";
-/// The secret that is the file, where nothing has a disk for one.
-pub(super) const DOCUMENT_VARIABLE: &str = "ASGARD_CONFIG_SECRET_ARN";
 
 /// Blocks of the file that this build does not have.
 const BLOCKS: &[(&str, &str)] = &[

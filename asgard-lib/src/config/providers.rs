@@ -1,7 +1,7 @@
 //! The variables that Terraform's providers read. Children of runs get them by an allow-list and never the whole environment:
 //! it holds the master key and the database's password.
 
-use super::{environment::resolve, reader::Reader, reference::code, validate::Notes};
+use super::{environment::resolve, markdown::code, notes::Notes, reader::Reader};
 use crate::kernel::SecretText;
 use std::{collections::BTreeMap, path::Path};
 

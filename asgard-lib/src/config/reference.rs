@@ -3,9 +3,11 @@
 use super::{
     Environment, Loaded,
     known::not_built,
+    markdown::code,
     problems::Finder,
     providers,
-    reader::{Origin, Reader, Setting},
+    reader::Reader,
+    setting::{Origin, Setting},
     validate::RawConfig,
     value::EvidenceRules,
 };
@@ -137,11 +139,6 @@ fn describe(page: &mut String, setting: &Setting) {
             );
         }
     }
-}
-
-/// Names as code, in a row.
-pub(super) fn code(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 const INTRODUCTION: &str = "\

@@ -1,7 +1,7 @@
 //! Values that are in AWS Secrets Manager: how a variable names one, and what of it is the setting's value. Nothing is
 //! fetched here; whoever loads the settings does that first.
 
-use super::known::FILE_VARIABLE;
+use super::spec::FILE_VARIABLE;
 use crate::kernel::SecretText;
 use serde_json::Value as Json;
 use std::fmt;

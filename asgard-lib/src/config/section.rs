@@ -61,8 +61,8 @@ macro_rules! entry {
                 format!("{{ {} }}", parts.join(", "))
             }
 
-            fn parts() -> Vec<$crate::config::reader::Setting> {
-                vec![$($crate::config::reader::Setting::part::<$type>(const { $spec.meaning(concat!($($doc),+)) })),*]
+            fn parts() -> Vec<$crate::config::setting::Setting> {
+                vec![$($crate::config::setting::Setting::part::<$type>(const { $spec.meaning(concat!($($doc),+)) })),*]
             }
 
             fn from_node(

@@ -2,8 +2,8 @@
 
 use super::{
     section::section,
-    spec::{at, env},
-    value::{PublicUrl, SystemName},
+    spec::{Spec, at, env},
+    value::{PublicUrl, Refusal, SystemName, Value},
 };
 use crate::kernel::{BasePath, SecretText};
 use ipnet::IpNet;
@@ -94,4 +94,25 @@ fn private_networks() -> Vec<IpNet> {
     let v4 = v4.into_iter().map(|(address, length)| (IpAddr::from(address), length));
     let v6 = v6.into_iter().map(|(address, length)| (IpAddr::from(address), length));
     v4.chain(v6).filter_map(|(address, length)| IpNet::new(address, length).ok()).collect()
+}
+
+impl Value for LogFormat {
+    fn allowed(_: &Spec) -> String {
+        "text or json".to_owned()
+    }
+
+    fn parse(text: &str, _: &Spec) -> Result<Self, Refusal> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(Refusal::NotAllowed),
+        }
+    }
+
+    fn format(&self) -> String {
+        match self {
+            Self::Text => "text".to_owned(),
+            Self::Json => "json".to_owned(),
+        }
+    }
 }

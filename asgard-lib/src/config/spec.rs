@@ -1,5 +1,10 @@
 //! What is declared about a setting.
 
+/// The variable that names the file when no flag does.
+pub(super) const FILE_VARIABLE: &str = "ASGARD_CONFIG";
+/// The secret that is the file, where nothing has a disk for one.
+pub(super) const DOCUMENT_VARIABLE: &str = "ASGARD_CONFIG_SECRET_ARN";
+
 /// A setting's declaration: where it is set, what it means, and what is known about its value.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {

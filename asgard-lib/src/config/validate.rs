@@ -5,6 +5,7 @@ use super::{
     Provisioning, Registration, Review, Runs, SecretStoreKind, Secrets, Server, Terraform, Throttle,
     database::RawKeys,
     known::distance,
+    notes::Notes,
     people::RawPeople,
     providers,
     provisioning::{AllowedTarget, RawProvisioning},
@@ -55,17 +56,11 @@ impl RawConfig {
     }
 }
 
-/// What there is to say about a configuration that may be run.
-#[derive(Default)]
-pub(super) struct Notes {
-    pub(super) warnings: Vec<String>,
-    pub(super) errors: Vec<String>,
-}
-
 /// Judges the settings together. Every rule is looked at even when another failed.
 pub(super) fn validate(raw: RawConfig, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<Config> {
     let server = server(raw.server, reader, notes);
     let keys = keys(raw.keys, &raw.database.location, reader);
+    database(&raw.database, reader);
     secrets(&raw.secrets, reader);
     let people = people(raw.people, reader, notes);
     registration(&raw.registration, reader);
@@ -99,6 +94,15 @@ fn server(mut server: Server, reader: &mut Reader<'_>, notes: &mut Notes) -> Ser
         ));
     }
     server
+}
+
+fn database(raw: &Database, reader: &mut Reader<'_>) {
+    let has_schemas = matches!(raw.location, DatabaseLocation::Postgres { .. });
+    if raw.schema.is_some() && !has_schemas {
+        let reason =
+            "only a PostgreSQL database has schemas; unset it, or set ASGARD_DATABASE_URL to a PostgreSQL database";
+        reader.blame("database.schema", reason);
+    }
 }
 
 fn keys(raw: RawKeys, database: &DatabaseLocation, reader: &mut Reader<'_>) -> Option<Keys> {

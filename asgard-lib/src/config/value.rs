@@ -11,7 +11,7 @@ pub use types::{AwsName, EvidenceRules, MasterKey, PublicUrl, RoleArn, SystemNam
 
 use super::{
     problems::Finder,
-    reader::Setting,
+    setting::{Origin, Setting},
     spec::Spec,
     yaml::{Content, Node, shorten},
 };
@@ -60,6 +60,21 @@ pub(crate) trait Value: Sized {
     /// For lists of maps: what each key means.
     fn parts() -> Vec<Setting> {
         Vec::new()
+    }
+}
+
+impl Setting {
+    /// A key of an entry of a list.
+    pub(crate) fn part<T: Value>(spec: Spec) -> Self {
+        let default = if T::absent().is_some() { "(not set)" } else { "needed" };
+        Self {
+            spec,
+            allowed: T::allowed(&spec),
+            default: default.to_owned(),
+            value: String::new(),
+            origin: Origin::Default,
+            parts: T::parts(),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 mod admission;
 mod facts;
 mod outcome;
+mod row;
 
 pub use super::target::Target;
 pub use admission::{added_cost, admit};
@@ -22,6 +23,7 @@ pub use outcome::{
     NextRun, Planned, Produced, Transition, applied, approved, cancelled, failed, interrupted, partly_approved,
     planned, rejected,
 };
+pub use row::{REQUEST_LIST, RequestRow};
 
 /// What a request does when it is carried out. There is no other way to reach provisioning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

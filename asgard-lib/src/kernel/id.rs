@@ -116,6 +116,8 @@ ids! {
     UserId = "usr";
     /// An audit event.
     EventId = "evt";
+    /// A change that a list has to follow.
+    ChangeId = "chg";
     /// A job in the outbox.
     JobId = "job";
     /// Write-once bytes.

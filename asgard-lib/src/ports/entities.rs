@@ -8,12 +8,13 @@ use super::{
 use crate::{
     domain::{
         audit::{AuditBlock, AuditEvent, AuditHead, AuditStub, FeedHead, FeedSegment},
+        change::Change,
         credential::{ProjectKey, Session, UserToken},
         job::Job,
         lease::Lease,
         person::User,
         project::Project,
-        request::Request,
+        request::{REQUEST_LIST, Request, RequestRow},
         resource::{Resource, StatePointer},
         run::{LogSegment, Run},
         secret::Secret,
@@ -140,6 +141,23 @@ impl Entity for Request {
     const KIND: Kind = Kind::Request;
     const UPCASTS: &'static [Upcast] = upcasts::REQUEST;
     const NOUN: &'static str = "request";
+    const LIST: Option<&'static str> = Some(REQUEST_LIST);
+    fn record_id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Entity for RequestRow {
+    const KIND: Kind = Kind::RequestRow;
+    const NOUN: &'static str = "row of a request";
+    fn record_id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Entity for Change {
+    const KIND: Kind = Kind::Change;
+    const NOUN: &'static str = "change";
     fn record_id(&self) -> String {
         self.id.to_string()
     }

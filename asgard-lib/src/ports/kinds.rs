@@ -2,109 +2,81 @@
 //! and index entries from this; an index reads top-level text fields of the JSON body, and a record that lacks one of
 //! them is not in that index (sparse). An indexed text holds at most [`Index::MAX_FIELD`] bytes and no U+0000.
 //!
-//! A new kind or index needs a new migration for each SQL dialect: the table, the columns `f_<field>` and the index of that
-//! name; one that goes needs a migration that drops it. Tests compare the two and ask both databases whether the index serves
-//! its query.
+//! A new kind or index is a line here, and SQL databases get its table, columns and index when they are migrated. One that goes
+//! needs a migration that drops it. Tests ask both databases whether the index serves its query. A new index of an old kind has
+//! a record on DynamoDB from that record's next write on.
 
 use super::store::{Key, StoreError};
 use serde_json::{Map, Value};
 
-/// A kind of record: one table in SQL, one key prefix elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// Projects.
-    Project,
-    /// Project keys.
-    ProjectKey,
-    /// People with accounts.
-    User,
-    /// Sessions.
-    Session,
-    /// User tokens (PATs).
-    UserToken,
-    /// Requests.
-    Request,
-    /// Resources.
-    Resource,
-    /// Runs.
-    Run,
-    /// What is current for a resource: its Terraform state.
-    State,
-    /// Secrets' metadata.
-    Secret,
-    /// Secrets' ciphertexts and other sealed values, apart so that re-encryption never moves an ETag.
-    Sealed,
-    /// Wrapped data keys.
-    DataKey,
-    /// Segments of a run's log.
-    LogSegment,
-    /// Audit events.
-    AuditEvent,
-    /// What the sealer appends: sealed blocks of audit events, the stubs of those that retention removed, and the segments of
-    /// the event feed. All are found by their numbers.
-    AuditBlock,
-    /// The head of a chain of audit blocks.
-    AuditHead,
-    /// Jobs.
-    Job,
-    /// Leases.
-    Lease,
-    /// Replies of creating calls, by idempotency key.
-    Idempotency,
-    /// Facts about the store itself: the oldest writer allowed, the keyring's layout.
-    Meta,
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal;)*) => {
+        /// A kind of record: one table in SQL, one key prefix elsewhere.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Kind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name used for tables and key prefixes.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
 }
 
-impl Kind {
-    /// Every kind.
-    pub const ALL: &'static [Self] = &[
-        Self::Project,
-        Self::ProjectKey,
-        Self::User,
-        Self::Session,
-        Self::UserToken,
-        Self::Request,
-        Self::Resource,
-        Self::Run,
-        Self::State,
-        Self::Secret,
-        Self::Sealed,
-        Self::DataKey,
-        Self::LogSegment,
-        Self::AuditEvent,
-        Self::AuditBlock,
-        Self::AuditHead,
-        Self::Job,
-        Self::Lease,
-        Self::Idempotency,
-        Self::Meta,
-    ];
-
-    /// The name used for tables and key prefixes.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Project => "project",
-            Self::ProjectKey => "project_key",
-            Self::User => "person",
-            Self::Session => "session",
-            Self::UserToken => "user_token",
-            Self::Request => "request",
-            Self::Resource => "resource",
-            Self::Run => "run",
-            Self::State => "state",
-            Self::Secret => "secret",
-            Self::Sealed => "sealed",
-            Self::DataKey => "data_key",
-            Self::LogSegment => "log_segment",
-            Self::AuditEvent => "audit_event",
-            Self::AuditBlock => "audit_block",
-            Self::AuditHead => "audit_head",
-            Self::Job => "job",
-            Self::Lease => "lease",
-            Self::Idempotency => "idempotency",
-            Self::Meta => "meta",
-        }
-    }
+kinds! {
+    /// Projects.
+    Project = "project";
+    /// Project keys.
+    ProjectKey = "project_key";
+    /// People with accounts.
+    User = "person";
+    /// Sessions.
+    Session = "session";
+    /// User tokens (PATs).
+    UserToken = "user_token";
+    /// Requests.
+    Request = "request";
+    /// Resources.
+    Resource = "resource";
+    /// Runs.
+    Run = "run";
+    /// What is current for a resource: its Terraform state.
+    State = "state";
+    /// Secrets' metadata.
+    Secret = "secret";
+    /// Secrets' ciphertexts and other sealed values, apart so that re-encryption never moves an ETag.
+    Sealed = "sealed";
+    /// Wrapped data keys.
+    DataKey = "data_key";
+    /// Segments of a run's log.
+    LogSegment = "log_segment";
+    /// Audit events.
+    AuditEvent = "audit_event";
+    /// What the sealer appends: sealed blocks of audit events, the stubs of those that retention removed, and the segments of
+    /// the event feed. All are found by their numbers.
+    AuditBlock = "audit_block";
+    /// The head of a chain of audit blocks.
+    AuditHead = "audit_head";
+    /// Jobs.
+    Job = "job";
+    /// Leases.
+    Lease = "lease";
+    /// Replies of creating calls, by idempotency key.
+    Idempotency = "idempotency";
+    /// Changes that lists kept as rows have to follow. Removed once they have.
+    Change = "change";
+    /// Rows of the list of all requests by state.
+    RequestRow = "request_row";
+    /// Facts about the store itself: the oldest writer allowed, the keyring's layout.
+    Meta = "meta";
 }
 
 /// A declared index: records of `kind`, found by the text of `partition` and ordered by (`sort`, id).
@@ -205,6 +177,10 @@ indexes! {
     AUDIT_HEADS = "audit_head_all", AuditHead, None, None;
     /// Jobs by shard and due time. Absent once a job is dead.
     JOBS_DUE = "job_due", Job, Some("shard"), Some("due_at");
+    /// A list's changes, oldest first.
+    CHANGES = "change_by_list", Change, Some("list"), None;
+    /// All requests in a state.
+    REQUEST_ROWS = "request_row_by_status", RequestRow, Some("status"), None;
     /// Jobs that gave up.
     JOBS_DEAD = "job_dead", Job, Some("dead"), None;
 }

@@ -35,6 +35,9 @@ pub trait Entity: Serialize + DeserializeOwned + Send + Sync + Clone {
     /// What a person calls it, for messages.
     const NOUN: &'static str;
 
+    /// The list of rows that follows records of this kind: every commit that writes one appends a change for it.
+    const LIST: Option<&'static str> = None;
+
     /// The record's id.
     fn record_id(&self) -> String;
 

@@ -71,7 +71,11 @@ async fn sqlite(_: &Path, _: &Database) -> Result<Opened> {
 #[cfg(feature = "postgres")]
 async fn postgres(url: &str, settings: &Database) -> Result<Opened> {
     use crate::backends::{PostgresOptions, PostgresStore};
-    let options = PostgresOptions { max_connections: settings.max_connections, ..PostgresOptions::default() };
+    let options = PostgresOptions {
+        max_connections: settings.max_connections,
+        schema: settings.schema.clone(),
+        ..PostgresOptions::default()
+    };
     PostgresStore::connect(url, options).await.map(Opened::new)
 }
 

@@ -13,5 +13,6 @@ mod before;
 mod dynamo;
 mod memory;
 mod postgres;
+mod rows;
 mod sqlite;
 mod views;

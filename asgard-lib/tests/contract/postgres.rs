@@ -6,11 +6,11 @@ use asgard_lib::{
     backends::{Opened, PostgresOptions, PostgresStore, Upkeep},
     contract::{
         load, property,
-        store_fixture::{StoreFixture, count},
+        store_fixture::{StoreFixture, claim, count, insert_empty, insert_fields, refusal as refused, request},
     },
     ports::{
-        kinds::INDEXES,
-        store::{Op, Store},
+        kinds::{INDEXES, Kind, REQUESTS_PENDING},
+        store::{Key, Op, Query, Reason, Store},
     },
 };
 use futures_util::future::join_all;
@@ -22,8 +22,12 @@ use std::{
 
 const VARIABLE: &str = "ASGARD_TEST_POSTGRES_URL";
 
+fn in_schema(schema: &str) -> PostgresOptions {
+    PostgresOptions { schema: Some(schema.parse().unwrap()), ..PostgresOptions::default() }
+}
+
 /// A database of its own for one test; dropped with it.
-struct Database {
+pub struct Database {
     admin: String,
     name: String,
 }
@@ -83,7 +87,7 @@ impl Drop for Database {
     }
 }
 
-async fn fresh() -> (PostgresStore, Database) {
+pub async fn fresh() -> (PostgresStore, Database) {
     let database = Database::create().await;
     (database.store(&database.url()).await, database)
 }
@@ -199,6 +203,118 @@ async fn replicas_migrate_at_once_and_share_the_store() {
     }));
     outcomes.await;
     assert_eq!(StoreFixture::new(&stores[0]).shows("n").await, 60);
+}
+
+async fn fresh_in_a_schema() -> (PostgresStore, Database) {
+    let database = Database::create().await;
+    let store = PostgresStore::connect(&database.url(), in_schema("asgard")).await.unwrap();
+    store.migrate().await.unwrap();
+    (store, database)
+}
+
+#[test]
+fn random_histories_in_a_schema_agree_with_the_model() {
+    property::agrees_with_the_model(fresh_in_a_schema, 40);
+}
+
+/// A host has tables of the same names, and two Asgards share its database: nobody sees or touches what is another's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schemas_keep_programs_apart() {
+    let database = Database::create().await;
+    let url = database.url();
+    let mut host = PgConnection::connect(&url).await.unwrap();
+    let tables = "CREATE TABLE migrations (version text); INSERT INTO migrations VALUES ('host'); \
+                  CREATE TABLE project (id integer, name text); INSERT INTO project VALUES (1, 'host'); \
+                  CREATE TABLE job (id integer); CREATE TABLE session (id integer); CREATE TABLE claims (id integer)";
+    host.execute(sqlx::raw_sql(tables)).await.unwrap();
+    let collides = PostgresStore::connect(&url, PostgresOptions::default()).await.unwrap();
+    for refusal in [collides.migrate().await.unwrap_err(), collides.check_migrated().await.unwrap_err()] {
+        assert!(
+            refusal.code() == Code::Config && refusal.message().contains("ASGARD_DATABASE_SCHEMA"),
+            "{}",
+            refusal.chain()
+        );
+    }
+    host.execute("DROP TABLE migrations").await.unwrap();
+    let refusal = collides.migrate().await.unwrap_err();
+    assert!(refusal.message().contains("ASGARD_DATABASE_SCHEMA"), "{}", refusal.chain());
+
+    let connect = async |schema: &str| PostgresStore::connect(&url, in_schema(schema)).await.unwrap();
+    let (one, two) = (connect("asgard_one").await, connect("asgard_two").await);
+    assert!(one.check_migrated().await.unwrap_err().message().contains("asgard migrate"));
+    let schemas: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'asgard%'")
+        .fetch_one(&mut host)
+        .await
+        .unwrap();
+    assert_eq!(schemas, 0, "a check makes nothing");
+    let replicas = [connect("asgard_one").await, connect("asgard_two").await, connect("asgard_one").await];
+    for migrated in join_all(replicas.iter().chain([&one, &two]).map(Upkeep::migrate)).await {
+        migrated.unwrap();
+    }
+    one.check_migrated().await.unwrap();
+    assert!(one.place().ends_with(", schema asgard_one"), "{}", one.place());
+
+    let (first, second) = (StoreFixture::new(&one), StoreFixture::new(&two));
+    for fixture in [&first, &second] {
+        let steps = [insert_empty(&request("r")), claim("name", "r"), Op::Count(count("n", 1))];
+        fixture.commit(steps).await;
+    }
+    assert_eq!(first.try_commit([claim("name", "other")]).await, refused(0, Reason::Taken));
+    first.commit([Op::Count(count("n", 5))]).await;
+    assert_eq!((first.shows("n").await, second.shows("n").await), (6, 1));
+    let load = |store: PostgresStore| load::workers_keep_every_rule(store, 4, Duration::from_secs(1));
+    let (of_one, of_two) = tokio::join!(load(one.clone()), load(two.clone()));
+    assert!(of_one > 0 && of_two > 0, "{of_one} {of_two}");
+
+    let untouched: (i64, i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM public.project WHERE name = 'host'), \
+         (SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public'), \
+         (SELECT count(*) FROM information_schema.tables WHERE table_schema = 'asgard_one' AND table_type = 'VIEW')",
+    )
+    .fetch_one(&mut host)
+    .await
+    .unwrap();
+    assert_eq!(untouched, (1, 5, i64::try_from(views::VIEWS.len()).unwrap()));
+    host.execute("DROP SCHEMA asgard_one CASCADE").await.unwrap();
+    assert_eq!(second.shows("n").await, 1);
+}
+
+/// Who may create no schemas gets one made by somebody else.
+#[tokio::test]
+async fn a_schema_that_is_there_needs_no_right_to_create_schemas() {
+    let database = Database::create().await;
+    let mut admin = PgConnection::connect(&database.url()).await.unwrap();
+    let role = format!("{}_limited", database.name);
+    admin.execute(AssertSqlSafe(format!("CREATE ROLE {role}; CREATE SCHEMA made AUTHORIZATION {role}"))).await.unwrap();
+    let url = database.url_with(&format!("options=-c%20role%3D{role}"));
+    let store = PostgresStore::connect(&url, in_schema("made")).await.unwrap();
+    store.migrate().await.unwrap();
+    StoreFixture::new(&store).commit([Op::Count(count("n", 1))]).await;
+    let refusal = PostgresStore::connect(&url, in_schema("other")).await.unwrap().migrate().await.unwrap_err();
+    assert!(refusal.message().contains("to create the schema"), "{}", refusal.chain());
+    store.close().await;
+    admin.execute(AssertSqlSafe(format!("DROP OWNED BY {role}; DROP ROLE {role}"))).await.unwrap();
+}
+
+/// What is declared and not there is made, also in a database that has records; what is there stays as it is.
+#[tokio::test]
+async fn what_is_declared_is_made_where_it_is_missing() {
+    let (store, database) = fresh().await;
+    let fixture = StoreFixture::new(&store);
+    let body = serde_json::json!({ "project": "p", "inbox": "open" });
+    fixture.commit([insert_fields(&request("r"), &body)]).await;
+    let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+    connection
+        .execute(sqlx::raw_sql("ALTER TABLE request DROP COLUMN f_inbox; DROP TABLE lease; DROP INDEX job_due"))
+        .await
+        .unwrap();
+    assert!(store.check_migrated().await.unwrap_err().message().contains("asgard migrate"));
+    let url = database.url();
+    let stores = join_all((0..3).map(|_| database.store(&url))).await;
+    stores[0].check_migrated().await.unwrap();
+    let query = Query::new(&REQUESTS_PENDING, "open");
+    assert_eq!(stores[1].query(&query).await.unwrap().records.len(), 1);
+    StoreFixture::new(&stores[2]).commit([insert_empty(&Key::new(Kind::Lease, "l"))]).await;
 }
 
 #[tokio::test]

@@ -6,11 +6,11 @@ use asgard_lib::{
     backends::{self, Opened, SqliteOptions, SqliteStore, Upkeep},
     contract::{
         load, property,
-        store_fixture::{StoreFixture, count, insert_empty, request},
+        store_fixture::{StoreFixture, count, insert_empty, insert_fields, request},
     },
     ports::{
-        kinds::INDEXES,
-        store::{Op, Outcome, Store, StoreError},
+        kinds::{INDEXES, Kind, REQUESTS_PENDING},
+        store::{Key, Op, Outcome, Query, Store, StoreError},
     },
 };
 use futures_util::future::join_all;
@@ -81,6 +81,23 @@ fn random_histories_agree_with_the_model() {
 async fn workers_keep_every_rule() {
     let (store, _folder) = fresh().await;
     assert!(load::workers_keep_every_rule(store, 8, Duration::from_secs(1)).await > 20);
+}
+
+/// What is declared and not there is made, also in a file that has records; what is there stays as it is.
+#[tokio::test]
+async fn what_is_declared_is_made_where_it_is_missing() {
+    let (store, _folder) = fresh().await;
+    let body = serde_json::json!({ "project": "p", "inbox": "open" });
+    StoreFixture::new(&store).commit([insert_fields(&request("r"), &body)]).await;
+    raw(store.path())
+        .execute_batch("DROP INDEX request_pending; ALTER TABLE request DROP COLUMN f_inbox; DROP TABLE lease")
+        .unwrap();
+    assert!(store.check_migrated().await.unwrap_err().message().contains("asgard migrate"));
+    store.migrate().await.unwrap();
+    store.check_migrated().await.unwrap();
+    assert_eq!(store.query(&Query::new(&REQUESTS_PENDING, "open")).await.unwrap().records.len(), 1);
+    let lease = insert_empty(&Key::new(Kind::Lease, "l"));
+    StoreFixture::new(&store).commit([lease]).await;
 }
 
 /// Each index of `ports/kinds.rs` exists, and its pages come from it without sorting.

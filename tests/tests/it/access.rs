@@ -152,6 +152,7 @@ impl World {
             | "groups.list"
             | "services.list"
             | "requests.pending"
+            | "requests.overview"
             | "audit.verify" => json!({}),
             "auth.login" => json!({"username": owner.username, "password": PASSWORD}),
             "auth.change_password" => {

@@ -2,13 +2,16 @@
 
 use super::verify::{VerifyReport, verify};
 use crate::{
-    app::{Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Get, core::scope::ReadMode},
+    app::{
+        Hints, Meta, Route, SimpleOperation, Tx, core::list::list_command, core::operation::Method::Get,
+        core::scope::ReadMode,
+    },
     domain::{
         access::{Action, Object},
         audit::{AuditAction, AuditEvent},
     },
     error::{Error, Result},
-    kernel::{ActorRef, Cursor, EventId, Limit, Page, ProjectId, Timestamp, TraceId},
+    kernel::{ActorRef, EventId, Page, ProjectId, Timestamp, TraceId},
     ports::{
         kinds,
         records::{Listed, Records, Stored},
@@ -66,35 +69,29 @@ impl AuditView {
     }
 }
 
-/// Reads the audit log.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListAudit {
-    /// The id of the only project whose events are wanted. Owners and managers name theirs; admins and finance may
-    /// leave it out.
-    #[serde(default, alias = "project")]
-    pub project_id: Option<ProjectId>,
-    /// Only what this actor did: an account's, token's or key's id, or a person's e-mail address.
-    #[serde(default)]
-    pub actor: Option<String>,
-    /// Only this action, for example `request.approved`; a prefix that ends with `.` takes all below it.
-    #[serde(default)]
-    pub action: Option<String>,
-    /// Only events that the call with this trace id caused; answers carry it as `x-asgard-trace-id`.
-    #[serde(default)]
-    pub trace: Option<TraceId>,
-    /// Only events from this moment on, as an RFC 3339 time.
-    #[serde(default)]
-    pub from: Option<Timestamp>,
-    /// Only events before this moment, as an RFC 3339 time.
-    #[serde(default)]
-    pub to: Option<Timestamp>,
-    /// The `next_cursor` of the page before; leave it out for the first page.
-    #[serde(default)]
-    pub cursor: Option<Cursor>,
-    /// How many items the page holds at most: 1 to 200, 50 unless told.
-    #[serde(default)]
-    pub limit: Limit,
+list_command! {
+    /// Reads the audit log.
+    pub struct ListAudit {
+        /// The id of the only project whose events are wanted. Owners and managers name theirs; admins and finance may
+        /// leave it out.
+        #[serde(default, alias = "project")]
+        pub project_id: Option<ProjectId>,
+        /// Only what this actor did: an account's, token's or key's id, or a person's e-mail address.
+        #[serde(default)]
+        pub actor: Option<String>,
+        /// Only this action, for example `request.approved`; a prefix that ends with `.` takes all below it.
+        #[serde(default)]
+        pub action: Option<String>,
+        /// Only events that the call with this trace id caused; answers carry it as `x-asgard-trace-id`.
+        #[serde(default)]
+        pub trace: Option<TraceId>,
+        /// Only events from this moment on, as an RFC 3339 time.
+        #[serde(default)]
+        pub from: Option<Timestamp>,
+        /// Only events before this moment, as an RFC 3339 time.
+        #[serde(default)]
+        pub to: Option<Timestamp>,
+    }
 }
 
 impl SimpleOperation for ListAudit {
@@ -116,20 +113,17 @@ impl SimpleOperation for ListAudit {
             return Err(Error::invalid("to", "`to` is after `from`."));
         }
         let app = tx.app();
+        let view = |event: Stored<AuditEvent>| Some(AuditView::of(&event.value));
         match &self.project_id {
             Some(project) => {
                 tx.project(Some(project), Action::ReadProjectAudit, ReadMode::Plain).await?;
-                let list = format!("audit/{project}");
-                let after = app.position(&list, self.cursor.as_ref()).await?;
-                let found = self.of_project(tx, project, after).await?;
-                app.page(&list, found, |event| AuditView::of(&event.value))
+                let found = |after, _| self.of_project(tx, project, after);
+                app.page_by(&format!("audit/{project}"), self.paging(), found, view).await
             }
             None => {
                 tx.allow(Action::ReadAudit, &Object::Nothing)?;
                 tx.every_project(Action::ReadProjectAudit)?;
-                let after = app.position("audit/all", self.cursor.as_ref()).await?;
-                let found = self.of_all(tx, after).await?;
-                app.page("audit/all", found, |event| AuditView::of(&event.value))
+                app.page_by("audit/all", self.paging(), |after, _| self.of_all(tx, after), view).await
             }
         }
     }

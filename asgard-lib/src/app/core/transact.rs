@@ -11,6 +11,7 @@ use crate::app::{Asgard, Call, CounterKind};
 use crate::{
     domain::{
         audit::{AuditAction, AuditEvent},
+        change::Change,
         job::{Job, Work},
     },
     error::{Code, Error, Result},
@@ -175,7 +176,15 @@ impl<'a> Tx<'a> {
 
     /// Writes a new record.
     pub fn insert<T: Entity>(&mut self, value: &T) -> Result<()> {
-        self.insert_draft(records::draft(value)?)
+        self.insert_draft(records::draft(value)?)?;
+        self.changed::<T>(value.record_id())
+    }
+
+    /// Has the list follow that shows records of this kind, if there is one.
+    fn changed<T: Entity>(&mut self, object: String) -> Result<()> {
+        let Some(list) = T::LIST else { return Ok(()) };
+        let change = Change { id: self.id(), list: list.to_owned(), object, at: self.now() };
+        self.insert_draft(records::draft(&change)?)
     }
 
     /// Writes a new record that somebody else drafted.
@@ -186,13 +195,15 @@ impl<'a> Tx<'a> {
     /// Writes a new record whose existence means `error`.
     pub fn insert_or<T: Entity>(&mut self, value: &T, error: Error) -> Result<()> {
         let draft = records::draft(value)?;
-        self.push(Op::Insert(draft), OnRefusal::Fail(error))
+        self.push(Op::Insert(draft), OnRefusal::Fail(error))?;
+        self.changed::<T>(value.record_id())
     }
 
     /// Writes over what was read.
     pub fn replace<T: Entity>(&mut self, read: &Stored<T>, value: &T) -> Result<()> {
         let draft = records::redraft(read, value)?;
-        self.push(Op::Replace(draft, read.version.clone()), OnRefusal::Again)
+        self.push(Op::Replace(draft, read.version.clone()), OnRefusal::Again)?;
+        self.changed::<T>(value.record_id())
     }
 
     /// Writes a record that somebody else drafted over what was read.
@@ -202,7 +213,8 @@ impl<'a> Tx<'a> {
 
     /// Removes what was read.
     pub fn remove<T: Entity>(&mut self, read: &Stored<T>) -> Result<()> {
-        self.push(Op::Remove(key::<T>(read.value.record_id()), read.version.clone()), OnRefusal::Again)
+        self.push(Op::Remove(key::<T>(read.value.record_id()), read.version.clone()), OnRefusal::Again)?;
+        self.changed::<T>(read.value.record_id())
     }
 
     /// Removes a record that `prepare` wrote, at the version that it wrote. If it is gone, `prepare` runs again.

@@ -53,6 +53,8 @@ waivers! {
         "It changes nothing that anybody did, and an event for each block would never end.";
     Rewriting, "Writing a record again in the layout of this version, and naming the accounts that its addresses mean.",
         "The record says what it said before.";
+    ListRows, "Bringing the rows of a list up to date with the records that they show.",
+        "The rows repeat what is recorded elsewhere. What changed the records is audited.";
     Sweep, "How far a periodic task has come, and removing segments of the event feed that have run out.",
         "Nothing of what anybody did changes. Removing audit events is audited.";
 }

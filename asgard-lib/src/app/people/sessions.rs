@@ -3,6 +3,7 @@
 use crate::{
     app::{
         Hints, Meta, Route, SimpleOperation, Tx,
+        core::list::list_command,
         core::operation::Method::{Delete, Get},
     },
     domain::{
@@ -11,12 +12,8 @@ use crate::{
         credential::Session,
     },
     error::{Error, Result},
-    kernel::{Actor, Cursor, Limit, Page, SessionId, Timestamp},
-    ports::{
-        kinds,
-        records::{Records, Stored},
-        store::Query,
-    },
+    kernel::{Actor, Page, SessionId, Timestamp},
+    ports::{kinds, records::Stored, store::Query},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,16 +51,9 @@ impl SessionView {
     }
 }
 
-/// Lists one's own open sessions, newest first.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListSessions {
-    /// The `next_cursor` of the page before; leave it out for the first page.
-    #[serde(default)]
-    pub cursor: Option<Cursor>,
-    /// How many items the page holds at most: 1 to 200, 50 unless told.
-    #[serde(default)]
-    pub limit: Limit,
+list_command! {
+    /// Lists one's own open sessions, newest first.
+    pub struct ListSessions {}
 }
 
 impl SimpleOperation for ListSessions {
@@ -89,14 +79,13 @@ impl SimpleOperation for ListSessions {
                 return Err(Error::not_found("session"));
             }
         };
-        let list = format!("sessions/{user}");
-        let after = app.position(&list, self.cursor.as_ref()).await?;
-        let query =
-            Query::new(&kinds::SESSIONS_BY_USER, user.as_str()).newest_first().after(after).take(self.limit.get());
-        let mut found = app.store().list::<Session>(&query).await?;
         let now = tx.now();
-        found.items.retain(|session| session.revoked_at.is_none() && session.valid_until > now);
-        app.page(&list, found, |session| SessionView::of(&session, current))
+        let view = |session: Stored<Session>| {
+            let open = session.revoked_at.is_none() && session.valid_until > now;
+            open.then(|| SessionView::of(&session, current))
+        };
+        let query = Query::new(&kinds::SESSIONS_BY_USER, user.as_str()).newest_first();
+        app.page(&format!("sessions/{user}"), self.paging(), query, view).await
     }
 }
 

@@ -4,6 +4,7 @@ use super::login::Nothing;
 use crate::{
     app::{
         Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
+        core::list::list_command,
         core::operation::Method::{Delete, Get, Post},
         core::operation::ShownOnce,
     },
@@ -13,12 +14,8 @@ use crate::{
         credential::{self, Shape, UserToken},
     },
     error::{Error, Result},
-    kernel::{Cursor, DisplayName, Limit, Page, Timestamp, TokenId},
-    ports::{
-        kinds,
-        records::{Records, Stored},
-        store::Query,
-    },
+    kernel::{DisplayName, Page, Timestamp, TokenId},
+    ports::{kinds, records::Stored, store::Query},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -61,16 +58,9 @@ impl TokenView {
     }
 }
 
-/// Lists one's own tokens, newest first.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListTokens {
-    /// The `next_cursor` of the page before; leave it out for the first page.
-    #[serde(default)]
-    pub cursor: Option<Cursor>,
-    /// How many items the page holds at most: 1 to 200, 50 unless told.
-    #[serde(default)]
-    pub limit: Limit,
+list_command! {
+    /// Lists one's own tokens, newest first.
+    pub struct ListTokens {}
 }
 
 impl SimpleOperation for ListTokens {
@@ -91,10 +81,8 @@ impl SimpleOperation for ListTokens {
         let app = tx.app();
         let user = tx.actor()?.user().map(ToString::to_string).unwrap_or_default();
         let list = format!("tokens/{user}");
-        let after = app.position(&list, self.cursor.as_ref()).await?;
-        let query = Query::new(&kinds::TOKENS_BY_USER, user).newest_first().after(after).take(self.limit.get());
-        let found = app.store().list::<UserToken>(&query).await?;
-        app.page(&list, found, |token| TokenView::of(&token))
+        let query = Query::new(&kinds::TOKENS_BY_USER, user).newest_first();
+        app.page(&list, self.paging(), query, |token: Stored<UserToken>| Some(TokenView::of(&token))).await
     }
 }
 

@@ -4,6 +4,7 @@ use super::bind;
 use crate::{
     app::{
         Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
+        core::list::list_command,
         core::operation::Method::{Get, Post},
     },
     domain::{
@@ -12,10 +13,10 @@ use crate::{
         person::{Identity, User, check_password},
     },
     error::{Code, Error, Result},
-    kernel::{Cursor, Email, Issuer, IssuerSubject, Limit, Page, Role, SecretText, Timestamp, UserId, Username},
+    kernel::{Email, Issuer, IssuerSubject, Page, Role, SecretText, Timestamp, UserId, Username},
     ports::{
         kinds,
-        records::Records,
+        records::Stored,
         store::{Count, Query},
     },
 };
@@ -55,16 +56,9 @@ impl UserView {
     }
 }
 
-/// Lists the accounts.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListUsers {
-    /// The `next_cursor` of the page before; leave it out for the first page.
-    #[serde(default)]
-    pub cursor: Option<Cursor>,
-    /// How many items the page holds at most: 1 to 200, 50 unless told.
-    #[serde(default)]
-    pub limit: Limit,
+list_command! {
+    /// Lists the accounts.
+    pub struct ListUsers {}
 }
 
 impl SimpleOperation for ListUsers {
@@ -83,10 +77,8 @@ impl SimpleOperation for ListUsers {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<UserView>> {
         tx.allow(Action::ManageUsers, &Object::Nothing)?;
         let app = tx.app();
-        let after = app.position("users", self.cursor.as_ref()).await?;
-        let found =
-            app.store().list::<User>(&Query::new(&kinds::USERS, "").after(after).take(self.limit.get())).await?;
-        app.page("users", found, |user| UserView::of(&user.value))
+        let view = |user: Stored<User>| Some(UserView::of(&user.value));
+        app.page("users", self.paging(), Query::new(&kinds::USERS, ""), view).await
     }
 }
 

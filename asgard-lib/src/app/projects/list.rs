@@ -2,13 +2,13 @@
 
 use super::ProjectView;
 use crate::{
-    app::{Asgard, Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Get},
+    app::{Asgard, Hints, Meta, Route, SimpleOperation, Tx, core::list::list_command, core::operation::Method::Get},
     domain::{
         access::{Action, Object},
         project::Project,
     },
     error::{Error, Result},
-    kernel::{Actor, Cursor, DisplayName, Limit, Page, Person, Role, Slug},
+    kernel::{Actor, DisplayName, Page, Person, Role, Slug},
     ports::{
         kinds,
         records::{Listed, Records, Stored},
@@ -18,16 +18,9 @@ use crate::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Lists the projects that the caller may see, newest first.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListProjects {
-    /// The `next_cursor` of the page before; leave it out for the first page.
-    #[serde(default)]
-    pub cursor: Option<Cursor>,
-    /// How many items the page holds at most: 1 to 200, 50 unless told.
-    #[serde(default)]
-    pub limit: Limit,
+list_command! {
+    /// Lists the projects that the caller may see, newest first.
+    pub struct ListProjects {}
 }
 
 impl SimpleOperation for ListProjects {
@@ -53,19 +46,13 @@ impl SimpleOperation for ListProjects {
                 Ok(Page { items: vec![ProjectView::stored(app, &own)], next_cursor: None })
             }
             Actor::Human { role: Role::Admin, .. } | Actor::UserToken { role: Role::Admin, .. } => {
-                let list = list("all");
-                let after = app.position(&list, self.cursor.as_ref()).await?;
-                let found = app
-                    .store()
-                    .list(&Query::new(&kinds::PROJECTS, "").newest_first().after(after).take(self.limit.get()))
-                    .await?;
-                app.page(&list, found, |project| ProjectView::stored(app, &project))
+                let query = Query::new(&kinds::PROJECTS, "").newest_first();
+                app.page(&list("all"), self.paging(), query, |project| Some(ProjectView::stored(app, &project))).await
             }
             Actor::Human { person, .. } | Actor::UserToken { person, .. } => {
-                let list = list(person.email().as_str());
-                let after = app.position(&list, self.cursor.as_ref()).await?;
-                let found = own(app, person, after, self.limit.get()).await?;
-                app.page(&list, found, |project| ProjectView::stored(app, &project))
+                let own = |after, limit| own(app, person, after, limit);
+                let view = |project| Some(ProjectView::stored(app, &project));
+                app.page_by(&list(person.email().as_str()), self.paging(), own, view).await
             }
             Actor::System { .. } => Err(Error::bug("Asgard's own parts list no projects")),
         }

@@ -4,6 +4,7 @@ use super::RequestView;
 use crate::{
     app::{
         Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
+        core::list::list_command,
         core::operation::{Method::Get, Unremembered},
         core::scope::ReadMode,
     },
@@ -13,7 +14,7 @@ use crate::{
         request::{INBOX, Request, RequestStatus},
     },
     error::{Error, Result},
-    kernel::{Actor, Cursor, Limit, Page, ProjectId, RequestId, Role},
+    kernel::{Actor, Page, ProjectId, RequestId, Role},
     ports::{
         kinds,
         records::{Listed, PAGE_BYTES, Records, Stored},
@@ -97,20 +98,14 @@ impl Operation for GetRequest {
     }
 }
 
-/// Lists requests.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListRequests {
-    /// The project's id, `proj-YYYY-NNNN`; a project key may leave it out, and so may an admin who wants the requests
-    /// of all projects.
-    #[serde(default)]
-    pub project_id: Option<ProjectId>,
-    /// The `next_cursor` of the page before; leave it out for the first page.
-    #[serde(default)]
-    pub cursor: Option<Cursor>,
-    /// How many items the page holds at most: 1 to 200, 50 unless told.
-    #[serde(default)]
-    pub limit: Limit,
+list_command! {
+    /// Lists requests.
+    pub struct ListRequests {
+        /// The project's id, `proj-YYYY-NNNN`; a project key may leave it out, and so may an admin who wants the requests
+        /// of all projects.
+        #[serde(default)]
+        pub project_id: Option<ProjectId>,
+    }
 }
 
 impl SimpleOperation for ListRequests {
@@ -135,25 +130,17 @@ impl SimpleOperation for ListRequests {
             let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
             (Query::new(&kinds::REQUESTS_BY_PROJECT, project.id.as_str()), format!("requests/{}", project.id))
         };
-        let after = app.position(&list, self.cursor.as_ref()).await?;
-        let found = app.store().list::<Request>(&query.newest_first().after(after).take(self.limit.get())).await?;
-        app.page(&list, found, |request| RequestView::stored(&request))
+        app.page(&list, self.paging(), query.newest_first(), |request| Some(RequestView::stored(&request))).await
     }
 }
 
-/// Lists what waits for a person.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListPending {
-    /// The id of the only project whose requests are wanted; a project key gets its own without it.
-    #[serde(default)]
-    pub project_id: Option<ProjectId>,
-    /// The `next_cursor` of the page before; leave it out for the first page.
-    #[serde(default)]
-    pub cursor: Option<Cursor>,
-    /// How many items the page holds at most: 1 to 200, 50 unless told.
-    #[serde(default)]
-    pub limit: Limit,
+list_command! {
+    /// Lists what waits for a person.
+    pub struct ListPending {
+        /// The id of the only project whose requests are wanted; a project key gets its own without it.
+        #[serde(default)]
+        pub project_id: Option<ProjectId>,
+    }
 }
 
 impl SimpleOperation for ListPending {
@@ -181,9 +168,8 @@ impl SimpleOperation for ListPending {
             (None, None) => None,
         };
         let list = format!("pending/{}/{}", actor.reference().id, only.as_ref().map_or("all", ProjectId::as_str));
-        let after = app.position(&list, self.cursor.as_ref()).await?;
-        let found = inbox(app, actor, only.as_ref(), after, self.limit.get()).await?;
-        app.page(&list, found, |request| RequestView::stored(&request))
+        let found = |after, limit| inbox(app, actor, only.as_ref(), after, limit);
+        app.page_by(&list, self.paging(), found, |request| Some(RequestView::stored(&request))).await
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::{ResourceView, RunView, load};
 use crate::{
-    app::{Hints, Meta, Reads, Route, SimpleOperation, Tx, core::operation::Method::Get, core::scope::ReadMode},
+    app::{
+        Hints, Meta, Reads, Route, SimpleOperation, Tx, core::list::list_command, core::operation::Method::Get,
+        core::scope::ReadMode,
+    },
     domain::{
         access::Action,
         request::Request,
@@ -10,8 +13,8 @@ use crate::{
         run::Run,
     },
     error::Result,
-    kernel::{Cursor, Limit, Page, ProjectId, ResourceId, RunId},
-    ports::{kinds, records::Records, store::Query},
+    kernel::{Page, ProjectId, ResourceId, RunId},
+    ports::{kinds, records::Stored, store::Query},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -48,22 +51,16 @@ impl SimpleOperation for GetResource {
     }
 }
 
-/// Lists a project's resources.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListResources {
-    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
-    #[serde(default)]
-    pub project_id: Option<ProjectId>,
-    /// Whether destroyed resources are listed too; `false` unless told.
-    #[serde(default)]
-    pub include_destroyed: bool,
-    /// The `next_cursor` of the page before; leave it out for the first page.
-    #[serde(default)]
-    pub cursor: Option<Cursor>,
-    /// How many items the page holds at most: 1 to 200, 50 unless told.
-    #[serde(default)]
-    pub limit: Limit,
+list_command! {
+    /// Lists a project's resources.
+    pub struct ListResources {
+        /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
+        #[serde(default)]
+        pub project_id: Option<ProjectId>,
+        /// Whether destroyed resources are listed too; `false` unless told.
+        #[serde(default)]
+        pub include_destroyed: bool,
+    }
 }
 
 impl SimpleOperation for ListResources {
@@ -82,33 +79,24 @@ impl SimpleOperation for ListResources {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<ResourceView>> {
         let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
         let app = tx.app();
-        let list = format!("resources/{}", project.id);
-        let after = app.position(&list, self.cursor.as_ref()).await?;
-        let query = Query::new(&kinds::RESOURCES_BY_PROJECT, project.id.as_str())
-            .newest_first()
-            .after(after)
-            .take(self.limit.get());
-        let mut found = app.store().list::<Resource>(&query).await?;
-        found.items.retain(|resource| self.include_destroyed || resource.status != ResourceStatus::Destroyed);
-        app.page(&list, found, |resource| ResourceView::of(&resource.value, None, &resource.version))
+        let query = Query::new(&kinds::RESOURCES_BY_PROJECT, project.id.as_str()).newest_first();
+        let view = |resource: Stored<Resource>| {
+            let shown = self.include_destroyed || resource.status != ResourceStatus::Destroyed;
+            shown.then(|| ResourceView::of(&resource.value, None, &resource.version))
+        };
+        app.page(&format!("resources/{}", project.id), self.paging(), query, view).await
     }
 }
 
-/// Lists a resource's runs.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ResourceRuns {
-    /// The id of the resource's project; it may be left out, because the resource's id says it.
-    #[serde(default)]
-    pub project_id: Option<ProjectId>,
-    /// The resource's id, `res_...`, from `list_resources`.
-    pub resource_id: ResourceId,
-    /// The `next_cursor` of the page before; leave it out for the first page.
-    #[serde(default)]
-    pub cursor: Option<Cursor>,
-    /// How many items the page holds at most: 1 to 200, 50 unless told.
-    #[serde(default)]
-    pub limit: Limit,
+list_command! {
+    /// Lists a resource's runs.
+    pub struct ResourceRuns {
+        /// The id of the resource's project; it may be left out, because the resource's id says it.
+        #[serde(default)]
+        pub project_id: Option<ProjectId>,
+        /// The resource's id, `res_...`, from `list_resources`.
+        pub resource_id: ResourceId,
+    }
 }
 
 impl SimpleOperation for ResourceRuns {
@@ -128,14 +116,9 @@ impl SimpleOperation for ResourceRuns {
         let (resource, ..) =
             load(tx, self.project_id.as_ref(), &self.resource_id, Action::ReadProject, ReadMode::Plain).await?;
         let app = tx.app();
-        let list = format!("runs/{}", resource.id);
-        let after = app.position(&list, self.cursor.as_ref()).await?;
-        let query = Query::new(&kinds::RUNS_BY_RESOURCE, resource.id.as_str())
-            .newest_first()
-            .after(after)
-            .take(self.limit.get());
-        let found = app.store().list::<Run>(&query).await?;
-        app.page(&list, found, |run| RunView::of(&run.value))
+        let query = Query::new(&kinds::RUNS_BY_RESOURCE, resource.id.as_str()).newest_first();
+        let view = |run: Stored<Run>| Some(RunView::of(&run.value));
+        app.page(&format!("runs/{}", resource.id), self.paging(), query, view).await
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     assignment::{Claimed, Missing, assignment},
     claimed_run::{Claim, ClaimedRun},
     held_lease::HeldLease,
-    log::LogBudget,
+    log_budget::LogBudget,
     permit,
     queue::free_refresh,
     transition::apply_transition,
@@ -45,8 +45,14 @@ enum Attempt {
     Held(Timestamp),
 }
 
-/// Claims a run for a supervisor at `place`.
-pub(super) async fn claim(app: &Arc<Asgard>, id: &RunId, place: SupervisorLocation) -> Result<Claim> {
+impl ClaimedRun {
+    /// Claims a run for a supervisor at `place`.
+    pub async fn claim(app: &Arc<Asgard>, run: &RunId, place: SupervisorLocation) -> Result<Claim> {
+        claim(app, run, place).await
+    }
+}
+
+async fn claim(app: &Arc<Asgard>, id: &RunId, place: SupervisorLocation) -> Result<Claim> {
     let Some(seen) = app.store().read::<Run>(id.as_str()).await? else { return Err(Error::not_found("run")) };
     let ttl = lease_lasts(app);
     let holder: HolderId = app.world().id();

@@ -1,23 +1,13 @@
 //! The seam between the control side and whatever executes a run: what a supervisor is given, what it may do while it
 //! holds the run, and how it can end.
 
-use super::{held_lease::HeldLease, log::LogBudget};
+use super::{held_lease::HeldLease, log_budget::LogBudget};
 use crate::{
-    app::{Asgard, core::waiver::AuditWaiver, services::Service},
-    domain::{
-        project::Project,
-        request::Request,
-        resource::Resource,
-        run::{LogLine, Run},
-    },
-    error::{Code, Error, Result},
+    app::{Asgard, services::Service},
+    domain::{project::Project, request::Request, resource::Resource, run::Run},
+    error::{Code, Error},
     kernel::{ResourceId, RunId, SecretText, Timestamp},
-    ports::{
-        records::Records,
-        runner::{Renewal, RunOutcome, RunReporter, SupervisorLocation},
-    },
 };
-use async_trait::async_trait;
 use serde_json::{Map, Value};
 use std::{sync::Arc, time::Duration};
 use zeroize::Zeroizing;
@@ -78,11 +68,6 @@ impl ClaimedRun {
     /// How long before the lease runs out a child must have been stopped.
     pub const STOP_BEFORE: Duration = Duration::from_secs(10);
 
-    /// Claims a run for a supervisor at `place`.
-    pub async fn claim(app: &Arc<Asgard>, run: &RunId, place: SupervisorLocation) -> Result<Claim> {
-        super::claim::claim(app, run, place).await
-    }
-
     /// The control plane.
     pub fn app(&self) -> &Arc<Asgard> {
         self.hold.app()
@@ -91,54 +76,6 @@ impl ClaimedRun {
     /// The run.
     pub fn run(&self) -> &RunId {
         &self.run
-    }
-
-    /// Ends the run: one commit with request, resource, money, secrets, audit event, the run that follows and the lease
-    /// handed back. Tries again until it is done or the lease is lost.
-    pub async fn finish(self, ending: RunOutcome) -> Result<()> {
-        super::outcome::finish(&self, ending).await
-    }
-}
-
-#[async_trait]
-impl RunReporter for ClaimedRun {
-    async fn renew(&self) -> Result<Renewal> {
-        if !self.hold.renew().await? {
-            return Ok(Renewal::Lost);
-        }
-        // Looking is enough: the run's end is decided by a commit of its own.
-        let run = self.app().store().read::<Run>(self.run.as_str()).await?;
-        Ok(Renewal::Held { cancel: run.is_some_and(|run| run.cancel) })
-    }
-
-    fn stop_by(&self) -> Timestamp {
-        self.hold.expires_at().minus(Self::STOP_BEFORE)
-    }
-
-    async fn engine(&self, engine: &str, module_digest: &str) -> Result<()> {
-        let (hold, id) = (&self.hold, &self.run);
-        let work = self.app().transact(hold.call(), |tx| {
-            Box::pin(async move {
-                if hold.mine(tx).await?.is_none() {
-                    return Ok(None);
-                }
-                tx.waive_audit(AuditWaiver::RunFacts)?;
-                let run = tx.need::<Run>(id.as_str()).await?;
-                let (engine, module_digest) = (Some(engine.to_owned()), Some(module_digest.to_owned()));
-                tx.replace(&run, &Run { engine, module_digest, ..run.value.clone() }).map(Some)
-            })
-        });
-        hold.commit(work).await?.ok_or_else(lost)
-    }
-
-    /// The lineage must be that of the present state, and the serial greater.
-    async fn store_state(&self, state: &[u8]) -> Result<()> {
-        super::state::store(self, state).await.map(|_| ())
-    }
-
-    /// Past 5 MB in all, one line says that the rest is left out, but for what begins and ends.
-    async fn log(&self, lines: Vec<LogLine>) -> Result<()> {
-        super::log::append(self, lines).await
     }
 }
 

@@ -1,19 +1,18 @@
 //! A run's log: segments of lines, bounded in size and in total.
 
-use super::claimed_run::{ClaimedRun, lost};
+use super::{
+    claimed_run::{ClaimedRun, lost},
+    log_budget::LogBudget,
+};
 use crate::{
     app::{Asgard, Tx, core::waiver::AuditWaiver},
     domain::run::{CreationTracker, LogLine, LogSegment, addresses},
     error::{Error, Result},
-    kernel::{RunId, Timestamp},
+    kernel::RunId,
     ports::records::Records,
 };
 use std::{collections::BTreeSet, time::Duration};
 
-/// The most bytes of log that a run keeps for people.
-const MAX_BYTES: usize = 5 * 1024 * 1024;
-/// The most bytes that it keeps of the lines that recovery decides by.
-const MAX_STEPS: usize = 5 * 1024 * 1024;
 /// The most bytes of one line's message.
 const MAX_LINE: usize = 8 * 1024;
 /// How long logs are kept.
@@ -24,36 +23,6 @@ const MAX_ADDRESS: usize = 1000;
 const AT_ONCE: u32 = 32;
 /// How many it reads at most: what a supervisor writes in a day that never pauses.
 const MAX_SEGMENTS: u32 = 400_000;
-
-/// What a supervision has logged so far.
-#[derive(Debug, Default)]
-pub(super) struct LogBudget {
-    next: u32,
-    bytes: usize,
-    full: bool,
-    step_bytes: usize,
-    steps_full: bool,
-}
-
-impl LogBudget {
-    /// The line that is logged instead of one of this size, if any. Steps have a bound of their own: recovery decides by
-    /// them.
-    fn admit(&mut self, line: LogLine, bytes: usize) -> Option<LogLine> {
-        let (used, most, full, message) = if line.step().is_some() {
-            let message = "So much began and ended that the log leaves out the rest.";
-            (&mut self.step_bytes, MAX_STEPS, &mut self.steps_full, message)
-        } else {
-            let message = "The log is longer than 5 MB; of what follows only what begins and ends is kept.";
-            (&mut self.bytes, MAX_BYTES, &mut self.full, message)
-        };
-        if *full {
-            return None;
-        }
-        *used += bytes;
-        *full = *used > most;
-        Some(if *full { left_out(line.at, message) } else { line })
-    }
-}
 
 fn cut(text: &mut String, longest: usize) {
     if text.len() > longest {
@@ -89,11 +58,6 @@ pub(super) async fn append(supervision: &ClaimedRun, lines: Vec<LogLine>) -> Res
         segment.push(line);
     }
     if segment.is_empty() { Ok(()) } else { write(supervision, &mut budget, segment).await }
-}
-
-fn left_out(at: Timestamp, message: &str) -> LogLine {
-    let message = message.to_owned();
-    LogLine { at, level: "warn".into(), kind: "asgard".into(), address: None, action: None, message }
 }
 
 async fn write(supervision: &ClaimedRun, budget: &mut LogBudget, lines: Vec<LogLine>) -> Result<()> {

@@ -56,8 +56,15 @@ enum Ready {
     Stale(String),
 }
 
-/// Ends the run. Tries again until it is done, or the lease is lost.
-pub(super) async fn finish(supervision: &ClaimedRun, ending: RunOutcome) -> Result<()> {
+impl ClaimedRun {
+    /// Ends the run: one commit with request, resource, money, secrets, audit event, the run that follows and the lease
+    /// handed back. Tries again until it is done or the lease is lost.
+    pub async fn finish(self, ending: RunOutcome) -> Result<()> {
+        finish(&self, ending).await
+    }
+}
+
+async fn finish(supervision: &ClaimedRun, ending: RunOutcome) -> Result<()> {
     let ready = prepare(supervision, ending).await?;
     let mut tries = 0;
     loop {

@@ -2,13 +2,8 @@
 //! is taken, what it left behind is stored, and only then the rules decide whether the request goes on by itself.
 
 use super::{
-    claim::IN_PROCESS,
-    claimed_run::ClaimedRun,
-    held_lease::HeldLease,
-    log::{self, LogBudget},
-    queue::free_refresh,
-    state,
-    transition::apply_transition,
+    claim::IN_PROCESS, claimed_run::ClaimedRun, held_lease::HeldLease, log, log_budget::LogBudget, queue::free_refresh,
+    state, transition::apply_transition,
 };
 use crate::{
     app::{Asgard, Call, core::waiver::AuditWaiver},

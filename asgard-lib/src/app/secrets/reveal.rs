@@ -3,6 +3,7 @@
 use crate::{
     app::{
         Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
+        core::list::list_command,
         core::operation::Method::{Get, Post},
         core::operation::Unremembered,
         core::scope::ReadMode,
@@ -17,7 +18,7 @@ use crate::{
         secret::{Secret, check_name},
     },
     error::{Code, Error, Result},
-    kernel::{Cursor, Limit, Page, ProjectId, ResourceId, SecretId, Timestamp},
+    kernel::{Page, ProjectId, ResourceId, SecretId, Timestamp},
     ports::{
         kinds,
         records::{Records, Stored},
@@ -60,19 +61,13 @@ impl SecretView {
     }
 }
 
-/// Lists a project's secrets, without values.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListSecrets {
-    /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
-    #[serde(default)]
-    pub project_id: Option<ProjectId>,
-    /// The `next_cursor` of the page before; leave it out for the first page.
-    #[serde(default)]
-    pub cursor: Option<Cursor>,
-    /// How many items the page holds at most: 1 to 200, 50 unless told.
-    #[serde(default)]
-    pub limit: Limit,
+list_command! {
+    /// Lists a project's secrets, without values.
+    pub struct ListSecrets {
+        /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
+        #[serde(default)]
+        pub project_id: Option<ProjectId>,
+    }
 }
 
 impl SimpleOperation for ListSecrets {
@@ -91,11 +86,9 @@ impl SimpleOperation for ListSecrets {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<SecretView>> {
         let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
         let app = tx.app();
-        let list = format!("secrets/{}", project.id);
-        let after = app.position(&list, self.cursor.as_ref()).await?;
-        let query = Query::new(&kinds::SECRETS_BY_PROJECT, project.id.as_str()).after(after).take(self.limit.get());
-        let found = app.store().list::<Secret>(&query).await?;
-        app.page(&list, found, |secret| SecretView::of(&secret.value))
+        let query = Query::new(&kinds::SECRETS_BY_PROJECT, project.id.as_str());
+        let view = |secret: Stored<Secret>| Some(SecretView::of(&secret.value));
+        app.page(&format!("secrets/{}", project.id), self.paging(), query, view).await
     }
 }
 

@@ -18,7 +18,7 @@ mod spec;
 
 pub use read::read_manifest;
 
-static SHIPPED: include_dir::Dir<'static> = include_dir::include_dir!("$CARGO_MANIFEST_DIR/../modules");
+static SHIPPED: include_dir::Dir<'static> = include_dir::include_dir!("$CARGO_MANIFEST_DIR/modules");
 
 /// The cloud whose services create nothing outside Asgard.
 pub const LOCAL: &str = "local";

@@ -10,6 +10,7 @@ use super::{Arg, Engine, Row, SqlStore, migrations::embedded};
 use crate::{
     backends::Upkeep,
     error::Result,
+    kernel::SchemaName,
     ports::store::{Batch, Outcome, StoreError},
 };
 use async_trait::async_trait;
@@ -20,7 +21,7 @@ use sqlx::{
 };
 use std::time::Duration;
 
-embedded!("postgres": 1 = "0001_tables", 2 = "0002_commit", 3 = "0003_log_by_id");
+embedded!("postgres", Postgres: 1 = "0001_tables", 2 = "0002_commit", 3 = "0003_log_by_id");
 
 /// A store and blobs in a PostgreSQL database.
 pub type PostgresStore = SqlStore<PostgresEngine>;
@@ -29,6 +30,8 @@ pub type PostgresStore = SqlStore<PostgresEngine>;
 pub struct PostgresEngine {
     pool: PgPool,
     connect: PgConnectOptions,
+    /// Where the tables are; without one, where the connection's `search_path` finds them.
+    schema: Option<SchemaName>,
     /// How long the server may work on a statement, and a little more for the way.
     patience: Duration,
     /// Whether the pool is the host's, who closes it.
@@ -54,11 +57,11 @@ impl PostgresStore {
 #[async_trait]
 impl Upkeep for PostgresStore {
     async fn migrate(&self) -> Result<()> {
-        connect::migrate(&self.0.connect, true).await
+        connect::migrate(&self.0, true).await
     }
 
     async fn check_migrated(&self) -> Result<()> {
-        connect::migrate(&self.0.connect, false).await
+        connect::migrate(&self.0, false).await
     }
 
     async fn close(&self) {
@@ -68,7 +71,8 @@ impl Upkeep for PostgresStore {
     }
 
     fn place(&self) -> String {
-        format!("PostgreSQL, {}", connect::place(&self.0.connect))
+        let schema = self.0.schema.as_ref().map(|schema| format!(", schema {schema}")).unwrap_or_default();
+        format!("PostgreSQL, {}{schema}", connect::place(&self.0.connect))
     }
 }
 
@@ -142,6 +146,14 @@ impl From<Failure> for StoreError {
 }
 
 impl PostgresEngine {
+    /// A table or function as statements call it.
+    fn named(&self, name: &str) -> String {
+        match &self.schema {
+            Some(schema) => format!("{schema}.{name}"),
+            None => name.to_owned(),
+        }
+    }
+
     /// Runs `work` on a connection, for a bounded time.
     async fn once<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>) -> Result<T, Failure> {
         let mut connection = self.pool.acquire().await.map_err(Failure::Connection)?;
@@ -191,6 +203,10 @@ impl PostgresEngine {
 impl Engine for PostgresEngine {
     const ONE_OF: &'static str = "= ANY({})";
     const SKIP_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";
+
+    fn table(&self, name: &str) -> String {
+        self.named(name)
+    }
 
     async fn records(&self, sql: String, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
         self.read(&sql, &args).await

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params_from_iter, types::Value};
 use std::path::{Path, PathBuf};
 
-embedded!("sqlite": 1 = "0001_tables", 2 = "0002_log_by_id");
+embedded!("sqlite", Sqlite: 1 = "0001_tables", 2 = "0002_log_by_id");
 
 /// A store and blobs in one SQLite file.
 pub type SqliteStore = SqlStore<SqliteEngine>;

@@ -165,6 +165,20 @@ fn environments_that_are_refused() {
              rand -hex 32` and keep them as carefully as the database. Or set ASGARD_KMS_KEY_ID",
         ),
         (
+            &[("ASGARD_DATABASE_SCHEMA", "asgard")],
+            "ASGARD_DATABASE_SCHEMA: only a PostgreSQL database has schemas; unset it, or set ASGARD_DATABASE_URL to a PostgreSQL \
+             database",
+        ),
+        (
+            &[
+                ("ASGARD_DATABASE_URL", "postgres://db/asgard"),
+                ("ASGARD_DATABASE_SCHEMA", "my schema"),
+                ("ASGARD_SECRET_KEY", KEY),
+            ],
+            "ASGARD_DATABASE_SCHEMA: `my schema` is not allowed; allowed here: 1 to 63 lower-case letters, digits and `_`, not \
+             starting with a digit or `pg_`",
+        ),
+        (
             &[("ASGARD_SECRET_KEY", "hunter2")],
             "ASGARD_SECRET_KEY: the value is not allowed; allowed here: 64 hex digits (make them with `openssl rand -hex 32`)",
         ),

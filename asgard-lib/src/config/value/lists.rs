@@ -3,7 +3,7 @@
 use super::{Refusal, Value};
 use crate::config::{
     problems::Finder,
-    reader::Setting,
+    setting::Setting,
     spec::Spec,
     yaml::{Content, Node, shorten},
 };

@@ -2,9 +2,12 @@
 
 use super::{Refusal, Value};
 use crate::{
-    config::{database::DatabaseLocation, server::LogFormat, spec::Spec},
+    config::spec::Spec,
     domain::tier::Tier,
-    kernel::{AccountName, DatabaseUrlFault, DisplayName, Email, SecretText, Slug, Usd, Username},
+    kernel::{
+        AccountName, DatabaseLocation, DatabaseUrlFault, DisplayName, Email, SchemaName, SecretText, Slug, Usd,
+        Username,
+    },
 };
 use ipnet::IpNet;
 use std::{
@@ -174,24 +177,17 @@ impl Value for Usd {
     }
 }
 
-impl Value for LogFormat {
+impl Value for SchemaName {
     fn allowed(_: &Spec) -> String {
-        "text or json".to_owned()
+        Self::ALLOWED.to_owned()
     }
 
     fn parse(text: &str, _: &Spec) -> Result<Self, Refusal> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err(Refusal::NotAllowed),
-        }
+        text.parse().map_err(|_| Refusal::NotAllowed)
     }
 
     fn format(&self) -> String {
-        match self {
-            Self::Text => "text".to_owned(),
-            Self::Json => "json".to_owned(),
-        }
+        self.to_string()
     }
 }
 

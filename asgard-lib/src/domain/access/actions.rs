@@ -77,6 +77,9 @@ actions! {
         "Sign in with a password for this; a token or key cannot do it.";
     /// Read users and change their role or state.
     ManageUsers: Organisation, [Admin], "Only an admin may do this.";
+    /// Count and list the requests of all projects.
+    ListAllRequests: Organisation, [Admin],
+        "Only an admin sees the requests of all projects; list_requests shows those of a project.";
     /// Register a project.
     RegisterProject: Organisation, [Member],
         "A project key acts on its own project and cannot register another. Use a user token (asg_pat_...) instead.";

@@ -4,7 +4,7 @@ use super::html::{escape, inline, page as html_page};
 use crate::kernel::BasePath;
 use include_dir::{Dir, include_dir};
 
-static PAGES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../docs/errors");
+static PAGES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/docs/errors");
 
 /// The page of a code, or `README` for the list of all.
 pub(super) fn page(code: &str, base: &BasePath) -> Option<String> {

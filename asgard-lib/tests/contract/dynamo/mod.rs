@@ -60,7 +60,7 @@ fn open(table: DynamoTable) -> DynamoStore {
     DynamoStore::with(Client::from_conf(settings(&table).build()), table)
 }
 
-async fn fresh() -> (DynamoStore, ()) {
+pub async fn fresh() -> (DynamoStore, ()) {
     let store = open(table());
     store.migrate().await.unwrap();
     (store, ())

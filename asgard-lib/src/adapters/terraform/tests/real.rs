@@ -16,7 +16,7 @@ pub(super) fn engine() -> PathBuf {
 }
 
 pub(super) fn local_demo() -> BTreeMap<String, Vec<u8>> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../modules/local/local-demo");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/modules/local/local-demo");
     let files = entries(Path::new(folder)).into_iter().filter(|path| path.extension().is_some_and(|e| e == "tf"));
     files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap())).collect()
 }

@@ -35,7 +35,7 @@ struct Whole {
 impl Whole {
     async fn new() -> Self {
         let kit = Kit::staged().await;
-        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../modules/local/local-demo/service.yaml");
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/modules/local/local-demo/service.yaml");
         let catalog = ServiceCatalog::of([read_manifest(Path::new(manifest)).unwrap()], Vec::new());
         let stage = Arc::default();
         let app = boot_with(Arc::clone(&kit.shaky), &kit.world, Arc::clone(&stage) as _, catalog).await.unwrap();

@@ -3,10 +3,10 @@
 use super::{Failure, PostgresEngine};
 use crate::ports::store::{Batch, Count, Draft, Op, Outcome, Reason, Refusal, StoreError};
 use sha2::{Digest, Sha256};
+use sqlx::AssertSqlSafe;
 use std::time::Duration;
 
-const COMMIT: &str =
-    "SELECT place, reason FROM asgard_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+const PARAMETERS: &str = "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14";
 /// How often a commit that was undone for another's sake is tried again: about five seconds of pauses in all.
 const CONFLICTS: u32 = 25;
 /// The longest pause between two tries.
@@ -105,9 +105,10 @@ fn outcome(place: Option<i32>, reason: Option<String>) -> Result<Outcome, StoreE
 impl PostgresEngine {
     pub(super) async fn commit_batch(&self, batch: &Batch) -> Result<Outcome, StoreError> {
         let (steps, at) = (Steps::of(batch), batch.at().to_string());
+        let sql = format!("SELECT place, reason FROM {}({PARAMETERS})", self.named("asgard_commit"));
         let (mut conflicts, mut lost) = (0, None);
         loop {
-            match self.once(async |connection| call(connection, batch, &at, &steps).await).await {
+            match self.once(async |connection| call(connection, &sql, batch, &at, &steps).await).await {
                 Ok((place, reason)) => return outcome(place, reason),
                 Err(failure) if failure.is_conflict() && conflicts < CONFLICTS => {
                     conflicts += 1;
@@ -130,11 +131,12 @@ impl PostgresEngine {
 
 async fn call(
     connection: &mut sqlx::PgConnection,
+    sql: &str,
     batch: &Batch,
     at: &str,
     steps: &Steps<'_>,
 ) -> Result<(Option<i32>, Option<String>), sqlx::Error> {
-    sqlx::query_as(COMMIT)
+    sqlx::query_as(AssertSqlSafe(sql))
         .bind(batch.id().as_str())
         .bind(at)
         .bind(&steps.places)

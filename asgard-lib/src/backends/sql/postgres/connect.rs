@@ -1,20 +1,28 @@
 //! Connecting and migrating.
 
-use super::{MIGRATIONS, PostgresEngine, VIEWS};
+use super::{FILES, PostgresEngine};
 use crate::{
-    backends::sql::migrations::{self, Applied},
+    backends::sql::migrations::{self, Applied, Step},
     error::{Code, Error, Result},
+    kernel::SchemaName,
 };
 use sqlx::{
-    Connection, Executor, PgConnection, PgPool,
+    AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use std::{str::FromStr, time::Duration};
+use std::{collections::BTreeSet, str::FromStr, time::Duration};
 
 /// The advisory lock that one migration at a time holds ("asgard" in ASCII).
 const LOCK: i64 = 0x6173_6761_7264;
 /// How long a migration waits for another, or for a table that somebody uses.
 const MIGRATION_WAIT: &str = "SET LOCAL lock_timeout = '60s'";
+
+/// The names of tables and indexes beside the table `migrations`, and those of columns behind their tables'.
+const PRESENT: &str = "WITH made AS (SELECT oid, relname, relkind FROM pg_class WHERE relkind IN ('r', 'i') \
+    AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass($1))) \
+    SELECT relname::text FROM made UNION ALL \
+    SELECT made.relname || '.' || attname FROM made JOIN pg_attribute ON attrelid = made.oid \
+    WHERE relkind = 'r' AND attnum > 0 AND NOT attisdropped";
 
 /// How a database is used.
 #[derive(Clone, Debug)]
@@ -29,6 +37,9 @@ pub struct PostgresOptions {
     pub idle_timeout: Duration,
     /// Ask a connection whether it lives before it is used: for processes that are frozen between requests.
     pub test_before_acquire: bool,
+    /// The schema that holds the tables; made by `migrate`. Without one the tables are where the connection's `search_path`
+    /// finds them, and are made in its first schema.
+    pub schema: Option<SchemaName>,
 }
 
 impl Default for PostgresOptions {
@@ -39,6 +50,7 @@ impl Default for PostgresOptions {
             statement_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(600),
             test_before_acquire: false,
+            schema: None,
         }
     }
 }
@@ -67,7 +79,18 @@ fn refused(options: &PgConnectOptions, error: sqlx::Error) -> Error {
         ),
         "42501" => (
             Code::Config,
-            format!("The user {user} may not do this in {place}: it must be allowed to create tables in its schema."),
+            format!(
+                "The user {user} may not do this in {place}: it must be allowed to create tables in its schema, and to create \
+                 the schema where `database.schema` names one that is not there."
+            ),
+        ),
+        // What is there already, or lacks a column, was made by somebody else: the own tables are only made when they are not there.
+        "42P07" | "42723" | "42703" => (
+            Code::Config,
+            format!(
+                "Another program has tables or functions of the same names in {place}. Give Asgard a schema of its own: set \
+                 ASGARD_DATABASE_SCHEMA."
+            ),
         ),
         "55P03" => (
             Code::StoreUnavailable,
@@ -124,6 +147,7 @@ pub(super) async fn connect(url: &str, wanted: PostgresOptions) -> Result<Postgr
     Ok(PostgresEngine {
         pool,
         connect,
+        schema: wanted.schema,
         patience: wanted.statement_timeout + Duration::from_secs(5),
         attempts: wanted.max_connections.max(1),
         lent: false,
@@ -134,59 +158,109 @@ pub(super) async fn connect(url: &str, wanted: PostgresOptions) -> Result<Postgr
 pub(super) fn lent(pool: PgPool, wanted: &PostgresOptions) -> PostgresEngine {
     let connect = pool.connect_options().as_ref().clone();
     let attempts = pool.options().get_max_connections().max(1);
-    PostgresEngine { pool, connect, patience: wanted.statement_timeout + Duration::from_secs(5), attempts, lent: true }
+    PostgresEngine {
+        pool,
+        connect,
+        schema: wanted.schema.clone(),
+        patience: wanted.statement_timeout + Duration::from_secs(5),
+        attempts,
+        lent: true,
+    }
 }
 
 /// Runs what is missing, each in a transaction and one process at a time; without `apply` only says what is missing.
-pub(super) async fn migrate(options: &PgConnectOptions, apply: bool) -> Result<()> {
-    let mut connection = open(options, Duration::from_secs(10)).await?;
-    let result = if apply { migrate_on(&mut connection).await } else { check(&mut connection).await };
+pub(super) async fn migrate(engine: &PostgresEngine, apply: bool) -> Result<()> {
+    let mut connection = open(&engine.connect, Duration::from_secs(10)).await?;
+    let result = if apply { migrate_on(&mut connection, engine).await } else { check(&mut connection, engine).await };
     // The work is done or refused by now; a broken goodbye changes neither.
     let _ = connection.close().await;
-    result.map_err(|e| refused(options, e)).flatten()
+    result.map_err(|e| refused(&engine.connect, e)).flatten()
 }
 
-async fn migrate_on(connection: &mut PgConnection) -> Result<Result<()>, sqlx::Error> {
+async fn migrate_on(connection: &mut PgConnection, engine: &PostgresEngine) -> Result<Result<()>, sqlx::Error> {
     loop {
         let mut transaction = connection.begin().await?;
         transaction.execute(MIGRATION_WAIT).await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
-        if !remembers(&mut transaction).await? {
+        if let Some(schema) = &engine.schema {
+            enter(&mut transaction, schema).await?;
+        }
+        if !remembers(&mut transaction, engine).await? {
             transaction.execute(migrations::TABLE).await?;
         }
-        let migration = match migrations::next(MIGRATIONS, &VIEWS, &applied(&mut transaction).await?) {
-            Ok(Some(migration)) => migration,
-            Ok(None) => return Ok(Ok(())),
+        match next(&mut transaction, engine).await? {
+            Ok(Step::Run(migration)) => {
+                transaction.execute(sqlx::raw_sql(migration.sql)).await?;
+                if let Some(schema) = &engine.schema {
+                    pin_functions(&mut transaction, schema).await?;
+                }
+                sqlx::query(
+                    "INSERT INTO migrations (number, name, checksum, applied_at) \
+                     VALUES ($1, $2, $3, to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')) \
+                     ON CONFLICT (number) DO UPDATE SET checksum = excluded.checksum, applied_at = excluded.applied_at",
+                )
+                .bind(migration.number)
+                .bind(migration.name)
+                .bind(migration.checksum())
+                .execute(&mut *transaction)
+                .await?;
+            }
+            Ok(Step::Declare(statements)) => {
+                transaction.execute(sqlx::raw_sql(AssertSqlSafe(statements.concat()))).await?;
+            }
+            Ok(Step::Nothing) => return Ok(Ok(())),
             Err(refusal) => return Ok(Err(refusal)),
-        };
-        transaction.execute(sqlx::raw_sql(migration.sql)).await?;
-        sqlx::query(
-            "INSERT INTO migrations (number, name, checksum, applied_at) \
-             VALUES ($1, $2, $3, to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')) \
-             ON CONFLICT (number) DO UPDATE SET checksum = excluded.checksum, applied_at = excluded.applied_at",
-        )
-        .bind(migration.number)
-        .bind(migration.name)
-        .bind(migration.checksum())
-        .execute(&mut *transaction)
-        .await?;
+        }
         transaction.commit().await?;
     }
 }
 
-async fn check(connection: &mut PgConnection) -> Result<Result<()>, sqlx::Error> {
-    let applied = if remembers(connection).await? { applied(connection).await? } else { Vec::new() };
-    Ok(match migrations::next(MIGRATIONS, &VIEWS, &applied) {
-        Ok(None) => Ok(()),
-        Ok(Some(migration)) => Err(migrations::pending(migration)),
-        Err(refusal) => Err(refusal),
-    })
+/// Makes the schema if it is not there, and looks for names there alone until the transaction ends.
+async fn enter(transaction: &mut PgConnection, schema: &SchemaName) -> Result<(), sqlx::Error> {
+    // Asked first: CREATE SCHEMA needs a right even where there is nothing to create.
+    let there: bool = sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL")
+        .bind(schema.as_str())
+        .fetch_one(&mut *transaction)
+        .await?;
+    if !there {
+        transaction.execute(AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).await?;
+    }
+    transaction.execute(AssertSqlSafe(format!("SET LOCAL search_path = {schema}"))).await.map(|_| ())
 }
 
-async fn remembers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT to_regclass('migrations') IS NOT NULL").fetch_one(connection).await
+/// Functions that name tables find those of the schema, whatever the caller's `search_path` is. Functions that generated columns
+/// use name none.
+async fn pin_functions(transaction: &mut PgConnection, schema: &SchemaName) -> Result<(), sqlx::Error> {
+    let functions: Vec<String> = sqlx::query_scalar(
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = to_regnamespace($1) AND provolatile = 'v' \
+         AND proconfig IS NULL AND proname LIKE 'asgard\\_%'",
+    )
+    .bind(schema.as_str())
+    .fetch_all(&mut *transaction)
+    .await?;
+    for function in functions {
+        let sql = format!("ALTER FUNCTION {function} SET search_path = {schema}, pg_temp");
+        transaction.execute(AssertSqlSafe(sql)).await?;
+    }
+    Ok(())
 }
 
-async fn applied(connection: &mut PgConnection) -> Result<Vec<Applied>, sqlx::Error> {
-    sqlx::query_as("SELECT number, checksum FROM migrations").fetch_all(connection).await
+async fn check(connection: &mut PgConnection, engine: &PostgresEngine) -> Result<Result<()>, sqlx::Error> {
+    Ok(next(connection, engine).await?.and_then(migrations::settled))
+}
+
+async fn next(connection: &mut PgConnection, engine: &PostgresEngine) -> Result<Result<Step>, sqlx::Error> {
+    let (mut applied, mut present) = (Vec::<Applied>::new(), BTreeSet::new());
+    if remembers(connection, engine).await? {
+        let table = engine.named("migrations");
+        let sql = AssertSqlSafe(format!("SELECT number, checksum FROM {table}"));
+        applied = sqlx::query_as(sql).fetch_all(&mut *connection).await?;
+        present = sqlx::query_scalar(PRESENT).bind(table).fetch_all(connection).await?.into_iter().collect();
+    }
+    Ok(migrations::next(FILES, &applied, &present))
+}
+
+async fn remembers(connection: &mut PgConnection, engine: &PostgresEngine) -> Result<bool, sqlx::Error> {
+    let table = engine.named("migrations");
+    sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(table).fetch_one(connection).await
 }

@@ -1,8 +1,8 @@
 //! Opening and migrating the file.
 
-use super::{MIGRATIONS, SqliteEngine, VIEWS, primary_code, readers::Readers, writer::Writer};
+use super::{FILES, SqliteEngine, primary_code, readers::Readers, writer::Writer};
 use crate::{
-    backends::sql::migrations::{self, Applied},
+    backends::sql::migrations::{self, Applied, Step},
     error::{Code, Error, Result},
 };
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
@@ -12,6 +12,9 @@ use std::{fs::OpenOptions, io::ErrorKind, path::Path, time::Duration};
 const APPLICATION_ID: i64 = 0x4173_6764;
 /// How long to wait for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The names of tables and indexes, and those of columns behind their tables'.
+const PRESENT: &str = "SELECT name FROM sqlite_schema UNION ALL \
+    SELECT made.name || '.' || part.name FROM sqlite_schema made, pragma_table_xinfo(made.name) part WHERE made.type = 'table'";
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 256;
 
@@ -120,18 +123,21 @@ fn migrate_on(connection: &mut Connection, apply: bool) -> rusqlite::Result<Resu
             .prepare("SELECT number, checksum FROM migrations")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<rusqlite::Result<_>>()?;
-        let migration = match migrations::next(MIGRATIONS, &VIEWS, &applied) {
-            Ok(Some(migration)) if apply => migration,
-            Ok(Some(migration)) => return Ok(Err(migrations::pending(migration))),
-            Ok(None) => return Ok(Ok(())),
+        let present =
+            transaction.prepare(PRESENT)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        match migrations::next(FILES, &applied, &present) {
+            Ok(Step::Run(migration)) if apply => {
+                transaction.execute_batch(migration.sql)?;
+                transaction.execute(
+                    "INSERT OR REPLACE INTO migrations (number, name, checksum, applied_at) \
+                     VALUES (?1, ?2, ?3, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))",
+                    params![migration.number, migration.name, migration.checksum()],
+                )?;
+            }
+            Ok(Step::Declare(statements)) if apply => transaction.execute_batch(&statements.concat())?,
+            Ok(step) => return Ok(migrations::settled(step)),
             Err(refusal) => return Ok(Err(refusal)),
-        };
-        transaction.execute_batch(migration.sql)?;
-        transaction.execute(
-            "INSERT OR REPLACE INTO migrations (number, name, checksum, applied_at) \
-             VALUES (?1, ?2, ?3, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))",
-            params![migration.number, migration.name, migration.checksum()],
-        )?;
+        }
         transaction.commit()?;
     }
 }
