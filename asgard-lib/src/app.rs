@@ -49,6 +49,8 @@ pub struct Asgard {
     counters: ProcessCounters,
 }
 
+crate::kernel::opaque!(Asgard);
+
 impl Asgard {
     /// Puts the parts together. Nothing runs until somebody calls an operation or spawns the workers.
     pub fn new(parts: Parts) -> Arc<Self> {

@@ -70,6 +70,8 @@ pub struct Opened {
     upkeep: Arc<dyn Upkeep>,
 }
 
+crate::kernel::opaque!(Opened);
+
 /// Opens the database at `url` with the default options.
 pub async fn open(url: &str) -> Result<Opened> {
     open_with(url, Options::default()).await

@@ -44,6 +44,18 @@ impl std::fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
+/// Writes only the name of a type where it is printed for debugging: it holds a secret, or parts that print nothing.
+macro_rules! opaque {
+    ($type:ty) => {
+        impl ::std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(stringify!($type))
+            }
+        }
+    };
+}
+pub(crate) use opaque;
+
 /// Serde and JSON Schema for a type that is text outside and parsed inside (`FromStr` in, `Display` out).
 macro_rules! text_serde {
     ($name:ident, $pattern:expr, $description:expr) => {

@@ -88,6 +88,8 @@
 //! Signatures here have types of a few other crates in them. [`foreign`] has those crates, in the versions that are meant, so
 //! that a host need not keep step with them in its own `Cargo.toml`.
 
+#![warn(missing_docs, missing_debug_implementations)]
+
 pub mod adapters;
 pub mod app;
 #[cfg(any(feature = "dynamodb", feature = "aws"))]

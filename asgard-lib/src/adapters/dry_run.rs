@@ -37,6 +37,8 @@ pub struct DryRun {
     app: OnceLock<Weak<Asgard>>,
 }
 
+crate::kernel::opaque!(DryRun);
+
 impl DryRun {
     /// A dry run that is not bound yet.
     pub fn new() -> Arc<Self> {

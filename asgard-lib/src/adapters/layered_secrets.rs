@@ -16,6 +16,8 @@ pub struct LayeredSecrets {
     pub before: Arc<dyn SecretStore>,
 }
 
+crate::kernel::opaque!(LayeredSecrets);
+
 #[async_trait]
 impl SecretStore for LayeredSecrets {
     async fn put(&self, id: &SecretId, version: u32, value: &SecretText, project: &ProjectId) -> Result<()> {

@@ -22,6 +22,8 @@ pub struct SealedSecrets {
     world: World,
 }
 
+crate::kernel::opaque!(SealedSecrets);
+
 /// Versions count up from 1; this bounds how many [`SecretStore::forget`] may have to look for.
 const MAX_VERSION: u32 = 1_000_000;
 /// Versions looked at, and removed, at a time.

@@ -47,6 +47,8 @@ pub struct SealedVault {
     piece: usize,
 }
 
+crate::kernel::opaque!(SealedVault);
+
 #[async_trait]
 impl Vault for SealedVault {
     async fn prepare(&self, id: &str, context: &str, plaintext: &[u8]) -> Result<Draft> {

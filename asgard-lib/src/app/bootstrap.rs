@@ -30,6 +30,8 @@ pub enum FirstAdmin {
     Reset(Username),
 }
 
+crate::kernel::opaque!(FirstAdmin);
+
 /// When the configured password goes before the one that the admin has chosen since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wins {

@@ -67,6 +67,8 @@ pub struct KeyMinted {
     pub expires_at: Option<Timestamp>,
 }
 
+crate::kernel::opaque!(KeyMinted);
+
 impl Operation for MintKey {
     type Output = KeyMinted;
     crate::remembered_by_its_fields!();

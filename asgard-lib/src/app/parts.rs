@@ -80,6 +80,8 @@ ports! {
     }
 }
 
+crate::kernel::opaque!(Parts);
+
 impl Parts {
     /// The same, where the ports with effects refuse to work inside a decision.
     pub(super) fn guarded(mut self) -> Self {

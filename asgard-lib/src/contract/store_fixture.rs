@@ -23,6 +23,8 @@ pub struct StoreFixture<'a> {
     world: World,
 }
 
+crate::kernel::opaque!(StoreFixture<'_>);
+
 impl Deref for StoreFixture<'_> {
     type Target = dyn Store;
     fn deref(&self) -> &Self::Target {

@@ -35,6 +35,8 @@ pub struct Front {
     behind: OnceLock<(Router, Option<Arc<HttpState>>)>,
 }
 
+crate::kernel::opaque!(Front);
+
 impl Front {
     /// A front with nothing behind it yet.
     pub fn closed() -> Arc<Self> {

@@ -39,6 +39,8 @@ pub struct HttpState {
     base: BasePath,
 }
 
+crate::kernel::opaque!(HttpState);
+
 impl HttpState {
     /// The state of a process that is ready. It is served below the path of `ASGARD_PUBLIC_URL`, or has the whole address.
     pub fn new(app: Arc<Asgard>) -> Arc<Self> {

@@ -56,6 +56,8 @@ pub struct TestApp {
     pub project: String,
 }
 
+crate::kernel::opaque!(TestApp);
+
 impl TestApp {
     /// With the default configuration on a loopback listener.
     pub async fn new() -> Self {
@@ -173,6 +175,8 @@ pub struct Client {
     pub credential: Option<String>,
 }
 
+crate::kernel::opaque!(Client);
+
 impl Client {
     /// Nobody, at this router.
     pub fn of(router: Router) -> Self {
@@ -260,6 +264,8 @@ pub struct Reply {
     /// Its body.
     pub body: Bytes,
 }
+
+crate::kernel::opaque!(Reply);
 
 impl Reply {
     /// The body as text.

@@ -40,6 +40,7 @@ impl SignIn {
 
 /// Who is acting, by the kind of credential they presented.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Actor {
     /// A person who signed in (browser cookie or bearer).
     Human {

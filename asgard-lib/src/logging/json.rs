@@ -16,6 +16,7 @@ use tracing_subscriber::{
 };
 
 /// One object a line.
+#[derive(Debug)]
 pub struct Lines;
 
 impl<S> FormatEvent<S, JsonFields> for Lines

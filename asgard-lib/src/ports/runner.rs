@@ -86,6 +86,8 @@ pub struct Salvage {
     pub logged: Vec<LogLine>,
 }
 
+crate::kernel::opaque!(Salvage);
+
 /// An output as Terraform gave it. No `Debug`: the value may be a secret.
 #[derive(Clone, PartialEq)]
 pub struct OutputValue {
@@ -94,6 +96,8 @@ pub struct OutputValue {
     /// Whether it is a secret: Terraform marks it as sensitive, or the manifest declares it secret.
     pub sensitive: bool,
 }
+
+crate::kernel::opaque!(OutputValue);
 
 /// What renewing a run's lease came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +160,8 @@ pub enum RunOutcome {
         may_exist: Vec<String>,
     },
 }
+
+crate::kernel::opaque!(RunOutcome);
 
 impl RunOutcome {
     /// The name for logs.

@@ -90,9 +90,19 @@ pub enum Op {
     /// Write nothing; the record must exist at the version, or be absent.
     Require(Key, Option<Version>),
     /// Take a name that nobody holds.
-    Claim { name: String, owner: String },
+    Claim {
+        /// The name.
+        name: String,
+        /// Who holds it.
+        owner: String,
+    },
     /// Give up a name that `owner` holds.
-    Release { name: String, owner: String },
+    Release {
+        /// The name.
+        name: String,
+        /// Who holds it.
+        owner: String,
+    },
     /// Add `delta` to a counter, which starts at 0 and must end between `floor` and `ceiling`, and within an `i64`.
     Count(Count),
 }

@@ -18,6 +18,8 @@ pub struct Background {
     tasks: JoinSet<()>,
 }
 
+crate::kernel::opaque!(Background);
+
 impl Runtime {
     /// Everything that has to be done now and then: by loops of this process, or by whoever is woken to do one. The shipped
     /// tasks first, in the order of [`PERIODIC_TASKS`](super::PERIODIC_TASKS), then the host's own.

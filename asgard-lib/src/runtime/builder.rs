@@ -198,7 +198,12 @@ impl RuntimeBuilder {
     /// A database that stays out of reach, is damaged or newer than this build; a master key that is not the database's; a
     /// catalogue that cannot be read; an operation, a service, an audit action or a periodic task whose name is taken. The
     /// message says what to do. A database that was given is closed then.
-    pub async fn open(mut self) -> Result<Runtime> {
+    pub async fn open(self) -> Result<Runtime> {
+        // Opening holds a lot across its waits, and whoever awaits it would hold it too.
+        Box::pin(self.opened()).await
+    }
+
+    async fn opened(mut self) -> Result<Runtime> {
         let given = self.database.take();
         // Before anything is opened or written: what is refused here leaves nothing behind.
         let own = match self.checked() {
@@ -210,8 +215,8 @@ impl RuntimeBuilder {
             Ok(ready) => ready,
             Err(error) => return Err(closed(given.as_ref(), error).await),
         };
-        let assembled = async { self.assemble(own, catalog?, database.clone(), until).await };
-        match assembled.await {
+        let assembled = async { Box::pin(self.assemble(own, catalog?, database.clone(), until)).await };
+        match Box::pin(assembled).await {
             Ok(runtime) => Ok(runtime),
             Err(error) => Err(closed(Some(&database), error).await),
         }

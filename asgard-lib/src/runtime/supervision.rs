@@ -21,6 +21,8 @@ pub struct Alone {
     pub place: Option<SupervisorLocation>,
 }
 
+crate::kernel::opaque!(Alone);
+
 /// Opens the database and supervises one run to its end. `signal` resolves to the name of each signal that asks to stop;
 /// however many there are, Terraform is interrupted once and its state is stored. `beside` runs along, and gets to finish
 /// once its token is cancelled.

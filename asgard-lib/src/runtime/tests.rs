@@ -106,7 +106,7 @@ async fn what_is_given_replaces_its_default_and_the_rest_comes_by_itself() {
     };
     let runtime = builder().service(service("desk")).periodic(Arc::new(Own("acme-count"))).open().await.unwrap();
     let app = runtime.app();
-    assert_eq!(app.world().now().to_string(), "2030-01-02T03:04:05.000Z");
+    assert_eq!(app.world().now().to_string(), "2030-01-02T03:04:05.000000Z");
     assert_eq!(runtime.master(), &Master::Given);
     let ids: Vec<&str> = app.catalog().iter().map(|service| service.manifest.id.as_str()).collect();
     assert!(ids.contains(&"desk") && ids.contains(&"random-secret"), "{ids:?}");

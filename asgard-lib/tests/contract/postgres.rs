@@ -3,15 +3,19 @@
 use super::{before, views};
 use asgard_lib::{
     Code,
+    app::{Call, people::vouched_for, projects::ListProjects},
     backends::{Opened, PostgresOptions, PostgresStore, Upkeep},
+    config::{Config, MasterKey},
     contract::{
         load, property,
         store_fixture::{StoreFixture, claim, count, insert_empty, insert_fields, refusal as refused, request},
     },
+    kernel::{Limit, Role},
     ports::{
         kinds::{INDEXES, Kind, REQUESTS_PENDING},
         store::{Key, Op, Query, Reason, Store},
     },
+    runtime::Runtime,
 };
 use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -315,6 +319,27 @@ async fn what_is_declared_is_made_where_it_is_missing() {
     let query = Query::new(&REQUESTS_PENDING, "open");
     assert_eq!(stores[1].query(&query).await.unwrap().records.len(), 1);
     StoreFixture::new(&stores[2]).commit([insert_empty(&Key::new(Kind::Lease, "l"))]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_of_the_hosts_own_serves_and_is_left_open() {
+    let database = Database::create().await;
+    let pool = sqlx::postgres::PgPoolOptions::new().max_connections(3).connect(&database.url()).await.unwrap();
+    let runtime = Runtime::builder(Config::default())
+        .database(Opened::new(PostgresStore::on_pool(pool.clone(), &PostgresOptions::default())))
+        .master_key(MasterKey::new([7; 32]))
+        .open()
+        .await
+        .unwrap();
+    let app = runtime.app();
+    let ann = vouched_for(app, &"ann@corp.example".parse().unwrap(), Role::Member).await.unwrap();
+    let call = Call::by(ann, app.new_trace());
+    let list = ListProjects { cursor: None, limit: Limit::default() };
+    assert!(app.run(&call, &list).await.unwrap().items.is_empty());
+    runtime.close().await;
+    let users: i64 = sqlx::query_scalar("SELECT count(*) FROM person").fetch_one(&pool).await.unwrap();
+    assert_eq!(users, 1, "the host goes on with its pool");
+    pool.close().await;
 }
 
 #[tokio::test]

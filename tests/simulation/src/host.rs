@@ -231,7 +231,7 @@ struct HostClock(Weak<Host>);
 
 impl Clock for HostClock {
     fn now(&self) -> Timestamp {
-        self.0.upgrade().map_or(Timestamp::from_millis(BEGINNING), |host| host.now())
+        self.0.upgrade().map_or_else(|| Timestamp::from_millis(BEGINNING), |host| host.now())
     }
 }
 

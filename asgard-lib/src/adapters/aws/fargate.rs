@@ -57,6 +57,8 @@ pub struct Tasks {
     app: OnceLock<Weak<Asgard>>,
 }
 
+crate::kernel::opaque!(Tasks);
+
 impl Tasks {
     /// Tasks with these settings.
     pub fn new(settings: Fargate, aws: Aws) -> Arc<Self> {
@@ -238,6 +240,7 @@ fn family(definition: &str) -> &str {
 }
 
 /// The runner as a task's own process knows it: it claims and carries out, and starts nothing.
+#[derive(Debug)]
 pub struct Inside;
 
 #[async_trait]

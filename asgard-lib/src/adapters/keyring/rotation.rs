@@ -115,6 +115,8 @@ pub struct Rotation {
     vault: Arc<SealedVault>,
 }
 
+crate::kernel::opaque!(Rotation);
+
 impl Rotation {
     /// Rotates the keys of this vault's keyring.
     pub fn new(vault: Arc<SealedVault>) -> Self {

@@ -38,6 +38,8 @@ pub struct LocalProcessOptions {
     concurrency: usize,
 }
 
+crate::kernel::opaque!(LocalProcessOptions);
+
 impl LocalProcessOptions {
     /// Starts `program` with the run's id as its last argument; runs work in `work_dir`.
     pub fn new(program: impl Into<PathBuf>, work_dir: impl Into<PathBuf>) -> Self {
@@ -73,6 +75,8 @@ pub struct LocalProcess {
     options: LocalProcessOptions,
     running: Arc<Mutex<BTreeSet<RunId>>>,
 }
+
+crate::kernel::opaque!(LocalProcess);
 
 impl LocalProcess {
     /// A runner with the given options.

@@ -150,12 +150,11 @@ impl<'a> EventFeed<'a> {
                     // A batch is under way here. What comes after it is not read before it.
                     break 'segments;
                 };
-                let mut index = at.index;
-                for id in segment.events.iter().skip(usize::try_from(at.index).map_err(Error::bug)?) {
+                let read = usize::try_from(at.index).map_err(Error::bug)?;
+                for (index, id) in (at.index + 1..).zip(segment.events.iter().skip(read)) {
                     if found.len() >= limit {
                         break 'segments;
                     }
-                    index += 1;
                     at = EventPosition { segment: segment.number, index };
                     found.push((at, id.to_string()));
                 }

@@ -271,7 +271,8 @@ async fn what_version_0_1_0_sealed_verifies_and_its_chains_go_on() {
 
 #[tokio::test(start_paused = true)]
 async fn what_version_0_1_0_sealed_shows_changes_and_additions() {
-    let changes: [(&str, &str, fn(&str) -> String); 4] = [
+    type Edit = fn(&str) -> String;
+    let changes: [(&str, &str, Edit); 4] = [
         ("audit_event", "a value", |body| body.replacen("\"user.created\"", "\"user.updated\"", 1)),
         ("audit_event", "a new field", |body| body.replacen("{\"id\"", "{\"outcome\":\"refused\",\"id\"", 1)),
         ("audit_block", "a value", |body| body.replacen("\"sealed_at\":\"2026", "\"sealed_at\":\"2025", 1)),

@@ -242,6 +242,12 @@ pub struct ShownOnce<T> {
     pub about: T,
 }
 
+impl<T> std::fmt::Debug for ShownOnce<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ShownOnce")
+    }
+}
+
 /// What was decided, as a reply is remembered and recalled. Every type that serialises both ways is one; a field that must
 /// not be remembered, a new key for instance, is `#[serde(skip)]`.
 pub trait Decided: Sized + Send + 'static {
@@ -315,6 +321,8 @@ pub struct Remember {
     id: String,
     input: String,
 }
+
+crate::kernel::opaque!(Remember);
 
 fn hex(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();

@@ -30,6 +30,8 @@ pub struct Reads<'a> {
     waited: bool,
 }
 
+crate::kernel::opaque!(Reads<'_>);
+
 impl<'a> Reads<'a> {
     pub(super) fn begin(app: &'a Asgard, call: &'a Call) -> Self {
         Self { app, call, now: app.world().now(), checked: Versions::new(), granted: BTreeSet::new(), waited: false }

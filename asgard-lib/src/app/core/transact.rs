@@ -39,6 +39,8 @@ pub struct RetryState {
     numbers: BTreeMap<String, i64>,
 }
 
+crate::kernel::opaque!(RetryState);
+
 enum OnRefusal {
     Again,
     PrepareAgain,
@@ -58,6 +60,8 @@ pub struct Tx<'a> {
     moved: bool,
     wakes: Vec<JobId>,
 }
+
+crate::kernel::opaque!(Tx<'_>);
 
 /// How an attempt ended.
 enum Attempt {

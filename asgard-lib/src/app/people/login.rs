@@ -86,6 +86,8 @@ pub struct LoginView {
     pub expires_at: Timestamp,
 }
 
+crate::kernel::opaque!(LoginView);
+
 fn wrong() -> Error {
     Error::new(Code::LoginFailed, "The username or password is wrong.")
 }
@@ -95,6 +97,8 @@ pub struct Verified {
     attempt: throttle::Attempt,
     user: UserId,
 }
+
+crate::kernel::opaque!(Verified);
 
 impl Operation for Login {
     type Output = LoginView;
@@ -260,6 +264,8 @@ pub struct NewPassword {
     attempt: throttle::Attempt,
     hash: String,
 }
+
+crate::kernel::opaque!(NewPassword);
 
 impl Operation for ChangePassword {
     type Output = Nothing;

@@ -25,6 +25,8 @@ pub struct Passwords {
     pub done: std::sync::atomic::AtomicU32,
 }
 
+crate::kernel::opaque!(Passwords);
+
 impl Default for Passwords {
     fn default() -> Self {
         Self {

@@ -109,6 +109,8 @@ pub struct TokenCreated {
     pub about: TokenView,
 }
 
+crate::kernel::opaque!(TokenCreated);
+
 impl Operation for CreateToken {
     type Output = TokenCreated;
     crate::remembered_by_its_fields!();

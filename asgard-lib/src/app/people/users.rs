@@ -97,7 +97,8 @@ pub struct CreateUser {
     pub role: Option<Role>,
 }
 
-/// An account that is to be made.
+/// An account that is to be made. No `Debug`: it holds the hash of a password.
+#[allow(missing_debug_implementations, reason = "it holds the hash of a password")]
 pub struct Account<'a> {
     /// Its name in lists; unique.
     pub username: &'a Username,
@@ -169,6 +170,8 @@ fn count_admins(tx: &mut Tx<'_>, delta: i64) -> Result<()> {
 
 /// A new password, hashed.
 pub struct PasswordHash(String);
+
+crate::kernel::opaque!(PasswordHash);
 
 impl PasswordHash {
     async fn of(app: &Asgard, password: &SecretText, username: &Username) -> Result<Self> {

@@ -11,6 +11,7 @@ pub const EXPIRE: Periodic = Periodic::every("expire", Duration::from_secs(300))
 const BATCH: usize = 500;
 
 /// Deletes records, counters and markers past their time, a batch at a time.
+#[derive(Debug)]
 pub struct Expire;
 
 #[async_trait]

@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 pub const RECONCILE_RUNS: Periodic = Periodic::every("reconcile-runs", Duration::from_secs(120));
 
 /// Looks after every open run.
+#[derive(Debug)]
 pub struct ReconcileRuns {
     /// How often.
     pub period: Duration,

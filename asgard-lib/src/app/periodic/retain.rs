@@ -33,6 +33,7 @@ const SEGMENTS: u64 = 90;
 const DAY: u64 = 86_400;
 
 /// Removes audit events that are older than `audit.retention_days`.
+#[derive(Debug)]
 pub struct RetainAudit;
 
 /// How far the walk over the chains is. Losing it only means beginning again.

@@ -15,6 +15,7 @@ use std::{sync::Arc, time::Duration};
 pub const REWRITE_RECORDS: Periodic = Periodic::every("rewrite-records", Duration::from_secs(300));
 
 /// Writes records of earlier layouts again in today's, a page at a time. Once that is done it does nothing.
+#[derive(Debug)]
 pub struct RewriteRecords;
 
 #[async_trait]

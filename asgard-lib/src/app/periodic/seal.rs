@@ -37,6 +37,7 @@ const IN_FLIGHT: usize = 8;
 pub const SEAL_AUDIT: Periodic = Periodic::every("audit-seal", Duration::from_secs(2));
 
 /// Seals pending audit events, and appends them to the event feed.
+#[derive(Debug)]
 pub struct SealAudit;
 
 #[async_trait]

@@ -40,6 +40,8 @@ pub struct Wanted<'a> {
     pub fresh: ResourceId,
 }
 
+crate::kernel::opaque!(Wanted<'_>);
+
 /// What asking led to.
 pub enum Asked {
     /// A new request.
@@ -49,6 +51,8 @@ pub enum Asked {
     /// It is so already.
     Unchanged(Box<Stored<Resource>>),
 }
+
+crate::kernel::opaque!(Asked);
 
 fn same_spec(service: &Service, a: &Map<String, Value>, b: &Map<String, Value>) -> bool {
     service.effective(a) == service.effective(b)

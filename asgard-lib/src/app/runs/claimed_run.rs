@@ -36,6 +36,8 @@ pub struct Assignment {
     pub child_env: Vec<(String, SecretText)>,
 }
 
+crate::kernel::opaque!(Assignment);
+
 /// What came of claiming a run.
 #[allow(clippy::large_enum_variant, reason = "made once per run, and taken apart at once")]
 pub enum Claim {
@@ -53,6 +55,8 @@ pub enum Claim {
     },
 }
 
+crate::kernel::opaque!(Claim);
+
 /// The right to work on a run, for as long as its lease is held. Share it in an `Arc` while the run works; only
 /// [`ClaimedRun::finish`] needs it back.
 pub struct ClaimedRun {
@@ -61,6 +65,8 @@ pub struct ClaimedRun {
     pub(super) resource: ResourceId,
     pub(super) log: tokio::sync::Mutex<LogBudget>,
 }
+
+crate::kernel::opaque!(ClaimedRun);
 
 impl ClaimedRun {
     /// How often to call [`ClaimedRun::renew`].

@@ -30,6 +30,8 @@ pub struct PreparedInputs {
     collector: Option<Collector>,
 }
 
+crate::kernel::opaque!(PreparedInputs);
+
 enum Input {
     /// The present value of this secret is the one that was given.
     Present { secret: SecretId, value: SecretId, version: u32 },

@@ -126,6 +126,8 @@ pub struct Revealed {
     pub value: String,
 }
 
+crate::kernel::opaque!(Revealed);
+
 impl Operation for GetSecret {
     type Output = Revealed;
     const META: Meta = Meta {

@@ -40,6 +40,8 @@ pub struct PostgresEngine {
     attempts: u32,
 }
 
+crate::kernel::opaque!(PostgresEngine);
+
 impl PostgresStore {
     /// Connects, and says clearly why not.
     pub async fn connect(url: &str, options: PostgresOptions) -> Result<Self> {

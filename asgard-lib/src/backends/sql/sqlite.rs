@@ -28,6 +28,8 @@ pub struct SqliteEngine {
     writer: writer::Writer,
 }
 
+crate::kernel::opaque!(SqliteEngine);
+
 impl SqliteStore {
     /// Opens the file, and creates it when it is not there.
     pub async fn open(path: &Path, options: SqliteOptions) -> Result<Self> {

@@ -112,7 +112,7 @@ impl Writer {
     pub async fn write(&mut self, host: &Host, app: &Asgard, nth: u32) {
         host.clock.advance(Duration::from_millis(1));
         let project = (nth > 0).then(|| ProjectId::new(2096, nth.into()));
-        let chain = project.as_ref().map_or("org".to_owned(), ToString::to_string);
+        let chain = project.as_ref().map_or_else(|| "org".to_owned(), ToString::to_string);
         let written = self.written.entry(chain).or_default();
         let object = format!("thing-{}", written.len());
         let action = if project.is_some() { AuditAction::KeyMinted } else { AuditAction::UserCreated };
@@ -164,7 +164,7 @@ impl Follower {
         assert_eq!(ids.len(), self.seen.len(), "{when}: an event came twice to a follower that kept its position");
         let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for event in &self.seen {
-            let chain = event.project.as_ref().map_or("org".to_owned(), ToString::to_string);
+            let chain = event.project.as_ref().map_or_else(|| "org".to_owned(), ToString::to_string);
             seen.entry(chain).or_default().push(event.object.clone());
         }
         assert_eq!(seen, writer.written, "{when}");
