@@ -16,11 +16,11 @@ const TEMPLATE: &str = include_str!("../../infra/template.yaml");
 /// A tick as EventBridge Scheduler writes it.
 fn rate(tick: Duration) -> String {
     let minutes = tick.as_secs() / 60;
-    match (minutes % 60 == 0, if minutes % 60 == 0 { minutes / 60 } else { minutes }) {
-        (true, 1) => "rate(1 hour)".into(),
-        (true, hours) => format!("rate({hours} hours)"),
-        (false, 1) => "rate(1 minute)".into(),
-        (false, minutes) => format!("rate({minutes} minutes)"),
+    match (minutes.is_multiple_of(60), minutes / 60, minutes) {
+        (true, 1, _) => "rate(1 hour)".into(),
+        (true, hours, _) => format!("rate({hours} hours)"),
+        (false, _, 1) => "rate(1 minute)".into(),
+        (false, _, minutes) => format!("rate({minutes} minutes)"),
     }
 }
 
@@ -41,7 +41,7 @@ fn the_contract_ticks_every_task_as_often_as_it_is_declared() {
         ticks.values().map(|tick| (tick["payload"].to_string(), tick["every"].as_str().unwrap().to_owned())).collect();
     assert_eq!(found, declared());
     for (name, tick) in ticks {
-        assert_eq!(name, tick["payload"].get("name").unwrap_or(&tick["payload"]["work"]));
+        assert_eq!(name, tick["payload"].get("name").unwrap_or_else(|| &tick["payload"]["work"]));
     }
 }
 

@@ -3,7 +3,11 @@
 use super::{before, views};
 use asgard_lib::{
     Code,
-    app::{Call, people::vouched_for, projects::ListProjects},
+    app::{
+        Call,
+        people::{Vouched, vouched_for},
+        projects::ListProjects,
+    },
     backends::{Opened, PostgresOptions, PostgresStore, Upkeep},
     config::{Config, MasterKey},
     contract::{
@@ -332,7 +336,7 @@ async fn a_pool_of_the_hosts_own_serves_and_is_left_open() {
         .await
         .unwrap();
     let app = runtime.app();
-    let ann = vouched_for(app, &"ann@corp.example".parse().unwrap(), Role::Member).await.unwrap();
+    let ann = vouched_for(app, &Vouched::new("ann@corp.example".parse().unwrap(), Role::Member)).await.unwrap();
     let call = Call::by(ann, app.new_trace());
     let list = ListProjects { cursor: None, limit: Limit::default() };
     assert!(app.run(&call, &list).await.unwrap().items.is_empty());
