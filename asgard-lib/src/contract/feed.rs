@@ -9,8 +9,12 @@ use crate::{
         Asgard,
         periodic::{PeriodicTask, SealAudit, TaskOutcome, turn},
     },
-    domain::audit::EventPosition,
-    ports::store::Store,
+    domain::audit::{AuditEvent, EventPosition, PENDING},
+    ports::{
+        kinds::AUDIT_PENDING,
+        records::Records,
+        store::{Query, Store},
+    },
 };
 use futures_util::future::BoxFuture;
 use host::{Follower, Host, Writer, drain, verifies};
@@ -128,6 +132,8 @@ pub async fn a_sealer_may_die_at_any_call(store: Arc<dyn Store>) {
                 writer.write(&host, &app, n % 4).await;
             }
             host.settle();
+            // The sealer finds events by an index, which may lag: what it does not show yet is nothing to die at.
+            shown(&app, 12).await;
             dying.after(calls, last_breath);
             let died = dying.live(SealAudit.run(&mortal)).await.is_none();
             follower.catch_up(&app, 3).await;
@@ -142,6 +148,20 @@ pub async fn a_sealer_may_die_at_any_call(store: Arc<dyn Store>) {
         assert!(calls > 4, "it died too seldom to show anything: {calls}");
     }
     verifies(&app).await;
+}
+
+/// Waits until the index of pending events shows that many, and none that is sealed by now.
+async fn shown(app: &Asgard, events: usize) {
+    for _ in 0..500 {
+        let pending = Query::new(&AUDIT_PENDING, PENDING).take(100);
+        let Ok(page) = app.store().list::<AuditEvent>(&pending).await else { continue };
+        let ids: Vec<String> = page.items.iter().map(|event| event.value.id.to_string()).collect();
+        let Ok(now) = app.store().read_many::<AuditEvent>(&ids).await else { continue };
+        let all_pending = now.iter().flatten().all(|event| event.unsealed.is_some());
+        if ids.len() >= events && all_pending {
+            return;
+        }
+    }
 }
 
 /// A sealer is dropped in the middle of what it does, while a commit of its may still be on the way.

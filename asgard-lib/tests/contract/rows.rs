@@ -48,7 +48,7 @@ async fn the_list_follows(store: impl Store + Blobs + Upkeep + Clone) {
             }))
             .unwrap();
             let answer = serde_json::to_value(one.app().run(&call(), &ask).await.unwrap()).unwrap();
-            asked.push(answer["request_id"].clone());
+            asked.push(answer["request"]["request_id"].clone());
         }
         let app = if round % 2 == 0 { one.app() } else { two.app() };
         // An index may lag: what is not seen now is seen next time.

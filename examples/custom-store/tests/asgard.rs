@@ -5,10 +5,11 @@
 use asgard_lib::{
     app::{
         Call,
+        people::{Vouched, vouched_for},
         projects::RegisterProject,
         requests::{GetRequest, RequestResource},
     },
-    kernel::{Actor, Person, Role, SignIn},
+    kernel::Role,
     runtime::{Master, Runtime},
 };
 use serde_json::json;
@@ -19,13 +20,10 @@ async fn open(file: &Path) -> Runtime {
     custom_store::asgard::open(file, "127.0.0.1:0".parse().unwrap()).await.unwrap()
 }
 
-fn ann(runtime: &Runtime) -> Call {
-    let world = runtime.app().world();
-    let email = "ann@corp.example".parse().unwrap();
-    Call::by(
-        Actor::Human { person: Person::verified(world.id(), email), role: Role::Member, sign_in: SignIn::Host },
-        world.id(),
-    )
+async fn ann(runtime: &Runtime) -> Call {
+    let app = runtime.app();
+    let ann = vouched_for(app, &Vouched::new("ann@corp.example".parse().unwrap(), Role::Member)).await.unwrap();
+    Call::by(ann, app.new_trace())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,21 +38,21 @@ async fn what_is_asked_for_is_carried_out_and_there_after_a_restart() {
         json!({"name": "Pilot", "owner_email": "ann@corp.example", "manager_email": "bob@corp.example", "group": "g"}),
     )
     .unwrap();
-    let project = runtime.app().run(&ann(&runtime), &project).await.unwrap();
+    let project = runtime.app().run(&ann(&runtime).await, &project).await.unwrap();
     let ask: RequestResource =
         serde_json::from_value(json!({"project_id": project.project_id, "service": "random-secret", "name": "token"}))
             .unwrap();
-    let asked = runtime.app().run(&ann(&runtime), &ask).await.unwrap();
+    let asked = runtime.app().run(&ann(&runtime).await, &ask).await.unwrap();
     let get: GetRequest =
         serde_json::from_value(json!({"request_id": asked.request.request_id, "wait_s": 20})).unwrap();
-    let done = runtime.app().run(&ann(&runtime), &get).await.unwrap();
+    let done = runtime.app().run(&ann(&runtime).await, &get).await.unwrap();
     assert_eq!(serde_json::to_value(done.status).unwrap(), "fulfilled");
     background.stop(Duration::from_secs(20)).await;
     runtime.close().await;
 
     let runtime = open(&file).await;
     assert_eq!(runtime.master(), &Master::File { path: key, created: false });
-    let again = runtime.app().run(&ann(&runtime), &get).await.unwrap();
+    let again = runtime.app().run(&ann(&runtime).await, &get).await.unwrap();
     assert_eq!(again.request_id, asked.request.request_id);
     runtime.close().await;
 }

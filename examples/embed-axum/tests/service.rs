@@ -158,7 +158,7 @@ async fn people_of_the_company_are_themselves_in_asgard_and_agents_use_their_key
     let listed = service.mcp(&[("authorization", &key)], "list_services").await;
     assert_eq!(listed.status, 200, "{}", listed.body);
     assert_eq!(listed.json()["result"]["isError"], json!(false), "{}", listed.body);
-    assert!(listed.body.contains("random-secret"), "{}", listed.body);
+    assert!(listed.body.contains("desk"), "{}", listed.body);
     assert_eq!(service.get("/api/projects", &[("authorization", &key)]).await.status, 401);
     assert_eq!(service.get("/team", &[("authorization", &key)]).await.status, 401);
 

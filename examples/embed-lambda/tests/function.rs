@@ -79,6 +79,8 @@ async fn the_teams_route_and_asgards_endpoint_are_one_function() {
 
     // What nobody else would do.
     let tick = json!({"work": "tick"});
+    // What was just audited is sealed once it has settled.
+    tokio::time::sleep(std::time::Duration::from_millis(2_200)).await;
     let did = function.event(invocation(&tick, 30_000)).await.unwrap();
     for task in ["audit-seal", "expire"] {
         assert!(did["did"].as_array().unwrap().contains(&task.into()), "{did}");

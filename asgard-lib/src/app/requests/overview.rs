@@ -25,7 +25,7 @@ list_command! {
 /// How many requests are in a state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RequestCount {
-    /// The state.
+    /// The state that requests are counted in.
     pub status: RequestStatus,
     /// How many requests of all projects are in it.
     pub count: u64,

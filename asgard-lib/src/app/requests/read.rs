@@ -65,6 +65,9 @@ impl Operation for GetRequest {
     type Decided = Unremembered<RequestView>;
 
     async fn authorise(&self, reads: &mut Reads<'_>) -> Result<Stored<Request>> {
+        if self.wait_s > MAX_WAIT {
+            return Err(Error::invalid("wait_s", "Wait 0 to 20 seconds, and ask again."));
+        }
         let Some(request) = reads.read::<Request>(self.request_id.as_str()).await? else {
             return Err(reads.unknown("request"));
         };
@@ -74,9 +77,6 @@ impl Operation for GetRequest {
 
     /// Waits for something to tell. What is told is read afterwards, by a caller who is known and may read it by then.
     async fn prepare(&self, reads: &mut Reads<'_>, request: &Stored<Request>, _: Option<()>) -> Result<()> {
-        if self.wait_s > MAX_WAIT {
-            return Err(Error::invalid("wait_s", "Wait 0 to 20 seconds, and ask again."));
-        }
         let until = reads.now().plus(Duration::from_secs(self.wait_s));
         let until = reads.call().answer_by.map_or(until, |by| until.min(by.minus(TO_ANSWER)));
         let mut request = request.clone();

@@ -326,6 +326,7 @@ async fn projects(walk: &mut Walk) {
     walk.rest(&admin, "projects.kill", json!({"project_id": made, "reason": "To see."})).await;
     walk.rest(&admin, "projects.unkill", of()).await;
     walk.rest(&admin, "projects.decommission", of()).await;
+    walk.rest(&admin, "requests.overview", json!({})).await;
     walk.rest(&finance, "audit.list", json!({})).await;
     walk.rest(&finance, "audit.verify", json!({})).await;
 }
