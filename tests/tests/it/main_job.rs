@@ -281,7 +281,7 @@ fn audited(cast: &Cast, project: &str) {
         .iter()
         .filter(|event| event["action"] == "request.approved" && event["actor"]["kind"] != "system")
         .collect();
-    assert_eq!(approvals.len(), 3, "{approvals:#?}");
+    assert_eq!(approvals.len(), 4, "{approvals:#?}");
     assert!(approvals.iter().all(|event| event["actor"]["person"] == cast.manager.email.as_str()), "{approvals:#?}");
     let report = eventually("every event is sealed", || {
         let report = cast.admin.session.get("/api/audit/verify").ok();
