@@ -1,7 +1,7 @@
 //! Every setting, declared once.
 //!
 //! A setting is a field of a section ([`Server`], [`Review`], ...), with its meaning, type, default, unit and where it is
-//! set. From that declaration come its reading and checking ([`load`]), what [`show`] prints and the page
+//! set. From that declaration come its reading and checking ([`load`]), what [`format()`] prints and the page
 //! `docs/configuration.md` ([`reference()`]). Reading happens in two steps: every setting is read by itself, then the settings
 //! are judged together and become a [`Config`]. Whoever holds a `Config` holds one that can be run.
 

@@ -69,7 +69,7 @@ pub struct ClaimedRun {
 crate::kernel::opaque!(ClaimedRun);
 
 impl ClaimedRun {
-    /// How often to call [`ClaimedRun::renew`].
+    /// How often to call [`RunReporter::renew`](crate::ports::runner::RunReporter::renew).
     pub const RENEW_EVERY: Duration = Duration::from_secs(15);
     /// How long before the lease runs out a child must have been stopped.
     pub const STOP_BEFORE: Duration = Duration::from_secs(10);
