@@ -96,7 +96,7 @@ pub mod app;
 pub mod aws;
 pub mod backends;
 pub mod config;
-#[cfg(feature = "contract")]
+#[cfg(any(test, feature = "contract"))]
 pub mod contract;
 pub mod domain;
 pub mod error;

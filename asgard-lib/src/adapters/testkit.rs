@@ -4,17 +4,17 @@
 use super::{Keyring, LocalKey, MasterKeys, Rotation, SealedSecrets, SealedVault, Timing, keyring::Step};
 use crate::{
     backends::MemoryStore,
+    contract::faults::{Dying, Fault, Faulty},
     error::Result,
     kernel::{BlobId, Timestamp},
     ports::{
         blobs::Blobs,
         secrets::KeyWrapper,
-        store::{Batch, Found, Key, Op, Outcome, Query, Record, Store, StoreError},
+        store::{Batch, Found, Key, Op, Outcome, Query, Store, StoreError},
         vault::Vault,
         world::{ManualClock, SystemEntropy, World},
     },
 };
-use async_trait::async_trait;
 use std::{
     collections::BTreeSet,
     sync::{
@@ -70,11 +70,11 @@ impl Kit {
     }
 
     pub async fn replica_with(&self, masters: MasterKeys) -> Result<Replica> {
-        self.boot(Faulty::none(&self.memory), masters).await
+        self.boot(CallRecorder::on(&self.memory), masters).await
     }
 
     /// A process on a store with faults.
-    pub async fn boot(&self, store: Arc<Faulty>, masters: MasterKeys) -> Result<Replica> {
+    pub async fn boot(&self, store: Arc<RecordedStore>, masters: MasterKeys) -> Result<Replica> {
         let timing = Timing { reload: RELOAD, settle: SETTLE };
         let world = &self.world;
         let keyring = Keyring::open_with(Arc::clone(&store) as _, masters, world.clone(), timing).await?;
@@ -133,13 +133,11 @@ impl Replica {
     }
 }
 
-/// A store and blobs that yield before every call, so that tasks interleave, and fail as told.
-pub(super) struct Faulty {
-    inner: MemoryStore,
-    /// Calls before the process dies.
-    left: AtomicI64,
-    /// Whether the last call is still carried out, its answer lost.
-    last_breath: bool,
+/// What goes wrong with a store and blobs, as told, and what was asked of them. It yields before every call, so that tasks
+/// interleave.
+#[derive(Default)]
+pub(super) struct CallRecorder {
+    life: Dying,
     /// How many of the next commits lose their reply.
     pub lost_replies: AtomicU32,
     pub calls: AtomicI64,
@@ -149,98 +147,57 @@ pub(super) struct Faulty {
     pub seen: Mutex<Vec<Batch>>,
 }
 
-impl Faulty {
-    pub fn none(inner: &MemoryStore) -> Arc<Self> {
+/// A store and blobs that note every call, and fail as told.
+pub(super) type RecordedStore = Faulty<MemoryStore, CallRecorder>;
+
+impl CallRecorder {
+    pub fn on(inner: &MemoryStore) -> Arc<RecordedStore> {
         Self::dying(inner, i64::MAX, false)
     }
 
-    pub fn dying(inner: &MemoryStore, after: i64, last_breath: bool) -> Arc<Self> {
-        Arc::new(Self {
-            inner: inner.clone(),
-            left: AtomicI64::new(after),
-            last_breath,
-            lost_replies: AtomicU32::new(0),
-            calls: AtomicI64::new(0),
-            hidden: Mutex::default(),
-            seen: Mutex::default(),
-        })
+    pub fn dying(inner: &MemoryStore, after: i64, last_breath: bool) -> Arc<RecordedStore> {
+        let life = Dying::with(after, last_breath);
+        Arc::new(Faulty::new(inner.clone(), Self { life, ..Self::default() }))
     }
 
     pub fn unplug(&self) {
-        self.left.store(0, SeqCst);
+        self.life.after(0, false);
     }
 
     pub fn plug_in(&self) {
-        self.left.store(i64::MAX, SeqCst);
-    }
-
-    async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        tokio::task::yield_now().await;
-        self.calls.fetch_add(1, SeqCst);
-        let dead = || Err(StoreError::Unavailable("unplugged".into()));
-        match self.left.fetch_sub(1, SeqCst) {
-            2.. => call.await,
-            1 if self.last_breath => {
-                call.await?;
-                dead()
-            }
-            _ => dead(),
-        }
+        self.life.after(i64::MAX, false);
     }
 }
 
-#[async_trait]
-impl Store for Faulty {
-    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.call(self.inner.get_many(keys)).await
+impl Fault for CallRecorder {
+    async fn call<T: Send>(&self, call: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
+        tokio::task::yield_now().await;
+        self.calls.fetch_add(1, SeqCst);
+        self.life.call(call).await
     }
-    async fn query(&self, query: &Query) -> Result<Found, StoreError> {
-        let mut found = self.call(self.inner.query(query)).await?;
+
+    async fn query(
+        &self,
+        _query: &Query,
+        found: impl Future<Output = Result<Found, StoreError>> + Send,
+    ) -> Result<Found, StoreError> {
+        let mut found = self.call(found).await?;
         let hidden = self.hidden.lock().unwrap();
         found.records.retain(|record| !hidden.contains(&record.key.id));
         Ok(found)
     }
-    async fn commit(&self, batch: &Batch) -> Result<Outcome, StoreError> {
+
+    async fn commit(
+        &self,
+        batch: &Batch,
+        commit: impl Future<Output = Result<Outcome, StoreError>> + Send,
+    ) -> Result<Outcome, StoreError> {
         self.seen.lock().unwrap().push(batch.clone());
-        let outcome = self.call(self.inner.commit(batch)).await?;
+        let outcome = self.call(commit).await?;
         if self.lost_replies.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
             return Err(StoreError::Unknown("the reply was lost".into()));
         }
         Ok(outcome)
-    }
-    async fn holder(&self, name: &str) -> Result<Option<String>, StoreError> {
-        self.call(self.inner.holder(name)).await
-    }
-    async fn counter(&self, name: &str) -> Result<i64, StoreError> {
-        self.call(self.inner.counter(name)).await
-    }
-    async fn increment(&self, counter: &str) -> Result<i64, StoreError> {
-        self.call(self.inner.increment(counter)).await
-    }
-    async fn note(&self, key: &Key, at: Timestamp) -> Result<(), StoreError> {
-        self.call(self.inner.note(key, at)).await
-    }
-    async fn expire(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.call(self.inner.expire(now, limit)).await
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.call(self.inner.ping()).await
-    }
-}
-
-#[async_trait]
-impl Blobs for Faulty {
-    async fn put(&self, id: &BlobId, bytes: &[u8], at: Timestamp) -> Result<(), StoreError> {
-        self.call(self.inner.put(id, bytes, at)).await
-    }
-    async fn get(&self, id: &BlobId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.call(self.inner.get(id)).await
-    }
-    async fn delete(&self, id: &BlobId) -> Result<(), StoreError> {
-        self.call(self.inner.delete(id)).await
-    }
-    async fn list(&self, before: Timestamp, after: Option<&BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError> {
-        self.call(self.inner.list(before, after, limit)).await
     }
 }
 

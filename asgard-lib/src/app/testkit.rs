@@ -12,6 +12,7 @@ use crate::{
     adapters::{Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault, dry_run::DryRun},
     backends::MemoryStore,
     config::Config,
+    contract::faults::{Dying, Fault, Faulty, versioned},
     domain::{
         credential::UserToken,
         lease::Lease,
@@ -33,7 +34,7 @@ use crate::{
         records::{Entity, Records, Stored, draft, key, redraft},
         runner::{Liveness, Runner, Salvage, SupervisorLocation},
         secrets::SecretStore,
-        store::{Batch, Found, Key, Op, Outcome, Query, Reason, Record, Refusal, Store, StoreError},
+        store::{Batch, Op, Outcome, Query, Reason, Refusal, Store, StoreError},
         world::{ManualClock, SeededEntropy, World},
     },
 };
@@ -49,13 +50,11 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-/// A store that fails as told.
+/// What goes wrong with a store, as told. It yields before every call, so that tasks interleave.
+#[derive(Default)]
 pub(crate) struct Shaky {
-    pub inner: MemoryStore,
-    /// Calls before it dies.
-    pub left: AtomicI64,
-    /// Whether the last call is still carried out, its answer lost.
-    pub last_breath: bool,
+    /// When the process dies that uses the store.
+    pub life: Dying,
     /// Every how many commits the reply is lost; 0 for never.
     pub lose_every: AtomicU32,
     /// Every how many commits somebody else seems to have been faster; 0 for never.
@@ -69,96 +68,62 @@ pub(crate) struct Shaky {
     pub secret_gets: AtomicU32,
 }
 
+/// A store that fails as told.
+pub(crate) type ShakyStore = Faulty<MemoryStore, Shaky>;
+
 impl Shaky {
-    pub fn on(inner: &MemoryStore) -> Self {
-        Self {
-            inner: inner.clone(),
-            left: AtomicI64::new(i64::MAX),
-            last_breath: false,
-            lose_every: AtomicU32::new(0),
-            conflict_every: AtomicU32::new(0),
-            commits: AtomicU32::new(0),
-            conflicts: AtomicU32::new(0),
-            calls: AtomicI64::new(0),
-            secret_puts: AtomicU32::new(0),
-            secret_gets: AtomicU32::new(0),
-        }
+    pub fn on(inner: &MemoryStore) -> ShakyStore {
+        Faulty::new(inner.clone(), Self::default())
     }
 
-    pub fn dying(inner: &MemoryStore, after: i64, last_breath: bool) -> Self {
-        Self { left: AtomicI64::new(after), last_breath, ..Self::on(inner) }
-    }
-
-    async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        tokio::task::yield_now().await;
-        self.calls.fetch_add(1, SeqCst);
-        let dead = || Err(StoreError::Unavailable("dead".into()));
-        match self.left.fetch_sub(1, SeqCst) {
-            2.. => call.await,
-            1 if self.last_breath => {
-                call.await?;
-                dead()
-            }
-            _ => dead(),
-        }
+    fn strikes(nth: u32, every: &AtomicU32) -> bool {
+        let every = every.load(SeqCst);
+        every > 0 && nth.is_multiple_of(every)
     }
 }
 
-#[async_trait]
-impl Store for Shaky {
-    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.call(self.inner.get_many(keys)).await
+impl Fault for Shaky {
+    async fn call<T: Send>(&self, call: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
+        tokio::task::yield_now().await;
+        self.calls.fetch_add(1, SeqCst);
+        self.life.call(call).await
     }
-    async fn query(&self, query: &Query) -> Result<Found, StoreError> {
-        self.call(self.inner.query(query)).await
-    }
-    async fn commit(&self, batch: &Batch) -> Result<Outcome, StoreError> {
+
+    async fn commit(
+        &self,
+        batch: &Batch,
+        commit: impl Future<Output = Result<Outcome, StoreError>> + Send,
+    ) -> Result<Outcome, StoreError> {
         let nth = self.commits.fetch_add(1, SeqCst);
-        let strikes = |every: &AtomicU32| every.load(SeqCst) > 0 && nth.is_multiple_of(every.load(SeqCst));
-        let versioned = |op: &Op| matches!(op, Op::Replace(..) | Op::Remove(..) | Op::Require(_, Some(_)));
-        if strikes(&self.conflict_every)
-            && let Some(step) = batch.ops().iter().position(versioned)
+        if Self::strikes(nth, &self.conflict_every)
+            && let Some(step) = versioned(batch)
         {
             self.conflicts.fetch_add(1, SeqCst);
             return Ok(Outcome::Refused(Refusal { step, reason: Reason::Changed }));
         }
-        let outcome = self.call(self.inner.commit(batch)).await?;
-        if strikes(&self.lose_every) { Err(StoreError::Unknown("the reply was lost".into())) } else { Ok(outcome) }
-    }
-    async fn holder(&self, name: &str) -> Result<Option<String>, StoreError> {
-        self.call(self.inner.holder(name)).await
-    }
-    async fn counter(&self, name: &str) -> Result<i64, StoreError> {
-        self.call(self.inner.counter(name)).await
-    }
-    async fn increment(&self, counter: &str) -> Result<i64, StoreError> {
-        self.call(self.inner.increment(counter)).await
-    }
-    async fn note(&self, key: &Key, at: Timestamp) -> Result<(), StoreError> {
-        self.call(self.inner.note(key, at)).await
-    }
-    async fn expire(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.call(self.inner.expire(now, limit)).await
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.call(self.inner.ping()).await
+        let outcome = self.call(commit).await?;
+        if Self::strikes(nth, &self.lose_every) {
+            Err(StoreError::Unknown("the reply was lost".into()))
+        } else {
+            Ok(outcome)
+        }
     }
 }
 
 /// Secrets that count how often they are used.
 struct Counted {
     inner: SealedSecrets,
-    on: Arc<Shaky>,
+    on: Arc<ShakyStore>,
 }
 
 #[async_trait]
 impl SecretStore for Counted {
     async fn put(&self, id: &SecretId, version: u32, value: &SecretText, project: &ProjectId) -> Result<()> {
-        self.on.secret_puts.fetch_add(1, SeqCst);
+        self.on.fault.secret_puts.fetch_add(1, SeqCst);
         self.inner.put(id, version, value, project).await
     }
     async fn get(&self, id: &SecretId, version: u32) -> Result<Option<SecretText>> {
-        self.on.secret_gets.fetch_add(1, SeqCst);
+        self.on.fault.secret_gets.fetch_add(1, SeqCst);
         self.inner.get(id, version).await
     }
     async fn forget(&self, id: &SecretId, version: u32) -> Result<()> {
@@ -221,7 +186,7 @@ pub(crate) struct Kit {
     pub world: World,
     pub app: Arc<Asgard>,
     pub stage: Arc<Stage>,
-    pub shaky: Arc<Shaky>,
+    pub shaky: Arc<ShakyStore>,
     pub project: ProjectId,
 }
 
@@ -274,7 +239,7 @@ pub(crate) fn catalog() -> ServiceCatalog {
 }
 
 /// Another process on the same store.
-pub(crate) async fn boot(store: Arc<Shaky>, world: &World, runner: Arc<dyn Runner>) -> Result<Arc<Asgard>> {
+pub(crate) async fn boot(store: Arc<ShakyStore>, world: &World, runner: Arc<dyn Runner>) -> Result<Arc<Asgard>> {
     boot_with(store, world, runner, catalog()).await
 }
 
@@ -290,7 +255,7 @@ pub(crate) fn sized_catalog() -> ServiceCatalog {
 
 /// Another process on the same store, with other services.
 pub(crate) async fn boot_with(
-    store: Arc<Shaky>,
+    store: Arc<ShakyStore>,
     world: &World,
     runner: Arc<dyn Runner>,
     catalog: ServiceCatalog,
@@ -300,7 +265,7 @@ pub(crate) async fn boot_with(
 
 /// Another process on the same store, with other settings.
 pub(crate) async fn boot_configured(
-    store: Arc<Shaky>,
+    store: Arc<ShakyStore>,
     world: &World,
     runner: Arc<dyn Runner>,
     catalog: ServiceCatalog,
@@ -311,7 +276,7 @@ pub(crate) async fn boot_configured(
 
 /// Another process on the same store, with other services and under another policy.
 pub(crate) async fn boot_under(
-    store: Arc<Shaky>,
+    store: Arc<ShakyStore>,
     world: &World,
     runner: Arc<dyn Runner>,
     catalog: ServiceCatalog,
@@ -321,14 +286,14 @@ pub(crate) async fn boot_under(
 }
 
 async fn boot_of(
-    store: Arc<Shaky>,
+    store: Arc<ShakyStore>,
     world: &World,
     runner: Arc<dyn Runner>,
     change: impl FnOnce(Parts) -> Parts + Send,
 ) -> Result<Arc<Asgard>> {
     let masters = MasterKeys::only(Arc::new(LocalKey::new(Zeroizing::new([7; 32]), world.clone())));
     let keyring = Keyring::open(Arc::clone(&store) as _, masters, world.clone()).await?;
-    let blobs = Arc::new(store.inner.clone());
+    let blobs = Arc::clone(&store.inner);
     let vault = Arc::new(SealedVault::new(Arc::clone(&store) as _, blobs, Arc::clone(&keyring), world.clone()));
     let sealed = SealedSecrets::new(Arc::clone(&vault), world.clone());
     let secrets = Arc::new(Counted { inner: sealed, on: Arc::clone(&store) });
@@ -342,7 +307,7 @@ impl Kit {
         Self::staged_on(Shaky::on(&MemoryStore::new())).await
     }
 
-    pub async fn staged_on(shaky: Shaky) -> Self {
+    pub async fn staged_on(shaky: ShakyStore) -> Self {
         let stage = Arc::new(Stage::default());
         Self::new(shaky, Arc::clone(&stage) as _, stage).await
     }
@@ -362,14 +327,14 @@ impl Kit {
         Self::dry_on(Shaky::on(&MemoryStore::new())).await
     }
 
-    pub async fn dry_on(shaky: Shaky) -> Self {
+    pub async fn dry_on(shaky: ShakyStore) -> Self {
         let runner = DryRun::new();
         let kit = Self::new(shaky, Arc::clone(&runner) as _, Arc::default()).await;
         runner.bind(&kit.app);
         kit
     }
 
-    async fn new(shaky: Shaky, runner: Arc<dyn Runner>, stage: Arc<Stage>) -> Self {
+    async fn new(shaky: ShakyStore, runner: Arc<dyn Runner>, stage: Arc<Stage>) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
         let world = World::new(Arc::clone(&clock) as _, Arc::new(SeededEntropy::new(1)));
         let shaky = Arc::new(shaky);
@@ -380,7 +345,7 @@ impl Kit {
         .unwrap();
         let project = app.run(&Call::by(signed_in(OWNER), app.new_trace()), &register).await.unwrap();
         let project = serde_json::to_value(project).unwrap()["project_id"].as_str().unwrap().parse().unwrap();
-        Self { memory: shaky.inner.clone(), clock, world, app, stage, shaky, project }
+        Self { memory: MemoryStore::clone(&shaky.inner), clock, world, app, stage, shaky, project }
     }
 
     pub fn pass(&self, time: Duration) {

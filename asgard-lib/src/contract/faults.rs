@@ -13,6 +13,8 @@ mod lost_reply;
 mod unplug;
 
 pub use conflict::Conflict;
+#[cfg(test)]
+pub(crate) use conflict::versioned;
 pub use dying::Dying;
 pub use lag::Lag;
 pub use lost_reply::LostReply;
@@ -26,105 +28,117 @@ use crate::{
     },
 };
 use async_trait::async_trait;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
-/// What goes wrong. Every method does the right thing unless a fault says otherwise.
-#[async_trait]
+/// What goes wrong. A fault is given each call before it is carried out, and does the right thing unless it says otherwise.
 pub trait Fault: Send + Sync + 'static {
-    /// Asked before every call; an error is the call's answer.
-    fn reach(&self) -> Result<(), StoreError> {
-        Ok(())
+    /// Any call, but for those below.
+    fn call<T: Send>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send {
+        call
     }
     /// A commit.
-    async fn commit(&self, store: &dyn Store, batch: &Batch) -> Result<Outcome, StoreError> {
-        store.commit(batch).await
+    fn commit(
+        &self,
+        _batch: &Batch,
+        commit: impl Future<Output = Result<Outcome, StoreError>> + Send,
+    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send {
+        self.call(commit)
     }
     /// A query.
-    async fn query(&self, store: &dyn Store, query: &Query) -> Result<Found, StoreError> {
-        store.query(query).await
+    fn query(
+        &self,
+        _query: &Query,
+        found: impl Future<Output = Result<Found, StoreError>> + Send,
+    ) -> impl Future<Output = Result<Found, StoreError>> + Send {
+        self.call(found)
     }
     /// An expiry.
-    async fn expire(&self, store: &dyn Store, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        store.expire(now, limit).await
+    fn expire(
+        &self,
+        _now: Timestamp,
+        _limit: usize,
+        expired: impl Future<Output = Result<usize, StoreError>> + Send,
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send {
+        self.call(expired)
     }
 }
 
 /// A store or blobs with a fault.
 #[derive(Debug)]
-pub struct Faulty<S, F> {
-    /// The real one.
-    pub inner: S,
+pub struct Faulty<S: ?Sized, F> {
     /// What goes wrong with it.
     pub fault: F,
+    /// The real one, which others may use as well.
+    pub inner: Arc<S>,
 }
 
 impl<S, F: Fault> Faulty<S, F> {
     /// `inner` with this fault.
     pub fn new(inner: S, fault: F) -> Self {
-        Self { inner, fault }
+        Self { fault, inner: Arc::new(inner) }
+    }
+}
+
+impl<F: Fault> Faulty<dyn Store, F> {
+    /// A way with this fault to a store that others use as well.
+    pub fn way_to(inner: &Arc<dyn Store>, fault: F) -> Self {
+        Self { fault, inner: Arc::clone(inner) }
     }
 }
 
 #[async_trait]
-impl<S: Store, F: Fault> Store for Faulty<S, F> {
+impl<S: Store + ?Sized, F: Fault> Store for Faulty<S, F> {
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.fault.reach()?;
-        self.inner.get_many(keys).await
+        self.fault.call(self.inner.get_many(keys)).await
     }
     async fn query(&self, query: &Query) -> Result<Found, StoreError> {
-        self.fault.reach()?;
-        self.fault.query(&self.inner, query).await
+        self.fault.query(query, self.inner.query(query)).await
     }
     async fn commit(&self, batch: &Batch) -> Result<Outcome, StoreError> {
-        self.fault.reach()?;
-        self.fault.commit(&self.inner, batch).await
+        self.fault.commit(batch, self.inner.commit(batch)).await
     }
     async fn holder(&self, name: &str) -> Result<Option<String>, StoreError> {
-        self.fault.reach()?;
-        self.inner.holder(name).await
+        self.fault.call(self.inner.holder(name)).await
     }
     async fn counter(&self, name: &str) -> Result<i64, StoreError> {
-        self.fault.reach()?;
-        self.inner.counter(name).await
+        self.fault.call(self.inner.counter(name)).await
     }
     async fn increment(&self, counter: &str) -> Result<i64, StoreError> {
-        self.fault.reach()?;
-        self.inner.increment(counter).await
+        self.fault.call(self.inner.increment(counter)).await
     }
     async fn note(&self, key: &Key, at: Timestamp) -> Result<(), StoreError> {
-        self.fault.reach()?;
-        self.inner.note(key, at).await
+        self.fault.call(self.inner.note(key, at)).await
     }
     async fn expire(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.fault.reach()?;
-        self.fault.expire(&self.inner, now, limit).await
+        self.fault.expire(now, limit, self.inner.expire(now, limit)).await
     }
     fn expires_by_itself(&self) -> bool {
         self.inner.expires_by_itself()
     }
     async fn ping(&self) -> Result<(), StoreError> {
-        self.fault.reach()?;
-        self.inner.ping().await
+        self.fault.call(self.inner.ping()).await
     }
 }
 
 #[async_trait]
-impl<S: Blobs, F: Fault> Blobs for Faulty<S, F> {
+impl<S: Blobs + ?Sized, F: Fault> Blobs for Faulty<S, F> {
     async fn put(&self, id: &BlobId, bytes: &[u8], at: Timestamp) -> Result<(), StoreError> {
-        self.fault.reach()?;
-        self.inner.put(id, bytes, at).await
+        self.fault.call(self.inner.put(id, bytes, at)).await
     }
     async fn get(&self, id: &BlobId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.fault.reach()?;
-        self.inner.get(id).await
+        self.fault.call(self.inner.get(id)).await
     }
     async fn delete(&self, id: &BlobId) -> Result<(), StoreError> {
-        self.fault.reach()?;
-        self.inner.delete(id).await
+        self.fault.call(self.inner.delete(id)).await
     }
     async fn list(&self, before: Timestamp, after: Option<&BlobId>, limit: usize) -> Result<Vec<BlobId>, StoreError> {
-        self.fault.reach()?;
-        self.inner.list(before, after, limit).await
+        self.fault.call(self.inner.list(before, after, limit)).await
     }
 }
 

@@ -134,13 +134,13 @@ pub async fn a_sealer_may_die_at_any_call(store: Arc<dyn Store>) {
             host.settle();
             // The sealer finds events by an index, which may lag: what it does not show yet is nothing to die at.
             shown(&app, 12).await;
-            dying.after(calls, last_breath);
-            let died = dying.live(SealAudit.run(&mortal)).await.is_none();
+            dying.fault.after(calls, last_breath);
+            let died = dying.fault.live(SealAudit.run(&mortal)).await.is_none();
             follower.catch_up(&app, 3).await;
             drain(&host, &app, &writer).await;
             follower.catch_up(&app, 50).await;
             follower.has_all(&writer, &format!("dead at call {calls}, last breath {last_breath}"));
-            dying.after(i64::MAX, false);
+            dying.fault.after(i64::MAX, false);
             if !died {
                 break;
             }

@@ -5,7 +5,7 @@ mod rotation;
 
 use super::*;
 use crate::{
-    adapters::testkit::{Faulty, Kit, RELOAD},
+    adapters::testkit::{CallRecorder, Kit, RELOAD},
     kernel::id::TimeOrdered,
     ports::{
         records::Records,
@@ -98,7 +98,7 @@ async fn a_token_is_ours_or_nothing() {
 #[tokio::test]
 async fn forged_tokens_do_not_make_the_store_busy() {
     let kit = Kit::new();
-    let store = Faulty::none(&kit.memory);
+    let store = CallRecorder::on(&kit.memory);
     let keyring = kit.boot(Arc::clone(&store), kit.masters()).await.unwrap().keyring;
     kit.pass(RELOAD);
     let forged: Vec<String> = (0..50)
@@ -108,11 +108,11 @@ async fn forged_tokens_do_not_make_the_store_busy() {
             BASE64URL_NOPAD.encode(&token)
         })
         .collect();
-    let before = store.calls.load(SeqCst);
+    let before = store.fault.calls.load(SeqCst);
     for token in &forged {
         assert!(keyring.open_token("list", token).await.unwrap().is_none());
     }
-    assert_eq!(store.calls.load(SeqCst) - before, 2, "one reload for all of them");
+    assert_eq!(store.fault.calls.load(SeqCst) - before, 2, "one reload for all of them");
 }
 
 #[tokio::test]
@@ -135,10 +135,10 @@ async fn a_mac_binds_purpose_bytes_and_key() {
 #[tokio::test]
 async fn the_hot_path_does_not_read_the_store_and_a_stale_replica_does_not_seal() {
     let kit = Kit::new();
-    let store = Faulty::none(&kit.memory);
+    let store = CallRecorder::on(&kit.memory);
     let keyring = kit.boot(Arc::clone(&store), kit.masters()).await.unwrap().keyring;
     let sealed = keyring.seal("c", b"v").await.unwrap();
-    store.unplug();
+    store.fault.unplug();
     kit.pass(RELOAD * 2);
     for _ in 0..3 {
         keyring.unseal("c", &keyring.seal("c", b"v").await.unwrap()).await.unwrap();
@@ -148,27 +148,27 @@ async fn the_hot_path_does_not_read_the_store_and_a_stale_replica_does_not_seal(
     kit.pass(Duration::from_millis(1));
     assert_eq!(keyring.seal("c", b"v").await.unwrap_err().code(), Code::StoreUnavailable);
     keyring.unseal("c", &sealed).await.unwrap();
-    store.plug_in();
+    store.fault.plug_in();
     keyring.seal("c", b"v").await.unwrap();
 }
 
 #[tokio::test]
 async fn a_lost_reply_is_settled_by_sending_the_same_batch_again() {
     let kit = Kit::new();
-    let store = Faulty::none(&kit.memory);
-    store.lost_replies.store(2, SeqCst);
+    let store = CallRecorder::on(&kit.memory);
+    store.fault.lost_replies.store(2, SeqCst);
     let replica = kit.boot(Arc::clone(&store), kit.masters()).await.unwrap();
     let (id, sent) = {
-        let seen = store.seen.lock().unwrap();
+        let seen = store.fault.seen.lock().unwrap();
         (seen[0].id().clone(), seen.len())
     };
     assert_eq!(sent, 3);
-    assert!(store.seen.lock().unwrap().iter().all(|batch| *batch.id() == id), "the same commit every time");
+    assert!(store.fault.seen.lock().unwrap().iter().all(|batch| *batch.id() == id), "the same commit every time");
     assert_eq!(replica.keyring.status().await.unwrap().len(), 1);
     // An outage before anything was sent is the caller's to retry.
-    store.unplug();
+    store.fault.unplug();
     let error = crate::adapters::commit::commit(&*store, &kit.world, Vec::new()).await.unwrap_err();
-    assert_eq!((error.code(), store.seen.lock().unwrap().len()), (Code::StoreUnavailable, sent + 1));
+    assert_eq!((error.code(), store.fault.seen.lock().unwrap().len()), (Code::StoreUnavailable, sent + 1));
 }
 
 #[tokio::test]

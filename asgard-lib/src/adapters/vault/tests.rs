@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    adapters::testkit::{Faulty, INLINE, Kit, RELOAD, tamper},
+    adapters::testkit::{CallRecorder, INLINE, Kit, RELOAD, tamper},
     error::Code,
     kernel::{SecretId, SecretText},
     ports::{records::key, secrets::SecretStore},
@@ -249,7 +249,7 @@ fn project() -> crate::kernel::ProjectId {
 #[tokio::test]
 async fn racing_puts_of_one_version_agree() {
     let kit = Kit::new();
-    let replica = kit.boot(Faulty::none(&kit.memory), kit.masters()).await.unwrap();
+    let replica = kit.boot(CallRecorder::on(&kit.memory), kit.masters()).await.unwrap();
     let id: SecretId = kit.world.id();
     let same = SecretText::new("x".repeat(INLINE + 1));
     let project = project();

@@ -126,7 +126,7 @@ async fn only_the_decision_is_repeated_after_a_lost_race() {
     let probe = Probe::of(&kit, 0);
     kit.app.run(&kit.owner(), &probe).await.unwrap();
     assert_eq!(probe.took(), ["authorise", "prepare", "authorise", "decide", "finish"]);
-    kit.shaky.conflict_every.store(2, SeqCst);
+    kit.shaky.fault.conflict_every.store(2, SeqCst);
     let mut all = Vec::new();
     for _ in 0..2 {
         kit.app.run(&kit.owner(), &probe).await.unwrap();

@@ -49,13 +49,13 @@ async fn a_password_is_hashed_once_however_often_the_decision_is_made() {
     let user = mia(&kit).await;
     assert_eq!(hashes(&kit), 1);
     // More successes than failures are allowed: each gives its own attempt back, and no other.
-    kit.shaky.conflict_every.store(3, SeqCst);
+    kit.shaky.fault.conflict_every.store(3, SeqCst);
     let allowed = kit.app.config().throttle.account_failures;
     for n in 1..=allowed + 2 {
         log_in(&kit, PASSWORD).await.unwrap();
         assert_eq!(hashes(&kit), 1 + n, "one login, one hash");
     }
-    assert!(kit.shaky.conflicts.load(SeqCst) > 0, "nobody was faster");
+    assert!(kit.shaky.fault.conflicts.load(SeqCst) > 0, "nobody was faster");
 
     let before = hashes(&kit);
     let Actor::Human { sign_in, .. } = signed_in("mia@corp.example") else { panic!("a person") };

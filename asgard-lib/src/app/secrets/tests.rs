@@ -63,12 +63,12 @@ fn stored(kit: &Kit) -> usize {
 #[tokio::test(start_paused = true)]
 async fn a_value_is_stored_once_however_often_the_decision_is_made() {
     let kit = Kit::dry().await;
-    kit.shaky.conflict_every.store(2, SeqCst);
+    kit.shaky.fault.conflict_every.store(2, SeqCst);
     for n in 0..4 {
         kit.ask("keyed", &format!("r{n}"), json!({"password": "hunter2"})).await.unwrap();
-        assert_eq!(kit.shaky.secret_puts.load(SeqCst), n + 1, "one input, one value");
+        assert_eq!(kit.shaky.fault.secret_puts.load(SeqCst), n + 1, "one input, one value");
     }
-    assert!(kit.shaky.conflicts.load(SeqCst) > 0, "nobody was faster");
+    assert!(kit.shaky.fault.conflicts.load(SeqCst) > 0, "nobody was faster");
     assert_eq!(doomed(&kit).await, BTreeSet::new(), "what is named is not collected");
     assert!(!format!("{:?}", kit.memory).contains("hunter2"));
 }
@@ -77,13 +77,13 @@ async fn a_value_is_stored_once_however_often_the_decision_is_made() {
 async fn a_value_is_read_once_however_often_the_decision_is_made() {
     let kit = Kit::dry().await;
     done(&kit, "hunter2").await;
-    let before = kit.shaky.secret_gets.load(SeqCst);
-    kit.shaky.conflict_every.store(2, SeqCst);
+    let before = kit.shaky.fault.secret_gets.load(SeqCst);
+    kit.shaky.fault.conflict_every.store(2, SeqCst);
     for n in 1..=4 {
         assert_eq!(reveal(&kit).await, (1, "hunter2".to_owned()));
-        assert_eq!(kit.shaky.secret_gets.load(SeqCst), before + n);
+        assert_eq!(kit.shaky.fault.secret_gets.load(SeqCst), before + n);
     }
-    assert!(kit.shaky.conflicts.load(SeqCst) > 0, "nobody was faster");
+    assert!(kit.shaky.fault.conflicts.load(SeqCst) > 0, "nobody was faster");
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,9 +106,9 @@ async fn a_value_that_no_commit_names_is_forgotten() {
 async fn a_death_at_any_call_leaves_nothing_behind() {
     for calls in 1.. {
         let kit = Kit::staged().await;
-        kit.shaky.left.store(calls, SeqCst);
+        kit.shaky.fault.life.after(calls, false);
         let asked = ask(&kit, "hunter2").await;
-        kit.shaky.left.store(i64::MAX, SeqCst);
+        kit.shaky.fault.life.after(i64::MAX, false);
         let named = kit.all::<Secret>(&kinds::SECRETS_BY_PROJECT, kit.project.as_str()).await.len();
         kit.pass(Duration::from_secs(3700));
         worker::run_due(&kit.app).await.unwrap();
@@ -141,7 +141,7 @@ async fn the_same_value_again_changes_nothing_and_is_not_stored() {
     done(&kit, "one").await;
     let again = ask(&kit, "one").await.unwrap();
     assert!(!again.changed);
-    assert_eq!(kit.shaky.secret_puts.load(SeqCst), 2, "the input, and the output of the dry run");
+    assert_eq!(kit.shaky.fault.secret_puts.load(SeqCst), 2, "the input, and the output of the dry run");
 }
 
 #[tokio::test(start_paused = true)]

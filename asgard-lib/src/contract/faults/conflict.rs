@@ -3,9 +3,8 @@
 use super::{Fault, Misfortune};
 use crate::{
     kernel::CommitId,
-    ports::store::{Batch, Op, Outcome, Reason, Refusal, Store, StoreError},
+    ports::store::{Batch, Op, Outcome, Reason, Refusal, StoreError},
 };
-use async_trait::async_trait;
 use std::{
     collections::BTreeSet,
     sync::{Mutex, PoisonError},
@@ -35,18 +34,25 @@ impl Conflict {
     }
 }
 
-#[async_trait]
+/// The first step of a batch that expects a version.
+pub(crate) fn versioned(batch: &Batch) -> Option<usize> {
+    batch.ops().iter().position(|op| match op {
+        Op::Replace(..) | Op::Remove(..) | Op::Require(_, Some(_)) => true,
+        Op::Insert(_) | Op::Require(_, None) | Op::Claim { .. } | Op::Release { .. } | Op::Count(_) => false,
+    })
+}
+
 impl Fault for Conflict {
-    async fn commit(&self, store: &dyn Store, batch: &Batch) -> Result<Outcome, StoreError> {
-        let versioned = |op: &Op| match op {
-            Op::Replace(..) | Op::Remove(..) | Op::Require(_, Some(_)) => true,
-            Op::Insert(_) | Op::Require(_, None) | Op::Claim { .. } | Op::Release { .. } | Op::Count(_) => false,
-        };
+    async fn commit(
+        &self,
+        batch: &Batch,
+        commit: impl Future<Output = Result<Outcome, StoreError>> + Send,
+    ) -> Result<Outcome, StoreError> {
         let again = self.committed().contains(batch.id());
-        if let Some(step) = batch.ops().iter().position(versioned).filter(|_| !again && self.when.strikes()) {
+        if let Some(step) = versioned(batch).filter(|_| !again && self.when.strikes()) {
             return Ok(Outcome::Refused(Refusal { step, reason: Reason::Changed }));
         }
-        let outcome = store.commit(batch).await?;
+        let outcome = commit.await?;
         if outcome == Outcome::Committed {
             self.committed().insert(batch.id().clone());
         }

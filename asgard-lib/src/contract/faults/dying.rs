@@ -1,42 +1,32 @@
 //! A process that dies.
 
-use crate::{
-    kernel::Timestamp,
-    ports::store::{Batch, Found, Key, Outcome, Query, Record, Store, StoreError},
-};
-use async_trait::async_trait;
+use super::Fault;
+use crate::ports::store::StoreError;
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering::SeqCst},
-    },
+    sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst},
     time::Duration,
 };
 
-/// A process's way to a store that others use as well. After as many calls as it was given it reaches the store no more; its last
-/// call is carried out all the same, if it was told so, and nobody hears the answer.
+/// After as many calls as it was given a process reaches the store no more; its last call is carried out all the same, if it was
+/// told so, and nobody hears the answer.
+#[derive(Debug)]
 pub struct Dying {
-    inner: Arc<dyn Store>,
     left: AtomicI64,
     last_breath: AtomicBool,
     dead: AtomicBool,
 }
 
-impl std::fmt::Debug for Dying {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dying").field("left", &self.left).finish_non_exhaustive()
+/// It lives until [`Dying::after`].
+impl Default for Dying {
+    fn default() -> Self {
+        Self::with(i64::MAX, false)
     }
 }
 
 impl Dying {
-    /// A way to `inner` that stays open until [`Dying::after`].
-    pub fn new(inner: Arc<dyn Store>) -> Self {
-        Self {
-            inner,
-            left: AtomicI64::new(i64::MAX),
-            last_breath: AtomicBool::new(false),
-            dead: AtomicBool::new(false),
-        }
+    /// It dies with the `calls`th call, as [`Dying::after`] has it.
+    pub fn with(calls: i64, last_breath: bool) -> Self {
+        Self { left: AtomicI64::new(calls), last_breath: AtomicBool::new(last_breath), dead: AtomicBool::new(false) }
     }
 
     /// It dies with the `calls`th call from now. With `last_breath` that call is still carried out.
@@ -66,8 +56,10 @@ impl Dying {
             }
         }
     }
+}
 
-    async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
+impl Fault for Dying {
+    async fn call<T: Send>(&self, call: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
         let dead = || {
             self.dead.store(true, SeqCst);
             Err(StoreError::Unavailable("this process is dead".into()))
@@ -80,39 +72,5 @@ impl Dying {
             }
             _ => dead(),
         }
-    }
-}
-
-#[async_trait]
-impl Store for Dying {
-    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.call(self.inner.get_many(keys)).await
-    }
-    async fn query(&self, query: &Query) -> Result<Found, StoreError> {
-        self.call(self.inner.query(query)).await
-    }
-    async fn commit(&self, batch: &Batch) -> Result<Outcome, StoreError> {
-        self.call(self.inner.commit(batch)).await
-    }
-    async fn holder(&self, name: &str) -> Result<Option<String>, StoreError> {
-        self.call(self.inner.holder(name)).await
-    }
-    async fn counter(&self, name: &str) -> Result<i64, StoreError> {
-        self.call(self.inner.counter(name)).await
-    }
-    async fn increment(&self, counter: &str) -> Result<i64, StoreError> {
-        self.call(self.inner.increment(counter)).await
-    }
-    async fn note(&self, key: &Key, at: Timestamp) -> Result<(), StoreError> {
-        self.call(self.inner.note(key, at)).await
-    }
-    async fn expire(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.call(self.inner.expire(now, limit)).await
-    }
-    fn expires_by_itself(&self) -> bool {
-        self.inner.expires_by_itself()
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.call(self.inner.ping()).await
     }
 }

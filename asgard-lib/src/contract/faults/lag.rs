@@ -6,7 +6,6 @@ use crate::{
     kernel::Timestamp,
     ports::store::{Batch, Found, Outcome, Query, Store, StoreError},
 };
-use async_trait::async_trait;
 use std::collections::VecDeque;
 use tokio::sync::Mutex;
 
@@ -46,28 +45,40 @@ impl Behind {
     }
 }
 
-#[async_trait]
 impl Fault for Lag {
-    async fn commit(&self, store: &dyn Store, batch: &Batch) -> Result<Outcome, StoreError> {
+    async fn commit(
+        &self,
+        batch: &Batch,
+        commit: impl Future<Output = Result<Outcome, StoreError>> + Send,
+    ) -> Result<Outcome, StoreError> {
         // Held over the commit, so that the indexes hear of commits in their order.
         let mut behind = self.0.lock().await;
-        let outcome = store.commit(batch).await?;
+        let outcome = commit.await?;
         if outcome == Outcome::Committed {
             behind.events.push_back(Event::Committed(Box::new(batch.clone())));
         }
         Ok(outcome)
     }
 
-    async fn query(&self, _: &dyn Store, query: &Query) -> Result<Found, StoreError> {
+    async fn query(
+        &self,
+        query: &Query,
+        _found: impl Future<Output = Result<Found, StoreError>> + Send,
+    ) -> Result<Found, StoreError> {
         let mut behind = self.0.lock().await;
         let found = behind.indexes.query(query).await?;
         behind.step().await?;
         Ok(found)
     }
 
-    async fn expire(&self, store: &dyn Store, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn expire(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        expired: impl Future<Output = Result<usize, StoreError>> + Send,
+    ) -> Result<usize, StoreError> {
         let mut behind = self.0.lock().await;
-        let count = store.expire(now, limit).await?;
+        let count = expired.await?;
         behind.events.push_back(Event::Expired(now, limit));
         Ok(count)
     }

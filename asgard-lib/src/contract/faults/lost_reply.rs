@@ -1,8 +1,7 @@
 //! The connection broke after the commit.
 
 use super::{Fault, Misfortune};
-use crate::ports::store::{Batch, Outcome, Store, StoreError};
-use async_trait::async_trait;
+use crate::ports::store::{Batch, Outcome, StoreError};
 
 /// Commits, and then answers that nobody knows. Who submits the same batch again learns that it was committed.
 #[derive(Debug, Default)]
@@ -22,10 +21,13 @@ impl LostReply {
     }
 }
 
-#[async_trait]
 impl Fault for LostReply {
-    async fn commit(&self, store: &dyn Store, batch: &Batch) -> Result<Outcome, StoreError> {
-        let outcome = store.commit(batch).await?;
+    async fn commit(
+        &self,
+        _batch: &Batch,
+        commit: impl Future<Output = Result<Outcome, StoreError>> + Send,
+    ) -> Result<Outcome, StoreError> {
+        let outcome = commit.await?;
         if self.when.strikes() { Err(StoreError::Unknown("the reply was lost".into())) } else { Ok(outcome) }
     }
 }

@@ -21,7 +21,7 @@ impl Unplug {
 }
 
 impl Fault for Unplug {
-    fn reach(&self) -> Result<(), StoreError> {
-        if self.0.load(Ordering::SeqCst) { Err(StoreError::Unavailable("unplugged".into())) } else { Ok(()) }
+    async fn call<T: Send>(&self, call: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
+        if self.0.load(Ordering::SeqCst) { Err(StoreError::Unavailable("unplugged".into())) } else { call.await }
     }
 }

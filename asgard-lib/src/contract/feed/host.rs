@@ -8,7 +8,10 @@ use crate::{
         periodic::{Next, PeriodicTask, SealAudit},
     },
     backends::MemoryStore,
-    contract::{faults::Dying, store_fixture::noon},
+    contract::{
+        faults::{Dying, Faulty},
+        store_fixture::noon,
+    },
     domain::audit::{AuditAction, AuditEvent, Event, EventPosition},
     kernel::{Actor, ProjectId},
     ports::{
@@ -56,8 +59,8 @@ impl Host {
     }
 
     /// A process that can be told to die.
-    pub async fn boot_dying(&self, store: &Arc<dyn Store>) -> (Arc<Dying>, Arc<Asgard>) {
-        let dying = Arc::new(Dying::new(Arc::clone(store)));
+    pub async fn boot_dying(&self, store: &Arc<dyn Store>) -> (Arc<Faulty<dyn Store, Dying>>, Arc<Asgard>) {
+        let dying = Arc::new(Faulty::way_to(store, Dying::default()));
         let app = self.boot(&(Arc::clone(&dying) as Arc<dyn Store>)).await;
         (dying, app)
     }

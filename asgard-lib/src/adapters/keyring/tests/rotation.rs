@@ -4,7 +4,7 @@ use super::super::{record::Sweep, *};
 use crate::{
     adapters::{
         SealedVault,
-        testkit::{Faulty, INLINE, Kit, RELOAD, Replica, SETTLE, tamper},
+        testkit::{CallRecorder, INLINE, Kit, RELOAD, RecordedStore, Replica, SETTLE, tamper},
         vault::SealedRecord,
     },
     error::Kind,
@@ -104,7 +104,7 @@ async fn a_replica_that_has_not_reloaded_reads_what_an_unknown_key_sealed() {
 #[tokio::test]
 async fn a_straggler_that_the_index_shows_late_is_not_lost() {
     let kit = Kit::new();
-    let store = Faulty::none(&kit.memory);
+    let store = CallRecorder::on(&kit.memory);
     let replica = kit.boot(Arc::clone(&store), kit.masters()).await.unwrap();
     let behind = kit.replica().await;
     let old = replica.keyring.rotate().await.unwrap();
@@ -113,11 +113,11 @@ async fn a_straggler_that_the_index_shows_late_is_not_lost() {
     // A replica that has not reloaded yet may still seal under the old key, and the index does not show it.
     assert_ne!(behind.keyring.active(), old.key);
     behind.set(&kit, "late", b"value").await.unwrap();
-    store.hidden.lock().unwrap().insert("late".into());
+    store.fault.hidden.lock().unwrap().insert("late".into());
     kit.pass(SETTLE);
     let clean = replica.rotation.step(kit.world.now()).await.unwrap();
     assert!(matches!(clean, Step::Swept { moved: 0, .. }), "the first counted pass sees nothing: {clean:?}");
-    store.hidden.lock().unwrap().clear();
+    store.fault.hidden.lock().unwrap().clear();
     kit.pass(RELOAD);
     let second = replica.rotation.step(kit.world.now()).await.unwrap();
     assert!(matches!(second, Step::Swept { moved: 1, .. }), "{second:?}");
@@ -218,7 +218,7 @@ async fn writers_and_rival_steppers_lose_nothing() {
 }
 
 /// Everything a store goes through: first key, values of both sizes, a rotation to its end.
-async fn life(kit: &Kit, store: Arc<Faulty>) -> Result<Replica> {
+async fn life(kit: &Kit, store: Arc<RecordedStore>) -> Result<Replica> {
     let replica = kit.boot(store, kit.masters()).await?;
     for (id, value) in [("small", vec![1; 9]), ("large", large(2))] {
         if replica.vault.stored(id).await?.is_none() {
@@ -238,14 +238,14 @@ async fn killed_at_any_call_a_rotation_resumes() {
         let mut point = 1;
         loop {
             let kit = Kit::new();
-            let died = match life(&kit, Faulty::dying(&kit.memory, point, last_breath)).await {
+            let died = match life(&kit, CallRecorder::dying(&kit.memory, point, last_breath)).await {
                 Ok(_) => false,
                 Err(error) => {
                     assert_eq!(error.kind(), Kind::Unavailable, "call {point}: {}", error.chain());
                     true
                 }
             };
-            let replica = life(&kit, Faulty::none(&kit.memory)).await.unwrap();
+            let replica = life(&kit, CallRecorder::on(&kit.memory)).await.unwrap();
             assert_eq!(replica.get("small").await.unwrap(), [1; 9], "call {point}");
             assert_eq!(replica.get("large").await.unwrap(), large(2), "call {point}");
             let status = replica.keyring.status().await.unwrap();

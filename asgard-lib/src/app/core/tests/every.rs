@@ -51,7 +51,7 @@ fn admin() -> Actor {
 async fn every_operation_keeps_to_its_steps_on_a_store_with_many_races() {
     let kit = Kit::dry().await;
     kit.enrol(OWNER).await;
-    kit.shaky.conflict_every.store(2, SeqCst);
+    kit.shaky.fault.conflict_every.store(2, SeqCst);
     let (owner, manager, admin) = (member(OWNER), member(MANAGER), admin());
     let mut caller = Caller { kit: &kit, called: BTreeSet::new() };
     let project = json!({"project_id": kit.project});
@@ -150,7 +150,7 @@ async fn every_operation_keeps_to_its_steps_on_a_store_with_many_races() {
     caller.call(&admin, "audit.verify", json!({})).await;
     caller.call(&admin, "requests.overview", json!({})).await;
 
-    assert!(kit.shaky.conflicts.load(SeqCst) > 30, "nobody was faster");
+    assert!(kit.shaky.fault.conflicts.load(SeqCst) > 30, "nobody was faster");
     let all: BTreeSet<&str> = operations::OPERATIONS.iter().map(|entry| entry.meta.name).collect();
     let missing: Vec<_> = all.difference(&caller.called).collect();
     assert!(missing.is_empty(), "never called: {missing:?}");
