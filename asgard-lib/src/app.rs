@@ -70,10 +70,10 @@ impl Asgard {
     /// happens once, and a later call gets the first answer again, without what is shown only once.
     pub async fn run<O: Operation>(&self, call: &Call, operation: &O) -> Result<O::Output> {
         let remember = match &call.idempotency_key {
-            Some(_) if O::META.creates => core::operation::Remember::of(call, &O::META, &operation.keyed()?)?,
+            Some(_) if O::META.creates => core::idempotency::Remember::of(call, &O::META, &operation.keyed()?)?,
             Some(_) | None => None,
         };
-        core::operation::drive(self, call, operation, remember.as_ref()).await.map(|done| done.output)
+        core::drive::drive(self, call, operation, remember.as_ref()).await.map(|done| done.output)
     }
 
     /// This process, as leases and claims know it.

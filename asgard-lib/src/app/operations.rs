@@ -5,7 +5,7 @@ mod own;
 
 use super::{
     Asgard, Call, Meta, Operation, audit,
-    core::operation::{Remember, drive},
+    core::{drive::drive, idempotency::Remember},
     keys, people, projects, requests, resources, secrets, services,
 };
 use crate::error::{Code, Error, Result};

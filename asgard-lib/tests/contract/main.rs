@@ -17,3 +17,16 @@ mod postgres;
 mod rows;
 mod sqlite;
 mod views;
+
+/// Prints how fast the sealer seals `events` events of one project, of some and of many, each time on a fresh store.
+async fn print_pace<S: asgard_lib::ports::store::Store, Kept>(
+    name: &str,
+    events: u32,
+    fresh: impl AsyncFn() -> (S, Kept),
+) {
+    for projects in [1, 20, 500] {
+        let (store, _kept) = fresh().await;
+        let pace = asgard_lib::contract::feed::measure(std::sync::Arc::new(store), events, projects).await;
+        println!("{name}: {projects} projects, {:.0} events a second", pace.per_second());
+    }
+}

@@ -116,11 +116,7 @@ mod feed {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn sealing_keeps_pace() {
-    for projects in [1, 20, 500] {
-        let (store, _database) = fresh().await;
-        let pace = asgard_lib::contract::feed::measure(std::sync::Arc::new(store), 10_000, projects).await;
-        println!("postgresql: {projects} projects, {:.0} events a second", pace.per_second());
-    }
+    super::print_pace("postgresql", 10_000, fresh).await;
 }
 
 #[tokio::test]

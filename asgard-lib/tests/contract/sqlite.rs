@@ -54,11 +54,7 @@ mod feed {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn sealing_keeps_pace() {
-    for projects in [1, 20, 500] {
-        let (store, _folder) = fresh().await;
-        let pace = asgard_lib::contract::feed::measure(std::sync::Arc::new(store), 20_000, projects).await;
-        println!("sqlite: {projects} projects, {:.0} events a second", pace.per_second());
-    }
+    super::print_pace("sqlite", 20_000, fresh).await;
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ impl State {
     /// The state as Terraform writes it.
     pub fn bytes(&self) -> Vec<u8> {
         let instance = |(address, thing): (&String, &Recorded)| {
-            let key = address.trim_start_matches("thing.item[").trim_end_matches(']').parse::<u64>().unwrap_or(0);
+            let key = number(address);
             json!({"index_key": key, "attributes": {"id": thing.id, "label": thing.label}})
         };
         let instances: Vec<Value> = self.things.iter().map(instance).collect();
@@ -56,14 +56,18 @@ fn address(number: u64) -> String {
     format!("thing.item[{number}]")
 }
 
+/// The number in an address that [`address`] made.
+fn number(address: &str) -> u64 {
+    address.trim_start_matches("thing.item[").trim_end_matches(']').parse().unwrap_or(0)
+}
+
 /// Plans from the present state to what the variables want; to nothing, when all is to go.
 pub fn plan(state: &State, variables: &Map<String, Value>, all_goes: bool, module: &str) -> (PlanSummary, Plan) {
     let wanted = if all_goes { 0 } else { variables.get("things").and_then(Value::as_u64).unwrap_or(0) };
     let label = variables.get("label").and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut steps = Vec::new();
     for (address, thing) in &state.things {
-        let number = address.trim_start_matches("thing.item[").trim_end_matches(']').parse::<u64>().unwrap_or(0);
-        if number >= wanted {
+        if number(address) >= wanted {
             steps.push((address.clone(), Change::Delete));
         } else if thing.label != label {
             steps.push((address.clone(), Change::Update));

@@ -1,24 +1,15 @@
-//! What an operation is, and the one way to run it.
+//! What an operation is. [`drive`](super::drive::drive) is the one way to run it.
 
-use super::{
-    reads::{Reads, Versions},
-    transact::{self, Settled},
-};
-use crate::app::{Asgard, Call, Tx, people};
+use super::reads::Reads;
+use crate::app::{Asgard, Tx};
 use crate::{
     domain::access::Action,
-    error::{Code, Error, Result},
-    kernel::{SecretText, Timestamp},
-    ports::{
-        kinds::Kind,
-        records::{Entity, Records},
-    },
+    error::{Error, Result},
+    kernel::SecretText,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
-use std::{any::TypeId, borrow::Cow, time::Duration};
 
 /// A method of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +93,7 @@ pub struct Meta {
     pub creates: bool,
 }
 
-/// One thing that callers can have done. The command is the type itself. [`drive`] runs its steps in this order:
+/// One thing that callers can have done. The command is the type itself. [`drive`](super::drive::drive) runs its steps in this order:
 ///
 /// 1. `authorise` reads, asks, and says what it found. Nothing else of the operation happens before.
 /// 2. A call under an idempotency key that has been answered goes on with `finish`.
@@ -278,211 +269,5 @@ impl<T: Send + 'static> Decided for Unremembered<T> {
 
     fn recall(_: Value) -> Result<Self> {
         Err(Error::bug("an operation that creates nothing was to be replayed"))
-    }
-}
-
-/// A finished operation.
-#[derive(Debug)]
-pub struct Done<T> {
-    /// What came of it.
-    pub output: T,
-    /// Whether it is the answer of an earlier call under the same idempotency key.
-    pub replayed: bool,
-}
-
-/// What a creating call came to, kept under its idempotency key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Remembered {
-    /// SHA-256 over actor, operation and key, in hex.
-    pub id: String,
-    /// SHA-256 of the input, in hex.
-    pub input: String,
-    /// What to answer.
-    pub reply: Value,
-    /// After this moment it may vanish.
-    pub keep_until: Timestamp,
-}
-
-const REMEMBER: Duration = Duration::from_secs(86_400);
-
-impl Entity for Remembered {
-    const KIND: Kind = Kind::Idempotency;
-    const NOUN: &'static str = "idempotent reply";
-    fn record_id(&self) -> String {
-        self.id.clone()
-    }
-    fn expires_at(&self) -> Option<Timestamp> {
-        Some(self.keep_until)
-    }
-}
-
-/// What an idempotent call is remembered by.
-pub struct Remember {
-    id: String,
-    input: String,
-}
-
-crate::kernel::opaque!(Remember);
-
-fn hex(parts: &[&[u8]]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hash.update(part);
-    }
-    data_encoding::HEXLOWER.encode(&hash.finalize())
-}
-
-impl Remember {
-    /// What this call would be remembered by, if it carries a key and the operation creates something.
-    pub fn of(call: &Call, meta: &Meta, input: &Value) -> Result<Option<Self>> {
-        let (Some(key), Some(actor), true) = (&call.idempotency_key, &call.actor, meta.creates) else {
-            return Ok(None);
-        };
-        if key.is_empty() || key.len() > 200 || !key.bytes().all(|b| (0x20..0x7f).contains(&b)) {
-            return Err(Error::invalid(
-                "idempotency_key",
-                "An idempotency key has 1 to 200 printable ASCII characters.",
-            ));
-        }
-        let actor = serde_json::to_vec(&actor.reference().credential()).map_err(Error::bug)?;
-        let input = serde_json::to_vec(input).map_err(Error::bug)?;
-        Ok(Some(Self { id: hex(&[&actor, meta.name.as_bytes(), key.as_bytes()]), input: hex(&[&input]) }))
-    }
-
-    /// The answer of the earlier call, if there was one.
-    pub async fn recall(&self, app: &Asgard) -> Result<Option<Value>> {
-        let Some(found) = app.store().read::<Remembered>(&self.id).await? else { return Ok(None) };
-        if found.keep_until <= app.world().now() {
-            return Ok(None);
-        }
-        if found.input != self.input {
-            return Err(Error::new(
-                Code::IdempotencyMismatch,
-                "This idempotency key was used for a call with other input. Use a new key.",
-            ));
-        }
-        Ok(Some(found.value.reply))
-    }
-
-    /// Keeps the answer in the commit of what it answers.
-    async fn keep(&self, tx: &mut Tx<'_>, reply: Value) -> Result<()> {
-        let fresh =
-            Remembered { id: self.id.clone(), input: self.input.clone(), reply, keep_until: tx.now().plus(REMEMBER) };
-        tx.keeps_reply();
-        match tx.read_checked::<Remembered>(&self.id).await? {
-            None => tx.insert(&fresh),
-            Some(old) if old.keep_until <= tx.now() => tx.replace(&old, &fresh),
-            Some(_) => Err(Error::new(Code::Busy, "The same call is being answered; try again.").retry_after(1)),
-        }
-    }
-}
-
-/// How often `prepare` runs at most.
-pub const MAX_PREPARE_RUNS: u32 = 3;
-
-/// Runs an operation through its steps, and remembers what creating calls decided in the commit of it.
-pub async fn drive<O: Operation>(
-    app: &Asgard,
-    call: &Call,
-    operation: &O,
-    remember: Option<&Remember>,
-) -> Result<Done<O::Output>> {
-    let done = steps(app, call, operation, remember).await;
-    match (done, remember) {
-        // Another call under the same key may have been faster, and then this one's failure means nothing.
-        (Err(error), Some(remember)) => {
-            operation.authorise(&mut Reads::begin(app, call)).await?;
-            replay(app, operation, remember).await?.ok_or(error)
-        }
-        (done, _) => done,
-    }
-}
-
-/// The answer to a call that was answered before.
-async fn replay<O: Operation>(app: &Asgard, operation: &O, remember: &Remember) -> Result<Option<Done<O::Output>>> {
-    let Some(kept) = remember.recall(app).await? else { return Ok(None) };
-    let output = operation.finish(app, O::Decided::recall(kept)?).await?;
-    Ok(Some(Done { output, replayed: true }))
-}
-
-async fn steps<O: Operation>(
-    app: &Asgard,
-    call: &Call,
-    operation: &O,
-    remember: Option<&Remember>,
-) -> Result<Done<O::Output>> {
-    let mut call = Cow::Borrowed(call);
-    let mut before = None;
-    for _ in 0..MAX_PREPARE_RUNS {
-        let mut reads = Reads::begin(app, &call);
-        let permit = operation.authorise(&mut reads).await?;
-        if let Some(remember) = remember
-            && let Some(done) = replay(app, operation, remember).await?
-        {
-            return Ok(done);
-        }
-        // The decision stands on what `prepare` reads. What `authorise` read is read again by each attempt to decide.
-        let authorised = std::mem::take(&mut reads.checked);
-        let prepared = operation.prepare(&mut reads, &permit, before.take()).await?;
-        let seen = std::mem::take(&mut reads.checked);
-        let waited = reads.has_waited();
-        // Except by the first attempt when there was nothing to prepare: no time has passed.
-        let early = (!waited && TypeId::of::<O::Prepared>() == TypeId::of::<()>()).then(|| {
-            reads.checked = authorised;
-            (reads, permit)
-        });
-        let known_anew = match &call.actor {
-            Some(actor) if waited => Some(Call { actor: Some(people::still(app, actor).await?), ..Call::clone(&call) }),
-            Some(_) | None => None,
-        };
-        let step = Deciding { operation, remember, seen: &seen, prepared: &prepared };
-        if let Settled::Committed(decided) = step.run(app, known_anew.as_ref().unwrap_or(&call), early).await? {
-            let output = operation.finish(app, decided).await?;
-            return Ok(Done { output, replayed: false });
-        }
-        if let Some(known_anew) = known_anew {
-            call = Cow::Owned(known_anew);
-        }
-        before = Some(prepared);
-    }
-    Err(transact::moving())
-}
-
-/// The decision of an operation, and what it stands on.
-struct Deciding<'x, O: Operation> {
-    operation: &'x O,
-    remember: Option<&'x Remember>,
-    seen: &'x Versions,
-    prepared: &'x O::Prepared,
-}
-
-impl<'x, O: Operation> Deciding<'x, O> {
-    /// Decides until it is committed. The first attempt goes on with `early` reads and what they permit, if there are any.
-    async fn run(
-        &'x self,
-        app: &'x Asgard,
-        call: &'x Call,
-        early: Option<(Reads<'x>, O::Permit)>,
-    ) -> Result<Settled<O::Decided>> {
-        let (reads, mut permit) = early.unzip();
-        app.transact_on(call, self.seen, reads, |tx| {
-            let permit = permit.take();
-            Box::pin(async move {
-                let permit = match permit {
-                    Some(permit) => permit,
-                    None => self.operation.authorise(tx.reads()).await?,
-                };
-                let decided = self.operation.decide(tx, permit, self.prepared).await?;
-                if !tx.was_granted(O::META.action) {
-                    return Err(Error::bug(format!("{} never asked for {:?}", O::META.name, O::META.action)));
-                }
-                if let Some(remember) = self.remember {
-                    remember.keep(tx, decided.remember()?).await?;
-                }
-                Ok(decided)
-            })
-        })
-        .await
     }
 }

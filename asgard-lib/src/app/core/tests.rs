@@ -2,7 +2,11 @@
 
 mod every;
 
-use super::operation::{Decided, Operation, Remember, SimpleOperation, Unremembered, drive};
+use super::{
+    drive::drive,
+    idempotency::Remember,
+    operation::{Decided, Operation, SimpleOperation, Unremembered},
+};
 use crate::{
     app::{
         Asgard, Call, Hints, Meta, Reads, Tx,

@@ -67,7 +67,7 @@ pub(super) async fn assignment(app: &Asgard, claimed: &Claimed) -> Result<Assign
     let Claimed { run, request, resource, project, service } = claimed;
     let mut secrets = present_secrets(app, resource).await?;
     let variables = variables(app, claimed, &mut secrets).await?;
-    let state = state::load(app, &resource.id).await?;
+    let state = state::current_state(app, &resource.id).await?;
     let plan = match &run.plan_of {
         Some(planned) => Some(plan(app, planned).await?.ok_or(Missing::Plan)?),
         None => None,

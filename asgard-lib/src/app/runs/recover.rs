@@ -314,7 +314,7 @@ async fn salvage(supervision: &ClaimedRun, run: &Run) -> Result<Option<Found>> {
 /// What may exist of a run that left nothing here: all there is to go by is what it had sent, its log and its states.
 async fn by_log(supervision: &ClaimedRun) -> Result<Vec<String>> {
     let (app, run) = (supervision.app(), &supervision.run);
-    let state = state::load(app, &supervision.resource).await?;
+    let state = state::current_state(app, &supervision.resource).await?;
     log::may_exist(app, run, state.as_ref().map(|state| state.as_slice())).await
 }
 

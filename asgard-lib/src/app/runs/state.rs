@@ -42,11 +42,6 @@ pub(crate) fn sealed_states(pointer: &StatePointer) -> Vec<String> {
 
 /// The current Terraform state of a resource. It holds secrets: for the operator's own tools, never for an answer.
 pub async fn current_state(app: &Asgard, resource: &ResourceId) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    load(app, resource).await
-}
-
-/// The current state of a resource.
-pub(super) async fn load(app: &Asgard, resource: &ResourceId) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let Some(pointer) = app.store().read::<StatePointer>(resource.as_str()).await? else { return Ok(None) };
     read(app, &pointer).await.map(Some)
 }

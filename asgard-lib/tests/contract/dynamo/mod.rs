@@ -82,11 +82,7 @@ mod feed {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn sealing_keeps_pace() {
-    for projects in [1, 20, 500] {
-        let (store, ()) = fresh().await;
-        let pace = asgard_lib::contract::feed::measure(std::sync::Arc::new(store), 2_000, projects).await;
-        println!("dynamodb: {projects} projects, {:.0} events a second", pace.per_second());
-    }
+    super::print_pace("dynamodb", 2_000, fresh).await;
 }
 
 mod on_another_emulator {

@@ -1,0 +1,129 @@
+//! The one way to run an operation.
+
+use super::{
+    idempotency::Remember,
+    operation::{Decided, Operation},
+    reads::{Reads, Versions},
+    transact::{self, Settled},
+};
+use crate::app::{Asgard, Call, people};
+use crate::error::{Error, Result};
+use std::{any::TypeId, borrow::Cow};
+
+/// A finished operation.
+#[derive(Debug)]
+pub struct Done<T> {
+    /// What came of it.
+    pub output: T,
+    /// Whether it is the answer of an earlier call under the same idempotency key.
+    pub replayed: bool,
+}
+
+/// How often `prepare` runs at most.
+pub const MAX_PREPARE_RUNS: u32 = 3;
+
+/// Runs an operation through its steps, and remembers what creating calls decided in the commit of it.
+pub async fn drive<O: Operation>(
+    app: &Asgard,
+    call: &Call,
+    operation: &O,
+    remember: Option<&Remember>,
+) -> Result<Done<O::Output>> {
+    let done = steps(app, call, operation, remember).await;
+    match (done, remember) {
+        // Another call under the same key may have been faster, and then this one's failure means nothing.
+        (Err(error), Some(remember)) => {
+            operation.authorise(&mut Reads::begin(app, call)).await?;
+            replay(app, operation, remember).await?.ok_or(error)
+        }
+        (done, _) => done,
+    }
+}
+
+/// The answer to a call that was answered before.
+async fn replay<O: Operation>(app: &Asgard, operation: &O, remember: &Remember) -> Result<Option<Done<O::Output>>> {
+    let Some(kept) = remember.recall(app).await? else { return Ok(None) };
+    let output = operation.finish(app, O::Decided::recall(kept)?).await?;
+    Ok(Some(Done { output, replayed: true }))
+}
+
+async fn steps<O: Operation>(
+    app: &Asgard,
+    call: &Call,
+    operation: &O,
+    remember: Option<&Remember>,
+) -> Result<Done<O::Output>> {
+    let mut call = Cow::Borrowed(call);
+    let mut before = None;
+    for _ in 0..MAX_PREPARE_RUNS {
+        let mut reads = Reads::begin(app, &call);
+        let permit = operation.authorise(&mut reads).await?;
+        if let Some(remember) = remember
+            && let Some(done) = replay(app, operation, remember).await?
+        {
+            return Ok(done);
+        }
+        // The decision stands on what `prepare` reads. What `authorise` read is read again by each attempt to decide.
+        let authorised = std::mem::take(&mut reads.checked);
+        let prepared = operation.prepare(&mut reads, &permit, before.take()).await?;
+        let seen = std::mem::take(&mut reads.checked);
+        let waited = reads.has_waited();
+        // Except by the first attempt when there was nothing to prepare: no time has passed.
+        let early = (!waited && TypeId::of::<O::Prepared>() == TypeId::of::<()>()).then(|| {
+            reads.checked = authorised;
+            (reads, permit)
+        });
+        let known_anew = match &call.actor {
+            Some(actor) if waited => Some(Call { actor: Some(people::still(app, actor).await?), ..Call::clone(&call) }),
+            Some(_) | None => None,
+        };
+        let step = Deciding { operation, remember, seen: &seen, prepared: &prepared };
+        if let Settled::Committed(decided) = step.run(app, known_anew.as_ref().unwrap_or(&call), early).await? {
+            let output = operation.finish(app, decided).await?;
+            return Ok(Done { output, replayed: false });
+        }
+        if let Some(known_anew) = known_anew {
+            call = Cow::Owned(known_anew);
+        }
+        before = Some(prepared);
+    }
+    Err(transact::moving())
+}
+
+/// The decision of an operation, and what it stands on.
+struct Deciding<'x, O: Operation> {
+    operation: &'x O,
+    remember: Option<&'x Remember>,
+    seen: &'x Versions,
+    prepared: &'x O::Prepared,
+}
+
+impl<'x, O: Operation> Deciding<'x, O> {
+    /// Decides until it is committed. The first attempt goes on with `early` reads and what they permit, if there are any.
+    async fn run(
+        &'x self,
+        app: &'x Asgard,
+        call: &'x Call,
+        early: Option<(Reads<'x>, O::Permit)>,
+    ) -> Result<Settled<O::Decided>> {
+        let (reads, mut permit) = early.unzip();
+        app.transact_on(call, self.seen, reads, |tx| {
+            let permit = permit.take();
+            Box::pin(async move {
+                let permit = match permit {
+                    Some(permit) => permit,
+                    None => self.operation.authorise(tx.reads()).await?,
+                };
+                let decided = self.operation.decide(tx, permit, self.prepared).await?;
+                if !tx.was_granted(O::META.action) {
+                    return Err(Error::bug(format!("{} never asked for {:?}", O::META.name, O::META.action)));
+                }
+                if let Some(remember) = self.remember {
+                    remember.keep(tx, decided.remember()?).await?;
+                }
+                Ok(decided)
+            })
+        })
+        .await
+    }
+}
