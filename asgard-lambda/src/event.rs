@@ -1,7 +1,7 @@
 //! Making an event fit to become a request. The library that turns one into the other gives up the whole process on what is
 //! no address, and puts the stage of an API into the path; both are seen to here, on the event itself.
 
-use asgard_lib::error::{Code, Error, Result};
+use asgard_lib::{Code, Error, Result};
 use lambda_http::{
     aws_lambda_events::query_map::QueryMap,
     http::{HeaderMap, HeaderName, header},

@@ -5,11 +5,11 @@ mod order;
 
 use crate::{Settings, deadline, open::Lazy};
 use asgard_lib::{
+    Error, Result,
     app::{
         periodic::{self, PeriodicTask, Ticked},
         worker::{self, Ran, WakeHint},
     },
-    error::{Error, Result},
     kernel::Timestamp,
     ports::world::World,
     runtime::Runtime,

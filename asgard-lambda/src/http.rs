@@ -5,8 +5,8 @@ mod outside;
 
 use crate::{Settings, deadline, event, open::Lazy, waker::WorkerWaker};
 use asgard_lib::{
+    Code, Error, Result,
     app::bootstrap::{FirstAdmin, Wins, first_admin_with},
-    error::{Code, Error, Result},
     http::{HttpState, Limit, Surface, server},
     kernel::BasePath,
     ports::world::World,

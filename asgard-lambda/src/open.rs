@@ -3,7 +3,7 @@
 
 use crate::Settings;
 use asgard_lib::{
-    error::{Code, Error, Result},
+    Code, Error, Result,
     runtime::{Runtime, RuntimeOptions},
 };
 use tokio::{

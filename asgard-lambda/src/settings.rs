@@ -1,9 +1,9 @@
 //! The settings of a function: Asgard's own, from the environment, and the two that only functions have.
 
 use asgard_lib::{
+    Code, Error, Result as Done,
     aws::Aws,
     config::{Environment, LoadOptions, Loaded},
-    error::{Code, Error, Result as Done},
     http::Surface,
     kernel::SecretText,
     runtime::{Cloud, load_settings},

@@ -5,14 +5,14 @@ pub mod aws;
 mod base64;
 mod cipher;
 mod commit;
-pub mod dry_run;
-pub mod keyring;
-pub mod layered_secrets;
-pub mod local_key;
-pub mod sealed_secrets;
+mod dry_run;
+mod keyring;
+mod layered_secrets;
+pub(crate) mod local_key;
+mod sealed_secrets;
 #[cfg(feature = "terraform")]
 pub mod terraform;
-pub mod vault;
+pub(crate) mod vault;
 
 #[cfg(test)]
 mod testkit;
@@ -21,8 +21,9 @@ mod testkit;
 pub use aws::kms::KmsKey;
 #[cfg(feature = "aws")]
 pub use aws::secrets_manager::SecretsManager;
-pub use keyring::{Keyring, MasterKeys, Rotation, Timing};
+pub use dry_run::DryRun;
+pub use keyring::{Drained, KeyState, KeyStatus, Keyring, MasterKeys, Rotation, Started, Step, Timing};
 pub use layered_secrets::LayeredSecrets;
-pub use local_key::{KeyFile, LocalKey};
+pub use local_key::LocalKey;
 pub use sealed_secrets::SealedSecrets;
 pub use vault::SealedVault;

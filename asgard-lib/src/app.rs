@@ -3,8 +3,8 @@
 mod acting;
 pub mod audit;
 pub mod bootstrap;
-pub mod core;
-pub mod counters;
+pub(crate) mod core;
+mod counters;
 pub mod keys;
 pub mod operations;
 mod parts;
@@ -13,6 +13,7 @@ pub mod periodic;
 pub mod projects;
 pub mod requests;
 pub mod resources;
+#[doc(hidden)]
 pub mod rows;
 pub mod runs;
 pub mod secrets;
@@ -28,8 +29,9 @@ use crate::{
 pub use acting::ActingAs;
 pub use core::call::{Call, Source};
 pub use core::list::Paging;
-pub use core::operation::{Hints, Meta, Operation, Route, SimpleOperation};
+pub use core::operation::{Decided, Hints, Meta, Method, Operation, Route, ShownOnce, SimpleOperation, Unremembered};
 pub use core::reads::Reads;
+pub use core::scope::ReadMode;
 pub use core::transact::{DecideFuture, Tx};
 pub use counters::{CounterKind, ProcessCounters};
 pub use operations::Operations;

@@ -9,16 +9,19 @@
 //! | `dynamodb://table?region=eu-west-1` | a DynamoDB table; feature `dynamodb` |
 
 #[cfg(feature = "dynamodb")]
-pub mod dynamo;
+pub(crate) mod dynamo;
 mod generation;
-pub mod memory;
+mod memory;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub mod sql;
+pub(crate) mod sql;
 
 #[cfg(feature = "dynamodb")]
 pub use dynamo::DynamoStore;
 pub use generation::WRITER;
 pub use memory::MemoryStore;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[doc(hidden)]
+pub use sql::page_with_literals;
 #[cfg(feature = "postgres")]
 pub use sql::postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]

@@ -5,11 +5,11 @@
 //! merged at the root. Everything that requests share is one [`HttpState`] behind an `Arc`.
 
 mod api;
-pub mod auth;
+mod auth;
 #[cfg(feature = "dashboard")]
-pub mod dashboard;
+mod dashboard;
 mod docs;
-pub mod frame;
+mod frame;
 mod health;
 mod json;
 #[cfg(feature = "mcp")]
@@ -19,15 +19,15 @@ mod openapi;
 pub mod problem;
 mod rest_of_body;
 mod router;
-pub mod serve;
-pub mod state;
+mod serve;
+mod state;
 #[cfg(any(test, feature = "contract"))]
 pub mod testkit;
 #[cfg(test)]
 mod tests;
 
-pub use auth::{Caller, HostCredential, HostUser};
-pub use frame::{Arrival, Limit, OwnName, Peer};
+pub use auth::{Caller, HostCredential, HostUser, SESSION_COOKIE, Via, check_origin};
+pub use frame::{Arrival, Limit, OwnName, Peer, TRACE_HEADER};
 pub use problem::Problem;
 pub use router::{Surface, mounted, router, router_of, server, well_known};
 pub use serve::{Front, serve};

@@ -1,17 +1,17 @@
 //! Words everyone shares: ids, money, time, text, pages and actors. Depends on nothing else in the crate.
 
-pub mod actor;
-pub mod base_path;
-pub mod database;
-pub mod id;
-pub mod money;
-pub mod page;
-pub mod principal;
-pub mod schema;
-pub mod secret;
-pub mod table;
-pub mod text;
-pub mod time;
+pub(crate) mod actor;
+pub(crate) mod base_path;
+pub(crate) mod database;
+pub(crate) mod id;
+pub(crate) mod money;
+pub(crate) mod page;
+pub(crate) mod principal;
+pub(crate) mod schema;
+pub(crate) mod secret;
+pub(crate) mod table;
+pub(crate) mod text;
+pub(crate) mod time;
 
 pub use actor::{Actor, ActorKind, ActorRef, Role, SignIn};
 pub use base_path::BasePath;

@@ -88,7 +88,7 @@
 //! Signatures here have types of a few other crates in them. [`foreign`] has those crates, in the versions that are meant, so
 //! that a host need not keep step with them in its own `Cargo.toml`.
 
-#![warn(missing_docs, missing_debug_implementations)]
+#![warn(missing_docs, missing_debug_implementations, unreachable_pub, unnameable_types)]
 
 pub mod adapters;
 pub mod app;
@@ -99,7 +99,7 @@ pub mod config;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 pub mod domain;
-pub mod error;
+mod error;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod kernel;

@@ -2,13 +2,13 @@
 //! the same public suite in [`crate::contract`] (feature `contract`).
 
 pub mod blobs;
-pub mod entities;
+pub(crate) mod entities;
 pub mod kinds;
 pub mod policy;
 pub mod records;
 pub mod runner;
 pub mod secrets;
 pub mod store;
-pub mod upcasts;
+pub(crate) mod upcasts;
 pub mod vault;
 pub mod world;

@@ -7,10 +7,7 @@ use crate::{
     output,
 };
 use asgard_lib::{
-    adapters::{
-        Rotation,
-        keyring::{KeyState, Started, Step},
-    },
+    adapters::{KeyState, Rotation, Started, Step},
     kernel::Timestamp,
     runtime::Runtime,
 };

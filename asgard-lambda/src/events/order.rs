@@ -1,8 +1,8 @@
 //! What an event asks for: the payload of a schedule or of a commit, plain or as the detail of an EventBridge event.
 
 use asgard_lib::{
+    Error, Result,
     app::worker::WakeHint,
-    error::{Error, Result},
     kernel::{JobId, Timestamp},
     runtime::PERIODIC_TASKS,
 };

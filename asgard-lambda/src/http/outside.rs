@@ -1,8 +1,8 @@
 //! Answers from outside the router: it is not open yet, or the event never becomes a request.
 
 use asgard_lib::{
-    error::Error,
-    http::{frame::TRACE_HEADER, problem},
+    Error,
+    http::{TRACE_HEADER, problem},
     kernel::{BasePath, TraceId},
     ports::world::World,
 };

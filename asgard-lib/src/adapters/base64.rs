@@ -6,7 +6,7 @@ use std::fmt;
 
 /// Bytes that JSON shows as standard base64. Debug shows only how many there are.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Base64(pub Vec<u8>);
+pub(crate) struct Base64(pub Vec<u8>);
 
 impl fmt::Debug for Base64 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

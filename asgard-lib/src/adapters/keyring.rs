@@ -41,7 +41,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// The organisation that everything is bound to; constant for now.
-pub const ORG: &str = "default";
+pub(crate) const ORG: &str = "default";
 
 /// How often a lost race is tried again.
 const TRIES: usize = 8;
@@ -67,7 +67,7 @@ impl Default for Timing {
 
 /// A ciphertext and the key that it is under.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SealedBytes {
+pub(crate) struct SealedBytes {
     /// The data key.
     pub key: DataKeyId,
     /// Format, nonce, ciphertext and tag.
@@ -101,18 +101,14 @@ impl fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// The periods it works with.
-    pub fn timing(&self) -> Timing {
-        self.timing
-    }
-
     /// The key that new things are sealed under, as far as this replica knows.
-    pub fn active(&self) -> DataKeyId {
+    #[cfg(test)]
+    pub(crate) fn active(&self) -> DataKeyId {
         self.ring().active.id.clone()
     }
 
     /// Seals `plaintext`, bound to `context`. Reads the store only when this replica's keys were not read for two periods.
-    pub async fn seal(&self, context: &str, plaintext: &[u8]) -> Result<SealedBytes> {
+    pub(crate) async fn seal(&self, context: &str, plaintext: &[u8]) -> Result<SealedBytes> {
         let ring = self.fresh().await?;
         let key = &ring.active;
         let bytes = cipher::seal(&key.roots()?.seal, self.world.random(), &key.bound_to("seal", context), plaintext)?;
@@ -120,7 +116,7 @@ impl Keyring {
     }
 
     /// Opens what [`Keyring::seal`] made for the same `context`.
-    pub async fn unseal(&self, context: &str, sealed: &SealedBytes) -> Result<Zeroizing<Vec<u8>>> {
+    pub(crate) async fn unseal(&self, context: &str, sealed: &SealedBytes) -> Result<Zeroizing<Vec<u8>>> {
         let fault = |why: &dyn fmt::Display| {
             Error::bug(format!("a ciphertext under data key {} for `{context}` cannot be opened: {why}", sealed.key))
         };

@@ -2,7 +2,7 @@
 
 mod file;
 
-pub use file::{KeyFile, Origin};
+pub(crate) use file::{KeyFile, Origin};
 
 use super::cipher::{self, Root};
 use crate::{

@@ -46,35 +46,35 @@ pub(super) const INLINE: usize = 256;
 pub(super) const SETTLE: Duration = Duration::from_secs(300);
 
 impl Kit {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
         let world = World::new(Arc::clone(&clock) as _, Arc::new(SystemEntropy));
         Self { memory: MemoryStore::new(), clock, world }
     }
 
-    pub fn master(&self, fill: u8) -> Arc<dyn KeyWrapper> {
+    pub(crate) fn master(&self, fill: u8) -> Arc<dyn KeyWrapper> {
         Arc::new(LocalKey::new(Zeroizing::new([fill; 32]), self.world.clone()))
     }
 
-    pub fn masters(&self) -> MasterKeys {
+    pub(crate) fn masters(&self) -> MasterKeys {
         MasterKeys::only(self.master(1))
     }
 
-    pub fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         self.clock.advance(time);
     }
 
     /// A process with the usual master key on the store itself.
-    pub async fn replica(&self) -> Replica {
+    pub(crate) async fn replica(&self) -> Replica {
         self.replica_with(self.masters()).await.unwrap()
     }
 
-    pub async fn replica_with(&self, masters: MasterKeys) -> Result<Replica> {
+    pub(crate) async fn replica_with(&self, masters: MasterKeys) -> Result<Replica> {
         self.boot(CallRecorder::on(&self.memory), masters).await
     }
 
     /// A process on a store with faults.
-    pub async fn boot(&self, store: Arc<RecordedStore>, masters: MasterKeys) -> Result<Replica> {
+    pub(crate) async fn boot(&self, store: Arc<RecordedStore>, masters: MasterKeys) -> Result<Replica> {
         let timing = Timing { reload: RELOAD, settle: SETTLE };
         let world = &self.world;
         let keyring = Keyring::open_with(Arc::clone(&store) as _, masters, world.clone(), timing).await?;
@@ -87,7 +87,7 @@ impl Kit {
     }
 
     /// Everything that the store holds, as text: records and blobs.
-    pub async fn dump(&self) -> String {
+    pub(crate) async fn dump(&self) -> String {
         let mut all = format!("{:?}", self.memory);
         for id in self.blobs().await {
             all.push_str(&String::from_utf8_lossy(&self.memory.get(&id).await.unwrap().unwrap()));
@@ -95,14 +95,14 @@ impl Kit {
         all
     }
 
-    pub async fn blobs(&self) -> Vec<BlobId> {
+    pub(crate) async fn blobs(&self) -> Vec<BlobId> {
         self.memory.list(Timestamp::from_millis(i64::MAX / 2_000_000), None, 1000).await.unwrap()
     }
 }
 
 impl Replica {
     /// Takes steps, letting time pass, until nothing is rotating; returns what was done.
-    pub async fn finish(&self, kit: &Kit) -> Result<Vec<Step>> {
+    pub(crate) async fn finish(&self, kit: &Kit) -> Result<Vec<Step>> {
         let mut steps = Vec::new();
         loop {
             let step = self.rotation.step(kit.world.now()).await?;
@@ -117,7 +117,7 @@ impl Replica {
     }
 
     /// Writes a value over whatever is there; false when another writer was faster.
-    pub async fn set(&self, kit: &Kit, id: &str, value: &[u8]) -> Result<bool> {
+    pub(crate) async fn set(&self, kit: &Kit, id: &str, value: &[u8]) -> Result<bool> {
         let old = self.vault.stored(id).await?;
         let sealed = self.vault.seal(id, "test", value).await?;
         let ops = vec![SealedVault::write(&sealed, old.as_ref())?];
@@ -128,7 +128,7 @@ impl Replica {
         Ok(committed)
     }
 
-    pub async fn get(&self, id: &str) -> Option<Vec<u8>> {
+    pub(crate) async fn get(&self, id: &str) -> Option<Vec<u8>> {
         self.vault.read(id, "test").await.unwrap().map(|value| value.to_vec())
     }
 }
@@ -151,20 +151,20 @@ pub(super) struct CallRecorder {
 pub(super) type RecordedStore = Faulty<MemoryStore, CallRecorder>;
 
 impl CallRecorder {
-    pub fn on(inner: &MemoryStore) -> Arc<RecordedStore> {
+    pub(crate) fn on(inner: &MemoryStore) -> Arc<RecordedStore> {
         Self::dying(inner, i64::MAX, false)
     }
 
-    pub fn dying(inner: &MemoryStore, after: i64, last_breath: bool) -> Arc<RecordedStore> {
+    pub(crate) fn dying(inner: &MemoryStore, after: i64, last_breath: bool) -> Arc<RecordedStore> {
         let life = Dying::with(after, last_breath);
         Arc::new(Faulty::new(inner.clone(), Self { life, ..Self::default() }))
     }
 
-    pub fn unplug(&self) {
+    pub(crate) fn unplug(&self) {
         self.life.after(0, false);
     }
 
-    pub fn plug_in(&self) {
+    pub(crate) fn plug_in(&self) {
         self.life.after(i64::MAX, false);
     }
 }

@@ -10,8 +10,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use orphans::Collected;
-pub use record::SealedRecord;
+pub(crate) use record::SealedRecord;
 
 use super::{Keyring, base64::Base64, cipher::OVERHEAD, commit::commit, keyring::SealedBytes};
 use crate::{
@@ -91,7 +90,7 @@ fn contended() -> Error {
 
 /// How to remove a value: commit the step, then delete the blobs.
 #[derive(Clone, Debug)]
-pub struct Removal {
+pub(crate) struct Removal {
     /// The step for the caller's batch.
     pub op: Op,
     /// The blobs to give to [`SealedVault::discard`] once the batch is committed.
@@ -100,7 +99,7 @@ pub struct Removal {
 
 /// What became of sealing a value again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resealed {
+pub(crate) enum Resealed {
     /// It is under the active key now.
     Moved,
     /// It is not under a draining key.
@@ -139,7 +138,7 @@ impl SealedVault {
 
     /// Seals a value as `id`, bound to `context`: who and what it belongs to. A large one is stored as blobs at once; if the
     /// record is never written, [`SealedVault::collect_orphan_blobs`] cleans up.
-    pub async fn seal(&self, id: &str, context: &str, plaintext: &[u8]) -> Result<SealedRecord> {
+    pub(crate) async fn seal(&self, id: &str, context: &str, plaintext: &[u8]) -> Result<SealedRecord> {
         if id.is_empty() || id.len() > Batch::MAX_NAME || plaintext.len() > Self::MAX {
             return Err(Error::bug(format!(
                 "sealed value `{id}` of {} bytes is past the vault's limits",
@@ -196,12 +195,12 @@ impl SealedVault {
     }
 
     /// The record of `id`, to be replaced or removed at the version it has.
-    pub async fn stored(&self, id: &str) -> Result<Option<Stored<SealedRecord>>> {
+    pub(crate) async fn stored(&self, id: &str) -> Result<Option<Stored<SealedRecord>>> {
         self.store.read::<SealedRecord>(id).await
     }
 
     /// The step that writes a sealed value over what was read: nothing, or an older value of the same id.
-    pub fn write(sealed: &SealedRecord, over: Option<&Stored<SealedRecord>>) -> Result<Op> {
+    pub(crate) fn write(sealed: &SealedRecord, over: Option<&Stored<SealedRecord>>) -> Result<Op> {
         match over {
             None => Ok(Op::Insert(draft(sealed)?)),
             Some(old) => Ok(Op::Replace(redraft(old, sealed)?, old.version.clone())),
@@ -209,7 +208,7 @@ impl SealedVault {
     }
 
     /// The value of a record that was read; `None` when a blob of it is gone, so the record was replaced since.
-    pub async fn open(&self, record: &SealedRecord, context: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    pub(crate) async fn open(&self, record: &SealedRecord, context: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let fault = |why: &str| Error::bug(format!("sealed value {}: {why}", record.id));
         if record.context != context {
             return Err(fault("it was read for something that it does not belong to"));
@@ -227,18 +226,18 @@ impl SealedVault {
     }
 
     /// How to remove the value of `id`, if there is one.
-    pub async fn removal(&self, id: &str) -> Result<Option<Removal>> {
+    pub(crate) async fn removal(&self, id: &str) -> Result<Option<Removal>> {
         Ok(self.stored(id).await?.map(|stored| Self::removal_of(&stored)))
     }
 
     /// How to remove the value of a record that was read.
-    pub fn removal_of(stored: &Stored<SealedRecord>) -> Removal {
+    pub(crate) fn removal_of(stored: &Stored<SealedRecord>) -> Removal {
         let op = Op::Remove(crate::ports::records::key::<SealedRecord>(stored.id.as_str()), stored.version.clone());
         Removal { op, blobs: stored.blobs.clone() }
     }
 
     /// Deletes blobs that no record names any more. A failure is left to [`SealedVault::collect_orphan_blobs`].
-    pub async fn discard(&self, blobs: &[BlobId]) {
+    pub(crate) async fn discard(&self, blobs: &[BlobId]) {
         for blob in blobs {
             if let Err(error) = self.blobs.delete(blob).await {
                 tracing::debug!(blob.id = %blob, error = %error, "A blob could not be deleted; it will be collected.");
@@ -247,7 +246,7 @@ impl SealedVault {
     }
 
     /// Seals a value again under the active key, if the one it is under drains.
-    pub async fn reseal(&self, id: &str) -> Result<Resealed> {
+    pub(crate) async fn reseal(&self, id: &str) -> Result<Resealed> {
         let Some(old) = self.stored(id).await? else { return Ok(Resealed::Gone) };
         // Only a draining key's: a replica that has not seen an activation must not move anything back.
         if !self.keyring.drains(&old.data_key).await? {

@@ -1,15 +1,15 @@
 //! What every operation stands on: what a call is, what an operation is, the one way to run it, and the transaction.
 
-pub mod call;
-pub mod drive;
+pub(crate) mod call;
+pub(crate) mod drive;
 pub(crate) mod effects;
-pub mod idempotency;
-pub mod list;
+pub(crate) mod idempotency;
+pub(crate) mod list;
 mod meta;
-pub mod operation;
-pub mod reads;
-pub mod scope;
+pub(crate) mod operation;
+pub(crate) mod reads;
+pub(crate) mod scope;
 #[cfg(test)]
 mod tests;
-pub mod transact;
-pub mod waiver;
+pub(crate) mod transact;
+pub(crate) mod waiver;

@@ -9,7 +9,7 @@ use super::{
     services::Service,
 };
 use crate::{
-    adapters::{Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault, dry_run::DryRun},
+    adapters::{DryRun, Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault},
     backends::MemoryStore,
     config::Config,
     contract::faults::{Dying, Fault, Faulty, versioned},
@@ -72,7 +72,7 @@ pub(crate) struct Shaky {
 pub(crate) type ShakyStore = Faulty<MemoryStore, Shaky>;
 
 impl Shaky {
-    pub fn on(inner: &MemoryStore) -> ShakyStore {
+    pub(crate) fn on(inner: &MemoryStore) -> ShakyStore {
         Faulty::new(inner.clone(), Self::default())
     }
 
@@ -303,17 +303,17 @@ async fn boot_of(
 
 impl Kit {
     /// A control plane whose runs the test plays, with one project.
-    pub async fn staged() -> Self {
+    pub(crate) async fn staged() -> Self {
         Self::staged_on(Shaky::on(&MemoryStore::new())).await
     }
 
-    pub async fn staged_on(shaky: ShakyStore) -> Self {
+    pub(crate) async fn staged_on(shaky: ShakyStore) -> Self {
         let stage = Arc::new(Stage::default());
         Self::new(shaky, Arc::clone(&stage) as _, stage).await
     }
 
     /// The same, where the audit log is kept for some days.
-    pub async fn staged_keeping(days: u64) -> Self {
+    pub(crate) async fn staged_keeping(days: u64) -> Self {
         let mut kit = Self::staged().await;
         let mut config = Config::default();
         config.audit.retention_days = days;
@@ -323,11 +323,11 @@ impl Kit {
     }
 
     /// A control plane with the dry run.
-    pub async fn dry() -> Self {
+    pub(crate) async fn dry() -> Self {
         Self::dry_on(Shaky::on(&MemoryStore::new())).await
     }
 
-    pub async fn dry_on(shaky: ShakyStore) -> Self {
+    pub(crate) async fn dry_on(shaky: ShakyStore) -> Self {
         let runner = DryRun::new();
         let kit = Self::new(shaky, Arc::clone(&runner) as _, Arc::default()).await;
         runner.bind(&kit.app);
@@ -348,19 +348,19 @@ impl Kit {
         Self { memory: MemoryStore::clone(&shaky.inner), clock, world, app, stage, shaky, project }
     }
 
-    pub fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         self.clock.advance(time);
     }
 
-    pub fn owner(&self) -> Call {
+    pub(crate) fn owner(&self) -> Call {
         Call::by(member(OWNER), self.app.new_trace())
     }
 
-    pub fn manager(&self) -> Call {
+    pub(crate) fn manager(&self) -> Call {
         Call::by(signed_in(MANAGER), self.app.new_trace())
     }
 
-    pub async fn ask(&self, service: &str, name: &str, spec: Value) -> Result<Requested> {
+    pub(crate) async fn ask(&self, service: &str, name: &str, spec: Value) -> Result<Requested> {
         let Value::Object(spec) = spec else { panic!("a spec is an object") };
         self.ask_with(service, name, spec).await
     }
@@ -378,24 +378,24 @@ impl Kit {
     }
 
     /// Reads past every fault.
-    pub async fn read<T: Entity>(&self, id: impl std::fmt::Display) -> Option<Stored<T>> {
+    pub(crate) async fn read<T: Entity>(&self, id: impl std::fmt::Display) -> Option<Stored<T>> {
         let store: &dyn Store = &self.memory;
         store.read::<T>(&id.to_string()).await.unwrap()
     }
 
-    pub async fn request(&self, id: &RequestId) -> Request {
+    pub(crate) async fn request(&self, id: &RequestId) -> Request {
         self.read::<Request>(id).await.unwrap().value
     }
 
-    pub async fn resource(&self, id: &ResourceId) -> Resource {
+    pub(crate) async fn resource(&self, id: &ResourceId) -> Resource {
         self.read::<Resource>(id).await.unwrap().value
     }
 
-    pub async fn run(&self, id: &RunId) -> Run {
+    pub(crate) async fn run(&self, id: &RunId) -> Run {
         self.read::<Run>(id).await.unwrap().value
     }
 
-    pub async fn all<T: Entity>(&self, index: &'static Index, partition: &str) -> Vec<T> {
+    pub(crate) async fn all<T: Entity>(&self, index: &'static Index, partition: &str) -> Vec<T> {
         let store: &dyn Store = &self.memory;
         let page = store.list::<T>(&Query::new(index, partition).take(1000)).await.unwrap();
         assert!(page.next.is_none(), "a test grew too large to look through");
@@ -403,7 +403,7 @@ impl Kit {
     }
 
     /// Claims a run as a supervisor in a process.
-    pub async fn claim(&self, run: &RunId) -> (Box<Assignment>, ClaimedRun) {
+    pub(crate) async fn claim(&self, run: &RunId) -> (Box<Assignment>, ClaimedRun) {
         match self.try_claim(run).await.unwrap() {
             Claim::Claimed(assignment, supervision) => (assignment, supervision),
             Claim::NotNeeded { why } => panic!("{run} needs nobody: {why}"),
@@ -411,13 +411,13 @@ impl Kit {
         }
     }
 
-    pub async fn try_claim(&self, run: &RunId) -> Result<Claim> {
+    pub(crate) async fn try_claim(&self, run: &RunId) -> Result<Claim> {
         let place = SupervisorLocation::Process { host: "here".into(), boot: "b".into(), pid: 1, started: 2 };
         ClaimedRun::claim(&self.app, run, place).await
     }
 
     /// What must hold between any two commits.
-    pub async fn check(&self) {
+    pub(crate) async fn check(&self) {
         let requests = self.all::<Request>(&kinds::REQUESTS_BY_PROJECT, self.project.as_str()).await;
         let resources = self.all::<Resource>(&kinds::RESOURCES_BY_PROJECT, self.project.as_str()).await;
         let committed = resources.iter().map(|r| r.committed.micros()).sum::<i64>();
@@ -474,24 +474,24 @@ impl Kit {
     }
 
     /// Changes a record behind everybody's back.
-    pub async fn tamper<T: Entity>(&self, id: &str, change: impl FnOnce(&mut T)) {
+    pub(crate) async fn tamper<T: Entity>(&self, id: &str, change: impl FnOnce(&mut T)) {
         let read = self.read::<T>(id).await.unwrap();
         let mut value = read.value.clone();
         change(&mut value);
         self.overwrite(Op::Replace(redraft(&read, &value).unwrap(), read.version.clone())).await;
     }
 
-    pub async fn erase<T: Entity>(&self, id: &str) {
+    pub(crate) async fn erase<T: Entity>(&self, id: &str) {
         let read = self.read::<T>(id).await.unwrap();
         self.overwrite(Op::Remove(key::<T>(id), read.version)).await;
     }
 
-    pub async fn plant<T: Entity>(&self, value: &T) {
+    pub(crate) async fn plant<T: Entity>(&self, value: &T) {
         self.overwrite(Op::Insert(draft(value).unwrap())).await;
     }
 
     /// Gives a member of [`member`] and [`signed_in`] an account, and the token that they act with.
-    pub async fn enrol(&self, person: &str) {
+    pub(crate) async fn enrol(&self, person: &str) {
         let Actor::UserToken { person, role, token } = member(person) else { panic!("a member has a token") };
         let (user, email) = (person.user().clone(), person.email().clone());
         let (created_at, valid_until) = (self.world.now(), self.world.now().plus(Duration::from_secs(86_400)));
@@ -508,7 +508,7 @@ impl Kit {
     }
 
     /// Another process on the same store, with its own runner to play.
-    pub async fn second(&self) -> (Arc<Asgard>, Arc<Stage>) {
+    pub(crate) async fn second(&self) -> (Arc<Asgard>, Arc<Stage>) {
         let stage = Arc::new(Stage::default());
         let app = boot(Arc::new(Shaky::on(&self.memory)), &self.world, Arc::clone(&stage) as _).await.unwrap();
         (app, stage)

@@ -36,7 +36,7 @@ pub(crate) fn refusal(status: u16, code: &str) -> Answer {
 
 impl FakeAws {
     /// Gives these answers, one after another.
-    pub async fn answering(answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) async fn answering(answers: impl IntoIterator<Item = Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let fake = Self { asked: Arc::default(), answers: Arc::new(Mutex::new(answers.into_iter().collect())), url };
@@ -50,21 +50,21 @@ impl FakeAws {
     }
 
     /// Replaces the answers that are left.
-    pub fn then(&self, answers: impl IntoIterator<Item = Answer>) {
+    pub(crate) fn then(&self, answers: impl IntoIterator<Item = Answer>) {
         *self.answers.lock().unwrap() = answers.into_iter().collect();
     }
 
     /// The operations that were asked for since the last look.
-    pub fn operations(&self) -> Vec<String> {
+    pub(crate) fn operations(&self) -> Vec<String> {
         std::mem::take(&mut *self.asked.lock().unwrap()).into_iter().map(|asked| asked.operation).collect()
     }
 
     /// The way to it, with credentials, the usual retries and short pauses between them.
-    pub fn aws(&self) -> Aws {
+    pub(crate) fn aws(&self) -> Aws {
         Aws::with(self.sdk())
     }
 
-    pub fn sdk(&self) -> SdkConfig {
+    pub(crate) fn sdk(&self) -> SdkConfig {
         let http = aws_smithy_http_client::Builder::new().build_http();
         let retries = RetryConfig::standard()
             .with_max_attempts(super::ATTEMPTS)

@@ -1,12 +1,12 @@
 //! What the SQL backends share: every statement that reads like the same sentence in both dialects, and how rows become
 //! records. A dialect brings its connections, its commit and four ways to run a statement.
 
-pub mod declared;
-pub mod migrations;
+pub(crate) mod declared;
+pub(crate) mod migrations;
 #[cfg(feature = "postgres")]
-pub mod postgres;
+pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
-pub mod sqlite;
+pub(crate) mod sqlite;
 
 use crate::{
     kernel::{BlobId, Timestamp},
@@ -21,6 +21,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// A value bound to a statement.
 #[derive(Clone, Debug)]
+#[expect(
+    unnameable_types,
+    reason = "what SqliteStore and PostgresStore share; a store of another kind implements the port"
+)]
 pub enum Arg {
     /// Text.
     Text(String),
@@ -33,10 +37,14 @@ pub enum Arg {
 }
 
 /// A record's row: position of its kind in the statement, id, version, schema, body, expiry, last note.
-pub type Row = (i32, String, String, i32, String, Option<String>, Option<String>);
+pub(crate) type Row = (i32, String, String, i32, String, Option<String>, Option<String>);
 
 /// A dialect: connections and the few things that are said differently.
 #[async_trait]
+#[expect(
+    unnameable_types,
+    reason = "what SqliteStore and PostgresStore share; a store of another kind implements the port"
+)]
 pub trait Engine: Send + Sync + 'static {
     /// What follows `id` to ask for one of the texts of the parameter `{}`.
     const ONE_OF: &'static str;
@@ -64,6 +72,10 @@ pub trait Engine: Send + Sync + 'static {
 }
 
 /// A store and blobs in a SQL database. Clones share the connections.
+#[expect(
+    unnameable_types,
+    reason = "what SqliteStore and PostgresStore share; a store of another kind implements the port"
+)]
 pub struct SqlStore<E>(Arc<E>);
 
 impl<E> Clone for SqlStore<E> {

@@ -7,7 +7,8 @@ mod types;
 
 pub use kms::KmsKeyId;
 pub(crate) use lists::Entries;
-pub use types::{AwsName, EvidenceRules, MasterKey, PublicUrl, RoleArn, SystemName};
+pub(crate) use types::AwsName;
+pub use types::{EvidenceRules, MasterKey, PublicUrl, RoleArn, SystemName};
 
 use super::{
     problems::Finder,

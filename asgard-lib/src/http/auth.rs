@@ -168,7 +168,12 @@ impl OptionalFromRequestParts<Arc<HttpState>> for Caller {
 }
 
 /// The cookie that a browser keeps a new session in and sends to nothing but Asgard's path, for `max_age` seconds; an empty token takes it away.
-pub fn session_cookie_header(state: &HttpState, arrival: &Arrival, token: &str, max_age: u64) -> Result<HeaderValue> {
+pub(crate) fn session_cookie_header(
+    state: &HttpState,
+    arrival: &Arrival,
+    token: &str,
+    max_age: u64,
+) -> Result<HeaderValue> {
     let secure = if arrival.tls || state.settings().force_https { "; Secure" } else { "" };
     let path = state.base().join("/");
     let text = format!("{SESSION_COOKIE}={token}; Path={path}; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}");

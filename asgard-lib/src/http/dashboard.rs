@@ -14,7 +14,7 @@ mod pages;
 mod tests;
 mod widgets;
 
-pub use frame::in_style;
+pub(crate) use frame::in_style;
 
 use super::HttpState;
 use axum::{
@@ -24,7 +24,7 @@ use axum::{
 use std::sync::Arc;
 
 /// The dashboard's addresses.
-pub fn routes() -> Router<Arc<HttpState>> {
+pub(crate) fn routes() -> Router<Arc<HttpState>> {
     Router::new()
         .route("/", get(frame::show))
         .route("/sign-in", post(frame::enter))

@@ -85,7 +85,7 @@ fn key(name: &'static str, labels: Vec<Label>) -> Key {
 }
 
 impl Meters {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // The buckets are a constant and not empty, which is all that can be wrong with them.
         let builder = PrometheusBuilder::new().set_buckets(&BUCKETS).unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
@@ -122,7 +122,7 @@ impl Meters {
     }
 
     /// Counts a request. `route` is a template, so there are only so many.
-    pub fn request(&self, route: &str, method: &Method, status: StatusCode, took: Duration) {
+    pub(crate) fn request(&self, route: &str, method: &Method, status: StatusCode, took: Duration) {
         let meters = self.route(route);
         let method = METHODS.iter().position(|known| method == known).unwrap_or(METHODS.len() - 1);
         let class = usize::from(status.as_u16() / 100).saturating_sub(1).min(CLASSES.len() - 1);
@@ -162,7 +162,7 @@ impl Meters {
     }
 
     /// Counts an operation.
-    pub fn operation(&self, name: &'static str, failed: Option<Kind>, took: Duration) {
+    pub(crate) fn operation(&self, name: &'static str, failed: Option<Kind>, took: Duration) {
         let meters = self.operation_meters(name);
         let at = outcome(failed);
         if let Some(counter) = meters.outcomes.get(at) {
@@ -190,7 +190,7 @@ impl Meters {
     }
 
     /// Counts connections as they come and go.
-    pub fn connections(&self, change: f64) {
+    pub(crate) fn connections(&self, change: f64) {
         let gauge = self.recorder.register_gauge(&key(CONNECTIONS, Vec::new()), &METADATA);
         gauge.increment(change);
     }

@@ -28,12 +28,12 @@ struct Lent {
 
 impl RestOfBody {
     /// Lends `body` out.
-    pub fn lend(&self, body: Body) -> Body {
+    pub(crate) fn lend(&self, body: Body) -> Body {
         if body.is_end_stream() { body } else { Body::new(Lent { body, home: self.clone() }) }
     }
 
     /// Reads what was given back unread, if it is not too much.
-    pub async fn drain(&self) {
+    pub(crate) async fn drain(&self) {
         let Some(mut body) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let announced = body.size_hint().lower();
         if body.is_end_stream() || usize::try_from(announced).map_or(true, |announced| announced > MAX) {

@@ -5,7 +5,7 @@
 
 use super::{HttpState, Peer, router};
 use crate::{
-    adapters::{Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault, dry_run::DryRun},
+    adapters::{DryRun, Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault},
     app::{Asgard, Operations, Parts, ServiceCatalog, bootstrap, operations::Entry, worker},
     backends::MemoryStore,
     config::{self, Config, LoadOptions},

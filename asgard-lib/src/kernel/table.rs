@@ -2,9 +2,6 @@
 
 use std::str::FromStr;
 
-/// What a URL of a table looks like.
-pub const TABLE_URL: &str = "dynamodb://table?region=eu-west-1";
-
 /// A table in AWS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DynamoTable {

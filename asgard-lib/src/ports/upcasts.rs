@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 type Body = Map<String, Value>;
 
 /// Accounts.
-pub const USER: &[Upcast] = &[identities];
+pub(crate) const USER: &[Upcast] = &[identities];
 /// Projects.
-pub const PROJECT: &[Upcast] = &[as_it_is];
+pub(crate) const PROJECT: &[Upcast] = &[as_it_is];
 /// Project keys.
-pub const PROJECT_KEY: &[Upcast] = &[as_it_is];
+pub(crate) const PROJECT_KEY: &[Upcast] = &[as_it_is];
 /// Requests.
-pub const REQUEST: &[Upcast] = &[accounts_of_actors];
+pub(crate) const REQUEST: &[Upcast] = &[accounts_of_actors];
 
 /// The next layout only adds fields, and their absence means what it meant before: that no account is known, only an
 /// address.

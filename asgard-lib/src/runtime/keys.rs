@@ -2,7 +2,10 @@
 
 use super::cloud::Cloud;
 use crate::{
-    adapters::{KeyFile, LocalKey, MasterKeys, local_key::Origin},
+    adapters::{
+        LocalKey, MasterKeys,
+        local_key::{KeyFile, Origin},
+    },
     config::{KeySource, Keys, MasterKey},
     error::Result,
     ports::{secrets::KeyWrapper, store::Store, world::World},

@@ -2,7 +2,7 @@
 
 use super::Runtime;
 use crate::{
-    adapters::{Rotation, SealedVault, keyring::Step},
+    adapters::{Rotation, SealedVault, Step},
     app::{
         Asgard, Call,
         core::waiver::AuditWaiver,
@@ -70,7 +70,7 @@ pub(super) struct RotateKeys {
 }
 
 impl RotateKeys {
-    pub fn new(vault: &Arc<SealedVault>) -> Self {
+    pub(crate) fn new(vault: &Arc<SealedVault>) -> Self {
         Self { vault: Arc::clone(vault), rotation: Rotation::new(Arc::clone(vault)) }
     }
 }
@@ -100,7 +100,7 @@ pub(super) struct CollectOrphans {
 }
 
 impl CollectOrphans {
-    pub fn new(vault: &Arc<SealedVault>) -> Self {
+    pub(crate) fn new(vault: &Arc<SealedVault>) -> Self {
         Self { vault: Arc::clone(vault) }
     }
 }

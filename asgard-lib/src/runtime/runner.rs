@@ -3,7 +3,7 @@
 
 use super::{Host, cloud::Cloud};
 use crate::{
-    adapters::dry_run::DryRun,
+    adapters::DryRun,
     app::Asgard,
     config::{Config, Fargate, Terraform},
     error::{Code, Error, Result},
@@ -41,7 +41,7 @@ pub(super) enum Binding {
 }
 
 impl Binding {
-    pub fn bind(&self, app: &Arc<Asgard>) {
+    pub(crate) fn bind(&self, app: &Arc<Asgard>) {
         match self {
             Self::DryRun(runner) => runner.bind(app),
             #[cfg(feature = "aws")]

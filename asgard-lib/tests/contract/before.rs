@@ -3,7 +3,7 @@
 
 use asgard_lib::{
     Code,
-    adapters::{Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault, dry_run::DryRun},
+    adapters::{DryRun, Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault},
     app::{
         Asgard, Call, Parts, ServiceCatalog, Source,
         operations::named,

@@ -390,7 +390,7 @@ async fn declared_indexes_serve_their_queries() {
     let mut connection = PgConnection::connect(&database.url()).await.unwrap();
     connection.execute("SET enable_seqscan = off; SET enable_sort = off").await.unwrap();
     for index in INDEXES {
-        let explain = format!("EXPLAIN {}", asgard_lib::backends::sql::page_with_literals(index));
+        let explain = format!("EXPLAIN {}", asgard_lib::backends::page_with_literals(index));
         let lines: Vec<(String,)> = sqlx::query_as(AssertSqlSafe(explain)).fetch_all(&mut connection).await.unwrap();
         let text = lines.into_iter().map(|(line,)| line).collect::<Vec<_>>().join("\n");
         let served_by = if index.partition.is_none() && index.sort.is_none() {

@@ -102,7 +102,7 @@ async fn declared_indexes_serve_their_queries() {
     let (store, _folder) = fresh().await;
     let connection = raw(store.path());
     for index in INDEXES {
-        let explain = format!("EXPLAIN QUERY PLAN {}", backends::sql::page_with_literals(index));
+        let explain = format!("EXPLAIN QUERY PLAN {}", backends::page_with_literals(index));
         let text = column::<String>(&connection, &explain, 3).join("\n");
         let everything = index.partition.is_none() && index.sort.is_none();
         let served_by =

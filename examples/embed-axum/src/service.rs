@@ -13,7 +13,7 @@ use asgard_lib::{
         projects::ListProjects,
     },
     config::{Config, DatabaseLocation, KeySource},
-    http::{HttpState, Readiness, auth::check_origin, problem},
+    http::{HttpState, Readiness, check_origin, problem},
     kernel::{Limit, Timestamp},
     runtime::{Background, Runtime},
 };

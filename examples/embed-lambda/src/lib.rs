@@ -2,8 +2,8 @@
 
 use asgard_lambda::{deadline, event::clean};
 use asgard_lib::{
+    Code, Error, Result,
     app::{Asgard, worker},
-    error::{Code, Error, Result},
     http::{HttpState, Limit, Peer, Surface, router_of},
     runtime::Runtime,
 };

@@ -4,8 +4,7 @@
 use crate::job::{all, ask, fulfilled, request_id, text, the_resource};
 use asgard_lib::{
     app::{
-        Meta, Route,
-        core::operation::Method,
+        Meta, Method, Route,
         operations::{Entry, OPERATIONS},
     },
     domain::access::Scope,

@@ -2,8 +2,8 @@
 
 use crate::logging;
 use asgard_lib::{
+    Result,
     app::bootstrap::{FirstAdmin, first_admin},
-    error::Result,
     runtime::Runtime,
 };
 

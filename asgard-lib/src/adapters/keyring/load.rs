@@ -66,7 +66,7 @@ impl Keyring {
     }
 
     /// Whether a rotation is under way, as far as this replica knows: a cheap look before anything is read.
-    pub fn is_rotating(&self) -> bool {
+    pub(crate) fn is_rotating(&self) -> bool {
         let under_way = |held: &Arc<Held>| match held.state {
             KeyState::Readable | KeyState::Draining => true,
             KeyState::Active | KeyState::Retired => false,
@@ -75,7 +75,7 @@ impl Keyring {
     }
 
     /// Reads the keys again.
-    pub async fn reload(&self) -> Result<()> {
+    pub(crate) async fn reload(&self) -> Result<()> {
         let _turn = self.reloading.lock().await;
         self.reload_in_turn().await.map(|_| ())
     }

@@ -81,7 +81,7 @@ impl Entity for DataKey {
 
 impl DataKey {
     /// The same key in its next state; refuses a step that the table does not have.
-    pub fn becoming(&self, next: KeyState, at: Timestamp) -> Result<Self> {
+    pub(crate) fn becoming(&self, next: KeyState, at: Timestamp) -> Result<Self> {
         if !self.state.may_become(next) {
             return Err(Error::bug(format!(
                 "data key {} is {} and cannot become {}",
@@ -100,12 +100,12 @@ impl DataKey {
     }
 
     /// The wrap under a master key.
-    pub fn wrap_under(&self, master_id: &str) -> Option<&Wrap> {
+    pub(crate) fn wrap_under(&self, master_id: &str) -> Option<&Wrap> {
         self.wraps.iter().find(|wrap| wrap.master_id == master_id)
     }
 
     /// The master keys it is wrapped under.
-    pub fn master_ids(&self) -> Vec<String> {
+    pub(crate) fn master_ids(&self) -> Vec<String> {
         self.wraps.iter().map(|wrap| wrap.master_id.clone()).collect()
     }
 }
@@ -140,11 +140,11 @@ pub(crate) struct Head {
 
 impl Head {
     /// The id of the one head.
-    pub const ID: &'static str = "keyring";
+    pub(crate) const ID: &'static str = "keyring";
     /// The most keys that one store may ever have had.
-    pub const MAX_KEYS: usize = 1_000;
+    pub(crate) const MAX_KEYS: usize = 1_000;
 
-    pub fn of(keys: Vec<DataKeyId>) -> Self {
+    pub(crate) fn of(keys: Vec<DataKeyId>) -> Self {
         Self { id: Self::ID.into(), keys }
     }
 }

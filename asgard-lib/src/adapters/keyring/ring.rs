@@ -21,7 +21,7 @@ pub(super) struct Roots {
 }
 
 impl Roots {
-    pub fn of(secret: &[u8; 32]) -> Self {
+    pub(crate) fn of(secret: &[u8; 32]) -> Self {
         Self { seal: hmac(secret, &[b"asgard seal root"]), token: hmac(secret, &[b"asgard token root"]) }
     }
 }
@@ -41,14 +41,14 @@ pub(super) struct Held {
 
 impl Held {
     /// What seals under this key; a retired one has nothing.
-    pub fn roots(&self) -> Result<&Roots> {
+    pub(crate) fn roots(&self) -> Result<&Roots> {
         self.roots
             .as_deref()
             .ok_or_else(|| Error::bug(format!("data key {} is {} and has no roots", self.id, self.state.name())))
     }
 
     /// What everything sealed under this key is bound to, besides `context`.
-    pub fn bound_to(&self, layer: &str, context: &str) -> Vec<u8> {
+    pub(crate) fn bound_to(&self, layer: &str, context: &str) -> Vec<u8> {
         // Id and org have no `|`, so the joint cannot be read in two ways.
         format!("asgard|{ORG}|{layer}|{}|{context}", self.id).into_bytes()
     }

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 /// Where a key from a file came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// The file was there.
     Loaded,
     /// The file was made just now.
@@ -26,18 +26,19 @@ pub enum Origin {
 
 /// A file with a master key, readable by its owner alone.
 #[derive(Clone, Debug)]
-pub struct KeyFile {
+pub(crate) struct KeyFile {
     path: PathBuf,
 }
 
 impl KeyFile {
     /// The key file at `path`.
-    pub fn at(path: impl Into<PathBuf>) -> Self {
+    pub(crate) fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
     /// Where the file is.
-    pub fn path(&self) -> &Path {
+    #[cfg(test)]
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -45,7 +46,7 @@ impl KeyFile {
     /// its old key's name only; making another key could open nothing, so that is refused and nothing is written.
     ///
     /// Reads and writes a small file: call it while booting.
-    pub async fn open(&self, store: &dyn Store, world: &World) -> Result<(LocalKey, Origin)> {
+    pub(crate) async fn open(&self, store: &dyn Store, world: &World) -> Result<(LocalKey, Origin)> {
         if let Some(key) = self.load(world)? {
             return Ok((key, Origin::Loaded));
         }
@@ -60,7 +61,7 @@ impl KeyFile {
     }
 
     /// The key, if the file is there. Refuses a file that others can read or that does not hold a key.
-    pub fn load(&self, world: &World) -> Result<Option<LocalKey>> {
+    pub(crate) fn load(&self, world: &World) -> Result<Option<LocalKey>> {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -31,7 +31,7 @@ pub(super) struct Child {
 
 impl Child {
     /// Starts `program` with `args` in the run's module folder. `step` names it and its output files.
-    pub async fn start(
+    pub(crate) async fn start(
         program: &Path,
         step: &str,
         args: &[&str],
@@ -56,21 +56,21 @@ impl Child {
     }
 
     /// Asks Terraform to stop: to finish what is under way, write its state and end. Asked twice, it gives up at once.
-    pub fn interrupt(&self) {
+    pub(crate) fn interrupt(&self) {
         if !self.over {
             processes::signal(self.pid, Signal::INT);
         }
     }
 
     /// Ends Terraform and everything in its group at once.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         if !self.over {
             processes::kill_group(self.pid);
         }
     }
 
     /// Waits until it has ended, for at most `patience`.
-    pub async fn ended(&mut self, patience: Duration) -> Result<Option<Exit>> {
+    pub(crate) async fn ended(&mut self, patience: Duration) -> Result<Option<Exit>> {
         let Ok(status) = tokio::time::timeout(patience, self.inner.wait()).await else { return Ok(None) };
         let status = status.map_err(|error| Error::bug(format!("waiting for Terraform: {error}")))?;
         self.over = true;

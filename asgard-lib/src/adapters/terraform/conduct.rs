@@ -103,7 +103,7 @@ pub(super) struct Conductor<'a> {
 }
 
 impl Conductor<'_> {
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.world.now()
     }
 }

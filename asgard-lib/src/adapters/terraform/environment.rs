@@ -21,7 +21,7 @@ pub(super) struct Environment(Vec<(String, OsString)>);
 
 impl Environment {
     /// For the engine itself, before there is a work folder: only to ask for its version.
-    pub fn bare(given: &[(String, SecretText)]) -> Self {
+    pub(crate) fn bare(given: &[(String, SecretText)]) -> Self {
         let path = given.iter().find(|(name, _)| name == "PATH").map_or(PATH, |(_, path)| path.reveal());
         let mut this = Self(vec![("PATH".into(), path.into())]);
         this.steady("/nonexistent".as_ref(), "/dev/null".as_ref());
@@ -29,7 +29,7 @@ impl Environment {
     }
 
     /// For a step of a run.
-    pub fn of_run(given: &[(String, SecretText)], layout: &Layout) -> Self {
+    pub(crate) fn of_run(given: &[(String, SecretText)], layout: &Layout) -> Self {
         let allowed =
             given.iter().filter(|(name, _)| allowed(name)).map(|(name, value)| (name.clone(), value.reveal().into()));
         let mut this = Self(allowed.collect());
@@ -55,12 +55,12 @@ impl Environment {
     }
 
     /// The variables.
-    pub fn variables(&self) -> impl Iterator<Item = (&str, &OsString)> {
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, &OsString)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// Where programs are looked for.
-    pub fn path(&self) -> Vec<PathBuf> {
+    pub(crate) fn path(&self) -> Vec<PathBuf> {
         self.0
             .iter()
             .find(|(name, _)| name == "PATH")

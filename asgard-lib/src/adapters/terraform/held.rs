@@ -36,7 +36,7 @@ pub(super) struct Held {
 
 impl Held {
     /// Keeps the free text of a message.
-    pub fn keep(&mut self, at: Timestamp, message: Message) {
+    pub(crate) fn keep(&mut self, at: Timestamp, message: Message) {
         let text = match message {
             Message::Printed { address, text } => {
                 Text { at, sort: Sort::Printed, level: "info", address: Some(address), text }
@@ -74,7 +74,7 @@ impl Held {
 
     /// The lines, with the secrets taken out. `printed` says whether all secrets are known; without that, what programs
     /// printed is dropped, and only Terraform's own words are told.
-    pub fn release(&mut self, redactor: &Redactor, printed: bool, now: Timestamp) -> Vec<LogLine> {
+    pub(crate) fn release(&mut self, redactor: &Redactor, printed: bool, now: Timestamp) -> Vec<LogLine> {
         let texts = std::mem::take(&mut self.texts);
         let mut left_out = std::mem::take(&mut self.left_out);
         (self.bytes, self.problem_bytes) = (0, 0);

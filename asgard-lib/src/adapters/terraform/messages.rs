@@ -265,7 +265,7 @@ fn about_address(kind: &str, hook: RawHook, message: String) -> Message {
 
 impl Message {
     /// The line of the log, for messages that hold no free text. Identifiers are left out: some are secrets.
-    pub fn line(&self, at: Timestamp) -> Option<LogLine> {
+    pub(crate) fn line(&self, at: Timestamp) -> Option<LogLine> {
         let said =
             |kind: &str, level: &str, address: Option<&String>, action: Option<ChangeAction>, message: String| {
                 Some(LogLine { at, level: level.into(), kind: kind.into(), address: address.cloned(), action, message })

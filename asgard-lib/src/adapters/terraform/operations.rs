@@ -27,7 +27,7 @@ const SHOW: Duration = Duration::from_secs(60);
 
 impl Conductor<'_> {
     /// Works out what an apply or a destroy would do.
-    pub async fn plan(&self) -> Result<RunOutcome> {
+    pub(crate) async fn plan(&self) -> Result<RunOutcome> {
         let redactor = Redactor::new(known_secrets(self.order));
         if let Some(ending) = self.init(&redactor).await? {
             return Ok(ending);
@@ -63,7 +63,7 @@ impl Conductor<'_> {
     }
 
     /// Applies exactly the stored plan, or nothing.
-    pub async fn apply(&self) -> Result<RunOutcome> {
+    pub(crate) async fn apply(&self) -> Result<RunOutcome> {
         let Some(stored) = &self.order.plan else {
             return Err(Error::bug(format!("{} has no plan to apply", self.order.run)));
         };
@@ -111,7 +111,7 @@ impl Conductor<'_> {
     }
 
     /// Compares what exists with the state.
-    pub async fn refresh(&self) -> Result<RunOutcome> {
+    pub(crate) async fn refresh(&self) -> Result<RunOutcome> {
         let redactor = Redactor::new(known_secrets(self.order));
         if let Some(ending) = self.init(&redactor).await? {
             return Ok(ending);

@@ -24,7 +24,7 @@ pub(super) struct Basis {
 
 impl Basis {
     /// The basis of a run.
-    pub fn of(
+    pub(crate) fn of(
         module_digest: &str,
         engine: &str,
         state: Option<&[u8]>,
@@ -45,7 +45,7 @@ impl Basis {
     }
 
     /// What differs now, in a sentence; `None` when the plan still fits.
-    pub fn differs(&self, now: &Self) -> Option<String> {
+    pub(crate) fn differs(&self, now: &Self) -> Option<String> {
         let mut parts = Vec::new();
         if self.module != now.module {
             parts.push("the service's module was changed".to_owned());
@@ -109,18 +109,24 @@ const FORMAT: u32 = 1;
 
 impl Pack {
     /// Packs a plan and the lock file of the providers that made it.
-    pub fn new(salt: &[u8; 32], basis: Basis, secrets: BTreeSet<String>, plan: &[u8], lock: Option<&[u8]>) -> Self {
+    pub(crate) fn new(
+        salt: &[u8; 32],
+        basis: Basis,
+        secrets: BTreeSet<String>,
+        plan: &[u8],
+        lock: Option<&[u8]>,
+    ) -> Self {
         let encode = |bytes: &[u8]| data_encoding::BASE64.encode(bytes);
         Self { format: FORMAT, salt: hex(salt), basis, secrets, plan: encode(plan), lock: lock.map(encode) }
     }
 
     /// The bytes to store.
-    pub fn bytes(&self) -> Result<Zeroizing<Vec<u8>>> {
+    pub(crate) fn bytes(&self) -> Result<Zeroizing<Vec<u8>>> {
         serde_json::to_vec(self).map(Zeroizing::new).map_err(Error::bug)
     }
 
     /// Unpacks stored bytes.
-    pub fn read(bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self> {
         let pack: Self = serde_json::from_slice(bytes)
             .map_err(|error| Error::bug(format!("a stored plan cannot be read: {error}")))?;
         if pack.format != FORMAT {
@@ -130,23 +136,23 @@ impl Pack {
     }
 
     /// The salt of the inputs' digest.
-    pub fn salt(&self) -> Result<[u8; 32]> {
+    pub(crate) fn salt(&self) -> Result<[u8; 32]> {
         let salt = data_encoding::HEXLOWER.decode(self.salt.as_bytes()).ok();
         salt.and_then(|salt| salt.try_into().ok()).ok_or_else(|| Error::bug("a stored plan has no salt"))
     }
 
     /// The plan file.
-    pub fn plan(&self) -> Result<Zeroizing<Vec<u8>>> {
+    pub(crate) fn plan(&self) -> Result<Zeroizing<Vec<u8>>> {
         decode(&self.plan)
     }
 
     /// The lock file.
-    pub fn lock(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    pub(crate) fn lock(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
         self.lock.as_deref().map(decode).transpose()
     }
 
     /// What the approval binds to.
-    pub fn digest(&self) -> Result<String> {
+    pub(crate) fn digest(&self) -> Result<String> {
         self.basis.digest(&self.plan()?, self.lock()?.as_deref().map(Vec::as_slice))
     }
 }

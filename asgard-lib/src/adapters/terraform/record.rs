@@ -74,12 +74,12 @@ impl Record {
     }
 
     /// A newer state.
-    pub fn state(&self, bytes: Zeroizing<Vec<u8>>) {
+    pub(crate) fn state(&self, bytes: Zeroizing<Vec<u8>>) {
         self.waiting().state = Some(bytes);
     }
 
     /// Lines of the log, already redacted. `mark` is a step and how many bytes of its output these lines are the end of.
-    pub fn lines(&self, lines: Vec<LogLine>, mark: Option<(String, u64)>) {
+    pub(crate) fn lines(&self, lines: Vec<LogLine>, mark: Option<(String, u64)>) {
         let mut waiting = self.waiting();
         let last = lines.len().saturating_sub(1);
         for (number, line) in lines.into_iter().enumerate() {
@@ -90,7 +90,7 @@ impl Record {
     }
 
     /// A line of the supervisor's own.
-    pub fn say(&self, at: Timestamp, level: &str, message: impl Into<String>) {
+    pub(crate) fn say(&self, at: Timestamp, level: &str, message: impl Into<String>) {
         let line = LogLine {
             at,
             level: level.into(),
@@ -104,7 +104,12 @@ impl Record {
 
     /// Stores what comes; once `done` is cancelled, stores what is left and returns. Nothing else may drop it while the
     /// lease is held: what is on its way to the store would be lost.
-    pub async fn keep_storing(&self, reporter: &dyn RunReporter, layout: Option<&Layout>, done: &CancellationToken) {
+    pub(crate) async fn keep_storing(
+        &self,
+        reporter: &dyn RunReporter,
+        layout: Option<&Layout>,
+        done: &CancellationToken,
+    ) {
         loop {
             let last = done.is_cancelled();
             let stored = self.store(reporter, layout).await;
@@ -123,7 +128,7 @@ impl Record {
     }
 
     /// Why a state was refused for good, if one was.
-    pub fn refusal(&self) -> Option<Error> {
+    pub(crate) fn refusal(&self) -> Option<Error> {
         self.waiting().refused.take()
     }
 

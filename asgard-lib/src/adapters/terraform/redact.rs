@@ -22,7 +22,7 @@ pub(super) struct Redactor {
 
 impl Redactor {
     /// A redactor of the given values.
-    pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut pieces = BTreeSet::new();
         for value in values {
             pieces.insert(value);
@@ -41,14 +41,14 @@ impl Redactor {
     }
 
     /// The text without the secrets.
-    pub fn text(&self, text: &str) -> String {
+    pub(crate) fn text(&self, text: &str) -> String {
         let mut texts = self.texts(&[text]);
         texts.pop().unwrap_or_default()
     }
 
     /// Pieces of one stream of text without the secrets, also those that are cut by the end of a piece: a program that
     /// writes slowly has its lines told in parts.
-    pub fn texts(&self, pieces: &[&str]) -> Vec<String> {
+    pub(crate) fn texts(&self, pieces: &[&str]) -> Vec<String> {
         let Some(patterns) = &self.patterns else {
             return pieces
                 .iter()

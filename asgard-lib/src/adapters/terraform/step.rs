@@ -39,12 +39,12 @@ pub(super) struct Stepped {
 
 impl Stepped {
     /// Whether it ended with one of the codes that mean success.
-    pub fn worked(&self, codes: &[i32]) -> bool {
+    pub(crate) fn worked(&self, codes: &[i32]) -> bool {
         self.broken.is_none() && matches!(self.exit, Exit::Code(code) if codes.contains(&code))
     }
 
     /// Whether something other than Asgard ended or interrupted it. A shell that wraps the engine adds 128 to the signal.
-    pub fn was_ended_from_outside(&self) -> bool {
+    pub(crate) fn was_ended_from_outside(&self) -> bool {
         match self.exit {
             Exit::Signal(_) => true,
             Exit::Code(code) => code > 128 || (code != 0 && self.tracker.was_interrupted()),
@@ -90,7 +90,7 @@ impl Following<'_> {
 
 impl Conductor<'_> {
     /// Runs one command. `state` is watched for commands that write one. An error means that it was not started.
-    pub async fn step(
+    pub(crate) async fn step(
         &self,
         step: &'static str,
         args: &[&str],
@@ -175,7 +175,7 @@ impl Conductor<'_> {
     }
 
     /// The addresses that the newest state of the run holds.
-    pub fn stored_addresses(&self) -> BTreeSet<String> {
+    pub(crate) fn stored_addresses(&self) -> BTreeSet<String> {
         match super::watch::newest(self.dir.layout()) {
             Some((_, bytes)) => state::addresses(&bytes),
             None => self.order.state.as_deref().map(|bytes| state::addresses(bytes)).unwrap_or_default(),

@@ -29,7 +29,7 @@ pub(super) enum Reason {
 
 impl Reason {
     /// What the log says about it.
-    pub fn sentence(self) -> &'static str {
+    pub(crate) fn sentence(self) -> &'static str {
         match self {
             Self::Cancelled => {
                 "The run was cancelled. Terraform is interrupted and gets time to finish what is under way."
@@ -68,12 +68,12 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    pub fn new(hurry: Option<Duration>) -> Self {
+    pub(crate) fn new(hurry: Option<Duration>) -> Self {
         Self { state: watch::Sender::new(State::default()), hurry }
     }
 
     /// Asks to stop.
-    pub fn ask(&self, reason: Reason) {
+    pub(crate) fn ask(&self, reason: Reason) {
         self.state.send_if_modified(|state| {
             let first = state.asked.is_none();
             if first {
@@ -84,7 +84,7 @@ impl Stop {
     }
 
     /// The lease is lost. `out_of_time` says that nothing may run any more from now on.
-    pub fn lose(&self, out_of_time: bool) {
+    pub(crate) fn lose(&self, out_of_time: bool) {
         self.ask(Reason::Lost);
         self.state.send_modify(|state| {
             state.lost.get_or_insert_with(Instant::now);
@@ -93,13 +93,13 @@ impl Stop {
     }
 
     /// Why it has to stop, if it has to.
-    pub fn reason(&self) -> Option<Reason> {
+    pub(crate) fn reason(&self) -> Option<Reason> {
         let state = self.state.borrow();
         if state.lost.is_some() { Some(Reason::Lost) } else { state.asked.map(|asked| asked.reason) }
     }
 
     /// Resolves once it has to stop, to the first reason.
-    pub async fn asked(&self) -> Reason {
+    pub(crate) async fn asked(&self) -> Reason {
         let mut states = self.state.subscribe();
         let asked = states.wait_for(|state| state.asked.is_some()).await;
         // The sender is borrowed, so it cannot be gone.
@@ -107,13 +107,13 @@ impl Stop {
     }
 
     /// Resolves once the lease is lost.
-    pub async fn lost(&self) {
+    pub(crate) async fn lost(&self) {
         // The sender is borrowed, so it cannot be gone.
         let _ = self.state.subscribe().wait_for(|state| state.lost.is_some()).await;
     }
 
     /// How high on the ladder the child should be by now.
-    pub fn due(&self, grace: Duration, already_interrupted: bool) -> Rung {
+    pub(crate) fn due(&self, grace: Duration, already_interrupted: bool) -> Rung {
         let state = *self.state.borrow();
         let Some(asked) = state.asked else { return Rung::Run };
         let grace = match (asked.reason, self.hurry) {

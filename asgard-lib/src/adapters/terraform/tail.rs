@@ -23,17 +23,17 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    pub fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path) -> Self {
         Self { path: path.to_path_buf(), file: None, read: 0, rest: Vec::new(), skipped: 0 }
     }
 
     /// How many bytes have been given out as lines.
-    pub fn taken(&self) -> u64 {
+    pub(crate) fn taken(&self) -> u64 {
         self.read - self.rest.len() as u64 - self.skipped
     }
 
     /// The lines that were completed since the last look, at most about a megabyte. `false` when there may be more.
-    pub fn lines(&mut self) -> Result<(Vec<String>, bool)> {
+    pub(crate) fn lines(&mut self) -> Result<(Vec<String>, bool)> {
         let failed = |error: std::io::Error| Error::bug(format!("reading what Terraform printed: {error}"));
         if self.file.is_none() {
             match File::open(&self.path) {
@@ -72,7 +72,7 @@ impl Tail {
     }
 
     /// The line that was begun and will never be completed, once the child has ended.
-    pub fn last(&mut self) -> Option<String> {
+    pub(crate) fn last(&mut self) -> Option<String> {
         let skipped = std::mem::take(&mut self.skipped);
         let rest = std::mem::take(&mut self.rest);
         match (skipped, rest.is_empty()) {

@@ -74,44 +74,44 @@ impl Default for FakeReporter {
 
 impl FakeReporter {
     /// A desk whose lease lasts that long after each renewal.
-    pub fn lasting(lasts: Duration) -> Self {
+    pub(crate) fn lasting(lasts: Duration) -> Self {
         let kept = Kept { renewed_at: Some(SystemClock.now()), ..Kept::default() };
         Self { kept: Mutex::new(kept), lasts }
     }
-    pub fn refuse(&self, code: Option<Code>) {
+    pub(crate) fn refuse(&self, code: Option<Code>) {
         self.kept.lock().unwrap().refuse = code;
     }
-    pub fn cancel(&self) {
+    pub(crate) fn cancel(&self) {
         self.kept.lock().unwrap().cancel = true;
     }
-    pub fn lose(&self) {
+    pub(crate) fn lose(&self) {
         self.kept.lock().unwrap().lost = true;
     }
     /// From now on storing a state takes that long.
-    pub fn slow(&self, slow: Duration) {
+    pub(crate) fn slow(&self, slow: Duration) {
         self.kept.lock().unwrap().slow = slow;
     }
     /// From now on renewals never answer.
-    pub fn hang(&self) {
+    pub(crate) fn hang(&self) {
         self.kept.lock().unwrap().hang = true;
     }
-    pub fn renewed(&self) -> u32 {
+    pub(crate) fn renewed(&self) -> u32 {
         self.kept.lock().unwrap().renewed
     }
-    pub fn engine_name(&self) -> Option<String> {
+    pub(crate) fn engine_name(&self) -> Option<String> {
         self.kept.lock().unwrap().engine.clone()
     }
-    pub fn states(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn states(&self) -> Vec<Vec<u8>> {
         self.kept.lock().unwrap().states.clone()
     }
-    pub fn serials(&self) -> Vec<u64> {
+    pub(crate) fn serials(&self) -> Vec<u64> {
         self.states().iter().map(|state| super::state::version(state).unwrap().serial).collect()
     }
-    pub fn lines(&self) -> Vec<LogLine> {
+    pub(crate) fn lines(&self) -> Vec<LogLine> {
         self.kept.lock().unwrap().lines.clone()
     }
     /// The log as one text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.lines()
             .iter()
             .map(|line| format!("{} {} {}\n", line.kind, line.address.as_deref().unwrap_or("-"), line.message))

@@ -30,7 +30,7 @@ pub(super) struct Tracker {
 
 impl Tracker {
     /// Takes note of a message.
-    pub fn follow(&mut self, message: &Message) {
+    pub(crate) fn follow(&mut self, message: &Message) {
         match message {
             Message::Start { address, action } => self.creations.step(Step::Began, address, ChangeAction::of(action)),
             Message::Complete { address, action, .. } => {
@@ -65,27 +65,27 @@ impl Tracker {
     }
 
     /// What may exist without being in the state.
-    pub fn may_exist(&self, stored: &BTreeSet<String>) -> Vec<String> {
+    pub(crate) fn may_exist(&self, stored: &BTreeSet<String>) -> Vec<String> {
         self.creations.may_exist(stored).map(str::to_owned).take(MAX_LISTED).collect()
     }
 
     /// The addresses that changed behind Terraform's back.
-    pub fn drifted(&self) -> Vec<String> {
+    pub(crate) fn drifted(&self) -> Vec<String> {
         self.drifted.iter().take(MAX_LISTED).cloned().collect()
     }
 
     /// Whether Terraform refused the plan because the state is another one.
-    pub fn is_stale(&self) -> bool {
+    pub(crate) fn is_stale(&self) -> bool {
         self.stale
     }
 
     /// Whether Terraform was asked to stop, by whomever.
-    pub fn was_interrupted(&self) -> bool {
+    pub(crate) fn was_interrupted(&self) -> bool {
         self.interrupted
     }
 
     /// What went wrong, for people.
-    pub fn failure(&self, redactor: &Redactor) -> Option<String> {
+    pub(crate) fn failure(&self, redactor: &Redactor) -> Option<String> {
         let mut told: Vec<String> = Vec::new();
         for problem in self.problems.iter().filter(|problem| problem.summary != "execution halted") {
             // Hidden first, tidied and cut afterwards: a secret that was changed would not be recognised.

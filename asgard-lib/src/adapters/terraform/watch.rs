@@ -22,12 +22,12 @@ type Print = (u64, u64, i64, i64);
 
 impl Watch {
     /// Watches a run that began with the state `known`.
-    pub fn new(layout: &Layout, known: Option<&[u8]>) -> Self {
+    pub(crate) fn new(layout: &Layout, known: Option<&[u8]>) -> Self {
         Self { layout: layout.clone(), known: known.and_then(state::version), print: None }
     }
 
     /// The state, if there is a newer one than was given out before.
-    pub fn newer(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+    pub(crate) fn newer(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         let path = self.layout.state();
         let print = print(&path)?;
         if self.print == Some(print) {
@@ -40,7 +40,7 @@ impl Watch {
     }
 
     /// After Terraform has ended: also the state that it could not write to its place.
-    pub fn last(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+    pub(crate) fn last(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         let (version, bytes) = newest(&self.layout)?;
         self.accept(version, bytes)
     }

@@ -57,63 +57,63 @@ pub(super) struct ChildFacts {
 }
 
 impl Layout {
-    pub fn new(parent: &Path, run: &RunId) -> Self {
+    pub(crate) fn new(parent: &Path, run: &RunId) -> Self {
         Self { root: parent.join(run.as_str()) }
     }
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.root.file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
     /// Where Terraform runs: the module's files, the variables, the state.
-    pub fn module(&self) -> PathBuf {
+    pub(crate) fn module(&self) -> PathBuf {
         self.root.join("module")
     }
-    pub fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.root.join("home")
     }
-    pub fn tmp(&self) -> PathBuf {
+    pub(crate) fn tmp(&self) -> PathBuf {
         self.root.join("tmp")
     }
-    pub fn cli_config(&self) -> PathBuf {
+    pub(crate) fn cli_config(&self) -> PathBuf {
         self.root.join("terraform.rc")
     }
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.module().join(STATE)
     }
     /// Where Terraform puts a state that it could not write to its place.
-    pub fn errored_state(&self) -> PathBuf {
+    pub(crate) fn errored_state(&self) -> PathBuf {
         self.module().join("errored.tfstate")
     }
-    pub fn plan(&self) -> PathBuf {
+    pub(crate) fn plan(&self) -> PathBuf {
         self.module().join(PLAN)
     }
-    pub fn stdout(&self, step: &str) -> PathBuf {
+    pub(crate) fn stdout(&self, step: &str) -> PathBuf {
         self.root.join(format!("{step}.out"))
     }
-    pub fn stderr(&self, step: &str) -> PathBuf {
+    pub(crate) fn stderr(&self, step: &str) -> PathBuf {
         self.root.join(format!("{step}.err"))
     }
-    pub fn facts(&self) -> Option<RunFacts> {
+    pub(crate) fn facts(&self) -> Option<RunFacts> {
         self.read("run.json")
     }
-    pub fn child(&self) -> Option<ChildFacts> {
+    pub(crate) fn child(&self) -> Option<ChildFacts> {
         self.read("child.json")
     }
-    pub fn note_child(&self, child: &ChildFacts) -> Result<()> {
+    pub(crate) fn note_child(&self, child: &ChildFacts) -> Result<()> {
         self.write("child.json", child)
     }
     /// How many bytes of a step's output have reached the store as lines of the log.
-    pub fn logged(&self, step: &str) -> u64 {
+    pub(crate) fn logged(&self, step: &str) -> u64 {
         self.read(&format!("{step}.logged")).unwrap_or(0)
     }
-    pub fn note_logged(&self, step: &str, bytes: u64) -> Result<()> {
+    pub(crate) fn note_logged(&self, step: &str, bytes: u64) -> Result<()> {
         self.write(&format!("{step}.logged"), &bytes)
     }
 
     /// Whether Terraform has said that it was interrupted.
-    pub fn was_interrupted(&self, step: &str) -> bool {
+    pub(crate) fn was_interrupted(&self, step: &str) -> bool {
         const SAID: &[u8] = b"Interrupt received";
         fs::read(self.stdout(step)).is_ok_and(|output| output.windows(SAID.len()).any(|window| window == SAID))
     }
@@ -139,7 +139,7 @@ pub(super) struct WorkDir {
 
 impl WorkDir {
     /// Makes the folder. It must not exist: what an earlier supervisor left behind is looked at first.
-    pub fn create(parent: &Path, run: &RunId, facts: &RunFacts, min_free_bytes: u64) -> Result<Self> {
+    pub(crate) fn create(parent: &Path, run: &RunId, facts: &RunFacts, min_free_bytes: u64) -> Result<Self> {
         let free = statvfs(parent)
             .map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
             .map_err(|e| failed(parent, e.into()))?;
@@ -164,19 +164,19 @@ impl WorkDir {
         Ok(this)
     }
 
-    pub fn layout(&self) -> &Layout {
+    pub(crate) fn layout(&self) -> &Layout {
         &self.layout
     }
 
     /// Removes the folder: everything in it was stored. What cannot be removed is found again by the next sweep.
-    pub fn remove(self) {
+    pub(crate) fn remove(self) {
         if let Err(error) = remove(&self.layout) {
             tracing::error!(run.id = self.layout.name(), "a run's folder cannot be removed: {error}");
         }
     }
 
     /// Writes the module's files.
-    pub fn put_module<'a>(&self, files: impl IntoIterator<Item = (&'a String, &'a Vec<u8>)>) -> Result<()> {
+    pub(crate) fn put_module<'a>(&self, files: impl IntoIterator<Item = (&'a String, &'a Vec<u8>)>) -> Result<()> {
         let module = self.layout.module();
         for (name, bytes) in files {
             let relative = Path::new(name);
@@ -205,18 +205,18 @@ impl WorkDir {
     }
 
     /// Writes the variables.
-    pub fn put_variables(&self, variables: &serde_json::Map<String, serde_json::Value>) -> Result<()> {
+    pub(crate) fn put_variables(&self, variables: &serde_json::Map<String, serde_json::Value>) -> Result<()> {
         let bytes = zeroize::Zeroizing::new(serde_json::to_vec(variables).map_err(Error::bug)?);
         put(&self.layout.module().join("terraform.tfvars.json"), &bytes)
     }
 
     /// Writes the state exactly as it was stored; a plan fits only the state that it was made from.
-    pub fn put_state(&self, state: &[u8]) -> Result<()> {
+    pub(crate) fn put_state(&self, state: &[u8]) -> Result<()> {
         put(&self.layout.state(), state)
     }
 
     /// Writes the plan and the lock file it was made with.
-    pub fn put_plan(&self, plan: &[u8], lock: Option<&[u8]>) -> Result<()> {
+    pub(crate) fn put_plan(&self, plan: &[u8], lock: Option<&[u8]>) -> Result<()> {
         let path = self.layout.module().join(LOCK);
         if let Some(lock) = lock {
             match fs::remove_file(&path) {
@@ -228,7 +228,7 @@ impl WorkDir {
     }
 
     /// Writes Terraform's own settings: where providers come from, and nothing else.
-    pub fn put_cli_config(&self, mirror: Option<&Path>) -> Result<()> {
+    pub(crate) fn put_cli_config(&self, mirror: Option<&Path>) -> Result<()> {
         let text = mirror.map_or_else(String::new, |mirror| {
             let path = serde_json::Value::from(mirror.to_string_lossy().into_owned()).to_string();
             let path = path.replace("${", "$${").replace("%{", "%%{");

@@ -16,7 +16,7 @@ const BATCH: usize = 32;
 
 /// What one call looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Collected {
+pub(crate) struct Collected {
     /// Blobs looked at.
     pub seen: usize,
     /// Orphans deleted.
@@ -30,7 +30,7 @@ pub struct Collected {
 impl SealedVault {
     /// Looks at up to 32 blobs after `after` that are older than a day, and deletes those whose record is gone or names another
     /// blob. The blob itself says which record that is and the record is read strongly, so a lagging index cannot mislead.
-    pub async fn collect_orphan_blobs(&self, now: Timestamp, after: Option<&BlobId>) -> Result<Collected> {
+    pub(crate) async fn collect_orphan_blobs(&self, now: Timestamp, after: Option<&BlobId>) -> Result<Collected> {
         let old = self.blobs.list(now.minus(GRACE), after, BATCH).await.map_err(store_error)?;
         let mut collected = Collected { seen: old.len(), ..Collected::default() };
         let mut owners: BTreeMap<String, Vec<BlobId>> = BTreeMap::new();

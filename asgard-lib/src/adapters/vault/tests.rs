@@ -1,5 +1,6 @@
 //! The vault as its users see it, and the sealed secret store on top.
 
+use super::orphans::Collected;
 use super::*;
 use crate::{
     adapters::testkit::{CallRecorder, INLINE, Kit, RELOAD, tamper},

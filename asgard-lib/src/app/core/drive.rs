@@ -12,7 +12,7 @@ use std::{any::TypeId, borrow::Cow};
 
 /// A finished operation.
 #[derive(Debug)]
-pub struct Done<T> {
+pub(crate) struct Done<T> {
     /// What came of it.
     pub output: T,
     /// Whether it is the answer of an earlier call under the same idempotency key.
@@ -20,10 +20,10 @@ pub struct Done<T> {
 }
 
 /// How often `prepare` runs at most.
-pub const MAX_PREPARE_RUNS: u32 = 3;
+pub(crate) const MAX_PREPARE_RUNS: u32 = 3;
 
 /// Runs an operation through its steps, and remembers what creating calls decided in the commit of it.
-pub async fn drive<O: Operation>(
+pub(crate) async fn drive<O: Operation>(
     app: &Asgard,
     call: &Call,
     operation: &O,

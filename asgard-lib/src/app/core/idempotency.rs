@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// What a creating call came to, kept under its idempotency key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Remembered {
+pub(crate) struct Remembered {
     /// SHA-256 over actor, operation and key, in hex.
     pub id: String,
     /// SHA-256 of the input, in hex.
@@ -42,7 +42,7 @@ impl Entity for Remembered {
 }
 
 /// What an idempotent call is remembered by.
-pub struct Remember {
+pub(crate) struct Remember {
     id: String,
     input: String,
 }
@@ -60,7 +60,7 @@ fn hex(parts: &[&[u8]]) -> String {
 
 impl Remember {
     /// What this call would be remembered by, if it carries a key and the operation creates something.
-    pub fn of(call: &Call, meta: &Meta, input: &Value) -> Result<Option<Self>> {
+    pub(crate) fn of(call: &Call, meta: &Meta, input: &Value) -> Result<Option<Self>> {
         let (Some(key), Some(actor), true) = (&call.idempotency_key, &call.actor, meta.creates) else {
             return Ok(None);
         };
@@ -76,7 +76,7 @@ impl Remember {
     }
 
     /// The answer of the earlier call, if there was one.
-    pub async fn recall(&self, app: &Asgard) -> Result<Option<Value>> {
+    pub(crate) async fn recall(&self, app: &Asgard) -> Result<Option<Value>> {
         let Some(found) = app.store().read::<Remembered>(&self.id).await? else { return Ok(None) };
         if found.keep_until <= app.world().now() {
             return Ok(None);

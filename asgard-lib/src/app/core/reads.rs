@@ -18,7 +18,7 @@ use std::{
 };
 
 /// Records and the versions that they were read at; `None` for one that was not there.
-pub type Versions = BTreeMap<Key, Option<Version>>;
+pub(crate) type Versions = BTreeMap<Key, Option<Version>>;
 
 /// Reads of one attempt: each record that the outcome depends on is noted with its version.
 pub struct Reads<'a> {

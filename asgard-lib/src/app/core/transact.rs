@@ -35,7 +35,7 @@ const MAX_RESUBMITS: u32 = 8;
 
 /// What survives from one attempt of a transaction to the next.
 #[derive(Default)]
-pub struct RetryState {
+pub(crate) struct RetryState {
     numbers: BTreeMap<String, i64>,
 }
 
@@ -356,7 +356,7 @@ fn anonymous() -> ActorRef {
 
 /// Commits a batch, through lost replies: absence of an answer is never evidence, so the same batch goes again under the
 /// same id until the store says what became of it.
-pub async fn submit(app: &Asgard, batch: &Batch) -> Result<Outcome> {
+pub(crate) async fn submit(app: &Asgard, batch: &Batch) -> Result<Outcome> {
     let mut unknown = false;
     let mut tries = 0;
     loop {

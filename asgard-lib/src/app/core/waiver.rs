@@ -4,26 +4,27 @@ macro_rules! waivers {
     ($($variant:ident, $what:literal, $reason:literal;)*) => {
         /// A named waiver of the audit event that every commit needs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum AuditWaiver {
+        pub(crate) enum AuditWaiver {
             $(#[doc = $what] $variant,)*
         }
 
+        #[cfg(test)]
         impl AuditWaiver {
             /// Every waiver.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// Its name.
-            pub const fn name(self) -> &'static str {
+            pub(crate) const fn name(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($variant),)* }
             }
 
             /// What is committed under it.
-            pub const fn what(self) -> &'static str {
+            pub(crate) const fn what(self) -> &'static str {
                 match self { $(Self::$variant => $what,)* }
             }
 
             /// Why that is no act.
-            pub const fn reason(self) -> &'static str {
+            pub(crate) const fn reason(self) -> &'static str {
                 match self { $(Self::$variant => $reason,)* }
             }
         }

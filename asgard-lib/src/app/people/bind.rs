@@ -25,12 +25,12 @@ const SETTLED_AFTER: Duration = Duration::from_secs(60);
 
 /// Appends the job that binds whatever names one of the account's addresses. Nothing waits for it: an address alone gives the
 /// same authority meanwhile.
-pub fn later(tx: &mut Tx<'_>, user: &UserId) -> Result<()> {
+pub(crate) fn later(tx: &mut Tx<'_>, user: &UserId) -> Result<()> {
     tx.job(Work::BindAccount { user: user.clone() }, SETTLED_AFTER).map(drop)
 }
 
 /// Whom an address names from now on: the account that has it verified, or whoever will.
-pub async fn party(tx: &Tx<'_>, email: &Email) -> Result<Party> {
+pub(crate) async fn party(tx: &Tx<'_>, email: &Email) -> Result<Party> {
     let holder = match tx.holder(&User::email_claim(email)).await? {
         Some(id) => tx.read::<User>(&id).await?,
         None => None,

@@ -93,6 +93,7 @@ fn wrong() -> Error {
 }
 
 /// A password that was right, and the attempt that was counted before it was looked at.
+#[expect(unnameable_types, reason = "between prepare and decide; nobody else needs its name")]
 pub struct Verified {
     attempt: throttle::Attempt,
     user: UserId,
@@ -260,6 +261,7 @@ pub struct ChangePassword {
 }
 
 /// The new password, hashed, once the present one was right.
+#[expect(unnameable_types, reason = "between prepare and decide; nobody else needs its name")]
 pub struct NewPassword {
     attempt: throttle::Attempt,
     hash: String,

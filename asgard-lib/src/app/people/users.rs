@@ -169,6 +169,7 @@ fn count_admins(tx: &mut Tx<'_>, delta: i64) -> Result<()> {
 }
 
 /// A new password, hashed.
+#[expect(unnameable_types, reason = "between prepare and decide; nobody else needs its name")]
 pub struct PasswordHash(String);
 
 crate::kernel::opaque!(PasswordHash);

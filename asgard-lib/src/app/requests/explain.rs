@@ -188,14 +188,14 @@ impl SimpleOperation for ExplainRequest {
 }
 
 /// Those whom a pending request still waits for.
-pub fn outstanding(request: &Request) -> Vec<Approver> {
+pub(crate) fn outstanding(request: &Request) -> Vec<Approver> {
     let mut waits = waits_for(&request.judgements);
     waits.retain(|approver| request.approvals.iter().all(|given| !given.satisfies.contains(approver)));
     waits
 }
 
 /// Approvers in words.
-pub fn in_words(approvers: &[Approver]) -> String {
+pub(crate) fn in_words(approvers: &[Approver]) -> String {
     let names: Vec<String> = approvers.iter().map(ToString::to_string).collect();
     names.join(", and ")
 }

@@ -13,13 +13,13 @@ use crate::{
 };
 
 /// What both say. An error is one of the operator's policy.
-pub fn judge(app: &Asgard, facts: &Facts) -> Result<Judgement> {
+pub(crate) fn judge(app: &Asgard, facts: &Facts) -> Result<Judgement> {
     let theirs = app.policy().judge(facts).and_then(Judgement::bounded)?;
     Ok(built_in(facts).join(theirs))
 }
 
 /// What both say of a plan. Where the operator's policy cannot be asked a person is, and the policy again when they approve.
-pub fn judge_plan(app: &Asgard, facts: &Facts) -> Judgement {
+pub(crate) fn judge_plan(app: &Asgard, facts: &Facts) -> Judgement {
     judge(app, facts).unwrap_or_else(|error| {
         tracing::error!(project.id = %facts.project.id, error = error.chain(), "Policy could not be asked about a plan; a person is.");
         let why = "The policy in force could not be asked; a person looks at it, and the policy is asked again.";
@@ -28,7 +28,7 @@ pub fn judge_plan(app: &Asgard, facts: &Facts) -> Judgement {
 }
 
 /// What the facts of a request come from: the project's tier and its money as they are now.
-pub async fn basis<'b, 'x: 'b>(tx: &Tx<'x>, project: &'b Project, service: &'b Service) -> Result<Basis<'b>> {
+pub(crate) async fn basis<'b, 'x: 'b>(tx: &Tx<'x>, project: &'b Project, service: &'b Service) -> Result<Basis<'b>> {
     let app = tx.app();
     let committed = tx.counter(&Project::committed_counter(&project.id)).await?;
     Ok(Basis {
@@ -41,7 +41,7 @@ pub async fn basis<'b, 'x: 'b>(tx: &Tx<'x>, project: &'b Project, service: &'b S
 }
 
 /// Asks about a request at a step. Fails when the answer is no.
-pub fn not_denied(
+pub(crate) fn not_denied(
     app: &Asgard,
     basis: Basis<'_>,
     request: &Request,

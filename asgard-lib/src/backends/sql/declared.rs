@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 /// A dialect of SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
+pub(crate) enum Dialect {
     /// SQLite.
     Sqlite,
     /// PostgreSQL.
@@ -94,7 +94,7 @@ fn index(index: &Index) -> Option<String> {
 
 /// The statements that make what is declared and not present. `present` has the names of tables and indexes, and
 /// `table.column` for columns.
-pub fn missing(dialect: Dialect, present: &BTreeSet<String>) -> Vec<String> {
+pub(crate) fn missing(dialect: Dialect, present: &BTreeSet<String>) -> Vec<String> {
     let mut statements = Vec::new();
     for kind in Kind::ALL {
         let table = kind.name();

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 /// One file of `migrations/<dialect>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Migration {
+pub(crate) struct Migration {
     /// Its number, from 1 without gaps; 0 is the views, which are made again whenever they changed.
     pub number: i64,
     /// The file's name without its ending.
@@ -20,21 +20,21 @@ pub struct Migration {
 
 impl Migration {
     /// The digest that tells an edited file; line endings do not count.
-    pub fn checksum(&self) -> String {
+    pub(crate) fn checksum(&self) -> String {
         HEXLOWER.encode(&Sha256::digest(self.sql.replace('\r', "")))
     }
 }
 
 /// What a database remembers of a migration: number and checksum.
-pub type Applied = (i64, String);
+pub(crate) type Applied = (i64, String);
 
 /// The table that remembers. The same words make it in every dialect.
-pub const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations \
+pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations \
     (number bigint NOT NULL PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at text NOT NULL)";
 
 /// The files of a dialect.
 #[derive(Clone, Copy, Debug)]
-pub struct Files {
+pub(crate) struct Files {
     /// Which dialect.
     pub dialect: Dialect,
     /// The numbered files, in order.
@@ -45,7 +45,7 @@ pub struct Files {
 
 /// The next thing to do to a database.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// It is as this build needs it.
     Nothing,
     /// Run this file.
@@ -56,7 +56,7 @@ pub enum Step {
 
 /// What is next for a database that has `applied`, and of which [`missing`] finds the names in `present`. Refuses a database
 /// that this build does not understand.
-pub fn next(files: Files, applied: &[Applied], present: &BTreeSet<String>) -> Result<Step> {
+pub(crate) fn next(files: Files, applied: &[Applied], present: &BTreeSet<String>) -> Result<Step> {
     let Files { dialect, known, views } = files;
     let refuse = |message: String| Err(Error::new(Code::Config, message));
     for (number, checksum) in applied.iter().filter(|(number, _)| *number > 0) {
@@ -93,7 +93,7 @@ pub fn next(files: Files, applied: &[Applied], present: &BTreeSet<String>) -> Re
 }
 
 /// Refuses a database that is not as this build needs it.
-pub fn settled(step: Step) -> Result<()> {
+pub(crate) fn settled(step: Step) -> Result<()> {
     let lacks = match step {
         Step::Nothing => return Ok(()),
         Step::Run(migration) => format!("migration {}", migration.name),
@@ -105,7 +105,7 @@ pub fn settled(step: Step) -> Result<()> {
 macro_rules! embedded {
     ($dialect:literal, $which:ident: $($number:literal = $name:literal),* $(,)?) => {
         /// The migrations of this dialect, in order.
-        pub const MIGRATIONS: &[$crate::backends::sql::migrations::Migration] = &[$(
+        pub(crate) const MIGRATIONS: &[$crate::backends::sql::migrations::Migration] = &[$(
             $crate::backends::sql::migrations::Migration {
                 number: $number,
                 name: $name,
@@ -113,7 +113,7 @@ macro_rules! embedded {
             },
         )*];
         /// The views for analysts.
-        pub const VIEWS: $crate::backends::sql::migrations::Migration = $crate::backends::sql::migrations::Migration {
+        pub(crate) const VIEWS: $crate::backends::sql::migrations::Migration = $crate::backends::sql::migrations::Migration {
             number: 0,
             name: "views",
             sql: include_str!(concat!("../../../migrations/views/", $dialect, ".sql")),

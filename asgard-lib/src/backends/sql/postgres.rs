@@ -27,6 +27,10 @@ embedded!("postgres", Postgres: 1 = "0001_tables", 2 = "0002_commit", 3 = "0003_
 pub type PostgresStore = SqlStore<PostgresEngine>;
 
 /// The connections to one PostgreSQL database.
+#[expect(
+    unnameable_types,
+    reason = "what SqliteStore and PostgresStore share; a store of another kind implements the port"
+)]
 pub struct PostgresEngine {
     pool: PgPool,
     connect: PgConnectOptions,

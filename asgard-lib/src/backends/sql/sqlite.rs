@@ -22,6 +22,10 @@ embedded!("sqlite", Sqlite: 1 = "0001_tables", 2 = "0002_log_by_id");
 pub type SqliteStore = SqlStore<SqliteEngine>;
 
 /// The connections to one SQLite file.
+#[expect(
+    unnameable_types,
+    reason = "what SqliteStore and PostgresStore share; a store of another kind implements the port"
+)]
 pub struct SqliteEngine {
     path: PathBuf,
     readers: readers::Readers,

@@ -180,11 +180,11 @@ impl Value for SystemName {
 
 /// What AWS calls a thing: its name, its id or its ARN.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AwsName(String);
+pub(crate) struct AwsName(String);
 
 impl AwsName {
     /// The name.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 

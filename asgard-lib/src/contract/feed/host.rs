@@ -1,7 +1,7 @@
 //! What the scenarios of the event feed are made of: processes on one store, writers, followers.
 
 use crate::{
-    adapters::{Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault, dry_run::DryRun},
+    adapters::{DryRun, Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault},
     app::{
         Asgard, Call, Parts,
         audit::verify,
@@ -37,14 +37,14 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub fn on(_: &Arc<dyn Store>) -> Self {
+    pub(crate) fn on(_: &Arc<dyn Store>) -> Self {
         let clock = Arc::new(ManualClock::at(noon()));
         let world = World::new(Arc::clone(&clock) as _, Arc::new(SystemEntropy));
         Self { clock, world }
     }
 
     /// A process on the store.
-    pub async fn boot(&self, store: &Arc<dyn Store>) -> Arc<Asgard> {
+    pub(crate) async fn boot(&self, store: &Arc<dyn Store>) -> Arc<Asgard> {
         let key = LocalKey::new(Zeroizing::new([7; 32]), self.world.clone());
         let keyring =
             Keyring::open(Arc::clone(store), MasterKeys::only(Arc::new(key)), self.world.clone()).await.unwrap();
@@ -59,14 +59,14 @@ impl Host {
     }
 
     /// A process that can be told to die.
-    pub async fn boot_dying(&self, store: &Arc<dyn Store>) -> (Arc<Faulty<dyn Store, Dying>>, Arc<Asgard>) {
+    pub(crate) async fn boot_dying(&self, store: &Arc<dyn Store>) -> (Arc<Faulty<dyn Store, Dying>>, Arc<Asgard>) {
         let dying = Arc::new(Faulty::way_to(store, Dying::default()));
         let app = self.boot(&(Arc::clone(&dying) as Arc<dyn Store>)).await;
         (dying, app)
     }
 
     /// Lets pass what events need to settle.
-    pub fn settle(&self) {
+    pub(crate) fn settle(&self) {
         self.clock.advance(Duration::from_secs(3));
     }
 }
@@ -112,7 +112,7 @@ impl Writer {
     }
 
     /// Commits an event of the nth project; the zeroth is none.
-    pub async fn write(&mut self, host: &Host, app: &Asgard, nth: u32) {
+    pub(crate) async fn write(&mut self, host: &Host, app: &Asgard, nth: u32) {
         host.clock.advance(Duration::from_millis(1));
         let project = (nth > 0).then(|| ProjectId::new(2096, nth.into()));
         let chain = project.as_ref().map_or_else(|| "org".to_owned(), ToString::to_string);
@@ -147,7 +147,7 @@ impl Default for Follower {
 
 impl Follower {
     /// Reads what there is, in pages of this size.
-    pub async fn catch_up(&mut self, app: &Asgard, limit: usize) {
+    pub(crate) async fn catch_up(&mut self, app: &Asgard, limit: usize) {
         loop {
             let page = app.events().after(self.position, limit).await.unwrap();
             assert!(page.events.len() <= limit && !page.removed);
@@ -161,7 +161,7 @@ impl Follower {
     }
 
     /// Everything that was written, once, in the order of its chain, and under growing numbers.
-    pub fn has_all(&self, writer: &Writer, when: &str) {
+    pub(crate) fn has_all(&self, writer: &Writer, when: &str) {
         assert!(self.seen.windows(2).all(|two| two[0].seq < two[1].seq), "{when}: the numbers do not grow");
         let ids: BTreeSet<_> = self.seen.iter().map(|event| &event.id).collect();
         assert_eq!(ids.len(), self.seen.len(), "{when}: an event came twice to a follower that kept its position");

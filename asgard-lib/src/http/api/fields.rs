@@ -40,7 +40,7 @@ impl Shape {
     }
 
     /// The value that `text` stands for, or what was expected.
-    pub fn read(self, text: &str) -> Result<Value, &'static str> {
+    pub(crate) fn read(self, text: &str) -> Result<Value, &'static str> {
         let digits = text.strip_prefix('-').unwrap_or(text);
         let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         match self {
@@ -68,17 +68,17 @@ pub(in crate::http) struct Fields(BTreeMap<String, Shape>);
 
 impl Fields {
     /// The fields that a schema declares.
-    pub fn of(schema: &Value) -> Self {
+    pub(crate) fn of(schema: &Value) -> Self {
         let properties = schema.get("properties").and_then(Value::as_object);
         Self(properties.into_iter().flatten().map(|(name, schema)| (name.clone(), Shape::of(schema))).collect())
     }
 
-    pub fn shape(&self, name: &str) -> Option<Shape> {
+    pub(crate) fn shape(&self, name: &str) -> Option<Shape> {
         self.0.get(name).copied()
     }
 
     /// The names of what a query may hold besides `fixed`.
-    pub fn queryable(&self, fixed: &[(&str, &str)]) -> Vec<&str> {
+    pub(crate) fn queryable(&self, fixed: &[(&str, &str)]) -> Vec<&str> {
         let free =
             |(name, shape): (&String, &Shape)| *shape != Shape::Nested && !fixed.iter().any(|(known, _)| known == name);
         self.0.iter().filter(|(name, shape)| free((name, shape))).map(|(name, _)| name.as_str()).collect()

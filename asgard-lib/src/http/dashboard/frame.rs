@@ -7,11 +7,11 @@ mod page_request;
 mod problem;
 mod sign_in;
 
-pub use assets::{asset, icon};
-pub use flash::Flash;
-pub use layout::{Layout, Section};
+pub(crate) use assets::{asset, icon};
+pub(crate) use flash::Flash;
+pub(crate) use layout::{Layout, Section};
 #[cfg(test)]
-pub use page_request::encoded;
-pub use page_request::{PageRequest, id};
-pub use problem::in_style;
-pub use sign_in::{enter, forget, leave, show};
+pub(crate) use page_request::encoded;
+pub(crate) use page_request::{PageRequest, id};
+pub(crate) use problem::in_style;
+pub(crate) use sign_in::{enter, forget, leave, show};

@@ -18,7 +18,7 @@ use axum::{
 use std::sync::Arc;
 
 /// The pages that people see once they are signed in.
-pub fn routes() -> Router<Arc<HttpState>> {
+pub(crate) fn routes() -> Router<Arc<HttpState>> {
     Router::new()
         .merge(project_routes())
         .merge(request_routes())

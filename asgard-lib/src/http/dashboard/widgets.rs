@@ -6,10 +6,10 @@ mod format;
 mod pager;
 mod tables;
 
-pub use field::{Choice, Control, Field, Fields};
-pub use form_data::{FormData, number};
-pub use format::{Badge, When, exact, money, wait, who, words};
-pub use pager::Pager;
-pub use tables::{
+pub(crate) use field::{Choice, Control, Field, Fields};
+pub(crate) use form_data::{FormData, number};
+pub(crate) use format::{Badge, When, exact, money, wait, who, words};
+pub(crate) use pager::Pager;
+pub(crate) use tables::{
     EventTable, PlanTable, RequestTable, ResourceTable, RunTable, Values, lasted, operation, plan_in_words, verb,
 };

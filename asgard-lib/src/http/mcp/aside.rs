@@ -26,7 +26,7 @@ struct Values {
 
 impl Aside {
     /// Takes out of a message what the protocol does not need.
-    pub fn take(message: &mut Map<String, Value>) -> Self {
+    pub(crate) fn take(message: &mut Map<String, Value>) -> Self {
         let aside = Self::default();
         let method = message.get("method").and_then(Value::as_str).unwrap_or_default();
         let known = PROTOCOL.iter().find(|(known, _)| *known == method).map_or(&["_meta"][..], |(_, needed)| needed);
@@ -49,18 +49,18 @@ impl Aside {
     }
 
     /// The arguments of the call. They are there once.
-    pub fn arguments(&self) -> Map<String, Value> {
+    pub(crate) fn arguments(&self) -> Map<String, Value> {
         self.with(|values| values.arguments.take()).unwrap_or_default()
     }
 
     /// Keeps the result, and gives back an empty one for the protocol library.
-    pub fn keep(&self, result: CallToolResult) -> CallToolResult {
+    pub(crate) fn keep(&self, result: CallToolResult) -> CallToolResult {
         self.with(|values| values.result = Some(result));
         CallToolResult::success(Vec::new())
     }
 
     /// The result, if the tool came to one.
-    pub fn result(&self) -> Option<CallToolResult> {
+    pub(crate) fn result(&self) -> Option<CallToolResult> {
         self.with(|values| values.result.take())
     }
 

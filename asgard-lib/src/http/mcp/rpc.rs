@@ -21,7 +21,7 @@ pub(super) struct Fault {
 
 impl Fault {
     /// A message that is not one, or not for us.
-    pub fn invalid(status: StatusCode, message: String) -> Self {
+    pub(crate) fn invalid(status: StatusCode, message: String) -> Self {
         Self { status, code: INVALID_REQUEST, id: Value::Null, message }
     }
 }

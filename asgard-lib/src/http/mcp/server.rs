@@ -38,7 +38,7 @@ pub(super) struct McpServer {
 
 impl McpServer {
     /// A server of these tools.
-    pub fn new(state: Arc<HttpState>, tools: Tools) -> Self {
+    pub(crate) fn new(state: Arc<HttpState>, tools: Tools) -> Self {
         let name = Implementation::new("asgard", env!("CARGO_PKG_VERSION")).with_title("Asgard");
         let info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
             .with_server_info(name)

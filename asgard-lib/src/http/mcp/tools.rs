@@ -19,7 +19,7 @@ pub(super) struct Tools {
 
 impl Tools {
     /// Every tool of the table, sorted by name.
-    pub fn of(operations: &Operations) -> Self {
+    pub(crate) fn of(operations: &Operations) -> Self {
         let mut listed = Vec::new();
         let mut entries = HashMap::new();
         for entry in operations {
@@ -33,18 +33,18 @@ impl Tools {
     }
 
     /// As they are listed.
-    pub fn listed(&self) -> &[Tool] {
+    pub(crate) fn listed(&self) -> &[Tool] {
         &self.listed
     }
 
     /// How a tool is described.
-    pub fn described(&self, name: &str) -> Option<&Tool> {
+    pub(crate) fn described(&self, name: &str) -> Option<&Tool> {
         let at = self.listed.binary_search_by(|tool| tool.name.as_ref().cmp(name)).ok()?;
         self.listed.get(at)
     }
 
     /// The operation of a tool.
-    pub fn entry(&self, name: &str) -> Option<&Entry> {
+    pub(crate) fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.get(name)
     }
 }

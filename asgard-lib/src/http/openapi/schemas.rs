@@ -15,13 +15,13 @@ pub(super) struct Schemas {
 }
 
 impl Schemas {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let settings = || SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = PATH.into());
         Self { read: settings().into_generator(), written: settings().for_serialize().into_generator() }
     }
 
     /// What an operation takes, as an object schema with its references still inside.
-    pub fn input(&mut self, entry: &Entry) -> Map<String, Value> {
+    pub(crate) fn input(&mut self, entry: &Entry) -> Map<String, Value> {
         let schema = (entry.input)(&mut self.read).to_value();
         let name =
             schema.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix(REF)).map(str::to_owned);
@@ -36,18 +36,18 @@ impl Schemas {
     }
 
     /// A reference to what an operation gives back.
-    pub fn output(&mut self, entry: &Entry) -> Value {
+    pub(crate) fn output(&mut self, entry: &Entry) -> Value {
         (entry.output)(&mut self.written).to_value()
     }
 
     /// What an operation gives back, followed to its end.
-    pub fn resolved<'s>(&'s self, output: &'s Value) -> &'s Value {
+    pub(crate) fn resolved<'s>(&'s self, output: &'s Value) -> &'s Value {
         let name = output.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix(REF));
         name.and_then(|name| self.written.definitions().get(name)).unwrap_or(output)
     }
 
     /// Every component. What is read is called after its type too, unless something else of that name is written.
-    pub fn finish(mut self) -> Map<String, Value> {
+    pub(crate) fn finish(mut self) -> Map<String, Value> {
         let mut all: BTreeMap<String, Value> = self.written.take_definitions(true).into_iter().collect();
         for (name, schema) in self.read.take_definitions(true) {
             all.entry(read_name(&name, &schema, &all)).or_insert(schema);
@@ -56,7 +56,7 @@ impl Schemas {
     }
 
     /// The names of components that are read differently from how they are written.
-    pub fn renamed(&mut self) -> Vec<String> {
+    pub(crate) fn renamed(&mut self) -> Vec<String> {
         let written = self.written.definitions().clone();
         let read = self.read.definitions().iter();
         read.filter(|(name, schema)| written.get(*name).is_some_and(|other| other != *schema))

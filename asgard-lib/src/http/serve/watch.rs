@@ -37,7 +37,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Watches a connection that was just accepted and may be without any progress for `idle` while it is answered.
-    pub fn new(idle: Duration) -> Self {
+    pub(crate) fn new(idle: Duration) -> Self {
         Self {
             accepted: Instant::now(),
             idle,
@@ -64,13 +64,13 @@ impl Watch {
     }
 
     /// A request's head is complete.
-    pub fn head_is_read(&self) {
+    pub(crate) fn head_is_read(&self) {
         self.answering.store(true, Ordering::Relaxed);
         self.head_since.store(NEVER, Ordering::Relaxed);
     }
 
     /// Its answer is on the way; the next head may take its time to begin.
-    pub fn answered(&self) {
+    pub(crate) fn answered(&self) {
         self.answering.store(false, Ordering::Relaxed);
     }
 
@@ -85,7 +85,7 @@ impl Watch {
     }
 
     /// Resolves when the connection should be closed.
-    pub async fn given_up(&self) {
+    pub(crate) async fn given_up(&self) {
         loop {
             tokio::time::sleep(LOOK).await;
             if self.is_hopeless_at(self.now()) {
@@ -102,7 +102,7 @@ pub(super) struct Watched<S> {
 }
 
 impl<S> Watched<S> {
-    pub fn new(stream: S, watch: Arc<Watch>) -> Self {
+    pub(crate) fn new(stream: S, watch: Arc<Watch>) -> Self {
         Self { stream, watch }
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct StopReason {
 
 impl StopReason {
     /// What is told of this task.
-    pub fn of(task: &Task) -> Self {
+    pub(crate) fn of(task: &Task) -> Self {
         let words = words(task);
         let code = task.containers().iter().find_map(Container::exit_code);
         let why = match (HINTS.iter().find(|(sign, _)| words.contains(sign)), code) {

@@ -42,7 +42,7 @@ pub(super) struct Opened(Mutex<HashMap<Name, Kept>>);
 
 impl Opened {
     /// The key of that name, if it may still be used; counts as a use.
-    pub fn take_use(&self, name: &Name) -> Option<Root> {
+    pub(crate) fn take_use(&self, name: &Name) -> Option<Root> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         kept.retain(|_, kept| kept.until > now && kept.uses > 0);
@@ -52,7 +52,7 @@ impl Opened {
     }
 
     /// Keeps a key; the one that would leave first makes room.
-    pub fn keep(&self, name: Name, key: &Root) {
+    pub(crate) fn keep(&self, name: Name, key: &Root) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MAX
             && let Some(oldest) = kept.iter().min_by_key(|(_, kept)| kept.until).map(|(name, _)| *name)

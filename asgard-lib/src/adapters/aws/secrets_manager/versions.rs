@@ -38,7 +38,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub fn of(answer: &DescribeSecretOutput) -> Self {
+    pub(crate) fn of(answer: &DescribeSecretOutput) -> Self {
         let mut versions = BTreeMap::new();
         for (id, labels) in answer.version_ids_to_stages().into_iter().flatten() {
             for number in labels.iter().filter_map(|label| label.strip_prefix(LABEL)?.parse().ok()) {
@@ -49,7 +49,7 @@ impl Known {
         Self { versions, deleted: answer.deleted_date().is_some() }
     }
 
-    pub fn newest(&self) -> Option<u32> {
+    pub(crate) fn newest(&self) -> Option<u32> {
         self.versions.last_key_value().map(|(version, _)| *version)
     }
 }

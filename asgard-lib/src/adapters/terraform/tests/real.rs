@@ -30,15 +30,15 @@ pub(super) struct Demo {
 }
 
 impl Demo {
-    pub fn new(inputs: Value) -> Self {
+    pub(crate) fn new(inputs: Value) -> Self {
         let mut variables = json!({"name": "hello", "project_id": "proj-2026-0001", "rotation": 0});
         variables.as_object_mut().unwrap().extend(inputs.as_object().unwrap().clone());
         Self { folder: testkit::folder(), state: None, variables: variables.as_object().cloned().unwrap(), plan: None }
     }
-    pub fn work(&self) -> PathBuf {
+    pub(crate) fn work(&self) -> PathBuf {
         self.folder.path().join("work")
     }
-    pub fn order(&self, op: RunOp) -> Order {
+    pub(crate) fn order(&self, op: RunOp) -> Order {
         let mut order = order(op, Value::Object(self.variables.clone()));
         order.files = local_demo();
         order.outputs = [("id".into(), false), ("token".into(), true)].into();
@@ -46,7 +46,7 @@ impl Demo {
         order.plan = self.plan.clone().filter(|_| op.changes_things());
         order
     }
-    pub async fn run(&mut self, op: RunOp) -> (Option<RunOutcome>, FakeReporter) {
+    pub(crate) async fn run(&mut self, op: RunOp) -> (Option<RunOutcome>, FakeReporter) {
         let reporter = FakeReporter::default();
         let mut ending = carry_out(&self.order(op), &reporter, &self.work(), &engine()).await;
         self.state = reporter.states().last().cloned().or_else(|| self.state.take());
@@ -55,7 +55,7 @@ impl Demo {
         }
         (ending, reporter)
     }
-    pub async fn plan(&mut self, op: RunOp) -> PlanSummary {
+    pub(crate) async fn plan(&mut self, op: RunOp) -> PlanSummary {
         let (ending, reporter) = self.run(op).await;
         let Some(RunOutcome::Planned { summary, .. }) = ending else {
             panic!("{} {}", describe(&ending), reporter.text())

@@ -27,7 +27,7 @@ pub(super) struct Chain {
 pub(super) struct Waiting(VecDeque<(String, VecDeque<Stored<AuditEvent>>)>);
 
 impl Waiting {
-    pub fn of(events: Vec<Stored<AuditEvent>>) -> Self {
+    pub(crate) fn of(events: Vec<Stored<AuditEvent>>) -> Self {
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
         let mut chains: VecDeque<(String, VecDeque<_>)> = VecDeque::new();
         for event in events {
@@ -44,12 +44,12 @@ impl Waiting {
     }
 
     /// Everything, whatever its size: what was one batch before still fits into one.
-    pub fn everything(self) -> Vec<Chain> {
+    pub(crate) fn everything(self) -> Vec<Chain> {
         self.0.into_iter().map(|(name, events)| Chain { name, events: events.into() }).collect()
     }
 
     /// The next batches, at most `batches`. What does not fit waits for the next round.
-    pub fn round(&mut self, batches: usize) -> Vec<Vec<Chain>> {
+    pub(crate) fn round(&mut self, batches: usize) -> Vec<Vec<Chain>> {
         let mut round: Vec<Vec<Chain>> = Vec::new();
         let (mut items, mut bytes) = (usize::MAX, usize::MAX);
         let mut later = VecDeque::new();

@@ -3,7 +3,7 @@
 
 use super::super::recover_at_start;
 use crate::{
-    adapters::dry_run::DryRun,
+    adapters::DryRun,
     app::{
         resources::DeprovisionResource,
         testkit::{Kit, Shaky, boot},

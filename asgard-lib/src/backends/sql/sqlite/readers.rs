@@ -29,14 +29,14 @@ struct Shared {
 }
 
 impl Readers {
-    pub fn open(path: PathBuf, most: u32, patience: Duration) -> rusqlite::Result<Self> {
+    pub(crate) fn open(path: PathBuf, most: u32, patience: Duration) -> rusqlite::Result<Self> {
         let first = connect(&path, true)?;
         let room = Semaphore::new(most as usize);
         Ok(Self(Arc::new(Shared { path, idle: Mutex::new(Some(vec![first])), most, room, patience })))
     }
 
     /// Reads little, here and now; where the file is locked, apart and with patience.
-    pub async fn glance<T: Send + 'static>(
+    pub(crate) async fn glance<T: Send + 'static>(
         &self,
         read: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -50,7 +50,7 @@ impl Readers {
     }
 
     /// Reads what may take its time, away from the async threads.
-    pub async fn study<T: Send + 'static>(
+    pub(crate) async fn study<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -66,7 +66,7 @@ impl Readers {
     }
 
     /// Waits for those who read and closes the connections.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         // An error means that it is closed already.
         let everybody = self.0.room.acquire_many(self.0.most).await;
         drop(self.0.idle().take());

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use std::sync::{Arc, LazyLock};
 
 /// A file that pages link to.
-pub struct Asset {
+pub(crate) struct Asset {
     /// Where pages find it, below the base path.
     pub href: String,
     name: String,
@@ -30,12 +30,12 @@ impl Asset {
 }
 
 /// The stylesheet.
-pub static STYLE: LazyLock<Asset> = LazyLock::new(|| {
+pub(crate) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("style", "css", "text/css; charset=utf-8", include_str!("../../../../assets/style.css"))
 });
 
 /// The script. Every page works without it.
-pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+pub(crate) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("script", "js", "text/javascript; charset=utf-8", include_str!("../../../../assets/script.js"))
 });
 
@@ -43,7 +43,7 @@ const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000,
 const AN_HOUR: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 
 /// Serves a file by its hashed name; an old name is gone.
-pub async fn asset(Path(name): Path<String>) -> Response {
+pub(crate) async fn asset(Path(name): Path<String>) -> Response {
     let found = [&*STYLE, &*SCRIPT].into_iter().find(|asset| asset.name == name);
     match found {
         Some(asset) => (
@@ -63,7 +63,7 @@ struct Icon {
 }
 
 /// Draws the icon.
-pub async fn icon(State(state): State<Arc<HttpState>>) -> Response {
+pub(crate) async fn icon(State(state): State<Arc<HttpState>>) -> Response {
     let icon = Icon { glyph: glyph(state.settings().system_name.as_str()) };
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml")), (header::CACHE_CONTROL, AN_HOUR)];
     (headers, icon.to_string()).into_response()

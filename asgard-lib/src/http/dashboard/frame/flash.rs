@@ -5,7 +5,7 @@ macro_rules! flash {
     ($($variant:ident = $slug:literal, $sentence:literal;)*) => {
         /// Something that was done.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Flash {
+        pub(crate) enum Flash {
             $(#[doc = $sentence] $variant,)*
         }
 
@@ -14,12 +14,12 @@ macro_rules! flash {
             const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The word in the address.
-            pub const fn slug(self) -> &'static str {
+            pub(crate) const fn slug(self) -> &'static str {
                 match self { $(Self::$variant => $slug,)* }
             }
 
             /// The sentence on the page.
-            pub const fn sentence(self) -> &'static str {
+            pub(crate) const fn sentence(self) -> &'static str {
                 match self { $(Self::$variant => $sentence,)* }
             }
 
@@ -53,7 +53,7 @@ flash! {
 
 impl Flash {
     /// What a query says was done.
-    pub fn of(query: Option<&str>) -> Option<Self> {
+    pub(crate) fn of(query: Option<&str>) -> Option<Self> {
         query?.split('&').find_map(|pair| pair.strip_prefix("said=")).and_then(Self::parse)
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 
 /// The parts of the dashboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
+pub(crate) enum Section {
     /// Projects and what belongs to them.
     Projects,
     /// What waits for a person.
@@ -45,7 +45,7 @@ impl Section {
     }
 
     /// Where it begins, below the base path.
-    pub const fn href(self) -> &'static str {
+    pub(crate) const fn href(self) -> &'static str {
         match self {
             Self::Projects => "/projects",
             Self::Approvals => "/approvals",
@@ -78,12 +78,12 @@ impl Section {
 }
 
 /// Where somebody starts, below the base path: the first part that is theirs.
-pub fn home(actor: &Actor) -> &'static str {
+pub(crate) fn home(actor: &Actor) -> &'static str {
     Section::of(actor).next().unwrap_or(Section::Account).href()
 }
 
 /// A link of the navigation.
-pub struct Link {
+pub(crate) struct Link {
     /// Where it leads.
     pub href: String,
     /// What it says.
@@ -93,7 +93,7 @@ pub struct Link {
 }
 
 /// Something that went wrong, above the page.
-pub struct Banner {
+pub(crate) struct Banner {
     /// What kind of thing.
     pub title: &'static str,
     /// The sentence for the person.
@@ -106,7 +106,7 @@ pub struct Banner {
 
 impl Banner {
     /// An error as people read it.
-    pub fn new(error: &Error, trace: &TraceId, base: &BasePath) -> Self {
+    pub(crate) fn new(error: &Error, trace: &TraceId, base: &BasePath) -> Self {
         let ours = match error.kind() {
             Kind::Bug | Kind::Upstream | Kind::Unavailable => true,
             Kind::Invalid | Kind::Unauthenticated | Kind::Denied | Kind::NotFound | Kind::Conflict | Kind::Limit => {
@@ -123,7 +123,7 @@ impl Banner {
 }
 
 /// Who is signed in.
-pub struct Person {
+pub(crate) struct Person {
     /// Their address.
     pub email: String,
     /// What they may do.
@@ -131,7 +131,7 @@ pub struct Person {
 }
 
 /// What is around a page.
-pub struct Layout {
+pub(crate) struct Layout {
     /// What every address of ours begins with.
     pub base: BasePath,
     /// Where the start is.
@@ -160,7 +160,7 @@ pub struct Layout {
 
 impl Layout {
     /// The frame of a page for nobody in particular.
-    pub fn bare(state: &HttpState) -> Self {
+    pub(crate) fn bare(state: &HttpState) -> Self {
         let (system, base) = (state.settings().system_name.as_str(), state.base());
         Self {
             base: base.clone(),
@@ -179,7 +179,7 @@ impl Layout {
     }
 
     /// The frame of a page for `actor`.
-    pub fn of(state: &HttpState, actor: &Actor, here: Option<Section>) -> Self {
+    pub(crate) fn of(state: &HttpState, actor: &Actor, here: Option<Section>) -> Self {
         let link = |section: Section| Link {
             href: state.base().join(section.href()),
             label: section.label(),
@@ -196,13 +196,13 @@ impl Layout {
 
     /// The same with something that went wrong.
     #[must_use]
-    pub fn with(self, problem: Option<Banner>) -> Self {
+    pub(crate) fn with(self, problem: Option<Banner>) -> Self {
         Self { problem, ..self }
     }
 }
 
 /// The letter that stands for a name.
-pub fn glyph(name: &str) -> String {
+pub(crate) fn glyph(name: &str) -> String {
     name.chars().next().map_or_else(String::new, |first| first.to_uppercase().collect())
 }
 

@@ -26,7 +26,7 @@ use http::{Method, header, request::Parts};
 use std::sync::Arc;
 
 /// A person's request for a page. Without a session, people are sent to sign in and come back afterwards.
-pub struct PageRequest {
+pub(crate) struct PageRequest {
     state: Arc<HttpState>,
     caller: Caller,
     arrival: Arrival,
@@ -76,53 +76,53 @@ fn host(parts: &Parts) -> String {
 }
 
 /// Text as it stands in a query.
-pub fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     askama::filters::urlencode_strict(text).map_or_else(|never| match never {}, |safe| safe.to_string())
 }
 
 impl PageRequest {
     /// The control plane.
-    pub fn app(&self) -> &Asgard {
+    pub(crate) fn app(&self) -> &Asgard {
         self.state.app()
     }
 
     /// What requests share.
-    pub fn state(&self) -> &HttpState {
+    pub(crate) fn state(&self) -> &HttpState {
         &self.state
     }
 
     /// What every address of ours begins with.
-    pub fn base(&self) -> &BasePath {
+    pub(crate) fn base(&self) -> &BasePath {
         self.state.base()
     }
 
     /// To another page, below the base path, after something was done there.
-    pub fn done(&self, path: &str, flash: Flash) -> Response {
+    pub(crate) fn done(&self, path: &str, flash: Flash) -> Response {
         done(&self.state, path, flash)
     }
 
     /// How the request arrived.
-    pub fn arrival(&self) -> &Arrival {
+    pub(crate) fn arrival(&self) -> &Arrival {
         &self.arrival
     }
 
     /// Who visits.
-    pub fn actor(&self) -> &Actor {
+    pub(crate) fn actor(&self) -> &Actor {
         &self.caller.actor
     }
 
     /// The visitor's address.
-    pub fn email(&self) -> &str {
+    pub(crate) fn email(&self) -> &str {
         self.actor().person().map_or("", |person| person.email().as_str())
     }
 
     /// Whether the visitor may open the pages of projects at all: finance may not.
-    pub fn may_open_projects(&self) -> bool {
+    pub(crate) fn may_open_projects(&self) -> bool {
         decide(Action::ListProjects, self.actor(), &Object::Nothing).is_ok()
     }
 
     /// Whether Asgard signed the visitor in, and not the service around it: then there are no password and no sessions here.
-    pub fn signed_in_here(&self) -> bool {
+    pub(crate) fn signed_in_here(&self) -> bool {
         match self.caller.via {
             Via::Host => false,
             Via::Bearer | Via::Cookie | Via::DevInsecure => true,
@@ -130,22 +130,22 @@ impl PageRequest {
     }
 
     /// Whether the visitor is an admin.
-    pub fn is_admin(&self) -> bool {
+    pub(crate) fn is_admin(&self) -> bool {
         self.actor().role() == Some(Role::Admin)
     }
 
     /// What the address asks for.
-    pub fn query(&self) -> &FormData {
+    pub(crate) fn query(&self) -> &FormData {
         &self.query
     }
 
     /// Where in a list the address asks to go on.
-    pub fn cursor(&self) -> Option<Cursor> {
+    pub(crate) fn cursor(&self) -> Option<Cursor> {
         self.query.given("cursor").map(|text| Cursor(text.to_owned()))
     }
 
     /// The links to the rest of a list.
-    pub fn pager<T>(&self, page: &Page<T>) -> Pager {
+    pub(crate) fn pager<T>(&self, page: &Page<T>) -> Pager {
         let kept: Vec<String> = self
             .query
             .pairs()
@@ -167,25 +167,25 @@ impl PageRequest {
     }
 
     /// Runs an operation.
-    pub async fn submit<O: Operation>(&self, command: &O) -> Result<O::Output> {
+    pub(crate) async fn submit<O: Operation>(&self, command: &O) -> Result<O::Output> {
         Box::pin(self.state.submit(&self.call(), command)).await
     }
 
     /// Runs an operation that creates something, with what a form sent. Under the form's `once` it happens once, however
     /// often the form is sent.
-    pub async fn submit_once<O: Operation>(&self, command: &O, form_data: &FormData) -> Result<O::Output> {
+    pub(crate) async fn submit_once<O: Operation>(&self, command: &O, form_data: &FormData) -> Result<O::Output> {
         let call = Call { idempotency_key: form_data.given("once").map(str::to_owned), ..self.call() };
         Box::pin(self.state.submit(&call, command)).await
     }
 
     /// Something that no other form has, for a form's `once`.
-    pub fn once(&self) -> String {
+    pub(crate) fn once(&self) -> String {
         self.app().new_trace().to_string()
     }
 
     /// A form's `once` when the form comes back: the same, so that what was lost on the way still happens only once, unless
     /// it stands for other input already.
-    pub fn once_again(&self, form_data: Option<&FormData>, error: Option<&Error>) -> String {
+    pub(crate) fn once_again(&self, form_data: Option<&FormData>, error: Option<&Error>) -> String {
         let same = error.is_some_and(|error| error.code() != Code::IdempotencyMismatch);
         form_data
             .filter(|_| same)
@@ -194,13 +194,13 @@ impl PageRequest {
     }
 
     /// The address that agents give their MCP clients.
-    pub fn mcp_address(&self) -> String {
+    pub(crate) fn mcp_address(&self) -> String {
         let own = self.state.settings().mcp_url.as_ref();
         own.map_or_else(|| self.public_address("/mcp"), |own| format!("{}/mcp", own.as_str()))
     }
 
     /// An address of this Asgard as the outside reaches it.
-    pub fn public_address(&self, path: &str) -> String {
+    pub(crate) fn public_address(&self, path: &str) -> String {
         let settings = self.state.settings();
         let path = self.base().join(path);
         match &settings.public_url {
@@ -213,7 +213,7 @@ impl PageRequest {
     }
 
     /// The frame of a page.
-    pub fn layout(&self, here: impl Into<Option<Section>>) -> Layout {
+    pub(crate) fn layout(&self, here: impl Into<Option<Section>>) -> Layout {
         Layout {
             flash: self.flash.map(Flash::sentence),
             insecure: self.caller.via == Via::DevInsecure,
@@ -222,12 +222,12 @@ impl PageRequest {
     }
 
     /// An error as it stands above a page.
-    pub fn banner(&self, error: &Error) -> Banner {
+    pub(crate) fn banner(&self, error: &Error) -> Banner {
         Banner::new(error, &self.arrival.trace, self.base())
     }
 
     /// A page; with an error that it tells about, under that error's status.
-    pub fn page(&self, page: &impl Template, error: Option<Error>) -> Result<Response> {
+    pub(crate) fn page(&self, page: &impl Template, error: Option<Error>) -> Result<Response> {
         let html = Html(page.render().map_err(Error::bug)?).into_response();
         Ok(match error {
             Some(error) => told(error, html),
@@ -236,18 +236,18 @@ impl PageRequest {
     }
 
     /// What a handler came to: a page, or a page about what went wrong.
-    pub fn answer(&self, came_to: Result<Response>) -> Response {
+    pub(crate) fn answer(&self, came_to: Result<Response>) -> Response {
         came_to.unwrap_or_else(|error| ErrorPage::answer(self.layout(None), &self.arrival.trace, error))
     }
 }
 
 /// An id out of an address. One that cannot be an id is looked for in vain, like one that is not there.
-pub fn id<T: std::str::FromStr>(text: &str, noun: &str) -> Result<T> {
+pub(crate) fn id<T: std::str::FromStr>(text: &str, noun: &str) -> Result<T> {
     text.parse().map_err(|_| Error::not_found(noun))
 }
 
 /// To another page, below the base path, after something was done there.
-pub fn done(state: &HttpState, path: &str, flash: Flash) -> Response {
+pub(crate) fn done(state: &HttpState, path: &str, flash: Flash) -> Response {
     let (path, fragment) = path.split_once('#').map_or((path, String::new()), |(path, id)| (path, format!("#{id}")));
     let joint = if path.contains('?') { '&' } else { '?' };
     Redirect::to(&state.base().join(&format!("{path}{joint}said={}{fragment}", flash.slug()))).into_response()

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// A page about an error.
 #[derive(Template)]
 #[template(path = "pages/error.html")]
-pub struct ErrorPage {
+pub(crate) struct ErrorPage {
     layout: Layout,
     status: u16,
     banner: Banner,
@@ -39,7 +39,7 @@ impl ErrorPage {
     }
 
     /// The answer that tells about an error within a frame.
-    pub fn answer(layout: Layout, trace: &TraceId, error: Error) -> Response {
+    pub(crate) fn answer(layout: Layout, trace: &TraceId, error: Error) -> Response {
         match Self::new(layout, trace, &error).render() {
             Ok(html) => told(error, Html(html).into_response()),
             Err(broken) => Problem(Error::bug(broken)).into_response(),
@@ -59,7 +59,7 @@ fn reads_pages(request: &Request) -> bool {
 
 /// Shows browsers a page where programs get a problem document: an address that is not there, a method that it does not
 /// take, a form that cannot be read.
-pub async fn in_style(State(state): State<Arc<HttpState>>, request: Request, next: Next) -> Response {
+pub(crate) async fn in_style(State(state): State<Arc<HttpState>>, request: Request, next: Next) -> Response {
     if !reads_pages(&request) {
         return next.run(request).await;
     }

@@ -37,7 +37,7 @@ struct Page {
 
 /// What the address of the sign-in may carry.
 #[derive(Deserialize)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     #[serde(default)]
     next: String,
     #[serde(default)]
@@ -51,7 +51,7 @@ const RETURNS: [&str; 9] =
     ["projects", "approvals", "requests", "resources", "runs", "services", "users", "audit", "account"];
 
 /// The page to go on to after signing in, below the base path, if it is one of ours.
-pub fn safe_next(wanted: &str) -> Option<&str> {
+pub(crate) fn safe_next(wanted: &str) -> Option<&str> {
     let path = wanted.strip_prefix('/')?;
     let part = path.split(['/', '?', '#']).next()?;
     let plain = wanted.len() <= 1000 && wanted.bytes().all(|byte| (0x21..0x7f).contains(&byte) && byte != b'\\');
@@ -59,7 +59,7 @@ pub fn safe_next(wanted: &str) -> Option<&str> {
 }
 
 /// Shows the sign-in, or goes on when somebody is signed in.
-pub async fn show(
+pub(crate) async fn show(
     State(state): State<Arc<HttpState>>,
     caller: Option<Caller>,
     arrival: Arrival,
@@ -107,7 +107,7 @@ async fn page(
 }
 
 /// Signs in and goes on to where the person wanted to be.
-pub async fn enter(State(state): State<Arc<HttpState>>, arrival: Arrival, request: Request) -> Response {
+pub(crate) async fn enter(State(state): State<Arc<HttpState>>, arrival: Arrival, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     // There is no session to ride on yet, but another site could sign somebody in as somebody else.
     if let Err(error) = check_origin(&state, &parts) {
@@ -136,7 +136,7 @@ async fn sign_in(state: &HttpState, arrival: &Arrival, form_data: &FormData) -> 
 }
 
 /// Signs out. A session that is over already is signed out just as well.
-pub async fn leave(State(state): State<Arc<HttpState>>, caller: Option<Caller>, arrival: Arrival) -> Response {
+pub(crate) async fn leave(State(state): State<Arc<HttpState>>, caller: Option<Caller>, arrival: Arrival) -> Response {
     let left = match &caller {
         Some(caller) => state.submit(&state.call(&arrival, Some(caller)), &Logout {}).await.map(|_| ()),
         None => Ok(()),
@@ -148,7 +148,7 @@ pub async fn leave(State(state): State<Arc<HttpState>>, caller: Option<Caller>, 
 }
 
 /// Back to the sign-in without the cookie.
-pub fn forget(state: &HttpState, arrival: &Arrival, flash: Flash) -> Result<Response> {
+pub(crate) fn forget(state: &HttpState, arrival: &Arrival, flash: Flash) -> Result<Response> {
     let cookie = session_cookie_header(state, arrival, "", 0)?;
     Ok(([(header::SET_COOKIE, cookie)], done(state, "/", flash)).into_response())
 }

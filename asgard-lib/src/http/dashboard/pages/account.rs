@@ -47,7 +47,7 @@ struct SessionRow {
 }
 
 /// Shows the account.
-pub async fn show(page_request: PageRequest) -> Response {
+pub(crate) async fn show(page_request: PageRequest) -> Response {
     page_request.answer(page(&page_request, None, None).await)
 }
 
@@ -116,7 +116,7 @@ async fn back(page_request: &PageRequest, form_data: Option<&FormData>, came_to:
 }
 
 /// Changes the password. Every session ends, this one too.
-pub async fn change_password(page_request: PageRequest, form_data: FormData) -> Response {
+pub(crate) async fn change_password(page_request: PageRequest, form_data: FormData) -> Response {
     let answer = match try_change_password(&page_request, &form_data).await {
         Ok(()) => forget(page_request.state(), page_request.arrival(), Flash::PasswordChanged),
         Err(error) => page(&page_request, Some(&form_data), Some(error)).await,
@@ -147,7 +147,7 @@ struct Created {
 }
 
 /// Makes a token and shows it, this once.
-pub async fn create_token(page_request: PageRequest, form_data: FormData) -> Response {
+pub(crate) async fn create_token(page_request: PageRequest, form_data: FormData) -> Response {
     let answer = match try_create_token(&page_request, &form_data).await {
         Ok(created) => show_token(&page_request, created),
         Err(error) => page(&page_request, Some(&form_data), Some(error)).await,
@@ -173,7 +173,7 @@ fn show_token(page_request: &PageRequest, created: TokenCreated) -> Result<Respo
 }
 
 /// Revokes a token.
-pub async fn revoke_token(page_request: PageRequest, Path(token): Path<String>) -> Response {
+pub(crate) async fn revoke_token(page_request: PageRequest, Path(token): Path<String>) -> Response {
     let revoked = match id(&token, "token") {
         Ok(token_id) => page_request.submit(&RevokeToken { token_id }).await.map(|_| Flash::TokenRevoked),
         Err(error) => Err(error),
@@ -182,7 +182,7 @@ pub async fn revoke_token(page_request: PageRequest, Path(token): Path<String>) 
 }
 
 /// Ends a session.
-pub async fn end_session(page_request: PageRequest, Path(session): Path<String>) -> Response {
+pub(crate) async fn end_session(page_request: PageRequest, Path(session): Path<String>) -> Response {
     let ended = match id(&session, "session") {
         Ok(session_id) => page_request.submit(&RevokeSession { session_id }).await.map(|_| Flash::SessionEnded),
         Err(error) => Err(error),

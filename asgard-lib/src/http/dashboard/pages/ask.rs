@@ -31,7 +31,7 @@ struct Choose {
 }
 
 /// Shows what can be asked for.
-pub async fn choose(page_request: PageRequest, Path(project): Path<String>) -> Response {
+pub(crate) async fn choose(page_request: PageRequest, Path(project): Path<String>) -> Response {
     page_request.answer(choose_page(&page_request, &project).await)
 }
 
@@ -56,7 +56,7 @@ struct Ask {
 }
 
 /// How a service is approved, in a sentence.
-pub const fn approval(kind: ApprovalKind) -> &'static str {
+pub(crate) const fn approval(kind: ApprovalKind) -> &'static str {
     match kind {
         ApprovalKind::Auto => {
             "Passes by itself while the project stays below what its tier lets pass; otherwise a person approves."
@@ -69,7 +69,7 @@ pub const fn approval(kind: ApprovalKind) -> &'static str {
 }
 
 /// Shows the form of a service, filled in with what a resource has when one is to be changed.
-pub async fn form(page_request: PageRequest, Path((project, service)): Path<(String, String)>) -> Response {
+pub(crate) async fn form(page_request: PageRequest, Path((project, service)): Path<(String, String)>) -> Response {
     page_request.answer(page(&page_request, &project, &service, None, Vec::new()).await)
 }
 
@@ -140,7 +140,7 @@ async fn changing(page_request: &PageRequest, head: &Head, service: &ServiceView
 }
 
 /// Asks for the resource.
-pub async fn ask(
+pub(crate) async fn ask(
     page_request: PageRequest,
     Path((project, service)): Path<(String, String)>,
     form_data: FormData,

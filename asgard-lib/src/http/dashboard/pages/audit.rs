@@ -25,7 +25,7 @@ struct Page {
 const FILTERS: [&str; 6] = ["project", "actor", "action", "trace", "from", "to"];
 
 /// Shows the log.
-pub async fn list(page_request: PageRequest) -> Response {
+pub(crate) async fn list(page_request: PageRequest) -> Response {
     page_request.answer(page(&page_request).await)
 }
 
@@ -107,7 +107,7 @@ struct Verify {
 }
 
 /// Verifies the log and shows what was found.
-pub async fn verify(page_request: PageRequest) -> Response {
+pub(crate) async fn verify(page_request: PageRequest) -> Response {
     page_request.answer(verify_page(&page_request).await)
 }
 

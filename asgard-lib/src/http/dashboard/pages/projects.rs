@@ -7,12 +7,12 @@ mod overview;
 mod parts;
 mod register;
 
-pub use change::{decommission, kill, save, settings, unkill};
-pub use keys::{keys, mint, revoke};
-pub use list::list;
-pub use overview::overview;
-pub use parts::{audit, requests, resources, reveal_command, rotate, secrets};
-pub use register::{register, registering};
+pub(crate) use change::{decommission, kill, save, settings, unkill};
+pub(crate) use keys::{keys, mint, revoke};
+pub(crate) use list::list;
+pub(crate) use overview::overview;
+pub(crate) use parts::{audit, requests, resources, reveal_command, rotate, secrets};
+pub(crate) use register::{register, registering};
 
 use crate::{
     app::projects::{GetProject, ProjectView},
@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// What a visitor may do to a project, by the rules that the operations follow.
-pub struct May {
+pub(crate) struct May {
     /// Change name, description and evidence.
     pub describe: bool,
     /// Change group, budget and data class.
@@ -52,7 +52,7 @@ pub struct May {
 
 impl May {
     /// What `actor` may do to the project of `subject`.
-    pub fn of(actor: &Actor, subject: &Subject) -> Self {
+    pub(crate) fn of(actor: &Actor, subject: &Subject) -> Self {
         let may = |action| decide(action, actor, &Object::Project(subject)).is_ok();
         Self {
             describe: may(Action::DescribeProject),
@@ -69,7 +69,7 @@ impl May {
 }
 
 /// The part of a project that permission depends on.
-pub fn subject(project: &ProjectView) -> Subject {
+pub(crate) fn subject(project: &ProjectView) -> Subject {
     let named = |party: &Option<Party>, email: &Email| party.clone().unwrap_or_else(|| Party::Address(email.clone()));
     Subject {
         id: project.project_id.clone(),
@@ -80,7 +80,7 @@ pub fn subject(project: &ProjectView) -> Subject {
 
 /// The pages of one project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tab {
+pub(crate) enum Tab {
     /// How it stands.
     Overview,
     /// What it has.
@@ -132,7 +132,7 @@ impl Tab {
 }
 
 /// A link between the pages of a project.
-pub struct TabLink {
+pub(crate) struct TabLink {
     /// Where it leads.
     pub href: String,
     /// What it says.
@@ -142,7 +142,7 @@ pub struct TabLink {
 }
 
 /// What stands above every page of a project.
-pub struct Head {
+pub(crate) struct Head {
     /// The project.
     pub project: ProjectView,
     /// What the visitor may do.
@@ -155,7 +155,7 @@ pub struct Head {
 
 impl Head {
     /// Of a project that was read.
-    pub fn new(page_request: &PageRequest, project: ProjectView, here: Tab) -> Self {
+    pub(crate) fn new(page_request: &PageRequest, project: ProjectView, here: Tab) -> Self {
         let may = May::of(page_request.actor(), &subject(&project));
         let link = |tab: Tab| TabLink {
             href: tab.href(page_request.base(), &project.project_id),
@@ -175,19 +175,19 @@ impl Head {
     }
 
     /// Of the project of an address.
-    pub async fn load(page_request: &PageRequest, id: &str, here: Tab) -> Result<Self> {
+    pub(crate) async fn load(page_request: &PageRequest, id: &str, here: Tab) -> Result<Self> {
         let project_id = frame::id(id, "project")?;
         let project = page_request.submit(&GetProject { project_id: Some(project_id) }).await?;
         Ok(Self::new(page_request, project, here))
     }
 
     /// Whether it was stopped and can be lifted.
-    pub fn is_killed(&self) -> bool {
+    pub(crate) fn is_killed(&self) -> bool {
         self.project.status == Lifecycle::Killed
     }
 
     /// Whether it takes part in anything.
-    pub fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.project.status == Lifecycle::Active
     }
 }

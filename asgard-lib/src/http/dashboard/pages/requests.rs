@@ -4,8 +4,8 @@ mod act;
 mod inbox;
 mod steps;
 
-pub use act::{approve, cancel, reject};
-pub use inbox::inbox;
+pub(crate) use act::{approve, cancel, reject};
+pub(crate) use inbox::inbox;
 
 use crate::{
     app::{
@@ -31,7 +31,7 @@ use axum::{extract::Path, response::Response};
 use steps::{Step, steps};
 
 /// What a visitor may decide about a request.
-pub enum Deciding {
+pub(crate) enum Deciding {
     /// Nothing: it does not wait for a person.
     Over,
     /// Approve or reject it.
@@ -53,7 +53,7 @@ pub enum Deciding {
 
 impl Deciding {
     /// About a request of a project, by the rule that the operation follows.
-    pub fn of(page_request: &PageRequest, request: &RequestView, project: &ProjectView) -> Self {
+    pub(crate) fn of(page_request: &PageRequest, request: &RequestView, project: &ProjectView) -> Self {
         if request.status != RequestStatus::Pending {
             return Self::Over;
         }
@@ -82,7 +82,7 @@ impl Deciding {
 /// The form that decides a request.
 #[derive(Template)]
 #[template(path = "parts/decide.html")]
-pub struct DecideForm {
+pub(crate) struct DecideForm {
     base: BasePath,
     deciding: Deciding,
     request: String,
@@ -96,7 +96,7 @@ impl askama::filters::HtmlSafe for DecideForm {}
 
 impl DecideForm {
     /// For a request; `back` is where deciding leads, below the base path.
-    pub fn new(deciding: Deciding, request: &RequestView, base: &BasePath, back: &'static str) -> Self {
+    pub(crate) fn new(deciding: Deciding, request: &RequestView, base: &BasePath, back: &'static str) -> Self {
         let note = Field::line("note", "Note").longest(500).help("For whoever asked, and for the record.");
         Self {
             base: base.clone(),
@@ -120,7 +120,7 @@ impl DecideForm {
 }
 
 /// A request in words.
-pub fn title(request: &RequestView) -> String {
+pub(crate) fn title(request: &RequestView) -> String {
     format!("{} {} {}", verb(&request.command), request.service, request.name)
 }
 
@@ -145,7 +145,7 @@ struct Page {
 }
 
 /// Shows a request.
-pub async fn show(page_request: PageRequest, Path(request): Path<String>) -> Response {
+pub(crate) async fn show(page_request: PageRequest, Path(request): Path<String>) -> Response {
     page_request.answer(page(&page_request, &request, None, None).await)
 }
 
@@ -206,7 +206,7 @@ struct All {
 }
 
 /// Shows every request, to admins.
-pub async fn all(page_request: PageRequest) -> Response {
+pub(crate) async fn all(page_request: PageRequest) -> Response {
     page_request.answer(all_page(&page_request).await)
 }
 

@@ -90,7 +90,7 @@ impl Offers {
 }
 
 /// Shows a resource.
-pub async fn show(page_request: PageRequest, Path(resource): Path<String>) -> Response {
+pub(crate) async fn show(page_request: PageRequest, Path(resource): Path<String>) -> Response {
     page_request.answer(page(&page_request, &resource, None).await)
 }
 
@@ -135,7 +135,7 @@ fn secrets(resource: &ResourceView) -> Vec<SecretRow> {
 }
 
 /// Tries the last change again.
-pub async fn retry(page_request: PageRequest, Path(resource): Path<String>, form_data: FormData) -> Response {
+pub(crate) async fn retry(page_request: PageRequest, Path(resource): Path<String>, form_data: FormData) -> Response {
     let asked = match id(&resource, "resource") {
         Ok(resource_id) => page_request.submit_once(&RetryResource { project_id: None, resource_id }, &form_data).await,
         Err(error) => Err(error),
@@ -144,7 +144,7 @@ pub async fn retry(page_request: PageRequest, Path(resource): Path<String>, form
 }
 
 /// Asks for its removal.
-pub async fn remove(page_request: PageRequest, Path(resource): Path<String>, form_data: FormData) -> Response {
+pub(crate) async fn remove(page_request: PageRequest, Path(resource): Path<String>, form_data: FormData) -> Response {
     let asked = try_remove(&page_request, &resource, &form_data).await;
     page_request.answer(to_request(&page_request, &resource, asked).await)
 }
@@ -163,7 +163,7 @@ async fn to_request(page_request: &PageRequest, resource: &str, asked: Result<Re
 }
 
 /// Compares what exists with what is recorded.
-pub async fn refresh(page_request: PageRequest, Path(resource): Path<String>, form_data: FormData) -> Response {
+pub(crate) async fn refresh(page_request: PageRequest, Path(resource): Path<String>, form_data: FormData) -> Response {
     let started = match id(&resource, "resource") {
         Ok(resource_id) => {
             page_request.submit_once(&RefreshResource { project_id: None, resource_id }, &form_data).await

@@ -56,7 +56,7 @@ impl Line {
 }
 
 /// Shows a run.
-pub async fn show(page_request: PageRequest, Path(run): Path<String>) -> Response {
+pub(crate) async fn show(page_request: PageRequest, Path(run): Path<String>) -> Response {
     page_request.answer(page(&page_request, &run).await)
 }
 

@@ -21,7 +21,7 @@ struct Services {
 }
 
 /// Shows every service.
-pub async fn list(page_request: PageRequest) -> Response {
+pub(crate) async fn list(page_request: PageRequest) -> Response {
     page_request.answer(list_page(&page_request).await)
 }
 
@@ -50,7 +50,7 @@ struct InputRow {
 }
 
 /// Shows a service.
-pub async fn show(page_request: PageRequest, Path(service): Path<String>) -> Response {
+pub(crate) async fn show(page_request: PageRequest, Path(service): Path<String>) -> Response {
     page_request.answer(page(&page_request, &service).await)
 }
 

@@ -34,7 +34,7 @@ struct Row {
 }
 
 /// Shows the accounts.
-pub async fn list(page_request: PageRequest) -> Response {
+pub(crate) async fn list(page_request: PageRequest) -> Response {
     page_request.answer(page(&page_request, None, None).await)
 }
 
@@ -83,7 +83,7 @@ fn row(page_request: &PageRequest, user: UserView) -> Row {
 }
 
 /// Makes an account.
-pub async fn create(page_request: PageRequest, form_data: FormData) -> Response {
+pub(crate) async fn create(page_request: PageRequest, form_data: FormData) -> Response {
     let made = try_create(&page_request, &form_data).await.map(|_| Flash::UserCreated);
     back(&page_request, &form_data, made).await
 }
@@ -99,7 +99,7 @@ async fn try_create(page_request: &PageRequest, form_data: &FormData) -> Result<
 }
 
 /// Changes a role.
-pub async fn set_role(page_request: PageRequest, Path(user): Path<String>, form_data: FormData) -> Response {
+pub(crate) async fn set_role(page_request: PageRequest, Path(user): Path<String>, form_data: FormData) -> Response {
     let changed = try_set_role(&page_request, &user, &form_data).await.map(|_| Flash::UserChanged);
     back(&page_request, &form_data, changed).await
 }
@@ -110,7 +110,7 @@ async fn try_set_role(page_request: &PageRequest, user: &str, form_data: &FormDa
 }
 
 /// Switches an account on or off.
-pub async fn set_active(page_request: PageRequest, Path(user): Path<String>, form_data: FormData) -> Response {
+pub(crate) async fn set_active(page_request: PageRequest, Path(user): Path<String>, form_data: FormData) -> Response {
     let changed = try_set_active(&page_request, &user, &form_data).await.map(|_| Flash::UserChanged);
     back(&page_request, &form_data, changed).await
 }

@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use std::net::IpAddr;
 use tower::ServiceExt;
 
-pub struct Browser {
+pub(crate) struct Browser {
     router: Router,
     cookie: Option<String>,
     /// The path that the last cookie was for.
@@ -17,7 +17,7 @@ pub struct Browser {
 }
 
 /// A loaded page.
-pub struct Page {
+pub(crate) struct Page {
     pub path: String,
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -25,12 +25,12 @@ pub struct Page {
 }
 
 impl Page {
-    pub fn has(&self, text: &str) -> bool {
+    pub(crate) fn has(&self, text: &str) -> bool {
         self.html.contains(text)
     }
 
     /// The fields of the form that goes to `action`, as the page filled them in.
-    pub fn form(&self, action: &str) -> Option<Vec<(String, String)>> {
+    pub(crate) fn form(&self, action: &str) -> Option<Vec<(String, String)>> {
         let start = self
             .html
             .find(&format!(" action=\"{action}\""))
@@ -72,29 +72,29 @@ fn unescape(text: &str) -> String {
 }
 
 impl Browser {
-    pub fn new(router: Router) -> Self {
+    pub(crate) fn new(router: Router) -> Self {
         Self { router, cookie: None, cookie_path: None, origin: Some("http://localhost:8080") }
     }
 
     /// The session that the cookie holds.
-    pub fn session(&self) -> Option<&str> {
+    pub(crate) fn session(&self) -> Option<&str> {
         self.cookie.as_deref()
     }
 
     /// Opens a page, following redirects.
-    pub async fn open(&mut self, path: &str) -> Page {
+    pub(crate) async fn open(&mut self, path: &str) -> Page {
         let page = self.request(Method::GET, path, None).await;
         self.follow(page).await
     }
 
     /// Sends the form that goes to `action`, with some of its fields changed, and follows where it leads.
-    pub async fn send(&mut self, page: &Page, action: &str, changes: &[(&str, &str)]) -> Page {
+    pub(crate) async fn send(&mut self, page: &Page, action: &str, changes: &[(&str, &str)]) -> Page {
         let answer = self.submit(page, action, changes).await;
         self.follow(answer).await
     }
 
     /// The same without following.
-    pub async fn submit(&mut self, page: &Page, action: &str, changes: &[(&str, &str)]) -> Page {
+    pub(crate) async fn submit(&mut self, page: &Page, action: &str, changes: &[(&str, &str)]) -> Page {
         let mut fields =
             page.form(action).unwrap_or_else(|| panic!("no form to {action} on {}: {}", page.path, page.html));
         for (name, value) in changes {
@@ -122,7 +122,7 @@ impl Browser {
         panic!("redirected in a circle at {}", page.path)
     }
 
-    pub async fn request(&mut self, method: Method, path: &str, form: Option<String>) -> Page {
+    pub(crate) async fn request(&mut self, method: Method, path: &str, form: Option<String>) -> Page {
         let mut request = Request::builder()
             .method(method)
             .uri(path)

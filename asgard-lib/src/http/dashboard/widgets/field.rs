@@ -5,20 +5,20 @@ use crate::error::Error;
 use askama::Template;
 
 /// One of the values that a field may have.
-pub struct Choice {
+pub(crate) struct Choice {
     value: String,
     label: String,
 }
 
 impl Choice {
     /// A value and what people call it.
-    pub fn new(value: impl Into<String>, label: impl Into<String>) -> Self {
+    pub(crate) fn new(value: impl Into<String>, label: impl Into<String>) -> Self {
         Self { value: value.into(), label: label.into() }
     }
 }
 
 /// What a field is filled in with.
-pub enum Control {
+pub(crate) enum Control {
     /// One line; the text is the type of the HTML input.
     Line(&'static str),
     /// A number between limits.
@@ -34,7 +34,7 @@ pub enum Control {
 /// A field of a form.
 #[derive(Template)]
 #[template(path = "parts/field.html")]
-pub struct Field {
+pub(crate) struct Field {
     id: String,
     name: String,
     label: String,
@@ -55,7 +55,7 @@ impl askama::filters::HtmlSafe for Field {}
 
 impl Field {
     /// A field of one control.
-    pub fn new(name: impl Into<String>, label: impl Into<String>, control: Control) -> Self {
+    pub(crate) fn new(name: impl Into<String>, label: impl Into<String>, control: Control) -> Self {
         let name = name.into();
         Self {
             id: format!("f-{}", name.replace('.', "-")),
@@ -76,108 +76,108 @@ impl Field {
     }
 
     /// A line of text.
-    pub fn line(name: impl Into<String>, label: impl Into<String>) -> Self {
+    pub(crate) fn line(name: impl Into<String>, label: impl Into<String>) -> Self {
         Self::new(name, label, Control::Line("text"))
     }
 
     /// An e-mail address.
-    pub fn email(name: &str, label: &str) -> Self {
+    pub(crate) fn email(name: &str, label: &str) -> Self {
         Self::new(name, label, Control::Line("email")).longest(254)
     }
 
     /// A password.
-    pub fn password(name: &str, label: &str, autocomplete: &'static str) -> Self {
+    pub(crate) fn password(name: &str, label: &str, autocomplete: &'static str) -> Self {
         Self::new(name, label, Control::Password).required().longest(200).autocomplete(autocomplete)
     }
 
     /// A whole number.
-    pub fn whole(name: &str, label: &str, min: u64, max: u64) -> Self {
+    pub(crate) fn whole(name: &str, label: &str, min: u64, max: u64) -> Self {
         Self::new(name, label, Control::Number { min: Some(min.to_string()), max: Some(max.to_string()), step: "1" })
     }
 
     /// Dollars.
-    pub fn dollars(name: &str, label: &str) -> Self {
+    pub(crate) fn dollars(name: &str, label: &str) -> Self {
         Self::new(name, label, Control::Number { min: Some("0".into()), max: None, step: "any" })
     }
 
     /// Some lines of text.
-    pub fn area(name: impl Into<String>, label: impl Into<String>, rows: u8) -> Self {
+    pub(crate) fn area(name: impl Into<String>, label: impl Into<String>, rows: u8) -> Self {
         Self::new(name, label, Control::Area { rows })
     }
 
     /// One of some values.
-    pub fn choice(name: impl Into<String>, label: impl Into<String>, choices: Vec<Choice>) -> Self {
+    pub(crate) fn choice(name: impl Into<String>, label: impl Into<String>, choices: Vec<Choice>) -> Self {
         Self::new(name, label, Control::Choice(choices))
     }
 
     /// It has to be filled in.
     #[must_use]
-    pub fn required(self) -> Self {
+    pub(crate) fn required(self) -> Self {
         Self { required: true, ..self }
     }
 
     /// It is shown and cannot be changed here.
     #[must_use]
-    pub fn read_only(self) -> Self {
+    pub(crate) fn read_only(self) -> Self {
         Self { read_only: true, ..self }
     }
 
     /// It holds names or code.
     #[must_use]
-    pub fn mono(self) -> Self {
+    pub(crate) fn mono(self) -> Self {
         Self { mono: true, ..self }
     }
 
     /// It is where typing begins.
     #[must_use]
-    pub fn first(self) -> Self {
+    pub(crate) fn first(self) -> Self {
         Self { first: true, ..self }
     }
 
     /// What a browser may fill in by itself.
     #[must_use]
-    pub fn autocomplete(self, token: &'static str) -> Self {
+    pub(crate) fn autocomplete(self, token: &'static str) -> Self {
         Self { autocomplete: token, ..self }
     }
 
     /// What it is for.
     #[must_use]
-    pub fn help(self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(self, help: impl Into<String>) -> Self {
         Self { help: help.into(), ..self }
     }
 
     /// What an answer looks like.
     #[must_use]
-    pub fn placeholder(self, text: impl Into<String>) -> Self {
+    pub(crate) fn placeholder(self, text: impl Into<String>) -> Self {
         Self { placeholder: text.into(), ..self }
     }
 
     /// The most characters.
     #[must_use]
-    pub fn longest(self, characters: u32) -> Self {
+    pub(crate) fn longest(self, characters: u32) -> Self {
         Self { longest: Some(characters), ..self }
     }
 
     /// What it holds at first.
     #[must_use]
-    pub fn value(self, value: impl Into<String>) -> Self {
+    pub(crate) fn value(self, value: impl Into<String>) -> Self {
         Self { value: value.into(), ..self }
     }
 
     /// Several forms on one page keep their fields apart by this.
     #[must_use]
-    pub fn within(self, scope: &str) -> Self {
+    pub(crate) fn within(self, scope: &str) -> Self {
         Self { id: format!("{}-{scope}", self.id), ..self }
     }
 
     /// What it is sent as.
     #[cfg(test)]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Says what is wrong with it.
-    pub fn refuse(&mut self, message: impl Into<String>) {
+    pub(crate) fn refuse(&mut self, message: impl Into<String>) {
         self.wrong = Some(message.into());
     }
 
@@ -193,12 +193,12 @@ impl Field {
 }
 
 /// The fields of a form.
-pub struct Fields(pub Vec<Field>);
+pub(crate) struct Fields(pub Vec<Field>);
 
 impl Fields {
     /// Fills in what was sent, so that nothing has to be typed twice. Passwords are.
     #[must_use]
-    pub fn keep(mut self, form_data: Option<&FormData>) -> Self {
+    pub(crate) fn keep(mut self, form_data: Option<&FormData>) -> Self {
         for (field, form_data) in self.0.iter_mut().zip(std::iter::repeat(form_data)) {
             if let Some(text) = form_data.and_then(|form_data| form_data.raw(&field.name))
                 && !matches!(field.control, Control::Password)
@@ -211,7 +211,7 @@ impl Fields {
     }
 
     /// Shows an error beside the field that it names. Says whether there is one.
-    pub fn blame(&mut self, error: &Error) -> bool {
+    pub(crate) fn blame(&mut self, error: &Error) -> bool {
         let Some(wrong) = error.field() else { return false };
         let within = |name: &str| wrong == name || wrong.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
         let best = self.0.iter_mut().filter(|field| within(&field.name)).max_by_key(|field| field.name.len());

@@ -18,7 +18,7 @@ const MAX_FIELDS: usize = 500;
 
 /// The fields of a sent form, in order. No `Debug`: it may hold a password.
 #[derive(Default)]
-pub struct FormData(Vec<(String, String)>);
+pub(crate) struct FormData(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequest<S> for FormData {
     type Rejection = Problem;
@@ -43,49 +43,49 @@ impl<S: Send + Sync> FromRequest<S> for FormData {
 
 impl FormData {
     /// What an address asks for, read like a form. What cannot be read asks for nothing.
-    pub fn of_query(uri: &http::Uri) -> Self {
+    pub(crate) fn of_query(uri: &http::Uri) -> Self {
         let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
         Self(pairs.map(|query| query.0).unwrap_or_default().into_iter().take(MAX_FIELDS).collect())
     }
 
     /// Fields for tests.
     #[cfg(test)]
-    pub fn of_pairs(pairs: &[(&str, &str)]) -> Self {
+    pub(crate) fn of_pairs(pairs: &[(&str, &str)]) -> Self {
         Self(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
     /// Every field.
-    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// A field's text without blanks around it; empty when it was not sent.
-    pub fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.raw(name).unwrap_or_default().trim()
     }
 
     /// A field's text as it was sent: passwords may begin with a blank.
-    pub fn raw(&self, name: &str) -> Option<&str> {
+    pub(crate) fn raw(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
     /// A field's text, unless it is empty.
-    pub fn given(&self, name: &str) -> Option<&str> {
+    pub(crate) fn given(&self, name: &str) -> Option<&str> {
         Some(self.text(name)).filter(|text| !text.is_empty())
     }
 
     /// A field as a command holds it. Empty text is read as well, so that the error says what is allowed.
-    pub fn read<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+    pub(crate) fn read<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
         typed(name, self.text(name).into())
     }
 
     /// A field that may be left empty, as a command holds it.
-    pub fn read_given<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+    pub(crate) fn read_given<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         self.given(name).map(|text| typed(name, text.into())).transpose()
     }
 
     /// A number that may be left empty, as a command holds it.
-    pub fn read_number<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+    pub(crate) fn read_number<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let read = |text: &str| {
             let number =
                 number(text).ok_or_else(|| Error::invalid(name.to_owned(), "Expected a number, such as 100."))?;
@@ -95,12 +95,12 @@ impl FormData {
     }
 
     /// A secret field, with the blanks around it.
-    pub fn secret(&self, name: &str) -> SecretText {
+    pub(crate) fn secret(&self, name: &str) -> SecretText {
         SecretText::new(self.raw(name).unwrap_or_default())
     }
 
     /// The fields below a prefix: `evidence.` gives `runbook_url` for `evidence.runbook_url`.
-    pub fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    pub(crate) fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.trim())))
     }
 }
@@ -117,7 +117,7 @@ fn typed<T: DeserializeOwned>(name: &str, value: Value) -> Result<T> {
 }
 
 /// A number as people type it. A dollar sign, blanks and commas between thousands are forgiven.
-pub fn number(text: &str) -> Option<Value> {
+pub(crate) fn number(text: &str) -> Option<Value> {
     let plain: String = text.trim().trim_start_matches('$').chars().filter(|c| !matches!(c, ',' | ' ' | '_')).collect();
     if let Ok(whole) = plain.parse::<i64>() {
         return Some(whole.into());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 mod badge;
 
-pub use badge::Badge;
+pub(crate) use badge::Badge;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -16,7 +16,7 @@ const DAY: u64 = 24 * HOUR;
 /// A moment as people say it, with the exact time behind it.
 #[derive(Clone, Copy, Template)]
 #[template(source = r#"<time datetime="{{ at }}" title="{{ exact() }}">{{ words() }}</time>"#, ext = "html")]
-pub struct When {
+pub(crate) struct When {
     at: Timestamp,
     now: Timestamp,
 }
@@ -25,7 +25,7 @@ impl askama::filters::HtmlSafe for When {}
 
 impl When {
     /// `at` as seen from `now`.
-    pub const fn new(at: Timestamp, now: Timestamp) -> Self {
+    pub(crate) const fn new(at: Timestamp, now: Timestamp) -> Self {
         Self { at, now }
     }
 
@@ -45,7 +45,7 @@ impl When {
 }
 
 /// A moment to the second, in UTC.
-pub fn exact(at: Timestamp) -> String {
+pub(crate) fn exact(at: Timestamp) -> String {
     let text = at.to_string();
     let seconds: String = text.chars().take(19).collect();
     format!("{} UTC", seconds.replace('T', " "))
@@ -82,7 +82,7 @@ impl std::fmt::Display for Span {
 }
 
 /// How long something took, to the second.
-pub fn took(duration: Duration) -> String {
+pub(crate) fn took(duration: Duration) -> String {
     let secs = duration.as_secs();
     match secs {
         0 => format!("{} ms", duration.as_millis()),
@@ -93,7 +93,7 @@ pub fn took(duration: Duration) -> String {
 }
 
 /// How long to wait, rounded up.
-pub fn wait(secs: u64) -> String {
+pub(crate) fn wait(secs: u64) -> String {
     match secs {
         0..=1 => "a second".to_owned(),
         secs if secs < MINUTE => format!("{secs} seconds"),
@@ -103,7 +103,7 @@ pub fn wait(secs: u64) -> String {
 }
 
 /// Dollars with the thousands set apart.
-pub fn money(usd: Usd) -> String {
+pub(crate) fn money(usd: Usd) -> String {
     let plain = usd.to_string();
     let (head, tail) = plain.split_once('.').unwrap_or((plain.as_str(), "00"));
     let (sign, whole) = head.split_once('$').unwrap_or(("", head));
@@ -119,7 +119,7 @@ pub fn money(usd: Usd) -> String {
 }
 
 /// Who did something: the person, and what they used when it was not their session.
-pub fn who(actor: &ActorRef) -> String {
+pub(crate) fn who(actor: &ActorRef) -> String {
     let person = || actor.person.as_ref().map_or_else(|| actor.id.clone(), ToString::to_string);
     match actor.kind {
         ActorKind::Human => person(),
@@ -138,7 +138,7 @@ const CAPITALS: [&str; 17] =
     ["alb", "api", "arn", "ci", "cpu", "dns", "dr", "id", "ids", "ip", "rpo", "rto", "slo", "uri", "url", "usd", "vpc"];
 
 /// A machine name as words: `critical-path` is `Critical path`, `runbook_url` is `Runbook URL`.
-pub fn words(name: &str) -> String {
+pub(crate) fn words(name: &str) -> String {
     let word = |word: &str| match word {
         "poc" => "PoC".to_owned(),
         "ids" => "IDs".to_owned(),
@@ -153,7 +153,7 @@ pub fn words(name: &str) -> String {
 /// An id where there is little room: its kind and its end, with the whole of it behind.
 #[derive(Template)]
 #[template(source = r#"<code class="id" title="{{ id }}">{{ short() }}</code>"#, ext = "html")]
-pub struct ShortId {
+pub(crate) struct ShortId {
     id: String,
 }
 
@@ -161,7 +161,7 @@ impl askama::filters::HtmlSafe for ShortId {}
 
 impl ShortId {
     /// Of an id.
-    pub const fn new(id: String) -> Self {
+    pub(crate) const fn new(id: String) -> Self {
         Self { id }
     }
 
@@ -171,7 +171,7 @@ impl ShortId {
 }
 
 /// An id's kind and its end; any other text as it is.
-pub fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     let is_id =
         |kind: &str, rest: &str| kind.len() == 3 && rest.len() == 26 && rest.bytes().all(|b| b.is_ascii_alphanumeric());
     match text.split_once('_') {
@@ -181,7 +181,7 @@ pub fn short(text: &str) -> String {
 }
 
 /// A JSON value on a page: text as it is, everything else as JSON. A reference to a secret is named, not shown.
-pub fn value(value: &Value) -> String {
+pub(crate) fn value(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "—".to_owned(),

@@ -5,7 +5,7 @@ use askama::Template;
 /// The links to the rest of a list.
 #[derive(Default, Template)]
 #[template(path = "parts/pager.html")]
-pub struct Pager {
+pub(crate) struct Pager {
     /// To the first page, from any other.
     pub first: Option<String>,
     /// To the next page, if there is one.

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 /// Resources of one project.
 #[derive(Template)]
 #[template(path = "parts/resources.html")]
-pub struct ResourceTable {
+pub(crate) struct ResourceTable {
     base: BasePath,
     rows: Vec<ResourceRow>,
 }
@@ -33,7 +33,7 @@ struct ResourceRow {
 
 impl ResourceTable {
     /// Of the given resources.
-    pub fn new(resources: Vec<ResourceView>, base: &BasePath, now: Timestamp) -> Self {
+    pub(crate) fn new(resources: Vec<ResourceView>, base: &BasePath, now: Timestamp) -> Self {
         let row = |resource: ResourceView| ResourceRow {
             badge: Badge::resource(resource.status),
             cost: money(resource.monthly_usd.0),
@@ -47,7 +47,7 @@ impl ResourceTable {
 /// Requests, of one project or of several.
 #[derive(Template)]
 #[template(path = "parts/requests.html")]
-pub struct RequestTable {
+pub(crate) struct RequestTable {
     base: BasePath,
     rows: Vec<RequestRow>,
     with_project: bool,
@@ -64,7 +64,7 @@ struct RequestRow {
 
 impl RequestTable {
     /// Of the given requests.
-    pub fn new(requests: Vec<RequestView>, with_project: bool, base: &BasePath, now: Timestamp) -> Self {
+    pub(crate) fn new(requests: Vec<RequestView>, with_project: bool, base: &BasePath, now: Timestamp) -> Self {
         let row = |request: RequestView| RequestRow {
             badge: Badge::request(request.status),
             what: verb(&request.command),
@@ -78,7 +78,7 @@ impl RequestTable {
 }
 
 /// What a command does, in a word.
-pub const fn verb(command: &Command) -> &'static str {
+pub(crate) const fn verb(command: &Command) -> &'static str {
     match command {
         Command::Provision { .. } => "Provision",
         Command::RotateSecrets => "Rotate secrets of",
@@ -89,7 +89,7 @@ pub const fn verb(command: &Command) -> &'static str {
 /// Runs of one resource.
 #[derive(Template)]
 #[template(path = "parts/runs.html")]
-pub struct RunTable {
+pub(crate) struct RunTable {
     base: BasePath,
     rows: Vec<RunRow>,
 }
@@ -104,7 +104,7 @@ struct RunRow {
 
 impl RunTable {
     /// Of the given runs.
-    pub fn new(runs: Vec<RunView>, base: &BasePath, now: Timestamp) -> Self {
+    pub(crate) fn new(runs: Vec<RunView>, base: &BasePath, now: Timestamp) -> Self {
         let row = |run: RunView| RunRow {
             badge: Badge::run(run.status),
             what: operation(run.op),
@@ -117,12 +117,12 @@ impl RunTable {
 }
 
 /// How long a run has lasted, once it started.
-pub fn lasted(run: &RunView, now: Timestamp) -> String {
+pub(crate) fn lasted(run: &RunView, now: Timestamp) -> String {
     run.started_at.map_or_else(|| "—".to_owned(), |started| took(run.finished_at.unwrap_or(now).since(started)))
 }
 
 /// What a run does, in words.
-pub const fn operation(op: RunOp) -> &'static str {
+pub(crate) const fn operation(op: RunOp) -> &'static str {
     match op {
         RunOp::Plan => "Plan",
         RunOp::PlanDestroy => "Plan the removal",
@@ -135,7 +135,7 @@ pub const fn operation(op: RunOp) -> &'static str {
 /// Audit events.
 #[derive(Template)]
 #[template(path = "parts/events.html")]
-pub struct EventTable {
+pub(crate) struct EventTable {
     base: BasePath,
     rows: Vec<EventRow>,
     with_project: bool,
@@ -152,13 +152,13 @@ struct EventRow {
 
 impl EventTable {
     /// Of one project.
-    pub fn new(events: Vec<AuditView>, base: &BasePath, now: Timestamp) -> Self {
+    pub(crate) fn new(events: Vec<AuditView>, base: &BasePath, now: Timestamp) -> Self {
         let rows = events.into_iter().map(|event| event_row(event, true, now)).collect();
         Self { base: base.clone(), rows, with_project: false }
     }
 
     /// Of the whole log; with links to pages for those who may open them.
-    pub fn everywhere(events: Vec<AuditView>, links: bool, base: &BasePath, now: Timestamp) -> Self {
+    pub(crate) fn everywhere(events: Vec<AuditView>, links: bool, base: &BasePath, now: Timestamp) -> Self {
         let rows = events.into_iter().map(|event| event_row(event, links, now)).collect();
         Self { base: base.clone(), rows, with_project: true }
     }
@@ -191,7 +191,7 @@ fn object_page(object: &str) -> Option<String> {
 /// Names and values, such as inputs and outputs.
 #[derive(Template)]
 #[template(path = "parts/values.html")]
-pub struct Values {
+pub(crate) struct Values {
     rows: Vec<(String, String)>,
     copy: bool,
     scope: &'static str,
@@ -199,12 +199,12 @@ pub struct Values {
 
 impl Values {
     /// Of a JSON object; `copy` adds buttons that copy a value.
-    pub fn new(map: &Map<String, Value>, scope: &'static str, copy: bool) -> Self {
+    pub(crate) fn new(map: &Map<String, Value>, scope: &'static str, copy: bool) -> Self {
         Self { rows: map.iter().map(|(name, held)| (name.clone(), value(held))).collect(), copy, scope }
     }
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 }
@@ -212,7 +212,7 @@ impl Values {
 /// What a plan would do.
 #[derive(Template)]
 #[template(path = "parts/plan.html")]
-pub struct PlanTable {
+pub(crate) struct PlanTable {
     rows: Vec<(Badge, String)>,
     summary: String,
     hidden: usize,
@@ -220,7 +220,7 @@ pub struct PlanTable {
 
 impl PlanTable {
     /// Of a plan's summary.
-    pub fn new(plan: &PlanSummary) -> Self {
+    pub(crate) fn new(plan: &PlanSummary) -> Self {
         let rows: Vec<_> = plan.changes.iter().map(|one| (Badge::change(one.change), one.address.clone())).collect();
         let all = usize::try_from(plan.create + plan.update + plan.replace + plan.delete).unwrap_or(usize::MAX);
         Self { hidden: all.saturating_sub(rows.len()), summary: plan_in_words(plan), rows }
@@ -228,7 +228,7 @@ impl PlanTable {
 }
 
 /// A plan in one line.
-pub fn plan_in_words(plan: &PlanSummary) -> String {
+pub(crate) fn plan_in_words(plan: &PlanSummary) -> String {
     let counts =
         [(plan.create, "create"), (plan.update, "update"), (plan.replace, "replace"), (plan.delete, "destroy")];
     let told: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, verb)| format!("{n} to {verb}")).collect();

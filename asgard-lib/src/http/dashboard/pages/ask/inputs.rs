@@ -26,10 +26,10 @@ struct Known {
 }
 
 /// The inputs of a service.
-pub struct Inputs(Vec<Known>);
+pub(crate) struct Inputs(Vec<Known>);
 
 /// What a form came to.
-pub enum Filled {
+pub(crate) enum Filled {
     /// A spec; the operation judges it.
     Spec(Map<String, Value>),
     /// Texts that are not what their fields hold.
@@ -38,7 +38,7 @@ pub enum Filled {
 
 impl Inputs {
     /// The inputs of a JSON Schema. Required ones come first.
-    pub fn of(schema: &Value, sensitive: &[String]) -> Self {
+    pub(crate) fn of(schema: &Value, sensitive: &[String]) -> Self {
         let mut found = Vec::new();
         walk(schema, &[], true, sensitive, &mut found);
         found.sort_by_key(|known| !known.required);
@@ -46,7 +46,7 @@ impl Inputs {
     }
 
     /// The fields, in groups: those of an object stand together under its name.
-    pub fn fields(&self, present: Option<&Map<String, Value>>) -> Vec<(Option<String>, Vec<Field>)> {
+    pub(crate) fn fields(&self, present: Option<&Map<String, Value>>) -> Vec<(Option<String>, Vec<Field>)> {
         let mut groups: Vec<(Option<String>, Vec<Field>)> = vec![(None, Vec::new())];
         for known in &self.0 {
             let group = known
@@ -64,7 +64,7 @@ impl Inputs {
     }
 
     /// The spec that was filled in. What was left empty is left out.
-    pub fn read(&self, form_data: &FormData) -> Filled {
+    pub(crate) fn read(&self, form_data: &FormData) -> Filled {
         let mut spec = Map::new();
         let mut wrong = Vec::new();
         for known in &self.0 {

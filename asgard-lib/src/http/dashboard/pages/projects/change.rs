@@ -31,7 +31,7 @@ struct Settings {
 }
 
 /// Shows what can be changed.
-pub async fn settings(page_request: PageRequest, Path(id): Path<String>) -> Response {
+pub(crate) async fn settings(page_request: PageRequest, Path(id): Path<String>) -> Response {
     page_request.answer(page(&page_request, &id, None, None).await)
 }
 
@@ -87,7 +87,7 @@ async fn page(
 }
 
 /// Saves changes: only the fields that differ from what the project has are sent on.
-pub async fn save(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
+pub(crate) async fn save(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
     let came_to = match try_save(&page_request, &id, &form_data).await {
         Ok(flash) => Ok(page_request.done(&format!("/projects/{id}/settings"), flash)),
         Err(error) => page(&page_request, &id, Some(&form_data), Some(error)).await,
@@ -179,7 +179,7 @@ async fn back(
 }
 
 /// Stops a project.
-pub async fn kill(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
+pub(crate) async fn kill(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
     let came_to = try_kill(&page_request, &id, &form_data).await;
     back(&page_request, &id, &form_data, came_to, Flash::Killed).await
 }
@@ -194,7 +194,7 @@ async fn try_kill(page_request: &PageRequest, id: &str, form_data: &FormData) ->
 }
 
 /// Lets a stopped project work again.
-pub async fn unkill(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
+pub(crate) async fn unkill(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
     let came_to = try_unkill(&page_request, &id, &form_data).await;
     back(&page_request, &id, &form_data, came_to, Flash::Unkilled).await
 }
@@ -205,7 +205,7 @@ async fn try_unkill(page_request: &PageRequest, id: &str, form_data: &FormData) 
 }
 
 /// Ends a project for good.
-pub async fn decommission(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
+pub(crate) async fn decommission(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
     let came_to = try_decommission(&page_request, &id, &form_data).await;
     back(&page_request, &id, &form_data, came_to, Flash::Decommissioned).await
 }

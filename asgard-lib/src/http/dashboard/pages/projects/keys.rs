@@ -34,7 +34,7 @@ struct Row {
 }
 
 /// Shows a project's keys.
-pub async fn keys(page_request: PageRequest, Path(id): Path<String>) -> Response {
+pub(crate) async fn keys(page_request: PageRequest, Path(id): Path<String>) -> Response {
     page_request.answer(page(&page_request, &id, None, None).await)
 }
 
@@ -95,7 +95,7 @@ struct Minted {
 }
 
 /// Mints a key and shows it, this once.
-pub async fn mint(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
+pub(crate) async fn mint(page_request: PageRequest, Path(id): Path<String>, form_data: FormData) -> Response {
     let came_to = match try_mint(&page_request, &id, &form_data).await {
         Ok(minted) => show(&page_request, &id, minted).await,
         Err(error) => page(&page_request, &id, Some(&form_data), Some(error)).await,
@@ -125,7 +125,7 @@ async fn show(page_request: &PageRequest, id: &str, minted: KeyMinted) -> Result
 }
 
 /// Revokes a key.
-pub async fn revoke(page_request: PageRequest, Path((id, key)): Path<(String, String)>) -> Response {
+pub(crate) async fn revoke(page_request: PageRequest, Path((id, key)): Path<(String, String)>) -> Response {
     let came_to = match try_revoke(&page_request, &id, &key).await {
         Ok(()) => Ok(page_request.done(&format!("/projects/{id}/keys"), Flash::KeyRevoked)),
         Err(error) => page(&page_request, &id, None, Some(error)).await,

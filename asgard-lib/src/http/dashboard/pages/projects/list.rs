@@ -31,7 +31,7 @@ struct Row {
 }
 
 /// Shows the projects that the visitor may see.
-pub async fn list(page_request: PageRequest) -> Response {
+pub(crate) async fn list(page_request: PageRequest) -> Response {
     page_request.answer(page(&page_request).await)
 }
 

@@ -64,7 +64,7 @@ impl Spend {
 }
 
 /// Shows a project.
-pub async fn overview(page_request: PageRequest, Path(id): Path<String>) -> Response {
+pub(crate) async fn overview(page_request: PageRequest, Path(id): Path<String>) -> Response {
     page_request.answer(page(&page_request, &id).await)
 }
 

@@ -29,7 +29,7 @@ struct Resources {
 }
 
 /// Shows a project's resources.
-pub async fn resources(page_request: PageRequest, Path(id): Path<String>) -> Response {
+pub(crate) async fn resources(page_request: PageRequest, Path(id): Path<String>) -> Response {
     page_request.answer(resources_page(&page_request, &id).await)
 }
 
@@ -65,7 +65,7 @@ struct Requests {
 }
 
 /// Shows a project's requests.
-pub async fn requests(page_request: PageRequest, Path(id): Path<String>) -> Response {
+pub(crate) async fn requests(page_request: PageRequest, Path(id): Path<String>) -> Response {
     page_request.answer(requests_page(&page_request, &id).await)
 }
 
@@ -102,7 +102,7 @@ struct SecretRow {
 }
 
 /// Shows a project's secrets, without their values.
-pub async fn secrets(page_request: PageRequest, Path(id): Path<String>) -> Response {
+pub(crate) async fn secrets(page_request: PageRequest, Path(id): Path<String>) -> Response {
     page_request.answer(secrets_page(&page_request, &id, None).await)
 }
 
@@ -128,12 +128,12 @@ async fn secrets_page(page_request: &PageRequest, id: &str, error: Option<Error>
 }
 
 /// How a secret is revealed: by those who may, with a token of theirs and never in a browser.
-pub fn reveal_command(name: &str, project: &str) -> String {
+pub(crate) fn reveal_command(name: &str, project: &str) -> String {
     format!("asgard call get_secret --arg name={name} --arg project_id={project}")
 }
 
 /// Asks for new values of a secret's resource.
-pub async fn rotate(
+pub(crate) async fn rotate(
     page_request: PageRequest,
     Path((id, name)): Path<(String, String)>,
     form_data: FormData,
@@ -160,7 +160,7 @@ struct Audit {
 }
 
 /// Shows what happened to a project.
-pub async fn audit(page_request: PageRequest, Path(id): Path<String>) -> Response {
+pub(crate) async fn audit(page_request: PageRequest, Path(id): Path<String>) -> Response {
     page_request.answer(audit_page(&page_request, &id).await)
 }
 

@@ -31,12 +31,12 @@ pub(super) struct Evidence {
 }
 
 /// Shows the form.
-pub async fn registering(page_request: PageRequest) -> Response {
+pub(crate) async fn registering(page_request: PageRequest) -> Response {
     page_request.answer(form(&page_request, None, None).await)
 }
 
 /// Registers a project.
-pub async fn register(page_request: PageRequest, form_data: FormData) -> Response {
+pub(crate) async fn register(page_request: PageRequest, form_data: FormData) -> Response {
     let came_to = match try_register(&page_request, &form_data).await {
         Ok(id) => Ok(page_request.done(&format!("/projects/{id}"), Flash::Registered)),
         Err(error) => form(&page_request, Some(&form_data), Some(error)).await,

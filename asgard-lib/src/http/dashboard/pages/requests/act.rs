@@ -32,7 +32,7 @@ fn note(form_data: &FormData) -> Option<String> {
 }
 
 /// Approves a request.
-pub async fn approve(page_request: PageRequest, Path(request): Path<String>, form_data: FormData) -> Response {
+pub(crate) async fn approve(page_request: PageRequest, Path(request): Path<String>, form_data: FormData) -> Response {
     let came_to = try_approve(&page_request, &request, &form_data).await;
     back(&page_request, &request, &form_data, came_to, Flash::Approved).await
 }
@@ -43,7 +43,7 @@ async fn try_approve(page_request: &PageRequest, request: &str, form_data: &Form
 }
 
 /// Rejects a request.
-pub async fn reject(page_request: PageRequest, Path(request): Path<String>, form_data: FormData) -> Response {
+pub(crate) async fn reject(page_request: PageRequest, Path(request): Path<String>, form_data: FormData) -> Response {
     let came_to = try_reject(&page_request, &request, &form_data).await;
     back(&page_request, &request, &form_data, came_to, Flash::Rejected).await
 }
@@ -54,7 +54,7 @@ async fn try_reject(page_request: &PageRequest, request: &str, form_data: &FormD
 }
 
 /// Takes a request back.
-pub async fn cancel(page_request: PageRequest, Path(request): Path<String>, form_data: FormData) -> Response {
+pub(crate) async fn cancel(page_request: PageRequest, Path(request): Path<String>, form_data: FormData) -> Response {
     let came_to = try_cancel(&page_request, &request, &form_data).await;
     back(&page_request, &request, &form_data, came_to, Flash::Cancelled).await
 }

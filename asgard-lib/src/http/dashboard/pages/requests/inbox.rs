@@ -42,7 +42,7 @@ struct Entry {
 }
 
 /// Shows the inbox.
-pub async fn inbox(page_request: PageRequest) -> Response {
+pub(crate) async fn inbox(page_request: PageRequest) -> Response {
     page_request.answer(page(&page_request).await)
 }
 

@@ -12,7 +12,7 @@ use crate::{
 
 /// How far a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// It is behind us.
     Done,
     /// It is going on, or waits for somebody.
@@ -25,7 +25,7 @@ pub enum Stage {
 
 impl Stage {
     /// The word for the stylesheet and for readers of the page.
-    pub const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Now => "now",
@@ -36,7 +36,7 @@ impl Stage {
 }
 
 /// One step.
-pub struct Step {
+pub(crate) struct Step {
     /// What it is.
     pub title: &'static str,
     /// How far it is.
@@ -48,7 +48,7 @@ pub struct Step {
 }
 
 /// The steps of a request.
-pub fn steps(request: &RequestView, runs: &[RunView], now: Timestamp) -> Vec<Step> {
+pub(crate) fn steps(request: &RequestView, runs: &[RunView], now: Timestamp) -> Vec<Step> {
     let stages = stages(request);
     let finished = |wanted: fn(RunOp) -> bool| {
         runs.iter().filter(|run| wanted(run.op)).find_map(|run| run.finished_at).map(|at| When::new(at, now))

@@ -29,7 +29,7 @@ enum Tone {
 /// A state with its word, colour and sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Template)]
 #[template(source = r#"<span class="badge {{ class() }}">{{ label }}</span>"#, ext = "html")]
-pub struct Badge {
+pub(crate) struct Badge {
     tone: Tone,
     label: &'static str,
 }
@@ -53,7 +53,7 @@ impl Badge {
     }
 
     /// A request's state.
-    pub const fn request(status: request::RequestStatus) -> Self {
+    pub(crate) const fn request(status: request::RequestStatus) -> Self {
         match status {
             request::RequestStatus::Planning => Self::new(Tone::Busy, "Planning"),
             request::RequestStatus::Pending => Self::new(Tone::Wait, "Waits for approval"),
@@ -68,7 +68,7 @@ impl Badge {
     }
 
     /// A resource's state.
-    pub const fn resource(status: resource::ResourceStatus) -> Self {
+    pub(crate) const fn resource(status: resource::ResourceStatus) -> Self {
         match status {
             resource::ResourceStatus::Provisioning => Self::new(Tone::Busy, "Provisioning"),
             resource::ResourceStatus::Provisioned => Self::new(Tone::Good, "Provisioned"),
@@ -81,7 +81,7 @@ impl Badge {
     }
 
     /// A run's state.
-    pub const fn run(status: run::RunStatus) -> Self {
+    pub(crate) const fn run(status: run::RunStatus) -> Self {
         match status {
             run::RunStatus::Queued => Self::new(Tone::Busy, "Queued"),
             run::RunStatus::Starting => Self::new(Tone::Busy, "Starting"),
@@ -96,7 +96,7 @@ impl Badge {
     }
 
     /// A project's state.
-    pub const fn project(status: project::Lifecycle) -> Self {
+    pub(crate) const fn project(status: project::Lifecycle) -> Self {
         match status {
             project::Lifecycle::Active => Self::new(Tone::Good, "Active"),
             project::Lifecycle::Killed => Self::new(Tone::Bad, "Killed"),
@@ -105,7 +105,7 @@ impl Badge {
     }
 
     /// What a plan does to an address.
-    pub const fn change(change: Change) -> Self {
+    pub(crate) const fn change(change: Change) -> Self {
         match change {
             Change::Create => Self::new(Tone::Good, "Create"),
             Change::Update => Self::new(Tone::Busy, "Update"),
@@ -115,7 +115,7 @@ impl Badge {
     }
 
     /// A person's role.
-    pub const fn role(role: Role) -> Self {
+    pub(crate) const fn role(role: Role) -> Self {
         match role {
             Role::Admin => Self::new(Tone::Plain, "Admin"),
             Role::Finance => Self::new(Tone::Plain, "Finance"),
@@ -124,12 +124,12 @@ impl Badge {
     }
 
     /// Whether an account may sign in.
-    pub const fn active(active: bool) -> Self {
+    pub(crate) const fn active(active: bool) -> Self {
         if active { Self::new(Tone::Good, "Active") } else { Self::new(Tone::Off, "Switched off") }
     }
 
     /// Whether a credential still works.
-    pub const fn credential(revoked: bool, expired: bool) -> Self {
+    pub(crate) const fn credential(revoked: bool, expired: bool) -> Self {
         match (revoked, expired) {
             (true, _) => Self::new(Tone::Off, "Revoked"),
             (false, true) => Self::new(Tone::Off, "Expired"),

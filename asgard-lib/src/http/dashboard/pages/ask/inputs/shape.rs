@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 /// What an input holds.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// A line of text.
     Text { longest: Option<u32> },
     /// A text that is not shown again.
@@ -26,7 +26,7 @@ pub enum Shape {
 
 impl Shape {
     /// Of a property's schema.
-    pub fn of(about: &Value) -> Self {
+    pub(crate) fn of(about: &Value) -> Self {
         if let Some(values) = about.get("enum").and_then(Value::as_array) {
             return Self::Choice(values.iter().filter(|value| !value.is_null()).cloned().collect());
         }
@@ -53,7 +53,7 @@ impl Shape {
     }
 
     /// What people should know about writing it.
-    pub const fn hint(&self) -> &'static str {
+    pub(crate) const fn hint(&self) -> &'static str {
         match self {
             Self::Lines { .. } => "One a line.",
             Self::Pairs => "NAME=value, one a line.",
@@ -64,7 +64,7 @@ impl Shape {
     }
 
     /// Whether blanks around it belong to it.
-    pub const fn keeps_blanks(&self) -> bool {
+    pub(crate) const fn keeps_blanks(&self) -> bool {
         match self {
             Self::Secret => true,
             Self::Text { .. }
@@ -78,7 +78,7 @@ impl Shape {
     }
 
     /// Whether it is code rather than prose.
-    pub const fn is_code(&self) -> bool {
+    pub(crate) const fn is_code(&self) -> bool {
         match self {
             Self::Lines { .. } | Self::Pairs | Self::Json => true,
             Self::Text { .. } | Self::Secret | Self::Number { .. } | Self::Choice(_) | Self::Flag => false,
@@ -86,7 +86,7 @@ impl Shape {
     }
 
     /// The value that a text stands for, or what is allowed.
-    pub fn parse(&self, text: &str) -> Result<Value, String> {
+    pub(crate) fn parse(&self, text: &str) -> Result<Value, String> {
         match self {
             Self::Text { .. } | Self::Secret => Ok(text.into()),
             Self::Number { whole: true, .. } => {
@@ -124,7 +124,7 @@ impl Shape {
     }
 
     /// A value as its field holds it.
-    pub fn format(&self, value: &Value) -> String {
+    pub(crate) fn format(&self, value: &Value) -> String {
         match (self, value) {
             (Self::Secret, _) | (_, Value::Null) => String::new(),
             (Self::Lines { .. }, Value::Array(items)) => items.iter().map(plain).collect::<Vec<_>>().join("\n"),
@@ -151,6 +151,6 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Text as it is, everything else as JSON.
-pub fn plain(value: &Value) -> String {
+pub(crate) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
