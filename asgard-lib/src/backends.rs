@@ -19,7 +19,7 @@ pub(crate) mod sql;
 pub use dynamo::DynamoStore;
 pub use generation::WRITER;
 pub use memory::MemoryStore;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(all(feature = "contract", any(feature = "sqlite", feature = "postgres")))]
 #[doc(hidden)]
 pub use sql::page_with_literals;
 #[cfg(feature = "postgres")]

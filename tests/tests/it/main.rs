@@ -23,3 +23,4 @@ mod mcp_sdk;
 mod programs;
 mod proxy;
 mod replicas;
+mod surface;
