@@ -13,8 +13,9 @@
 //!     app::{Call, people::{Vouched, vouched_for}, projects::RegisterProject, requests::{GetRequest, RequestResource}},
 //!     backends::{MemoryStore, Opened},
 //!     config::{Config, MasterKey},
-//!     foreign::{serde_json::{from_value, json}, tokio_util::sync::CancellationToken},
-//!     kernel::Role,
+//!     domain::request::RequestStatus,
+//!     foreign::tokio_util::sync::CancellationToken,
+//!     kernel::{DisplayName, Email, ResourceName, Role, Slug},
 //!     runtime::Runtime,
 //! };
 //!
@@ -28,16 +29,15 @@
 //! // Ann is signed in, says the host.
 //! let ann = vouched_for(app, &Vouched::new("ann@corp.example".parse()?, Role::Member)).await?;
 //! let call = Call::by(ann, app.new_trace());
-//! let register: RegisterProject = from_value(json!({
-//!     "name": "Pilot", "owner_email": "ann@corp.example", "manager_email": "bob@corp.example", "group": "platform"
-//! }))?;
-//! let project = app.run(&call, &register).await?.project_id;
-//! let ask: RequestResource = from_value(json!({"project_id": project, "service": "random-secret", "name": "token"}))?;
+//! let (ann, bob): (Email, Email) = ("ann@corp.example".parse()?, "bob@corp.example".parse()?);
+//! let register = RegisterProject::builder().name("Pilot".parse::<DisplayName>()?).owner_email(ann).manager_email(bob);
+//! let project = app.run(&call, &register.group("platform".parse::<Slug>()?).build()).await?.project_id;
+//! let ask = RequestResource::builder().project_id(project).service("random-secret".parse::<Slug>()?);
+//! let ask = ask.name("token".parse::<ResourceName>()?).build();
 //! let request = app.run(&call, &ask).await?.request.request_id;
 //!
-//! let get: GetRequest = from_value(json!({"request_id": request, "wait_s": 20}))?;
-//! let status = app.run(&call, &get).await?.status;
-//! assert_eq!(asgard_lib::foreign::serde_json::to_value(status)?, "fulfilled");
+//! let get = GetRequest::builder().request_id(request).wait_s(20u32).build();
+//! assert_eq!(app.run(&call, &get).await?.status, RequestStatus::Fulfilled);
 //!
 //! background.stop(std::time::Duration::from_secs(20)).await;
 //! runtime.close().await;

@@ -38,7 +38,7 @@ impl Asgard {
     /// let ann = asgard.acting_as(actor);
     /// // Sent twice, it happens once.
     /// let project = ann.clone().once("order-4711").run(&register).await?;
-    /// let read = ann.run(&GetProject { project_id: Some(project.project_id) }).await?;
+    /// let read = ann.run(&GetProject::builder().project_id(project.project_id).build()).await?;
     /// assert_eq!(read.owner_email, register.owner_email);
     /// # Ok(())
     /// # }

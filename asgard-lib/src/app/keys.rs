@@ -1,5 +1,11 @@
 //! Project keys: minting, listing, revoking.
 
+#![allow(
+    missing_debug_implementations,
+    unnameable_types,
+    reason = "about the builders that are derived within `list_command!`"
+)]
+
 use super::{
     Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
     core::list::list_command,
@@ -26,6 +32,7 @@ use crate::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use typed_builder::TypedBuilder;
 
 /// The most keys that a project may have working at once.
 const MAX_KEYS: i64 = 100;
@@ -35,8 +42,10 @@ fn keys_counter(project: &ProjectId) -> String {
 }
 
 /// Mints a key.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct MintKey {
     /// The project's id, `proj-YYYY-NNNN`, from `list_projects`. The key acts on this project only.
     pub project_id: ProjectId,
@@ -44,12 +53,14 @@ pub struct MintKey {
     pub name: DisplayName,
     /// How many days it works: 1 to 3650. Without, it works until it is revoked.
     #[serde(default)]
+    #[builder(default)]
     #[schemars(range(min = 1, max = 3650))]
     pub expires_in_days: Option<u64>,
 }
 
 /// A new key. The key itself is shown this once.
 #[derive(Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct KeyMinted {
     /// The key; keep it, it is never shown again. Absent in a replayed answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,6 +160,7 @@ impl Operation for MintKey {
 
 /// A key as lists show it.
 #[derive(Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct KeyView {
     /// The key's id; `revoke_key` takes it as `key_id`.
     pub id: KeyId,
@@ -188,9 +200,11 @@ impl KeyView {
 
 list_command! {
     /// Lists a project's keys, newest first.
+    #[derive(TypedBuilder)]
     pub struct ListKeys {
         /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
         #[serde(default)]
+        #[builder(default)]
         pub project_id: Option<ProjectId>,
     }
 }
@@ -218,11 +232,14 @@ impl SimpleOperation for ListKeys {
 }
 
 /// Revokes a key.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct RevokeKey {
     /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
+    #[builder(default)]
     pub project_id: Option<ProjectId>,
     /// The key's id, from `list_keys`; not the key itself.
     pub key_id: KeyId,

@@ -14,7 +14,7 @@ use asgard_lib::{
         load, property,
         store_fixture::{StoreFixture, claim, count, insert_empty, insert_fields, refusal as refused, request},
     },
-    kernel::{Limit, Role},
+    kernel::Role,
     ports::{
         kinds::{INDEXES, Kind, REQUESTS_PENDING},
         store::{Key, Op, Query, Reason, Store},
@@ -334,7 +334,7 @@ async fn a_pool_of_the_hosts_own_serves_and_is_left_open() {
     let app = runtime.app();
     let ann = vouched_for(app, &Vouched::new("ann@corp.example".parse().unwrap(), Role::Member)).await.unwrap();
     let call = Call::by(ann, app.new_trace());
-    let list = ListProjects { cursor: None, limit: Limit::default() };
+    let list = ListProjects::builder().build();
     assert!(app.run(&call, &list).await.unwrap().items.is_empty());
     runtime.close().await;
     let users: i64 = sqlx::query_scalar("SELECT count(*) FROM person").fetch_one(&pool).await.unwrap();

@@ -56,8 +56,7 @@ async fn the_list_follows(store: impl Store + Blobs + Upkeep + Clone) {
         loop {
             let ticked = tick(app, &task, None, &stop).await.unwrap();
             assert!(matches!(ticked, Ticked::Did | Ticked::NotWanted), "{ticked:?}");
-            let list =
-                RequestsOverview { status: Some(RequestStatus::Planning), cursor: None, limit: Limit::clamped(200) };
+            let list = RequestsOverview::builder().status(RequestStatus::Planning).limit(Limit::clamped(200)).build();
             let seen: Value = serde_json::to_value(app.run(&call(), &list).await.unwrap()).unwrap();
             let mut ids: Vec<Value> =
                 seen["items"].as_array().unwrap().iter().map(|row| row["request_id"].clone()).collect();

@@ -14,7 +14,7 @@ use asgard_lib::{
     },
     config::{Config, DatabaseLocation, KeySource},
     http::{HttpState, Readiness, check_origin, problem},
-    kernel::{Limit, Timestamp},
+    kernel::Timestamp,
     runtime::{Background, Runtime},
 };
 use axum::{
@@ -159,8 +159,7 @@ async fn team(State(host): State<Arc<Host>>, visitor: Option<Extension<Visitor>>
 async fn projects(host: &Host, visitor: &Visitor) -> Result<Vec<Value>> {
     let app = host.app();
     let actor = vouched_for(app, &Vouched::new(visitor.email.clone(), role(visitor))).await?;
-    let page =
-        app.run(&Call::by(actor, app.new_trace()), &ListProjects { cursor: None, limit: Limit::default() }).await?;
+    let page = app.run(&Call::by(actor, app.new_trace()), &ListProjects::builder().build()).await?;
     Ok(page.items.iter().map(|project| json!({ "id": project.project_id, "name": project.name })).collect())
 }
 

@@ -18,6 +18,7 @@ const MAX_RESTARTS: u32 = 3;
 
 /// A page of the event feed.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct EventPage {
     /// The events, oldest first.
     pub events: Vec<Event>,

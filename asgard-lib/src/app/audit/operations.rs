@@ -1,5 +1,11 @@
 //! Reading and verifying the audit log.
 
+#![allow(
+    missing_debug_implementations,
+    unnameable_types,
+    reason = "about the builders that are derived within `list_command!`"
+)]
+
 use super::verify::{VerifyReport, verify};
 use crate::{
     app::{
@@ -21,6 +27,7 @@ use crate::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
+use typed_builder::TypedBuilder;
 
 /// How many events one page looks through at most, when it filters.
 const MAX_LOOKED_THROUGH: usize = 2000;
@@ -30,6 +37,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// An audit event.
 #[derive(Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct AuditView {
     /// The event's id.
     pub event_id: EventId,
@@ -71,25 +79,32 @@ impl AuditView {
 
 list_command! {
     /// Reads the audit log.
+    #[derive(TypedBuilder)]
     pub struct ListAudit {
         /// The id of the only project whose events are wanted. Owners and managers name theirs; admins and finance may
         /// leave it out.
         #[serde(default, alias = "project")]
+        #[builder(default)]
         pub project_id: Option<ProjectId>,
         /// Only what this actor did: an account's, token's or key's id, or a person's e-mail address.
         #[serde(default)]
+        #[builder(default)]
         pub actor: Option<String>,
         /// Only this action, for example `request.approved`; a prefix that ends with `.` takes all below it.
         #[serde(default)]
+        #[builder(default)]
         pub action: Option<String>,
         /// Only events that the call with this trace id caused; answers carry it as `x-asgard-trace-id`.
         #[serde(default)]
+        #[builder(default)]
         pub trace: Option<TraceId>,
         /// Only events from this moment on, as an RFC 3339 time.
         #[serde(default)]
+        #[builder(default)]
         pub from: Option<Timestamp>,
         /// Only events before this moment, as an RFC 3339 time.
         #[serde(default)]
+        #[builder(default)]
         pub to: Option<Timestamp>,
     }
 }
@@ -234,11 +249,14 @@ impl ListAudit {
 }
 
 /// Verifies the sealed audit log.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct VerifyAudit {
     /// The id of the only project whose chain is verified; without it every chain is.
     #[serde(default, alias = "project")]
+    #[builder(default)]
     pub project_id: Option<ProjectId>,
 }
 

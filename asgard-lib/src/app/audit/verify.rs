@@ -39,6 +39,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// Where the log is not what was sealed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Break {
     /// The audit chain: a project's id, or `org` for what belongs to no project.
     pub chain: String,
@@ -54,6 +55,7 @@ pub struct Break {
 
 /// Blocks that retention removed from the beginning of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct RemovedBlocks {
     /// The chain: a project's id, or `org`.
     pub chain: String,
@@ -67,6 +69,7 @@ pub struct RemovedBlocks {
 
 /// What verifying found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct VerifyReport {
     /// The number of chains that were verified.
     pub chains: u64,

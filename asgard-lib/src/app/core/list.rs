@@ -26,13 +26,17 @@ macro_rules! list_command {
         $(#[$meta])*
         #[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
         #[serde(deny_unknown_fields)]
+        #[builder(field_defaults(setter(into)))]
+        #[non_exhaustive]
         pub struct $name {
             $($(#[$of_field])* pub $field: $type,)*
             /// The `next_cursor` of the page before; leave it out for the first page.
             #[serde(default)]
+            #[builder(default)]
             pub cursor: Option<$crate::kernel::Cursor>,
             /// How many items the page holds at most: 1 to 200, 50 unless told.
             #[serde(default)]
+            #[builder(default)]
             pub limit: $crate::kernel::Limit,
         }
 

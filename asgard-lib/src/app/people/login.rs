@@ -21,14 +21,17 @@ use crate::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use typed_builder::TypedBuilder;
 
 /// What the sign-in screen needs to know.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct AuthConfig {}
 
 /// How people sign in here.
 #[derive(Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct AuthConfigView {
     /// The name of this Asgard that the dashboard shows.
     pub system_name: String,
@@ -66,8 +69,10 @@ impl SimpleOperation for AuthConfig {
 }
 
 /// Signs in with a password.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct Login {
     /// The account's name.
     pub username: String,
@@ -77,6 +82,7 @@ pub struct Login {
 
 /// A new session.
 #[derive(Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct LoginView {
     /// The session's token, for `Authorization: Bearer`. Browsers get it as a cookie.
     pub token: String,
@@ -180,8 +186,9 @@ impl Operation for Login {
 }
 
 /// Signs out: ends the session that calls.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Logout {}
 
 /// It is done; there is nothing to say.
@@ -215,12 +222,14 @@ impl SimpleOperation for Logout {
 }
 
 /// Who am I?
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Me {}
 
 /// The person who calls.
 #[derive(Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct MeView {
     /// The account of the person who calls.
     pub user: UserView,
@@ -251,8 +260,10 @@ impl SimpleOperation for Me {
 }
 
 /// Changes one's own password. Every other session ends.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct ChangePassword {
     /// The present password of the account.
     pub current_password: SecretText,

@@ -1,5 +1,11 @@
 //! One's own sessions.
 
+#![allow(
+    missing_debug_implementations,
+    unnameable_types,
+    reason = "about the builders that are derived within `list_command!`"
+)]
+
 use crate::{
     app::{
         Hints, Meta, Route, SimpleOperation, Tx,
@@ -17,9 +23,11 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use typed_builder::TypedBuilder;
 
 /// A session as its owner sees it.
 #[derive(Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct SessionView {
     /// The session's id.
     pub id: SessionId,
@@ -53,6 +61,7 @@ impl SessionView {
 
 list_command! {
     /// Lists one's own open sessions, newest first.
+    #[derive(TypedBuilder)]
     pub struct ListSessions {}
 }
 
@@ -90,8 +99,10 @@ impl SimpleOperation for ListSessions {
 }
 
 /// Ends one of one's own sessions.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct RevokeSession {
     /// The session's id, from the list of sessions.
     pub session_id: SessionId,

@@ -1,5 +1,11 @@
 //! One's own tokens (PATs).
 
+#![allow(
+    missing_debug_implementations,
+    unnameable_types,
+    reason = "about the builders that are derived within `list_command!`"
+)]
+
 use super::login::Nothing;
 use crate::{
     app::{
@@ -20,9 +26,11 @@ use crate::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use typed_builder::TypedBuilder;
 
 /// A token as its owner sees it.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct TokenView {
     /// The token's id, for revoking it.
     pub id: TokenId,
@@ -60,6 +68,7 @@ impl TokenView {
 
 list_command! {
     /// Lists one's own tokens, newest first.
+    #[derive(TypedBuilder)]
     pub struct ListTokens {}
 }
 
@@ -87,19 +96,23 @@ impl SimpleOperation for ListTokens {
 }
 
 /// Makes a token for oneself.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct CreateToken {
     /// The token's name for people: what it will be used for.
     pub name: DisplayName,
     /// The number of days that the token works: 1 to 365, 90 unless told.
     #[serde(default)]
+    #[builder(default)]
     #[schemars(range(min = 1, max = 365))]
     pub expires_in_days: Option<u64>,
 }
 
 /// A new token. The token itself is shown this once.
 #[derive(Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct TokenCreated {
     /// The token; keep it, it is never shown again. Absent in a replayed answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,8 +176,10 @@ impl Operation for CreateToken {
 }
 
 /// Revokes one of one's own tokens.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct RevokeToken {
     /// The token's id, from the list of tokens; not the token itself.
     pub token_id: TokenId,

@@ -1,5 +1,11 @@
 //! Accounts, for admins.
 
+#![allow(
+    missing_debug_implementations,
+    unnameable_types,
+    reason = "about the builders that are derived within `list_command!`"
+)]
+
 use super::bind;
 use crate::{
     app::{
@@ -24,9 +30,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use typed_builder::TypedBuilder;
 
 /// An account.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct UserView {
     /// The account's id, `usr_...`.
     pub id: UserId,
@@ -58,6 +66,7 @@ impl UserView {
 
 list_command! {
     /// Lists the accounts.
+    #[derive(TypedBuilder)]
     pub struct ListUsers {}
 }
 
@@ -83,8 +92,10 @@ impl SimpleOperation for ListUsers {
 }
 
 /// Makes an account.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct CreateUser {
     /// The name to sign in with, unique: 1 to 64 of letters, digits and . _ @ + -, starting with a letter or digit.
     pub username: Username,
@@ -94,6 +105,7 @@ pub struct CreateUser {
     pub email: Email,
     /// The role: what the person may do across projects; `member` unless told.
     #[serde(default)]
+    #[builder(default)]
     pub role: Option<Role>,
 }
 
@@ -233,8 +245,10 @@ impl Operation for CreateUser {
 }
 
 /// Changes what somebody may do.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct SetRole {
     /// The account's id, `usr_...`, from the list of users.
     pub user_id: UserId,
@@ -266,8 +280,10 @@ impl SimpleOperation for SetRole {
 }
 
 /// Switches an account on or off.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct SetActive {
     /// The account's id, `usr_...`, from the list of users.
     pub user_id: UserId,

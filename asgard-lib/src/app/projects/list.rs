@@ -1,5 +1,11 @@
 //! Listing projects and groups.
 
+#![allow(
+    missing_debug_implementations,
+    unnameable_types,
+    reason = "about the builders that are derived within `list_command!`"
+)]
+
 use super::ProjectView;
 use crate::{
     app::{Asgard, Hints, Meta, Route, SimpleOperation, Tx, core::list::list_command, core::operation::Method::Get},
@@ -17,9 +23,11 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use typed_builder::TypedBuilder;
 
 list_command! {
     /// Lists the projects that the caller may see, newest first.
+    #[derive(TypedBuilder)]
     pub struct ListProjects {}
 }
 
@@ -90,6 +98,7 @@ async fn own(app: &Asgard, person: &Person, after: Option<Position>, limit: usiz
 
 /// A group that projects belong to.
 #[derive(Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct GroupView {
     /// The group's key; pass it as `group` when you register a project.
     pub key: Slug,
@@ -110,8 +119,9 @@ pub(super) fn groups(app: &Asgard) -> Vec<GroupView> {
 }
 
 /// Lists the groups.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ListGroups {}
 
 impl SimpleOperation for ListGroups {

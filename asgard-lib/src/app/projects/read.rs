@@ -14,13 +14,17 @@ use crate::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use typed_builder::TypedBuilder;
 
 /// Reads a project.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct GetProject {
     /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
+    #[builder(default)]
     pub project_id: Option<ProjectId>,
 }
 
@@ -44,16 +48,20 @@ impl SimpleOperation for GetProject {
 }
 
 /// Where a project stands.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct ProjectState {
     /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
+    #[builder(default)]
     pub project_id: Option<ProjectId>,
 }
 
 /// Where a project stands.
 #[derive(Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct ProjectStateView {
     /// The project's record.
     pub project: ProjectView,
@@ -100,12 +108,14 @@ impl SimpleOperation for ProjectState {
 }
 
 /// What a registration needs here.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RegistrationRequirements {}
 
 /// What a registration needs here.
 #[derive(Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct RequirementsView {
     /// Whether a manager other than the owner must be named.
     pub require_manager: bool,

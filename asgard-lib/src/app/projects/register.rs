@@ -15,10 +15,13 @@ use crate::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use typed_builder::TypedBuilder;
 
 /// Registers a project.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct RegisterProject {
     /// The project's name for people, 1 to 120 characters on one line; it need not be unique.
     pub name: DisplayName,
@@ -28,24 +31,31 @@ pub struct RegisterProject {
     /// The e-mail address of the manager, who answers for the owner and approves requests. Somebody else than the
     /// owner, unless this Asgard is configured otherwise.
     #[serde(default)]
+    #[builder(default)]
     pub manager_email: Option<Email>,
     /// The key of the group that the project belongs to; `registration_requirements` lists them.
     #[serde(default)]
+    #[builder(default)]
     pub group: Option<Slug>,
     /// The tier: how much depends on the project; `poc` unless told.
     #[serde(default)]
+    #[builder(default)]
     pub classification: Option<Tier>,
     /// The data class: how sensitive the project's data may be; `internal` unless told.
     #[serde(default)]
+    #[builder(default)]
     pub data_class: Option<DataClass>,
     /// The monthly budget in US dollars, 0 or more.
     #[serde(default)]
+    #[builder(default)]
     pub budget_usd: Option<Dollars>,
     /// What the project is for, in a sentence or two.
     #[serde(default)]
+    #[builder(default)]
     pub description: Option<String>,
     /// The evidence for a tier above poc, by field name; `registration_requirements` lists the fields of each tier.
     #[serde(default)]
+    #[builder(default)]
     pub evidence: BTreeMap<String, String>,
 }
 

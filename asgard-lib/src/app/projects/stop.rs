@@ -17,10 +17,13 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use typed_builder::TypedBuilder;
 
 /// Stops a project at once.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct Kill {
     /// The project's id, `proj-YYYY-NNNN`, from `list_projects`.
     pub project_id: ProjectId,
@@ -28,6 +31,7 @@ pub struct Kill {
     pub reason: String,
     /// The `version` of what you have read; the change is refused when it has changed since.
     #[serde(default)]
+    #[builder(default)]
     pub version: Option<Version>,
 }
 
@@ -52,13 +56,16 @@ impl SimpleOperation for Kill {
 }
 
 /// Lifts a kill.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct Unkill {
     /// The project's id, `proj-YYYY-NNNN`, from `list_projects`.
     pub project_id: ProjectId,
     /// The `version` of what you have read; the change is refused when it has changed since.
     #[serde(default)]
+    #[builder(default)]
     pub version: Option<Version>,
 }
 
@@ -83,13 +90,16 @@ impl SimpleOperation for Unkill {
 }
 
 /// Ends a project for good.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct Decommission {
     /// The project's id, `proj-YYYY-NNNN`, from `list_projects`.
     pub project_id: ProjectId,
     /// The `version` of what you have read; the change is refused when it has changed since.
     #[serde(default)]
+    #[builder(default)]
     pub version: Option<Version>,
 }
 

@@ -18,40 +18,53 @@ use crate::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use typed_builder::TypedBuilder;
 
 /// Changes a project. What is left out stays as it is.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct UpdateProject {
     /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
+    #[builder(default)]
     pub project_id: Option<ProjectId>,
     /// The project's new name for people.
     #[serde(default)]
+    #[builder(default)]
     pub name: Option<DisplayName>,
     /// The e-mail address of the new owner. Admins only.
     #[serde(default)]
+    #[builder(default)]
     pub owner_email: Option<Email>,
     /// The e-mail address of the new manager. Admins only.
     #[serde(default)]
+    #[builder(default)]
     pub manager_email: Option<Email>,
     /// The key of the new group; `list_groups` shows them. Managers and admins.
     #[serde(default)]
+    #[builder(default)]
     pub group: Option<Slug>,
     /// The new data class. Managers and admins.
     #[serde(default)]
+    #[builder(default)]
     pub data_class: Option<DataClass>,
     /// The new monthly budget in US dollars. Managers and admins.
     #[serde(default)]
+    #[builder(default)]
     pub budget_usd: Option<Dollars>,
     /// The new description; empty text clears it.
     #[serde(default)]
+    #[builder(default)]
     pub description: Option<String>,
     /// The evidence to set, by field name; empty text removes a field. `registration_requirements` lists the fields.
     #[serde(default)]
+    #[builder(default)]
     pub evidence: BTreeMap<String, String>,
     /// The `version` of the project that you have read; the change is refused when the project has changed since.
     #[serde(default)]
+    #[builder(default)]
     pub version: Option<Version>,
 }
 

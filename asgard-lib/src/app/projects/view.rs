@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 
 /// A project.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct ProjectView {
     /// The project's id, `proj-YYYY-NNNN`.
     pub project_id: ProjectId,

@@ -27,13 +27,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use typed_builder::TypedBuilder;
 
 /// Asks for a resource, or for a change of one.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct RequestResource {
     /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
+    #[builder(default)]
     pub project_id: Option<ProjectId>,
     /// The service's id, from `list_services`. `resource_type` means the same.
     #[serde(alias = "resource_type")]
@@ -42,17 +46,21 @@ pub struct RequestResource {
     pub name: ResourceName,
     /// The inputs of the service, by name; `get_service` gives their JSON Schema.
     #[serde(default)]
+    #[builder(default)]
     pub spec: Map<String, Value>,
     /// The cloud; only the service's own is accepted, so leave it out.
     #[serde(default)]
+    #[builder(default)]
     pub cloud: Option<Slug>,
     /// The account or tenant to create the resource in; the first one that is allowed unless told.
     #[serde(default)]
+    #[builder(default)]
     pub account: Option<String>,
 }
 
 /// What asking led to.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Requested {
     /// The request: poll it with `get_request` until its status is fulfilled, rejected, cancelled, failed or needs_attention.
     pub request: RequestView,

@@ -23,6 +23,7 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use typed_builder::TypedBuilder;
 
 const MAX_NOTE: usize = 500;
 
@@ -72,16 +73,20 @@ async fn password_is_the_askers(tx: &Tx<'_>, request: &Request) -> Result<bool> 
 }
 
 /// Approves a request.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct Approve {
     /// The id, `req_...`, of a pending request; `list_pending_approvals` shows them.
     pub request_id: RequestId,
     /// A remark for the record, at most 500 characters.
     #[serde(default)]
+    #[builder(default)]
     pub note: Option<String>,
     /// The `version` of the request that you have read; the approval is refused when the request has changed since.
     #[serde(default)]
+    #[builder(default)]
     pub version: Option<Version>,
 }
 
@@ -164,16 +169,20 @@ fn waits_for(request: &Request, judged: &Judged) -> Vec<Approver> {
 }
 
 /// Rejects a request.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct Reject {
     /// The id, `req_...`, of a pending request; `list_pending_approvals` shows them.
     pub request_id: RequestId,
     /// The reason, for whoever asked, at most 500 characters.
     #[serde(default, alias = "reason")]
+    #[builder(default)]
     pub note: Option<String>,
     /// The `version` of the request that you have read; the rejection is refused when the request has changed since.
     #[serde(default)]
+    #[builder(default)]
     pub version: Option<Version>,
 }
 
@@ -204,13 +213,16 @@ impl SimpleOperation for Reject {
 }
 
 /// Takes a request back.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct Cancel {
     /// The request's id, `req_...`, from `list_requests`.
     pub request_id: RequestId,
     /// The `version` of the request that you have read; the cancellation is refused when the request has changed since.
     #[serde(default)]
+    #[builder(default)]
     pub version: Option<Version>,
 }
 

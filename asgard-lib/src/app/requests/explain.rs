@@ -15,10 +15,13 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use typed_builder::TypedBuilder;
 
 /// Explains a request.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct ExplainRequest {
     /// The request's id, `req_...`, as `list_requests` or asking gave it.
     pub request_id: RequestId,
@@ -26,6 +29,7 @@ pub struct ExplainRequest {
 
 /// How many addresses a plan would touch.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct PlanCounts {
     /// The number of addresses that would be created.
     pub create: u32,
@@ -39,6 +43,7 @@ pub struct PlanCounts {
 
 /// The facts that policy weighed.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct WeighedView {
     /// The kind of change.
     pub change: ChangeKind,
@@ -80,6 +85,7 @@ pub struct WeighedView {
 
 /// One answer of policy.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct JudgedView {
     /// The time when policy was asked.
     pub at: Timestamp,
@@ -103,6 +109,7 @@ pub struct JudgedView {
 
 /// Who may approve a request that waits.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct ApprovalView {
     /// Those whom policy still waits for; one person may satisfy several.
     pub waits_for: Vec<Approver>,
@@ -114,6 +121,7 @@ pub struct ApprovalView {
 
 /// A request explained.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Explanation {
     /// The request's id.
     pub request_id: RequestId,

@@ -1,5 +1,11 @@
 //! All requests by state, from rows.
 
+#![allow(
+    missing_debug_implementations,
+    unnameable_types,
+    reason = "about the builders that are derived within `list_command!`"
+)]
+
 use crate::{
     app::{Hints, Meta, Route, SimpleOperation, Tx, core::list::list_command, core::operation::Method::Get, rows},
     domain::{
@@ -12,18 +18,22 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
+use typed_builder::TypedBuilder;
 
 list_command! {
     /// Counts the requests of all projects by state, and lists those in one state.
+    #[derive(TypedBuilder)]
     pub struct RequestsOverview {
         /// The state whose requests are listed; leave it out for those that are `pending`.
         #[serde(default)]
+        #[builder(default)]
         pub status: Option<RequestStatus>,
     }
 }
 
 /// How many requests are in a state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct RequestCount {
     /// The state that requests are counted in.
     pub status: RequestStatus,
@@ -33,6 +43,7 @@ pub struct RequestCount {
 
 /// A request in the list by state.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct RequestRowView {
     /// The request's id, `req_...`; `get_request` shows the whole request.
     pub request_id: RequestId,
@@ -56,6 +67,7 @@ pub struct RequestRowView {
 
 /// The requests of all projects by state.
 #[derive(Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct RequestsOverviewView {
     /// Everything that was committed before this moment is counted and listed; absent while the list is first filled.
     #[serde(skip_serializing_if = "Option::is_none")]

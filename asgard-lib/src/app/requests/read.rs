@@ -1,5 +1,11 @@
 //! Reading requests, and the approvals inbox.
 
+#![allow(
+    missing_debug_implementations,
+    unnameable_types,
+    reason = "about the builders that are derived within `list_command!`"
+)]
+
 use super::RequestView;
 use crate::{
     app::{
@@ -24,6 +30,7 @@ use crate::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};
+use typed_builder::TypedBuilder;
 
 /// The longest that a read waits for a change.
 const MAX_WAIT: u64 = 20;
@@ -35,13 +42,16 @@ const TO_ANSWER: Duration = Duration::from_secs(2);
 const MAX_LOOKED_THROUGH: usize = 1000;
 
 /// Reads a request.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct GetRequest {
     /// The request's id, `req_...`, from `request_resource` or `list_requests`.
     pub request_id: RequestId,
     /// The number of seconds, at most 20, to wait for the request to be over or to need a person; 0 answers at once.
     #[serde(default)]
+    #[builder(default)]
     #[schemars(range(max = 20))]
     pub wait_s: u64,
 }
@@ -100,10 +110,12 @@ impl Operation for GetRequest {
 
 list_command! {
     /// Lists requests.
+    #[derive(TypedBuilder)]
     pub struct ListRequests {
         /// The project's id, `proj-YYYY-NNNN`; a project key may leave it out, and so may an admin who wants the requests
         /// of all projects.
         #[serde(default)]
+        #[builder(default)]
         pub project_id: Option<ProjectId>,
     }
 }
@@ -136,9 +148,11 @@ impl SimpleOperation for ListRequests {
 
 list_command! {
     /// Lists what waits for a person.
+    #[derive(TypedBuilder)]
     pub struct ListPending {
         /// The id of the only project whose requests are wanted; a project key gets its own without it.
         #[serde(default)]
+        #[builder(default)]
         pub project_id: Option<ProjectId>,
     }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 /// A request.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct RequestView {
     /// The request's id, `req_...`.
     pub request_id: RequestId,

@@ -22,18 +22,23 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use typed_builder::TypedBuilder;
 
 /// Removes a resource.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct DeprovisionResource {
     /// The id of the resource's project; it may be left out, because the resource's id says it.
     #[serde(default)]
+    #[builder(default)]
     pub project_id: Option<ProjectId>,
     /// The resource's id, `res_...`, from `list_resources`.
     pub resource_id: ResourceId,
     /// The `version` of the resource that you have read; the removal is refused when the resource has changed since.
     #[serde(default)]
+    #[builder(default)]
     pub version: Option<Version>,
 }
 
@@ -75,11 +80,14 @@ impl SimpleOperation for DeprovisionResource {
 }
 
 /// Tries the last change of a failed resource again.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct RetryResource {
     /// The id of the resource's project; it may be left out, because the resource's id says it.
     #[serde(default)]
+    #[builder(default)]
     pub project_id: Option<ProjectId>,
     /// The resource's id, `res_...`, from `list_resources`.
     pub resource_id: ResourceId,
@@ -140,11 +148,14 @@ impl Operation for RetryResource {
 }
 
 /// Compares what exists with what is recorded.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct RefreshResource {
     /// The id of the resource's project; it may be left out, because the resource's id says it.
     #[serde(default)]
+    #[builder(default)]
     pub project_id: Option<ProjectId>,
     /// The resource's id, `res_...`, from `list_resources`.
     pub resource_id: ResourceId,
@@ -152,6 +163,7 @@ pub struct RefreshResource {
 
 /// A refresh that has begun.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct RefreshStarted {
     /// The id of the resource that is refreshed.
     pub resource_id: ResourceId,

@@ -12,20 +12,25 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use typed_builder::TypedBuilder;
 
 /// Reads a run's log.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct RunLog {
     /// The run's id, `run_...`, from `resource_runs` or a request's `current_run`.
     pub run_id: RunId,
     /// The `next` of an earlier answer: only lines after it are returned.
     #[serde(default)]
+    #[builder(default)]
     pub after: Option<u32>,
 }
 
 /// A piece of a run's log.
 #[derive(Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct LogView {
     /// The lines of this piece, oldest first.
     pub lines: Vec<LogLine>,

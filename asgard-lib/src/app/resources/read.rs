@@ -1,5 +1,11 @@
 //! Reading resources and their runs.
 
+#![allow(
+    missing_debug_implementations,
+    unnameable_types,
+    reason = "about the builders that are derived within `list_command!`"
+)]
+
 use super::{ResourceView, RunView, load};
 use crate::{
     app::{
@@ -18,13 +24,17 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use typed_builder::TypedBuilder;
 
 /// Reads a resource.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct GetResource {
     /// The id of the resource's project; it may be left out, because the resource's id says it.
     #[serde(default)]
+    #[builder(default)]
     pub project_id: Option<ProjectId>,
     /// The resource's id, `res_...`, from `list_resources`.
     pub resource_id: ResourceId,
@@ -53,12 +63,15 @@ impl SimpleOperation for GetResource {
 
 list_command! {
     /// Lists a project's resources.
+    #[derive(TypedBuilder)]
     pub struct ListResources {
         /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
         #[serde(default)]
+        #[builder(default)]
         pub project_id: Option<ProjectId>,
         /// Whether destroyed resources are listed too; `false` unless told.
         #[serde(default)]
+        #[builder(default)]
         pub include_destroyed: bool,
     }
 }
@@ -90,9 +103,11 @@ impl SimpleOperation for ListResources {
 
 list_command! {
     /// Lists a resource's runs.
+    #[derive(TypedBuilder)]
     pub struct ResourceRuns {
         /// The id of the resource's project; it may be left out, because the resource's id says it.
         #[serde(default)]
+        #[builder(default)]
         pub project_id: Option<ProjectId>,
         /// The resource's id, `res_...`, from `list_resources`.
         pub resource_id: ResourceId,
@@ -123,8 +138,10 @@ impl SimpleOperation for ResourceRuns {
 }
 
 /// Reads a run.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct GetRun {
     /// The run's id, `run_...`, from `resource_runs` or a request's `current_run`.
     pub run_id: RunId,

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 /// A resource.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct ResourceView {
     /// The resource's id, `res_...`.
     pub resource_id: ResourceId,
@@ -98,6 +99,7 @@ impl ResourceView {
 
 /// A run.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct RunView {
     /// The run's id, `run_...`.
     pub run_id: RunId,

@@ -1,5 +1,11 @@
 //! Listing, revealing and rotating secrets.
 
+#![allow(
+    missing_debug_implementations,
+    unnameable_types,
+    reason = "about the builders that are derived within `list_command!`"
+)]
+
 use crate::{
     app::{
         Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
@@ -27,9 +33,11 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use typed_builder::TypedBuilder;
 
 /// A secret without its value.
 #[derive(Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct SecretView {
     /// The secret's id.
     pub secret_id: SecretId,
@@ -63,9 +71,11 @@ impl SecretView {
 
 list_command! {
     /// Lists a project's secrets, without values.
+    #[derive(TypedBuilder)]
     pub struct ListSecrets {
         /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
         #[serde(default)]
+        #[builder(default)]
         pub project_id: Option<ProjectId>,
     }
 }
@@ -105,11 +115,14 @@ async fn by_name(reads: &mut Reads<'_>, project: &ProjectId, name: &str) -> Resu
 }
 
 /// Reveals a secret's value.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct GetSecret {
     /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
+    #[builder(default)]
     pub project_id: Option<ProjectId>,
     /// The secret's name, `<service>.<resource>.<output>`, from `list_secrets` or a resource's `secret_refs`.
     pub name: String,
@@ -117,6 +130,7 @@ pub struct GetSecret {
 
 /// A secret's value. The only answer in Asgard that holds one.
 #[derive(Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Revealed {
     /// The secret's name, `<service>.<resource>.<output>`.
     pub name: String,
@@ -178,11 +192,14 @@ impl Operation for GetSecret {
 }
 
 /// Makes a new value for a secret.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct RotateSecret {
     /// The project's id, `proj-YYYY-NNNN`, from `list_projects`; a project key may leave it out and acts on its own.
     #[serde(default)]
+    #[builder(default)]
     pub project_id: Option<ProjectId>,
     /// The secret's name, `<service>.<resource>.<output>`, from `list_secrets`.
     pub name: String,

@@ -13,9 +13,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use typed_builder::TypedBuilder;
 
 /// A service in a list.
 #[derive(Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct ServiceSummary {
     /// The service's id; pass it to `request_resource` as `service`.
     pub id: Slug,
@@ -34,6 +36,7 @@ pub struct ServiceSummary {
 
 /// An output of a service.
 #[derive(Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct OutputView {
     /// What the output holds.
     pub description: String,
@@ -43,6 +46,7 @@ pub struct OutputView {
 
 /// A service with its inputs and outputs.
 #[derive(Debug, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct ServiceView {
     /// The same fields as in `list_services`.
     #[serde(flatten)]
@@ -88,8 +92,9 @@ fn view(app: &Asgard, service: &Service) -> ServiceView {
 }
 
 /// Lists the services.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ListServices {}
 
 impl SimpleOperation for ListServices {
@@ -112,8 +117,10 @@ impl SimpleOperation for ListServices {
 }
 
 /// Shows a service.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
+#[builder(field_defaults(setter(into)))]
+#[non_exhaustive]
 pub struct GetService {
     /// The service's id, for example `local-demo`, from `list_services`.
     pub service: Slug,
