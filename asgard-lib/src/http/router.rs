@@ -97,7 +97,8 @@ pub fn well_known(state: Arc<HttpState>) -> Router {
     for path in well_known_paths(state.base()) {
         routes = routes.route(&path, any(nothing_here));
     }
-    routes.layer(middleware::from_fn_with_state(Arc::clone(&state), frame::frame)).with_state(state)
+    // Not around the fallback: whoever merges this would answer what is not there at all in our frame.
+    routes.route_layer(middleware::from_fn_with_state(Arc::clone(&state), frame::frame)).with_state(state)
 }
 
 fn well_known_paths(base: &BasePath) -> Vec<String> {

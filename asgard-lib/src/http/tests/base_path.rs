@@ -23,8 +23,8 @@ fn host(app: &TestApp) -> Router {
     Router::new()
         .route("/.well-known/acme-challenge/x", get(|| async { "the host's" }))
         .route("/register", get(|| async { "the host's" }))
-        .merge(well_known(Arc::clone(&state)))
-        .merge(mounted(state))
+        .merge(mounted(Arc::clone(&state)))
+        .merge(well_known(state))
 }
 
 async fn login(client: &Client, path: &str) -> Reply {
@@ -91,6 +91,7 @@ async fn documents_about_an_issuer_are_looked_for_at_the_root_and_the_rest_of_it
     }
     let elsewhere = client.get("/.well-known/oauth-authorization-server").await;
     assert!(elsewhere.status == 404 && elsewhere.body.is_empty(), "that is for the host to answer");
+    assert!(!elsewhere.headers.contains_key("x-asgard-trace-id"), "and not in our frame");
 }
 
 #[tokio::test]
