@@ -26,7 +26,7 @@ pub mod testkit;
 #[cfg(test)]
 mod tests;
 
-pub use auth::{Caller, HostCredential, HostUser, SESSION_COOKIE, Via, check_origin};
+pub use auth::{Caller, HostCredential, HostUser, Via, check_origin};
 pub use frame::{Arrival, Limit, OwnName, Peer, TRACE_HEADER};
 pub use problem::Problem;
 pub use router::{Surface, mounted, router, router_of, server, well_known};

@@ -8,7 +8,7 @@ use crate::{
     app::people::{Accepts, authenticate},
     domain::person::User,
     error::{Code, Error, Result},
-    kernel::{Actor, Role, SignIn},
+    kernel::{Actor, BasePath, Role, SignIn},
     ports::records::{Records, Stored, store_error},
 };
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
@@ -17,8 +17,12 @@ use http::{HeaderMap, HeaderValue, header, request::Parts};
 pub use origin::check_origin;
 use std::sync::Arc;
 
-/// The name of the session cookie.
-pub const SESSION_COOKIE: &str = "asgard_session";
+/// The name of the session cookie of an Asgard at `base`: `asgard_session`, and `asgard_session_governance` below `/governance`.
+/// Two that are below each other have different names, so that a browser that sends both cookies to the inner one does not send
+/// two different credentials. Where neither is below the other, the cookies' paths keep them apart, whatever their names are.
+pub(super) fn session_cookie_name(base: &BasePath) -> String {
+    format!("asgard_session{}", base.as_str().replace('/', "_"))
+}
 
 /// How a caller proved who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +53,9 @@ enum Presented<'a> {
     Cookie(&'a str),
 }
 
-fn presented(headers: &HeaderMap) -> Result<Option<Presented<'_>>> {
+fn presented<'h>(state: &HttpState, headers: &'h HeaderMap) -> Result<Option<Presented<'h>>> {
     let bearer = bearer(headers)?;
-    let cookie = session_cookie(headers)?;
+    let cookie = session_cookie(headers, state.session_cookie())?;
     match (bearer, cookie) {
         (Some(bearer), Some(cookie)) if bearer != cookie => Err(several()),
         (Some(bearer), _) => Ok(Some(Presented::Bearer(bearer))),
@@ -83,12 +87,12 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
     Ok(Some(credential))
 }
 
-fn session_cookie(headers: &HeaderMap) -> Result<Option<&str>> {
+fn session_cookie<'h>(headers: &'h HeaderMap, wanted: &str) -> Result<Option<&'h str>> {
     let mut found = None;
     let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     for (name, value) in texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.split_once('=')) {
         let value = value.trim().trim_matches('"');
-        if name.trim() != SESSION_COOKIE || value.is_empty() {
+        if name.trim() != wanted || value.is_empty() {
             continue;
         }
         if found.is_some_and(|earlier| earlier != value) {
@@ -111,7 +115,7 @@ async fn identify(state: &HttpState, parts: &Parts) -> Result<Option<Caller>> {
     if let Some(user) = HostUser::of(parts) {
         return user.identify(state, parts).await.map(Some);
     }
-    let (credential, via) = match presented(&parts.headers)? {
+    let (credential, via) = match presented(state, &parts.headers)? {
         Some(Presented::Bearer(credential)) => (credential, Via::Bearer),
         Some(Presented::Cookie(credential)) => (credential, Via::Cookie),
         None if state.settings().dev_insecure => {
@@ -175,8 +179,8 @@ pub(crate) fn session_cookie_header(
     max_age: u64,
 ) -> Result<HeaderValue> {
     let secure = if arrival.tls || state.settings().force_https { "; Secure" } else { "" };
-    let path = state.base().join("/");
-    let text = format!("{SESSION_COOKIE}={token}; Path={path}; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}");
+    let (name, path) = (state.session_cookie(), state.base().join("/"));
+    let text = format!("{name}={token}; Path={path}; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}");
     let mut value = HeaderValue::from_str(&text).map_err(Error::bug)?;
     value.set_sensitive(true);
     Ok(value)

@@ -32,19 +32,10 @@ const DESCRIPTION: &str = "Agents and people ask for things; a policy decides; t
 together or not at all. Lists come in pages: pass `next_cursor` back as `cursor`. Errors are problem documents (RFC 9457) with a \
 stable `code`; `type` links to its page. Calls that create something honour `Idempotency-Key`. Objects carry a `version`, which is \
 also their ETag: send it back as `If-Match` (412 when it has changed) or as `version` in the body (409). Every answer names its \
-trace in `x-asgard-trace-id`. Agents use the same operations as MCP tools at `/mcp`, with a project key.";
+trace in `x-asgard-trace-id`. Agents use the same operations as MCP tools at";
 
 /// The document of these operations, on a server below `base`.
-pub(super) fn document_below(operations: &Operations, base: &BasePath) -> Value {
-    let mut document = document(operations);
-    if let Some(url) = document.pointer_mut("/servers/0/url") {
-        *url = base.join("/").into();
-    }
-    document
-}
-
-/// The document of these operations, on a server that has the whole address.
-fn document(operations: &Operations) -> Value {
+pub(super) fn document(operations: &Operations, base: &BasePath) -> Value {
     let mut schemas = Schemas::new();
     let paths = paths::paths(operations, &mut schemas);
     let mut components = schemas.finish();
@@ -55,10 +46,10 @@ fn document(operations: &Operations) -> Value {
             "title": "Asgard",
             "version": env!("CARGO_PKG_VERSION"),
             "summary": "A governance control plane for agents and the people who answer for them",
-            "description": DESCRIPTION,
+            "description": format!("{DESCRIPTION} `{}`, with a project key.", base.join("/mcp")),
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
-        "servers": [{ "url": "/", "description": "This server" }],
+        "servers": [{ "url": base.join("/"), "description": "This server" }],
         "security": [{ "bearer": [] }, { "session": [] }],
         "tags": paths::tags(operations),
         "paths": paths,
@@ -67,10 +58,10 @@ fn document(operations: &Operations) -> Value {
             "securitySchemes": {
                 "bearer": {
                     "type": "http", "scheme": "bearer",
-                    "description": "A session's token from `POST /api/auth/login`, or a user token (`asg_pat_...`).",
+                    "description": format!("A session's token from `POST {}`, or a user token (`asg_pat_...`).", base.join("/api/auth/login")),
                 },
                 "session": {
-                    "type": "apiKey", "in": "cookie", "name": super::auth::SESSION_COOKIE,
+                    "type": "apiKey", "in": "cookie", "name": super::auth::session_cookie_name(base),
                     "description": "The session of a browser. Requests that change something must come from Asgard's own pages.",
                 },
             },

@@ -1,6 +1,6 @@
 //! What all requests share.
 
-use super::{Arrival, Caller, metrics::Meters, openapi};
+use super::{Arrival, Caller, auth, metrics::Meters, openapi};
 use crate::{
     app::{
         Asgard, Call, Operation,
@@ -37,6 +37,7 @@ pub struct HttpState {
     meters: Meters,
     openapi: OnceLock<Value>,
     base: BasePath,
+    session_cookie: String,
 }
 
 crate::kernel::opaque!(HttpState);
@@ -64,6 +65,7 @@ impl HttpState {
             readiness: AtomicU8::new(code(Readiness::Ready)),
             meters: Meters::new(),
             openapi: OnceLock::new(),
+            session_cookie: auth::session_cookie_name(&base),
             base,
         })
     }
@@ -71,6 +73,11 @@ impl HttpState {
     /// The path below which everything is served. Every address that Asgard gives out begins with it.
     pub fn base(&self) -> &BasePath {
         &self.base
+    }
+
+    /// The name of the cookie that a browser keeps its session in. It follows from the base.
+    pub fn session_cookie(&self) -> &str {
+        &self.session_cookie
     }
 
     /// The control plane.
@@ -103,7 +110,7 @@ impl HttpState {
 
     /// The OpenAPI document of this control plane's operations, made when it is first asked for.
     pub(super) fn openapi(&self) -> &Value {
-        self.openapi.get_or_init(|| openapi::document_below(self.app.operations(), &self.base))
+        self.openapi.get_or_init(|| openapi::document(self.app.operations(), &self.base))
     }
 
     /// Runs an operation of the table with a command in JSON, and counts it like [`HttpState::submit`].

@@ -48,6 +48,7 @@ async fn what_programs_are_told_begins_with_the_path() {
     assert_eq!(owner.get("/governance/docs/errors/not-found").await.status, 200);
     let document = client.get("/governance/api/openapi.json").await.json();
     assert_eq!(document["servers"][0]["url"], "/governance");
+    assert_eq!(document["components"]["securitySchemes"]["session"]["name"], "asgard_session_governance");
     let nothing = client.get("/governance/nothing").await;
     assert!(nothing.text().contains("/governance/nothing. /governance/api/openapi.json"), "{}", nothing.text());
     let post = client.post("/governance/docs", json!({})).await;
@@ -70,6 +71,69 @@ async fn agents_reach_mcp_and_its_errors_below_the_path() {
     let nobody = Client::of(host(&app)).send(Method::POST, "/governance/mcp", &headers, call("get_request")).await;
     assert!(nobody.status == 401 && nobody.header("www-authenticate") == "Bearer", "{}", nobody.text());
     assert_eq!(nobody.json()["type"], "/governance/docs/errors/no-credential");
+}
+
+/// The cookies of a browser: each goes to its path and to what is below it.
+#[derive(Default)]
+struct Cookies(Vec<(String, String)>);
+
+impl Cookies {
+    fn take_over(&mut self, reply: &Reply) {
+        let set = reply.header("set-cookie");
+        let mut parts = set.split("; ");
+        let pair = parts.next().unwrap();
+        let path = parts.find_map(|part| part.strip_prefix("Path=")).unwrap();
+        let name = pair.split_inclusive('=').next().unwrap();
+        self.0.retain(|(known, kept)| known != path || !kept.starts_with(name));
+        if !pair.ends_with('=') {
+            self.0.push((path.to_owned(), pair.to_owned()));
+        }
+    }
+
+    async fn send(&mut self, client: &Client, method: Method, path: &str, body: Body) -> Reply {
+        let fits = |of: &str| of == "/" || path == of || path.starts_with(&format!("{of}/"));
+        let sent: Vec<&str> = self.0.iter().filter(|(of, _)| fits(of)).map(|(_, pair)| &**pair).collect();
+        let sent = sent.join("; ");
+        let mut headers = vec![("content-type", "application/json"), ("origin", "http://localhost:8080")];
+        if !sent.is_empty() {
+            headers.push(("cookie", &sent));
+        }
+        let reply = client.send(method, path, &headers, body).await;
+        if reply.headers.contains_key("set-cookie") {
+            self.take_over(&reply);
+        }
+        reply
+    }
+}
+
+#[tokio::test]
+async fn asgards_beside_and_below_each_other_know_their_own_sessions_in_one_browser() {
+    let (outer, beside, inner) = (TestApp::new().await, TestApp::new().await, TestApp::new().await);
+    let host = Router::new()
+        .merge(mounted(below(&beside, "/payments")))
+        .merge(mounted(below(&inner, "/governance/staging")))
+        .merge(mounted(below(&outer, "/governance")));
+    let client = Client::of(host);
+    let mut cookies = Cookies::default();
+    let places = [("/governance", "olga"), ("/payments", "max"), ("/governance/staging", "sam")];
+    for (base, username) in places {
+        let password = json!({"username": username, "password": crate::http::testkit::PASSWORD});
+        let password = Body::from(password.to_string());
+        let reply = cookies.send(&client, Method::POST, &format!("{base}/api/auth/login"), password).await;
+        assert_eq!(reply.status, 200, "{base}: {}", reply.text());
+    }
+    let me = async |cookies: &mut Cookies, base: &str| {
+        cookies.send(&client, Method::GET, &format!("{base}/api/auth/me"), Body::empty()).await
+    };
+    for (base, username) in places {
+        let reply = me(&mut cookies, base).await;
+        assert_eq!(reply.json()["user"]["username"], username, "{base}: {}", reply.text());
+    }
+    let out = cookies.send(&client, Method::POST, "/governance/staging/api/auth/logout", Body::from("{}")).await;
+    assert!(out.status.is_success(), "{}", out.text());
+    for (base, status) in [("/governance/staging", 401), ("/governance", 200), ("/payments", 200)] {
+        assert_eq!(me(&mut cookies, base).await.status, status, "{base}: signed out of one of them");
+    }
 }
 
 #[tokio::test]

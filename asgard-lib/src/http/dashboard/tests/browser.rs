@@ -9,7 +9,8 @@ use tower::ServiceExt;
 
 pub(crate) struct Browser {
     router: Router,
-    cookie: Option<String>,
+    /// Its name and the session.
+    cookie: Option<(String, String)>,
     /// The path that the last cookie was for.
     pub cookie_path: Option<String>,
     /// What forms say they come from.
@@ -78,7 +79,7 @@ impl Browser {
 
     /// The session that the cookie holds.
     pub(crate) fn session(&self) -> Option<&str> {
-        self.cookie.as_deref()
+        self.cookie.as_ref().map(|(_, session)| &**session)
     }
 
     /// Opens a page, following redirects.
@@ -128,8 +129,8 @@ impl Browser {
             .uri(path)
             .header(header::HOST, "localhost:8080")
             .header(header::ACCEPT, "text/html,*/*;q=0.8");
-        if let Some(cookie) = &self.cookie {
-            request = request.header(header::COOKIE, format!("asgard_session={cookie}"));
+        if let Some((name, session)) = &self.cookie {
+            request = request.header(header::COOKIE, format!("{name}={session}"));
         }
         if form.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
@@ -145,8 +146,9 @@ impl Browser {
             let text = cookie.to_str().unwrap();
             assert!(text.contains("HttpOnly") && text.contains("SameSite=Lax"), "{text}");
             self.cookie_path = text.split("Path=").nth(1).and_then(|rest| rest.split(';').next()).map(str::to_owned);
-            let value = text.split([';', '=']).nth(1).unwrap_or_default();
-            self.cookie = Some(value.to_owned()).filter(|value| !value.is_empty());
+            let (name, rest) = text.split_once('=').unwrap();
+            let value = rest.split(';').next().unwrap_or_default();
+            self.cookie = Some((name.to_owned(), value.to_owned())).filter(|_| !value.is_empty());
         }
         Page { path: path.to_owned(), status: parts.status, headers: parts.headers, html }
     }
