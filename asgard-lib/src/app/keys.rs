@@ -86,7 +86,7 @@ impl Operation for MintKey {
     const META: Meta = Meta {
         name: "keys.mint",
         title: "Mint a project key",
-        description: "Mints a key that lets an agent act on one project over /mcp. It is shown once. Whoever mints it answers for it and cannot approve what it asks for.",
+        description: "Mints a key that lets an agent act on one project over MCP. It is shown once. Whoever mints it answers for it and cannot approve what it asks for.",
         action: Action::MintKey,
         routes: &[Route { method: Post, path: "/projects/{project_id}/keys", status: 201 }],
         tools: &[],

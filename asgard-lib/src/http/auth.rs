@@ -104,10 +104,13 @@ fn session_cookie<'h>(headers: &'h HeaderMap, wanted: &str) -> Result<Option<&'h
 }
 
 /// What a request without a credential is told.
-fn nobody() -> Error {
+fn nobody(state: &HttpState) -> Error {
+    let login = state.base().join("/api/auth/login");
     Error::new(
         Code::NoCredential,
-        "Sign in at POST /api/auth/login and send the token as `Authorization: Bearer <token>`, or use a user token (asg_pat_...).",
+        format!(
+            "Sign in at POST {login} and send the token as `Authorization: Bearer <token>`, or use a user token (asg_pat_...)."
+        ),
     )
 }
 
@@ -149,7 +152,7 @@ impl FromRequestParts<Arc<HttpState>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<HttpState>) -> Result<Self, Problem> {
-        identify(state, parts).await?.ok_or_else(|| Problem(nobody()))
+        identify(state, parts).await?.ok_or_else(|| Problem(nobody(state)))
     }
 }
 

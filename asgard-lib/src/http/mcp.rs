@@ -97,9 +97,12 @@ async fn answer(state: &Arc<HttpState>, service: &Service, request: Request) -> 
 /// whose sign-in is switched off lets anybody in here.
 async fn identify(state: &HttpState, headers: &HeaderMap) -> Result<Caller> {
     let Some(credential) = auth::bearer(headers)? else {
+        let keys = state.base().join("/api/projects/{project_id}/keys");
         return Err(Error::new(
             Code::NoCredential,
-            "Send a project key (asg_...) or a user token (asg_pat_...) as `Authorization: Bearer <key>`. A project's owner mints keys with POST /api/projects/{project_id}/keys or on the project's page.",
+            format!(
+                "Send a project key (asg_...) or a user token (asg_pat_...) as `Authorization: Bearer <key>`. A project's owner mints keys with POST {keys} or on the project's page."
+            ),
         ));
     };
     let actor = authenticate(state.app(), credential, Accepts::Agents).await?;

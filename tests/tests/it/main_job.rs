@@ -153,7 +153,7 @@ fn reveal(cast: &Cast, project: &str, other: &str, key: &Client, token: &str) {
     assert_eq!(key.secret("local-demo.demo.nothing", None).code(), "not-found");
     let call = json!({"name": "get_secret", "arguments": {"name": NAME, "project_id": project}});
     let refused = cast.owner.session.mcp("tools/call", &call);
-    assert_eq!(refused.status, 401, "a session does not work on /mcp: {refused:?}");
+    assert_eq!(refused.status, 401, "a session does not work on MCP: {refused:?}");
     // There is no route for it.
     for path in
         [format!("/api/projects/{project}/secrets/{NAME}"), format!("/api/projects/{project}/secrets/{NAME}/value")]

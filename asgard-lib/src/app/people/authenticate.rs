@@ -39,11 +39,11 @@ pub async fn authenticate(app: &Asgard, credential: &str, accepts: Accepts) -> R
         (Shape::Session, Accepts::People) => session(app, &print).await,
         (Shape::ProjectKey, Accepts::People) => Err(Error::new(
             Code::BadCredential,
-            "A project key works on /mcp. For the REST API sign in, or use a user token (asg_pat_...).",
+            "A project key works on MCP and nowhere else. For the REST API sign in, or use a user token (asg_pat_...).",
         )),
         (Shape::Session, Accepts::Agents) => Err(Error::new(
             Code::BadCredential,
-            "A session does not work on /mcp. Send a project key (asg_...) or a user token (asg_pat_...) as Authorization: Bearer.",
+            "A session does not work on MCP. Send a project key (asg_...) or a user token (asg_pat_...) as Authorization: Bearer.",
         )),
     }
 }

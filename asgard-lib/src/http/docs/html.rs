@@ -35,12 +35,22 @@ pub(super) fn inline(text: &str, base: &BasePath) -> String {
     let mut out = String::new();
     for (position, part) in text.split('`').enumerate() {
         if position % 2 == 1 {
-            out.push_str(&format!("<code>{}</code>", escape(part)));
+            out.push_str(&format!("<code>{}</code>", escape(&route(part, base))));
         } else {
             out.push_str(&links(part, base));
         }
     }
     out
+}
+
+/// A route as it is reached: what is written as `POST /api/projects` or `/mcp` begins with the base. Other code stays.
+fn route(code: &str, base: &BasePath) -> String {
+    match code.split_once('/') {
+        Some((method, path)) if method.is_empty() || matches!(method, "GET " | "POST " | "PATCH " | "DELETE ") => {
+            format!("{method}{}", base.join(&format!("/{path}")))
+        }
+        Some(_) | None => code.to_owned(),
+    }
 }
 
 fn links(text: &str, base: &BasePath) -> String {
@@ -78,6 +88,11 @@ mod tests {
         assert_eq!(
             inline("a < b & `<i>` [see](x.md) \"q\"", &root),
             "a &lt; b &amp; <code>&lt;i&gt;</code> <a href=\"/docs/errors/x\">see</a> &quot;q&quot;"
+        );
+        let routes = "`POST /api/x`, `/mcp`, `a/b` and `PATH /x`";
+        assert_eq!(
+            inline(routes, &base),
+            "<code>POST /governance/api/x</code>, <code>/governance/mcp</code>, <code>a/b</code> and <code>PATH /x</code>"
         );
         assert_eq!(inline("[not a link", &root), "[not a link");
         assert_eq!(inline("see [the rules](../policy.md) first", &root), "see the rules first");

@@ -49,6 +49,13 @@ async fn what_programs_are_told_begins_with_the_path() {
     let document = client.get("/governance/api/openapi.json").await.json();
     assert_eq!(document["servers"][0]["url"], "/governance");
     assert_eq!(document["components"]["securitySchemes"]["session"]["name"], "asgard_session_governance");
+    // Sentences that name a route name it as it is reached.
+    let nobody = client.get("/governance/api/projects").await;
+    assert!(nobody.field("detail").contains("POST /governance/api/auth/login "), "{}", nobody.text());
+    let page = client.get("/governance/docs/errors/no-credential").await.text();
+    assert!(page.contains("<code>POST /governance/api/auth/login</code>"), "{page}");
+    assert!(document.to_string().contains("MCP tools at `/governance/mcp`"));
+    assert!(document.to_string().contains("from `POST /governance/api/auth/login`"));
     let nothing = client.get("/governance/nothing").await;
     assert!(nothing.text().contains("/governance/nothing. /governance/api/openapi.json"), "{}", nothing.text());
     let post = client.post("/governance/docs", json!({})).await;
@@ -71,6 +78,7 @@ async fn agents_reach_mcp_and_its_errors_below_the_path() {
     let nobody = Client::of(host(&app)).send(Method::POST, "/governance/mcp", &headers, call("get_request")).await;
     assert!(nobody.status == 401 && nobody.header("www-authenticate") == "Bearer", "{}", nobody.text());
     assert_eq!(nobody.json()["type"], "/governance/docs/errors/no-credential");
+    assert!(nobody.text().contains("POST /governance/api/projects/{project_id}/keys "), "{}", nobody.text());
 }
 
 /// The cookies of a browser: each goes to its path and to what is below it.

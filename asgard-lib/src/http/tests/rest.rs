@@ -35,7 +35,7 @@ async fn every_route_wants_a_credential_and_says_so() {
             assert_eq!(nobody.json()["code"], "no-credential", "{name}");
             let key = app.key.send(method, &path, &[], Body::empty()).await;
             assert_eq!(key.status, 401, "{name}");
-            assert!(key.field("detail").contains("works on /mcp"), "{name}: {}", key.text());
+            assert!(key.field("detail").contains("works on MCP"), "{name}: {}", key.text());
             let put = app.owner.send(Method::PUT, &path, &[], Body::empty()).await;
             assert_eq!(put.status, 405, "{name}");
             assert_eq!(put.json()["code"], "method-not-allowed");
