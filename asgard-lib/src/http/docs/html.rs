@@ -18,12 +18,13 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
-/// A whole page around `body`.
+/// A whole page around `body`. Its icon is an empty one: for a page without any, browsers ask the root of the address, which may
+/// be somebody else's.
 pub(super) fn page(base: &BasePath, title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"stylesheet\" href=\"{base}/docs/style.css\"></head>\
+         <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"icon\" href=\"data:,\"><link rel=\"stylesheet\" href=\"{base}/docs/style.css\"></head>\
          <body><header><a href=\"{base}/docs\">Asgard API</a><nav><a href=\"{base}/docs/errors\">Errors</a>\
          <a href=\"{base}/api/openapi.json\">OpenAPI</a></nav></header>\n{body}\n</body></html>\n",
         title = escape(title),

@@ -73,7 +73,7 @@ async fn crawl(browser: &mut Browser, from: Vec<String>) -> BTreeSet<String> {
             found.extend(addresses(&page.html));
         }
         for (what, address) in found {
-            if address.starts_with('#') {
+            if address.starts_with('#') || address.starts_with("data:") {
                 continue;
             }
             assert!(is_inside(&address), "{what} of {path} leads to {address}");
