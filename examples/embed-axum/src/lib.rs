@@ -1,8 +1,8 @@
 //! Asgard inside a service of one's own.
 //!
 //! A company has a sign-in service that puts a signed session into a cookie of each of its services. This is one of those
-//! services. It has routes of its own, and Asgard beside them: whoever has the company's cookie is that
-//! person in Asgard's REST API and dashboard, with the role that the company's groups give them. Agents use `/mcp` with
+//! services. It has routes of its own, and Asgard below `/governance`: whoever has the company's cookie is that person in
+//! Asgard's REST API and dashboard, with the role that the company's groups give them. Agents use `/governance/mcp` with
 //! project keys as ever. Nobody signs in with a password.
 //!
 //! - `session.rs` verifies the company's cookie. Replace it with what your company has.

@@ -1,4 +1,4 @@
-//! The service: routes of its own, and Asgard beside them.
+//! The service: routes of its own, and Asgard below a path of it.
 
 use crate::{
     gate::{gate, role},
@@ -6,15 +6,11 @@ use crate::{
     session::{COOKIE, Sessions, Visitor},
 };
 use asgard_lib::{
-    Result,
-    app::{
-        Asgard, Call, ServiceCatalog,
-        people::{Vouched, vouched_for},
-        projects::ListProjects,
-    },
+    Error, Result,
+    app::{Asgard, ServiceCatalog, people::Vouched, projects::ListProjects},
     config::{Config, DatabaseLocation, KeySource},
-    http::{HttpState, Readiness, check_origin, problem},
-    kernel::Timestamp,
+    http::{HttpState, Readiness, check_origin, mounted, problem, well_known},
+    kernel::{Limit, Timestamp},
     runtime::{Background, Runtime},
 };
 use axum::{
@@ -29,6 +25,9 @@ use serde_json::{Value, json};
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+/// Where Asgard is.
+const BASE: &str = "/governance";
 
 /// What the host's handlers share.
 pub struct Host {
@@ -60,7 +59,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// A database or a key that cannot be used.
+    /// A database, a key or a file of the company's that cannot be used.
     pub async fn open(data: &Path, bind: SocketAddr, sessions: Sessions) -> Result<Self> {
         let mut config = Config::default();
         config.server.bind = bind;
@@ -75,10 +74,11 @@ impl Service {
             .open()
             .await?;
         facilities.bind(runtime.app());
+        let asgard = HttpState::below(Arc::clone(runtime.app()), BASE.parse()?);
+        let host = Arc::new(Host { sessions, asgard });
         let stop = CancellationToken::new();
         let background = runtime.spawn_background(&stop);
-        let asgard = HttpState::new(Arc::clone(runtime.app()));
-        Ok(Self { host: Arc::new(Host { sessions, asgard }), clock, runtime, background, stop })
+        Ok(Self { host, clock, runtime, background, stop })
     }
 
     /// The company's clock, which the company's sessions and everything in Asgard go by.
@@ -87,17 +87,22 @@ impl Service {
     }
 
     /// Every route. The host's own come first, so a path that both know is the host's: that is how passwords and Asgard's
-    /// sign-out are replaced here. Asgard has the rest, at its usual paths, because its pages link to each other by them.
+    /// sign-in and sign-out are replaced here. Asgard has the rest of its path, and what clients look for at the root about it.
     pub fn router(&self) -> Router {
         let host = &self.host;
+        let asgard = mounted(Arc::clone(&host.asgard)).merge(well_known(Arc::clone(&host.asgard)));
+        let replaced = Router::new()
+            .route("/", get(start))
+            .route("/sign-in", any(no_passwords))
+            .route("/api/auth/login", any(no_passwords))
+            .route("/sign-out", post(sign_out));
         Router::new()
             .route("/", get(home))
             .route("/team", get(team))
             .route("/sign-out", post(sign_out))
-            .route("/sign-in", any(no_passwords))
-            .route("/api/auth/login", any(no_passwords))
+            .nest(BASE, replaced)
             .with_state(Arc::clone(host))
-            .fallback_service(asgard_lib::http::router(Arc::clone(&host.asgard)))
+            .fallback_service(asgard)
             .layer(from_fn_with_state(Arc::clone(host), gate))
     }
 
@@ -129,45 +134,49 @@ impl Service {
     }
 }
 
-/// Whoever comes to a page of Asgard without being signed in is sent here as well.
+fn stranger() -> Response {
+    (StatusCode::UNAUTHORIZED, "Sign in to the company first, then come back.\n").into_response()
+}
+
 async fn home(visitor: Option<Extension<Visitor>>) -> Response {
-    match visitor {
-        Some(Extension(visitor)) => {
-            format!("Signed in as {}. Asgard is at /projects, your team's projects at /team.\n", visitor.email)
-                .into_response()
-        }
-        None => (StatusCode::UNAUTHORIZED, "Sign in to the company first, then come back.\n").into_response(),
-    }
+    let Some(Extension(Visitor { email, .. })) = visitor else { return stranger() };
+    format!("Signed in as {email}. Your team's projects are at /team, Asgard at {BASE}/projects.\n").into_response()
+}
+
+/// Asgard sends whoever comes to one of its pages without being signed in here.
+async fn start(visitor: Option<Extension<Visitor>>) -> Response {
+    visitor.map_or_else(stranger, |_| Redirect::to(&format!("{BASE}/projects")).into_response())
+}
+
+/// An answer of the host's own, or what is wrong: outside Asgard's router nobody renders its errors.
+fn answer(host: &Host, result: Result<Value>) -> Response {
+    result.map(Json).map_err(|error| refused(host, &error)).into_response()
+}
+
+fn refused(host: &Host, error: &Error) -> Response {
+    let document = problem::document(error, &host.app().new_trace(), host.asgard.base());
+    (problem::status(error), Json(document)).into_response()
 }
 
 /// A route of the host's own that asks Asgard in the same process: the operations that REST and MCP run, as the same person
 /// and under the same rules, without HTTP in between.
 async fn team(State(host): State<Arc<Host>>, visitor: Option<Extension<Visitor>>) -> Response {
-    let Some(Extension(visitor)) = visitor else {
-        return (StatusCode::UNAUTHORIZED, Json(json!({ "error": "Sign in to the company first." }))).into_response();
-    };
-    match projects(&host, &visitor).await {
-        Ok(projects) => Json(json!({ "visitor": visitor, "projects": projects })).into_response(),
-        // Outside Asgard's router nobody renders its errors.
-        Err(error) => {
-            let document = problem::document(&error, &host.app().new_trace(), host.asgard.base());
-            (problem::status(&error), Json(document)).into_response()
-        }
-    }
+    let Some(Extension(visitor)) = visitor else { return stranger() };
+    answer(&host, projects(&host, &visitor).await)
 }
 
-async fn projects(host: &Host, visitor: &Visitor) -> Result<Vec<Value>> {
-    let app = host.app();
-    let actor = vouched_for(app, &Vouched::new(visitor.email.clone(), role(visitor))).await?;
-    let page = app.run(&Call::by(actor, app.new_trace()), &ListProjects::builder().build()).await?;
-    Ok(page.items.iter().map(|project| json!({ "id": project.project_id, "name": project.name })).collect())
+async fn projects(host: &Host, visitor: &Visitor) -> Result<Value> {
+    let person = host.app().as_person(&Vouched::new(visitor.email.clone(), role(visitor))).await?;
+    let page = person.run(&ListProjects { cursor: None, limit: Limit::default() }).await?;
+    let projects = page.items.iter().map(|project| json!({ "id": project.project_id, "name": project.name }));
+    Ok(json!({ "visitor": visitor, "projects": projects.collect::<Vec<_>>() }))
 }
 
 /// Ends the company's session in this browser. Asgard's own sign-out would end a session of Asgard's, and there is none.
 async fn sign_out(State(host): State<Arc<Host>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     if let Err(error) = check_origin(&host.asgard, &parts) {
-        return (problem::status(&error), error.message().to_owned()).into_response();
+        return refused(&host, &error);
     }
     let forget = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
     ([(header::SET_COOKIE, forget)], Redirect::to("/")).into_response()

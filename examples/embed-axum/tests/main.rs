@@ -1,0 +1,11 @@
+//! The service as browsers and agents meet it, as one program.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first thing that is wrong"
+)]
+
+mod running;
+mod service;
