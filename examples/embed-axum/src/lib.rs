@@ -8,7 +8,7 @@
 //! - `session.rs` verifies the company's cookie. Replace it with what your company has.
 //! - `gate.rs` is the middleware that tells Asgard who it is: one [`HostUser`](asgard_lib::http::HostUser) in the request.
 //! - `parts.rs` has what the company gives instead of what Asgard's configuration says: its clock, its safe for secrets, its
-//!   facilities as the runner, and what can be asked of them.
+//!   facilities as the runner, what can be asked of them, and its policy.
 //! - `service.rs` opens Asgard and mounts everything.
 
 mod gate;

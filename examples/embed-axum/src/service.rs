@@ -2,7 +2,7 @@
 
 use crate::{
     gate::{gate, role},
-    parts::{CompanyClock, Facilities, Safe, desk},
+    parts::{CompanyClock, Facilities, Floors, Safe, desk},
     session::{COOKIE, Sessions, Visitor},
 };
 use asgard_lib::{
@@ -71,6 +71,7 @@ impl Service {
             .secrets(Arc::new(Safe::in_folder(&data.join("safe")).await?))
             .runner(Arc::clone(&facilities) as _)
             .catalog(ServiceCatalog::of([desk()?], Vec::new()))
+            .policy(Arc::new(Floors))
             .open()
             .await?;
         facilities.bind(runtime.app());

@@ -23,7 +23,7 @@ use std::{
 use zeroize::Zeroizing;
 
 /// What can be asked for: a desk, with the code of its drawer. Its manifest names the one connector that manifests know; what
-/// carries a run out is the runner.
+/// carries a run out is the runner. A person gives away desks on floor 8: the manifest says so, so it is one of Asgard's own rules.
 ///
 /// # Errors
 ///
@@ -31,7 +31,8 @@ use zeroize::Zeroizing;
 pub fn desk() -> Result<Service> {
     let manifest = json!({
         "id": "desk", "title": "Desk", "description": "A desk in the office, with a drawer that has a code.",
-        "cloud": "local", "connector": "terraform", "approval": "auto", "retry": "safe", "cost": {"monthly_usd": 0},
+        "cloud": "local", "connector": "terraform", "retry": "safe", "cost": {"monthly_usd": 0},
+        "approval": {"by_input": {"input": "floor", "human": [8]}},
         "inputs": {
             "type": "object",
             "properties": {"floor": {"type": "integer", "minimum": 1, "maximum": 9, "description": "The floor."}},
