@@ -9,8 +9,10 @@
 //! - `gate.rs` is the middleware that tells Asgard who it is: one [`HostUser`](asgard_lib::http::HostUser) in the request.
 //! - `parts.rs` has what the company gives instead of what Asgard's configuration says: its clock, its safe for secrets, its
 //!   facilities as the runner, what can be asked of them, and its policy.
+//! - `activity.rs` follows the event feed and counts what happens, across restarts.
 //! - `service.rs` opens Asgard and mounts everything.
 
+pub mod activity;
 mod gate;
 pub mod parts;
 pub mod service;

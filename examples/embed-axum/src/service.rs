@@ -1,6 +1,7 @@
 //! The service: routes of its own, and Asgard below a path of it.
 
 use crate::{
+    activity::ActivityFile,
     gate::{gate, role},
     parts::{CompanyClock, Facilities, Floors, Safe, desk},
     session::{COOKIE, Sessions, Visitor},
@@ -10,7 +11,7 @@ use asgard_lib::{
     app::{Asgard, ServiceCatalog, people::Vouched, projects::ListProjects},
     config::{Config, DatabaseLocation, KeySource},
     http::{HttpState, Readiness, check_origin, mounted, problem, well_known},
-    kernel::{Limit, Timestamp},
+    kernel::{Limit, Role, Timestamp},
     runtime::{Background, Runtime},
 };
 use axum::{
@@ -23,7 +24,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// Where Asgard is.
@@ -32,6 +33,7 @@ const BASE: &str = "/governance";
 /// What the host's handlers share.
 pub struct Host {
     pub(crate) sessions: Sessions,
+    activity: ActivityFile,
     asgard: Arc<HttpState>,
 }
 
@@ -51,6 +53,7 @@ pub struct Service {
     clock: Arc<CompanyClock>,
     runtime: Runtime,
     background: Background,
+    follower: JoinHandle<()>,
     stop: CancellationToken,
 }
 
@@ -65,6 +68,7 @@ impl Service {
         config.server.bind = bind;
         config.database.location = DatabaseLocation::Sqlite { path: data.join("asgard.db") };
         config.keys.source = KeySource::GeneratedFile { path: data.join("asgard.db.key") };
+        let activity = ActivityFile::open(data).await?;
         let (clock, facilities) = (Arc::new(CompanyClock::default()), Facilities::new(sessions.derived(b"facilities")));
         let runtime = Runtime::builder(config)
             .clock(Arc::clone(&clock) as _)
@@ -76,10 +80,12 @@ impl Service {
             .await?;
         facilities.bind(runtime.app());
         let asgard = HttpState::below(Arc::clone(runtime.app()), BASE.parse()?);
-        let host = Arc::new(Host { sessions, asgard });
+        let host = Arc::new(Host { sessions, activity, asgard });
         let stop = CancellationToken::new();
         let background = runtime.spawn_background(&stop);
-        Ok(Self { host, clock, runtime, background, stop })
+        let (following, over) = (Arc::clone(&host), stop.clone());
+        let follower = tokio::spawn(async move { following.activity.follow(following.app(), &over).await });
+        Ok(Self { host, clock, runtime, background, follower, stop })
     }
 
     /// The company's clock, which the company's sessions and everything in Asgard go by.
@@ -100,6 +106,7 @@ impl Service {
         Router::new()
             .route("/", get(home))
             .route("/team", get(team))
+            .route("/activity", get(activity))
             .route("/sign-out", post(sign_out))
             .nest(BASE, replaced)
             .with_state(Arc::clone(host))
@@ -131,6 +138,9 @@ impl Service {
         self.stop.cancel();
         let grace = Duration::from_secs(self.host.app().config().server.shutdown_grace_secs);
         self.background.stop(grace).await;
+        if let Err(error) = self.follower.await {
+            tracing::error!(%error, "Following the event feed ended before it was told to.");
+        }
         self.runtime.close().await;
     }
 }
@@ -141,7 +151,10 @@ fn stranger() -> Response {
 
 async fn home(visitor: Option<Extension<Visitor>>) -> Response {
     let Some(Extension(Visitor { email, .. })) = visitor else { return stranger() };
-    format!("Signed in as {email}. Your team's projects are at /team, Asgard at {BASE}/projects.\n").into_response()
+    format!(
+        "Signed in as {email}. Your team's projects are at /team, what happened at /activity, Asgard at {BASE}/projects.\n"
+    )
+    .into_response()
 }
 
 /// Asgard sends whoever comes to one of its pages without being signed in here.
@@ -171,6 +184,18 @@ async fn projects(host: &Host, visitor: &Visitor) -> Result<Value> {
     let page = person.run(&ListProjects { cursor: None, limit: Limit::default() }).await?;
     let projects = page.items.iter().map(|project| json!({ "id": project.project_id, "name": project.name }));
     Ok(json!({ "visitor": visitor, "projects": projects.collect::<Vec<_>>() }))
+}
+
+/// What the company has counted of the event feed, for those who may read Asgard's audit log.
+async fn activity(State(host): State<Arc<Host>>, visitor: Option<Extension<Visitor>>) -> Response {
+    let Some(Extension(visitor)) = visitor else { return stranger() };
+    match role(&visitor) {
+        Role::Admin | Role::Finance => {
+            let (counted, failure) = (host.activity.read(), host.activity.failure());
+            Json(json!({ "activity": *counted, "failure": failure })).into_response()
+        }
+        Role::Member => (StatusCode::FORBIDDEN, "Admins and finance see what happened.\n").into_response(),
+    }
 }
 
 /// Ends the company's session in this browser. Asgard's own sign-out would end a session of Asgard's, and there is none.

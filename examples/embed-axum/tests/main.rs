@@ -7,6 +7,7 @@
     reason = "a test may stop at the first thing that is wrong"
 )]
 
+mod activity;
 mod policy;
 mod running;
 mod service;

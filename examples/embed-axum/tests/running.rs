@@ -1,17 +1,19 @@
 //! The service on a listener, and what browsers and agents send to it.
 
 use asgard_lib::{kernel::Timestamp, ports::world::World};
+use data_encoding::HEXLOWER;
 use embed_axum::{
     parts::CompanyClock,
     service::Service,
     session::{COOKIE, Sessions, Visitor},
 };
 use serde_json::{Value, json};
-use std::{net::SocketAddr, ops::Deref, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, ops::Deref, path::Path, process::Stdio, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
+    process::{Child, Command},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
@@ -40,6 +42,12 @@ impl Deref for Running {
     }
 }
 
+/// The service as a process of its own, which is killed when it is dropped.
+pub struct Program {
+    pub client: Client,
+    child: Child,
+}
+
 pub struct Reply {
     pub status: u16,
     pub head: String,
@@ -64,6 +72,27 @@ impl Running {
     pub async fn stop(self) {
         self.stop.cancel();
         self.served.await.unwrap().unwrap();
+    }
+}
+
+impl Program {
+    pub async fn start(data: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_embed-axum"))
+            .args(["serve", data.to_str().unwrap(), "127.0.0.1:0"])
+            .env("CORP_SESSION_KEY", HEXLOWER.encode(&KEY))
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).await.unwrap();
+        let address = said.trim().rsplit_once("//").unwrap().1.parse().unwrap();
+        Self { client: Client { address }, child }
+    }
+
+    /// Ends it without a warning.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
 }
 
