@@ -186,6 +186,23 @@ impl Browser {
         self.call("POST", "/url", Some(&json!({"url": url})));
     }
 
+    /// Keeps a cookie for the host of the page that is open, as its sign-in would.
+    pub fn keep_cookie(&self, name: &str, value: &str) {
+        self.call("POST", "/cookie", Some(&json!({"cookie": {"name": name, "value": value, "path": "/"}})));
+    }
+
+    /// Every address that the page names, with the element and its attribute, such as `a href`: what it links to,
+    /// loads and sends forms to.
+    pub fn addresses(&self) -> Vec<(String, String)> {
+        let script = "return ['href', 'src', 'action', 'formaction'].flatMap(name => \
+            [...document.querySelectorAll(`[${name}]`)].map(element => \
+            [`${element.localName} ${name}`, element.getAttribute(name)]))";
+        let found = self.call("POST", "/execute/sync", Some(&json!({"script": script, "args": []})));
+        let pairs = found.as_array().expect("a list").iter();
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        pairs.map(|pair| (text(&pair[0]), text(&pair[1]))).collect()
+    }
+
     /// Where it is.
     pub fn url(&self) -> String {
         self.page("/url").as_str().expect("a URL").to_owned()

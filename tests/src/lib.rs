@@ -36,7 +36,7 @@ pub use databases::Database;
 pub use functions::{Environment, FUNCTIONS, Fault, Functions, RuntimeApi, Task, now};
 pub use leaks::{Leak, assert_absent, disguises};
 pub use overlay::overlay;
-pub use peers::Peers;
+pub use peers::{Peers, example};
 pub use ports::quiet_port;
 pub use processes::{Process, alive};
 pub use server::Server;

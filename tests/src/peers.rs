@@ -44,14 +44,21 @@ pub(crate) fn needed(name: &str) -> String {
     })
 }
 
-/// Beside the test programs: cargo puts them into `target/<profile>/deps`, and the binary into `target/<profile>`.
-fn built() -> PathBuf {
+/// Beside the test programs: cargo puts them into `target/<profile>/deps`, and other programs into `target/<profile>`.
+fn built(name: &str) -> PathBuf {
     let program = env::current_exe().expect("a test program has a path");
+    program.parent().and_then(Path::parent).map(|folder| folder.join(name)).expect("a test program lies in a folder")
+}
+
+/// The program of an example, by its package's name. `tests/run` builds it with everything else.
+pub fn example(package: &str) -> PathBuf {
+    let program = built(package);
+    assert!(
+        program.is_file(),
+        "there is no program at {}. Build it with `cargo build -p {package}`.",
+        program.display()
+    );
     program
-        .parent()
-        .and_then(Path::parent)
-        .map(|folder| folder.join("asgard"))
-        .expect("a test program lies in a folder")
 }
 
 impl Peers {
@@ -59,7 +66,7 @@ impl Peers {
     pub fn get() -> &'static Self {
         static PEERS: OnceLock<Peers> = OnceLock::new();
         PEERS.get_or_init(|| {
-            let asgard = variable("ASGARD_BIN").map_or_else(built, PathBuf::from);
+            let asgard = variable("ASGARD_BIN").map_or_else(|| built("asgard"), PathBuf::from);
             assert!(
                 asgard.is_file(),
                 "there is no asgard binary at {}. Build it with `cargo build -p asgard-bin`, or set ASGARD_BIN.",

@@ -11,6 +11,7 @@
 mod access;
 mod aws;
 mod dashboard;
+mod embedded;
 mod faults;
 mod functions;
 mod hostile;

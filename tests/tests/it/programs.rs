@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 #[test]
 fn every_test_file_is_part_of_a_program() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for member in ["asgard-lib", "asgard-lambda", "examples/custom-store"] {
+    for member in ["asgard-lib", "asgard-lambda", "examples/custom-store", "examples/embed-axum"] {
         let folder = root.join(member);
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
         let program = fs::read_to_string(folder.join("tests/main.rs")).expect("the program");
