@@ -10,10 +10,11 @@
 //! - `parts.rs` has what the company gives instead of what Asgard's configuration says: its clock, its safe for secrets, its
 //!   facilities as the runner, what can be asked of them, and its policy.
 //! - `activity.rs` follows the event feed and counts what happens, across restarts.
-//! - `service.rs` opens Asgard and mounts everything.
+//! - `service.rs` opens Asgard; `routes.rs` mounts it beside the routes of the host.
 
 pub mod activity;
 mod gate;
 pub mod parts;
+mod routes;
 pub mod service;
 pub mod session;

@@ -104,6 +104,7 @@ async fn whoever_is_not_signed_in_gets_nothing_whatever_they_send() {
             "/governance/api/users",
             "/governance/api/audit",
             "/governance",
+            "/governance/",
             "/activity",
             "/team",
             "/",
