@@ -9,7 +9,7 @@ use asgard_lib::{
     Error, Result,
     app::{people::Vouched, projects::ListProjects},
     http::{check_origin, mounted, problem, well_known},
-    kernel::{Limit, Role},
+    kernel::Role,
 };
 use axum::{
     Extension, Json, Router,
@@ -82,7 +82,7 @@ async fn team(State(host): State<Arc<Host>>, visitor: Option<Extension<Visitor>>
 
 async fn projects(host: &Host, visitor: &Visitor) -> Result<Value> {
     let person = host.app().as_person(&Vouched::new(visitor.email.clone(), role(visitor))).await?;
-    let page = person.run(&ListProjects { cursor: None, limit: Limit::default() }).await?;
+    let page = person.run(&ListProjects::builder().build()).await?;
     let projects = page.items.iter().map(|project| json!({ "id": project.project_id, "name": project.name }));
     Ok(json!({ "visitor": visitor, "projects": projects.collect::<Vec<_>>() }))
 }

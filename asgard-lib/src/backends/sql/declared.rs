@@ -11,8 +11,10 @@ use std::collections::BTreeSet;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// SQLite.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "no such database is compiled in"))]
     Sqlite,
     /// PostgreSQL.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "no such database is compiled in"))]
     Postgres,
 }
 
