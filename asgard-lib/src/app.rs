@@ -2,9 +2,11 @@
 
 mod acting;
 pub mod audit;
+mod authenticate;
 pub mod bootstrap;
 pub(crate) mod core;
 mod counters;
+mod judge;
 pub mod keys;
 pub mod operations;
 mod parts;
@@ -20,6 +22,7 @@ pub mod secrets;
 pub mod services;
 #[cfg(test)]
 pub(crate) mod testkit;
+mod views;
 pub mod worker;
 
 use crate::{

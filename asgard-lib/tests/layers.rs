@@ -201,7 +201,7 @@ fn the_core_waits_and_runs_through_its_world() {
 }
 
 /// Folders whose modules use each other in one direction only.
-const WITHOUT_CIRCLES: &[&str] = &["adapters", "app/runs", "config", "http"];
+const WITHOUT_CIRCLES: &[&str] = &["adapters", "app/runs", "config", "http", "ports"];
 
 /// Every path that a text names through `crate::` or `super::`, its groups taken apart; comments and tests left out.
 fn paths(text: &str) -> Vec<Vec<String>> {
@@ -297,5 +297,82 @@ fn modules_of_a_folder_have_no_circles() {
             .map(|((from, to), file)| format!("{from} uses {to} in {file}"))
             .collect();
         assert!(circle.is_empty(), "a circle among the modules of {folder}:\n{}", circle.join("\n"));
+    }
+}
+
+/// Folders whose modules stand in an order: each uses only those before it. A new area is put where it belongs.
+const IN_ORDER: &[(&str, &[&str])] = &[
+    (
+        "domain",
+        &[
+            "change",
+            "tier",
+            "target",
+            "service",
+            "secret",
+            "credential",
+            "person",
+            "job",
+            "run",
+            "lease",
+            "project",
+            "resource",
+            "policy",
+            "request",
+            "access",
+            "audit",
+        ],
+    ),
+    (
+        "app",
+        &[
+            "counters",
+            "authenticate",
+            "core",
+            "services",
+            "judge",
+            "views",
+            "people",
+            "bootstrap",
+            "keys",
+            "projects",
+            "runs",
+            "worker",
+            "audit",
+            "periodic",
+            "rows",
+            "requests",
+            "resources",
+            "secrets",
+            "operations",
+            "parts",
+            "acting",
+        ],
+    ),
+];
+
+#[test]
+fn modules_of_a_folder_stand_in_order() {
+    for (folder, order) in IN_ORDER {
+        let place = |module: &str| {
+            order
+                .iter()
+                .position(|known| *known == module)
+                .unwrap_or_else(|| panic!("{folder}/{module} has no place in the order"))
+        };
+        let mut files = Vec::new();
+        sources(&Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).join(folder), &mut files);
+        for (name, _) in &files {
+            let module = name[folder.len() + 1..].split(['/', '.']).next().unwrap_or_default();
+            if module != "testkit" {
+                place(module);
+            }
+        }
+        let wrong: Vec<String> = arrows(folder)
+            .iter()
+            .filter(|((from, to), _)| place(from) <= place(to))
+            .map(|((from, to), file)| format!("{from} uses {to} in {file}"))
+            .collect();
+        assert!(wrong.is_empty(), "in {folder} a module uses one that stands after it:\n{}", wrong.join("\n"));
     }
 }

@@ -80,7 +80,7 @@ impl Asgard {
             found.ok_or_else(|| Error::new(Code::NotFound, "There is no project key with this id.").at("key_id"))?;
         let holder =
             Actor::ProjectKey { key: key.id.clone(), project: key.project.clone(), minted_by: key.minted_by.clone() };
-        people::still(self, &holder).await.map(|actor| self.acting_as(actor))
+        super::authenticate::still(self, &holder).await.map(|actor| self.acting_as(actor))
     }
 }
 

@@ -1,6 +1,5 @@
 //! People: signing in, sessions, tokens, passwords and accounts.
 
-mod authenticate;
 pub(crate) mod bind;
 mod host;
 mod login;
@@ -13,8 +12,7 @@ mod throttle;
 mod tokens;
 mod users;
 
-pub(in crate::app) use authenticate::still;
-pub use authenticate::{Accepts, authenticate, version};
+pub use super::authenticate::{Accepts, authenticate, version};
 pub use bind::bind_account;
 pub use host::{Vouched, vouched_for};
 pub use login::{AuthConfig, AuthConfigView, ChangePassword, Login, LoginView, Logout, Me, MeView, Nothing, role_name};

@@ -3,7 +3,7 @@
 mod ask;
 mod decide;
 mod explain;
-mod judge;
+mod inputs;
 mod open;
 mod overview;
 mod read;
@@ -14,7 +14,7 @@ mod view;
 pub use ask::{RequestResource, Requested};
 pub use decide::{Approve, Cancel, Reject};
 pub use explain::{ApprovalView, ExplainRequest, Explanation, JudgedView, PlanCounts, WeighedView};
-pub(crate) use judge::{basis, judge_plan, not_denied};
+pub use inputs::PreparedInputs;
 pub use open::{Asked, Wanted, open};
 pub use overview::{RequestCount, RequestRowView, RequestsOverview, RequestsOverviewView};
 pub use read::{GetRequest, ListPending, ListRequests};

@@ -3,12 +3,11 @@
 mod change;
 mod log;
 mod read;
-mod view;
 
+pub use super::views::{ResourceView, RunView};
 pub use change::{DeprovisionResource, RefreshResource, RefreshStarted, RetryResource};
 pub use log::{LogView, RunLog};
 pub use read::{GetResource, GetRun, ListResources, ResourceRuns};
-pub use view::{ResourceView, RunView};
 
 use super::{Reads, core::scope::ReadMode};
 use crate::{

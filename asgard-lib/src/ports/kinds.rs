@@ -6,7 +6,6 @@
 //! needs a migration that drops it. Tests ask both databases whether the index serves its query. A new index of an old kind has
 //! a record on DynamoDB from that record's next write on.
 
-use super::store::{Key, StoreError};
 use serde_json::{Map, Value};
 
 macro_rules! kinds {
@@ -95,19 +94,6 @@ pub struct Index {
 impl Index {
     /// The longest text that an indexed field may hold, in bytes: what every backend's index takes.
     pub const MAX_FIELD: usize = 500;
-
-    /// Refuses a body whose indexed fields some backend's index cannot take. Every backend calls it for each index of the kind.
-    pub fn check(&self, key: &Key, body: &Map<String, Value>) -> Result<(), StoreError> {
-        for field in [self.partition, self.sort].into_iter().flatten() {
-            let text = body.get(field).and_then(Value::as_str).unwrap_or_default();
-            if text.len() > Self::MAX_FIELD || text.contains('\0') {
-                return Err(StoreError::Corrupt(format!(
-                    "{field} of {key} cannot be indexed: too long, or holds U+0000"
-                )));
-            }
-        }
-        Ok(())
-    }
 
     /// Where a record with this body stands: its partition and the text it is ordered by. `None` when it is not in the
     /// index, because a field is absent, null or no text.

@@ -6,7 +6,7 @@ use super::{
     reads::{Reads, Versions},
     transact::{self, Settled},
 };
-use crate::app::{Asgard, Call, people};
+use crate::app::{Asgard, Call, authenticate};
 use crate::error::{Error, Result};
 use std::{any::TypeId, borrow::Cow};
 
@@ -74,7 +74,9 @@ async fn steps<O: Operation>(
             (reads, permit)
         });
         let known_anew = match &call.actor {
-            Some(actor) if waited => Some(Call { actor: Some(people::still(app, actor).await?), ..Call::clone(&call) }),
+            Some(actor) if waited => {
+                Some(Call { actor: Some(authenticate::still(app, actor).await?), ..Call::clone(&call) })
+            }
             Some(_) | None => None,
         };
         let step = Deciding { operation, remember, seen: &seen, prepared: &prepared };

@@ -1,12 +1,11 @@
 //! People whom somebody else signed in: the service that Asgard is embedded in.
 
 use super::{
-    authenticate::person,
     bind, role_name,
     users::{Account, UserView, change, new_user},
 };
 use crate::{
-    app::{Asgard, Call, Tx},
+    app::{Asgard, Call, Tx, authenticate::person},
     domain::{
         audit::AuditAction,
         person::{Identity, User},

@@ -9,9 +9,9 @@ use crate::{
         Asgard, Hints, Meta, Operation, Reads, Route, Tx,
         core::operation::Method::Post,
         core::scope::ReadMode,
-        resources::ResourceView,
-        secrets::{PreparedInputs, take_inputs},
+        requests::inputs::{PreparedInputs, take_inputs},
         services::Service,
+        views::ResourceView,
     },
     domain::{
         access::Action,

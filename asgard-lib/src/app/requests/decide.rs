@@ -3,10 +3,15 @@
 use super::{
     RequestView,
     explain::{in_words, outstanding},
-    judge::{basis, not_denied},
 };
 use crate::{
-    app::{Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Post, core::scope::ReadMode, runs},
+    app::{
+        Hints, Meta, Route, SimpleOperation, Tx,
+        core::operation::Method::Post,
+        core::scope::ReadMode,
+        judge::{basis, not_denied},
+        runs,
+    },
     domain::{
         access::{self, Action},
         audit::AuditAction,

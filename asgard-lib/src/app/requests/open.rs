@@ -3,7 +3,7 @@
 use crate::{
     app::{
         Tx,
-        requests::judge::{basis, not_denied},
+        judge::{basis, not_denied},
         runs,
         services::Service,
     },

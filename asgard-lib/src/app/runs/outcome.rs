@@ -12,7 +12,7 @@ use crate::{
     app::{
         Tx,
         core::transact::pause,
-        requests::{basis, judge_plan},
+        judge::{basis, judge_plan},
         services::Service,
     },
     domain::{

@@ -3,7 +3,7 @@
 use crate::{
     app::{
         Tx,
-        requests::{basis, not_denied},
+        judge::{basis, not_denied},
         services::Service,
     },
     domain::{

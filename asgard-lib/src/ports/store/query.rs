@@ -1,7 +1,23 @@
 //! Pages of an index.
 
-use super::{Record, StoreError};
+use super::{Key, Record, StoreError};
 use crate::ports::kinds::Index;
+use serde_json::{Map, Value};
+
+impl Index {
+    /// Refuses a body whose indexed fields some backend's index cannot take. Every backend calls it for each index of the kind.
+    pub fn check(&self, key: &Key, body: &Map<String, Value>) -> Result<(), StoreError> {
+        for field in [self.partition, self.sort].into_iter().flatten() {
+            let text = body.get(field).and_then(Value::as_str).unwrap_or_default();
+            if text.len() > Self::MAX_FIELD || text.contains('\0') {
+                return Err(StoreError::Corrupt(format!(
+                    "{field} of {key} cannot be indexed: too long, or holds U+0000"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
 
 /// The order of a query's results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
