@@ -12,7 +12,7 @@ mod tests;
 
 pub(crate) use record::SealedRecord;
 
-use super::{Keyring, base64::Base64, cipher::OVERHEAD, commit::commit, keyring::SealedBytes};
+use super::{Keyring, MasterKeys, base64::Base64, cipher::OVERHEAD, commit::commit, keyring::SealedBytes};
 use crate::{
     error::{Code, Error, Result},
     kernel::BlobId,
@@ -115,6 +115,21 @@ impl SealedVault {
     pub const INLINE: usize = 128 * 1024;
     /// The largest value.
     pub const MAX: usize = 32 * 1024 * 1024;
+
+    /// The vault of a store, with its keyring: what is opened of it, or made in a store that has none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Keyring::open`].
+    pub async fn on(
+        store: Arc<dyn Store>,
+        blobs: Arc<dyn Blobs>,
+        masters: MasterKeys,
+        world: World,
+    ) -> Result<Arc<Self>> {
+        let keyring = Keyring::open(Arc::clone(&store), masters, world.clone()).await?;
+        Ok(Arc::new(Self::new(store, blobs, keyring, world)))
+    }
 
     /// The vault of a store.
     pub fn new(store: Arc<dyn Store>, blobs: Arc<dyn Blobs>, keyring: Arc<Keyring>, world: World) -> Self {

@@ -9,7 +9,7 @@ use super::{
     services::Service,
 };
 use crate::{
-    adapters::{DryRun, Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault},
+    adapters::{DryRun, LocalKey, MasterKeys, SealedSecrets, SealedVault},
     backends::MemoryStore,
     config::Config,
     contract::faults::{Dying, Fault, Faulty, versioned},
@@ -292,9 +292,8 @@ async fn boot_of(
     change: impl FnOnce(Parts) -> Parts + Send,
 ) -> Result<Arc<Asgard>> {
     let masters = MasterKeys::only(Arc::new(LocalKey::new(Zeroizing::new([7; 32]), world.clone())));
-    let keyring = Keyring::open(Arc::clone(&store) as _, masters, world.clone()).await?;
-    let blobs = Arc::clone(&store.inner);
-    let vault = Arc::new(SealedVault::new(Arc::clone(&store) as _, blobs, Arc::clone(&keyring), world.clone()));
+    let vault = SealedVault::on(Arc::clone(&store) as _, Arc::clone(&store.inner) as _, masters, world.clone()).await?;
+    let keyring = Arc::clone(vault.keyring());
     let sealed = SealedSecrets::new(Arc::clone(&vault), world.clone());
     let secrets = Arc::new(Counted { inner: sealed, on: Arc::clone(&store) });
     let parts = Parts::new(store, vault, keyring, secrets, runner).world(world.clone());

@@ -5,7 +5,7 @@
 
 use super::{HttpState, Peer, router};
 use crate::{
-    adapters::{DryRun, Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault},
+    adapters::{DryRun, LocalKey, MasterKeys, SealedSecrets, SealedVault},
     app::{Asgard, Operations, Parts, ServiceCatalog, bootstrap, operations::Entry, worker},
     backends::MemoryStore,
     config::{self, Config, LoadOptions},
@@ -89,14 +89,10 @@ impl TestApp {
         let world = World::new(Arc::clone(&clock) as _, Arc::new(SeededEntropy::new(7)));
         let store = MemoryStore::new();
         let master = LocalKey::new(Zeroizing::new([7; 32]), world.clone());
-        let keyring =
-            Keyring::open(Arc::new(store.clone()), MasterKeys::only(Arc::new(master)), world.clone()).await.unwrap();
-        let vault = Arc::new(SealedVault::new(
-            Arc::new(store.clone()),
-            Arc::new(store.clone()),
-            Arc::clone(&keyring),
-            world.clone(),
-        ));
+        let masters = MasterKeys::only(Arc::new(master));
+        let vault =
+            SealedVault::on(Arc::new(store.clone()), Arc::new(store.clone()), masters, world.clone()).await.unwrap();
+        let keyring = Arc::clone(vault.keyring());
         let runner = DryRun::new();
         let secrets = Arc::new(SealedSecrets::new(Arc::clone(&vault), world.clone()));
         let parts = Parts::new(Arc::new(store.clone()), vault, keyring, secrets, Arc::clone(&runner) as _)

@@ -2,7 +2,7 @@
 
 use asgard_lib::{
     Result,
-    adapters::{Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault},
+    adapters::{LocalKey, MasterKeys, SealedSecrets, SealedVault},
     backends::MemoryStore,
     kernel::{ProjectId, SecretId, SecretText},
     ports::{secrets::SecretStore, world::World},
@@ -22,8 +22,7 @@ async fn two_keys() -> (LocalKey, LocalKey, ()) {
 pub async fn sealed() -> (SealedSecrets, Arc<SealedVault>) {
     let (store, world) = (MemoryStore::new(), World::system());
     let masters = MasterKeys::only(Arc::new(key(1)));
-    let keyring = Keyring::open(Arc::new(store.clone()), masters, world.clone()).await.unwrap();
-    let vault = Arc::new(SealedVault::new(Arc::new(store.clone()), Arc::new(store), keyring, world.clone()));
+    let vault = SealedVault::on(Arc::new(store.clone()), Arc::new(store), masters, world.clone()).await.unwrap();
     (SealedSecrets::new(Arc::clone(&vault), world), vault)
 }
 

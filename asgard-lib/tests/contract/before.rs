@@ -3,7 +3,7 @@
 
 use asgard_lib::{
     Code,
-    adapters::{DryRun, Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault},
+    adapters::{DryRun, LocalKey, MasterKeys, SealedSecrets, SealedVault},
     app::{
         Asgard, Call, Parts, ServiceCatalog, Source,
         operations::named,
@@ -59,9 +59,9 @@ impl Copy {
             Arc::new(SystemEntropy),
         );
         let masters = MasterKeys::only(Arc::new(LocalKey::new(Zeroizing::new([7; 32]), world.clone())));
-        let keyring = Keyring::open(Arc::clone(&database.store), masters, world.clone()).await.unwrap();
         let (store, blobs) = (Arc::clone(&database.store), Arc::clone(&database.blobs));
-        let vault = Arc::new(SealedVault::new(store, blobs, Arc::clone(&keyring), world.clone()));
+        let vault = SealedVault::on(store, blobs, masters, world.clone()).await.unwrap();
+        let keyring = Arc::clone(vault.keyring());
         let (config, dry) = (Config::default(), DryRun::new());
         let secrets = Arc::new(SealedSecrets::new(Arc::clone(&vault), world.clone()));
         let parts = Parts::new(Arc::clone(&database.store), vault, keyring, secrets, Arc::clone(&dry) as _)

@@ -3,7 +3,7 @@
 use crate::{cloud::Cloud, dice::Dice, faults, host::Host, invariants, people::People, runner::HostRunner};
 use asgard_lib::{
     Result,
-    adapters::{Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault},
+    adapters::{LocalKey, MasterKeys, SealedSecrets, SealedVault},
     app::{
         Asgard, Parts, ServiceCatalog,
         periodic::{self, Expire, PeriodicTask, ReconcileRuns, SealAudit},
@@ -177,13 +177,8 @@ pub async fn open(
     let world = host.world(pid);
     let store = Arc::clone(&host.link);
     let masters = MasterKeys::only(Arc::new(LocalKey::new(Zeroizing::new([7; 32]), world.clone())));
-    let keyring = Keyring::open(Arc::clone(&store) as _, masters, world.clone()).await?;
-    let vault = Arc::new(SealedVault::new(
-        Arc::clone(&store) as _,
-        Arc::clone(&store) as _,
-        Arc::clone(&keyring),
-        world.clone(),
-    ));
+    let vault = SealedVault::on(Arc::clone(&store) as _, Arc::clone(&store) as _, masters, world.clone()).await?;
+    let keyring = Arc::clone(vault.keyring());
     let secrets = Arc::new(SealedSecrets::new(Arc::clone(&vault), world.clone()));
     let runner: Arc<dyn Runner> =
         Arc::new(HostRunner { host: Arc::clone(host), cloud: Arc::clone(cloud), notes: Arc::clone(notes), seed });

@@ -1,7 +1,7 @@
 //! What the scenarios of the event feed are made of: processes on one store, writers, followers.
 
 use crate::{
-    adapters::{DryRun, Keyring, LocalKey, MasterKeys, SealedSecrets, SealedVault},
+    adapters::{DryRun, LocalKey, MasterKeys, SealedSecrets, SealedVault},
     app::{
         Asgard, Call, Parts,
         audit::verify,
@@ -45,11 +45,10 @@ impl Host {
 
     /// A process on the store.
     pub(crate) async fn boot(&self, store: &Arc<dyn Store>) -> Arc<Asgard> {
-        let key = LocalKey::new(Zeroizing::new([7; 32]), self.world.clone());
-        let keyring =
-            Keyring::open(Arc::clone(store), MasterKeys::only(Arc::new(key)), self.world.clone()).await.unwrap();
+        let masters = MasterKeys::only(Arc::new(LocalKey::new(Zeroizing::new([7; 32]), self.world.clone())));
         let blobs = Arc::new(MemoryStore::new());
-        let vault = Arc::new(SealedVault::new(Arc::clone(store), blobs, Arc::clone(&keyring), self.world.clone()));
+        let vault = SealedVault::on(Arc::clone(store), blobs, masters, self.world.clone()).await.unwrap();
+        let keyring = Arc::clone(vault.keyring());
         let runner = DryRun::new();
         let secrets = Arc::new(SealedSecrets::new(Arc::clone(&vault), self.world.clone()));
         let parts = Parts::new(Arc::clone(store), vault, keyring, secrets, Arc::clone(&runner) as _);
