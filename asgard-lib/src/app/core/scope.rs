@@ -7,7 +7,7 @@ use crate::{
         project::Project,
     },
     error::{Error, Result},
-    kernel::{Party, ProjectId},
+    kernel::ProjectId,
     ports::records::Stored,
 };
 
@@ -18,12 +18,6 @@ pub enum ReadMode {
     Plain,
     /// To decide: the commit is refused if the project changes meanwhile.
     Checked,
-}
-
-/// A project that belongs to nobody.
-fn of_nobody(id: ProjectId) -> Result<Subject> {
-    let nobody = Party::Address("nobody@invalid".parse()?);
-    Ok(Subject { id, owner: nobody.clone(), manager: nobody })
 }
 
 impl Reads<'_> {
@@ -62,9 +56,9 @@ impl Reads<'_> {
         Ok((project, subject))
     }
 
-    /// Fails unless the caller may do `action` to every project: to one that they have nothing to do with.
+    /// Fails unless the caller may do `action` to every project, those that they have nothing to do with among them.
     pub fn every_project(&mut self, action: Action) -> Result<()> {
-        self.allow(action, &Object::Project(&of_nobody(ProjectId::new(0, 0))?))
+        self.allow(action, &Object::EveryProject)
     }
 
     /// The project of something that was named by its own id. Whatever the caller may not see looks like a `noun` that

@@ -1,6 +1,6 @@
 //! The table of actions: what each is about, who may, and what everybody else is told.
 
-use super::standing::{Credential, Grant, Object, Standing, Subject};
+use super::standing::{Credential, Grant, Object, Standing};
 use crate::{
     error::{Code, Error, Result},
     kernel::{Actor, ProjectId, Role},
@@ -136,21 +136,21 @@ actions! {
 /// Decides. `Ok(())` allows; the error says why not and who could.
 pub fn decide(action: Action, actor: &Actor, object: &Object<'_>) -> Result<()> {
     let rule = action.rule();
-    let subject = match (rule.scope, object) {
-        (Scope::Project, Object::Project(subject)) => Some(*subject),
+    let about = match (rule.scope, object) {
+        (Scope::Project, Object::Project(_) | Object::EveryProject) => *object,
         (Scope::Project, Object::Nothing | Object::Account(_)) => {
             return Err(Error::bug(format!("{} was asked without a project", action.name())));
         }
-        (Scope::Nothing | Scope::OwnAccount | Scope::Organisation, _) => None,
+        (Scope::Nothing | Scope::OwnAccount | Scope::Organisation, _) => Object::Nothing,
     };
-    if !rule.may.iter().any(|grant| grant.holds(actor, subject)) {
-        return Err(refusal(&rule, actor, subject));
+    if !rule.may.iter().any(|grant| grant.holds(actor, &about)) {
+        return Err(refusal(&rule, actor, &about));
     }
     match (rule.scope, object) {
         (Scope::OwnAccount, Object::Account(user)) if actor.user() != Some(*user) => {
             Err(Error::not_found("session or token"))
         }
-        (Scope::OwnAccount, Object::Project(_)) => {
+        (Scope::OwnAccount, Object::Project(_) | Object::EveryProject) => {
             Err(Error::bug(format!("{} was asked about a project", action.name())))
         }
         _ => Ok(()),
@@ -163,7 +163,7 @@ pub fn foreign(own: &ProjectId) -> Error {
 }
 
 /// Why not, as precisely as this actor may know. A stranger learns nothing about a project, not even that it exists.
-fn refusal(rule: &Rule, actor: &Actor, subject: Option<&Subject>) -> Error {
+fn refusal(rule: &Rule, actor: &Actor, object: &Object<'_>) -> Error {
     let denied = |message: &'static str| Error::new(Code::Denied, message);
     if let Actor::System { .. } = actor {
         return denied("Asgard's own parts do not call operations.");
@@ -172,9 +172,10 @@ fn refusal(rule: &Rule, actor: &Actor, subject: Option<&Subject>) -> Error {
     if actor.role() == Some(Role::Finance) && for_members {
         return denied("The finance role reads cost and audit, and nothing else.");
     }
-    match (subject, actor.bound_project()) {
-        (Some(subject), Some(own)) if *own != subject.id => foreign(own),
-        (Some(subject), None) if !subject.is_related(actor) => Error::not_found("project"),
-        _ => denied(rule.refusal),
+    match (object, actor.bound_project()) {
+        (Object::Project(subject), Some(own)) if *own != subject.id => foreign(own),
+        (Object::EveryProject, Some(own)) => foreign(own),
+        (Object::Project(_) | Object::EveryProject, None) if !object.is_related(actor) => Error::not_found("project"),
+        (Object::Project(_) | Object::EveryProject | Object::Nothing | Object::Account(_), _) => denied(rule.refusal),
     }
 }

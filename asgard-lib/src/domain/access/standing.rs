@@ -23,14 +23,33 @@ impl From<&Project> for Subject {
 }
 
 /// What is acted on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Object<'a> {
     /// Nothing in particular.
     Nothing,
     /// A project or something that belongs to it.
     Project(&'a Subject),
+    /// Every project there is. Nobody owns, manages or holds a key of them all.
+    EveryProject,
     /// An account, and what belongs to it.
     Account(&'a UserId),
+}
+
+impl<'a> Object<'a> {
+    /// The project, where it is one.
+    fn subject(&self) -> Option<&'a Subject> {
+        match self {
+            Self::Project(subject) => Some(subject),
+            Self::Nothing | Self::EveryProject | Self::Account(_) => None,
+        }
+    }
+
+    /// Whether it concerns the actor, as a project does whom they may know of.
+    pub(super) fn is_related(&self, actor: &Actor) -> bool {
+        [Standing::Owner, Standing::Manager, Standing::Admin, Standing::ProjectKey]
+            .into_iter()
+            .any(|standing| Grant { standing, by: None }.holds(actor, self))
+    }
 }
 
 /// What an actor can be, to the organisation or to a project.
@@ -73,9 +92,8 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Whether it covers an actor; `subject` is the project that is asked about. This is the one place that says what a
-    /// standing means.
-    pub(super) fn holds(self, actor: &Actor, subject: Option<&Subject>) -> bool {
+    /// Whether it covers an actor, to the object that is asked about. This is the one place that says what a standing means.
+    pub(super) fn holds(self, actor: &Actor, object: &Object<'_>) -> bool {
         let came_by = match actor {
             Actor::Human { .. } => Some(Credential::Session),
             Actor::UserToken { .. } => Some(Credential::Token),
@@ -90,18 +108,20 @@ impl Grant {
             Standing::Member => works(actor),
             Standing::Admin => actor.role() == Some(Role::Admin),
             Standing::Finance => actor.role() == Some(Role::Finance),
-            Standing::Owner => is(actor, subject.map(|subject| &subject.owner)),
-            Standing::Manager => is(actor, subject.map(|subject| &subject.manager)),
-            Standing::ProjectKey => {
-                actor.bound_project().is_some_and(|own| subject.is_none_or(|subject| subject.id == *own))
-            }
+            Standing::Owner => object.subject().is_some_and(|subject| is(actor, &subject.owner)),
+            Standing::Manager => object.subject().is_some_and(|subject| is(actor, &subject.manager)),
+            Standing::ProjectKey => actor.bound_project().is_some_and(|own| match object {
+                Object::Project(subject) => subject.id == *own,
+                Object::EveryProject => false,
+                Object::Nothing | Object::Account(_) => true,
+            }),
         }
     }
 }
 
 /// Whether a record names the actor, who is a person that works with projects.
-fn is(actor: &Actor, party: Option<&Party>) -> bool {
-    works(actor) && actor.person().zip(party).is_some_and(|(person, party)| party.is(person))
+fn is(actor: &Actor, party: &Party) -> bool {
+    works(actor) && actor.person().is_some_and(|person| party.is(person))
 }
 
 /// Whether it is a person who works with projects.
@@ -116,12 +136,5 @@ impl Subject {
     /// Whether a record of the project's past names its owner or its manager.
     pub fn names(&self, party: &Party) -> bool {
         self.owner.same(party) || self.manager.same(party)
-    }
-
-    /// Whether the project concerns the actor, so that they may know of it.
-    pub(super) fn is_related(&self, actor: &Actor) -> bool {
-        [Standing::Owner, Standing::Manager, Standing::Admin, Standing::ProjectKey]
-            .into_iter()
-            .any(|standing| Grant { standing, by: None }.holds(actor, Some(self)))
     }
 }
