@@ -1,9 +1,9 @@
 //! Asking policy about a request: Asgard's own rules and the operator's policy, joined by the stricter answer.
 
 use crate::{
-    app::{Asgard, Tx, services::Service},
+    app::{Asgard, Tx, people::bind, services::Service},
     domain::{
-        policy::{Approver, Facts, Judged, Judgement, built_in, rules},
+        policy::{Answer, Approver, Facts, Judged, Judgement, built_in, rules},
         project::Project,
         request::{Basis, Request, Step, facts},
         resource::Resource,
@@ -25,6 +25,20 @@ pub(crate) fn judge_plan(app: &Asgard, facts: &Facts) -> Judgement {
         let why = "The policy in force could not be asked; a person looks at it, and the policy is asked again.";
         built_in(facts).join(Judgement::ask(rules::POLICY_UNAVAILABLE, Approver::ManagerOrAdmin, why))
     })
+}
+
+/// Names the accounts of those whom policy asks for by address, where they have any. Who approves is settled by what is kept
+/// here, so somebody who gets the address later is not asked.
+pub(crate) async fn name_accounts(tx: &Tx<'_>, judged: &mut Judged) -> Result<()> {
+    let Answer::Ask { approvers } = &mut judged.judgement.answer else { return Ok(()) };
+    for approver in approvers.iter_mut() {
+        if let Approver::Named { person, user: user @ None } = approver {
+            *user = bind::party(tx, person).await?.user().cloned();
+        }
+    }
+    approvers.sort();
+    approvers.dedup();
+    Ok(())
 }
 
 /// What the facts of a request come from: the project's tier and its money as they are now.

@@ -9,7 +9,7 @@ use crate::{
         Hints, Meta, Route, SimpleOperation, Tx,
         core::operation::Method::Post,
         core::scope::ReadMode,
-        judge::{basis, not_denied},
+        judge::{basis, name_accounts, not_denied},
         runs,
     },
     domain::{
@@ -158,14 +158,18 @@ async fn judged(tx: &Tx<'_>, loaded: &Loaded) -> Result<Judged> {
     let grown = request.judgements.last().is_some_and(|judged| judged.weighed.grown);
     let actor = tx.actor()?.reference();
     let step = Step { moment: Moment::Approval, actor, at: tx.now(), plan: request.plan.as_ref(), grown };
-    not_denied(tx.app(), basis(tx, project, service).await?, request, resource, step)
+    let mut judged = not_denied(tx.app(), basis(tx, project, service).await?, request, resource, step)?;
+    name_accounts(tx, &mut judged).await?;
+    Ok(judged)
 }
 
 /// Those who still have to approve: whom the plan asked for and whom policy asks for now, without those who have.
 fn waits_for(request: &Request, judged: &Judged) -> Vec<Approver> {
     let mut waits = outstanding(request);
     if let Answer::Ask { approvers } = &judged.judgement.answer {
-        let given = |approver: &Approver| request.approvals.iter().any(|given| given.satisfies.contains(approver));
+        let given = |approver: &Approver| {
+            request.approvals.iter().flat_map(|given| &given.satisfies).any(|given| given.same(approver))
+        };
         waits.extend(approvers.iter().filter(|approver| !given(approver)).cloned());
     }
     waits.sort();

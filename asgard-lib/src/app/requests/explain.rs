@@ -198,7 +198,10 @@ impl SimpleOperation for ExplainRequest {
 /// Those whom a pending request still waits for.
 pub(crate) fn outstanding(request: &Request) -> Vec<Approver> {
     let mut waits = waits_for(&request.judgements);
-    waits.retain(|approver| request.approvals.iter().all(|given| !given.satisfies.contains(approver)));
+    let given = |approver: &Approver| {
+        request.approvals.iter().flat_map(|given| &given.satisfies).any(|given| given.same(approver))
+    };
+    waits.retain(|approver| !given(approver));
     waits
 }
 

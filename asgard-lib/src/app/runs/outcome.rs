@@ -12,7 +12,7 @@ use crate::{
     app::{
         Tx,
         core::transact::pause,
-        judge::{basis, judge_plan},
+        judge::{basis, judge_plan, name_accounts},
         services::Service,
     },
     domain::{
@@ -342,7 +342,11 @@ async fn plan(
     let project = tx.read::<Project>(request.project.as_str()).await?;
     let project = project.ok_or_else(|| Error::bug(format!("{} is gone", request.project)))?;
     let found = Planned { run, summary: summary.clone(), basis: basis(tx, &project, service).await? };
-    request::planned(request, resource, found, |facts| judge_plan(tx.app(), facts), tx.now())
+    let mut transition = request::planned(request, resource, found, |facts| judge_plan(tx.app(), facts), tx.now())?;
+    if let Some(judged) = transition.request.judgements.last_mut() {
+        name_accounts(tx, judged).await?;
+    }
+    Ok(transition)
 }
 
 async fn remove_state(tx: &mut Tx<'_>, resource: &Resource) -> Result<Vec<String>> {

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     domain::{policy::Approver, request::Request},
     error::{Code, Error, Result},
-    kernel::{Actor, ActorRef, KeyId, Role},
+    kernel::{Actor, ActorRef, KeyId, Party, Role},
 };
 
 /// Separation of duties, beyond [`Action::Decide`]: nobody approves what they asked for, own, or hold the key of. With
@@ -65,11 +65,15 @@ pub fn may_revoke(actor: &Actor, subject: &Subject, key: &KeyId) -> Result<()> {
 }
 
 /// Whether an actor who may approve a request satisfies an approver that policy asked for. It is asked in addition to
-/// [`may_approve`]: being named makes nobody an approver.
+/// [`may_approve`]: being named makes nobody an approver. A named person is compared as authority is, by account, because
+/// whoever gets the address later is not who was meant; that the same human does not also ask is [`may_approve`]'s stricter bar.
 pub fn satisfies(actor: &Actor, approver: &Approver) -> bool {
     match approver {
         Approver::ManagerOrAdmin => true,
         Approver::Admin => actor.role() == Some(Role::Admin),
-        Approver::Named { person } => actor.person().is_some_and(|actor| actor.has(person)),
+        Approver::Named { person, user } => {
+            let party = Party::of(user.clone(), person.clone());
+            actor.person().is_some_and(|actor| party.is(actor))
+        }
     }
 }

@@ -1,9 +1,14 @@
 //! The rules against what is expected of them: `expected.txt` has a row for each action and a column for each kind of actor. A
 //! new action without a row fails.
 
-use super::{actions::Scope, *};
+use super::{
+    actions::Scope,
+    standing::{Grant, Standing},
+    *,
+};
 use crate::{
     domain::{
+        policy::Approver,
         request::{Command, Request, RequestStatus, Target},
         resource,
     },
@@ -270,4 +275,59 @@ fn duties_bar_one_human_with_two_accounts_and_look_through_an_agent() {
         minted_by: Party::User { id: account("manager"), email: email("earlier.address") },
     };
     assert_eq!(may(&human("manager", Role::Member), &minted), barred);
+}
+
+#[test]
+fn nobody_owns_manages_or_has_the_key_of_every_project() {
+    let stands = |standing, actor: &Actor| Grant { standing, by: None }.holds(actor, &Object::EveryProject);
+    for (name, actor) in actors() {
+        for standing in [Standing::Owner, Standing::Manager, Standing::ProjectKey] {
+            assert!(!stands(standing, &actor), "{name} is {standing:?} of every project");
+        }
+        for action in Action::ALL.iter().filter(|action| action.rule().scope == Scope::Project) {
+            // What is left are standings that need no project: a role.
+            let by_role = action.rule().may.iter().any(|grant| match grant.standing {
+                Standing::Owner | Standing::Manager | Standing::ProjectKey => false,
+                Standing::Anyone | Standing::Person | Standing::Member | Standing::Admin | Standing::Finance => {
+                    grant.holds(&actor, &Object::Nothing)
+                }
+            });
+            let may = decide(*action, &actor, &Object::EveryProject).is_ok();
+            assert_eq!(may, by_role, "{name} {} every project", action.name());
+        }
+    }
+    let told = decide(Action::ReadProject, &key(1, "owner"), &Object::EveryProject).unwrap_err();
+    assert!(told.message().contains("PROJ-2026-0001") || told.message().contains("proj-2026-0001"), "{told:?}");
+    let stranger = human("stranger", Role::Member);
+    assert_eq!(decide(Action::ReadProject, &stranger, &Object::EveryProject).unwrap_err().code(), Code::NotFound);
+}
+
+#[test]
+fn a_named_approver_is_an_account_and_an_address_only_where_none_is_known() {
+    let ann = Approver::Named { person: email("ann"), user: Some(account("ann")) };
+    let by_address = Approver::named(email("ann"));
+    let of = |person| human_of(person, Role::Member);
+    let moved = of(Person::verified(account("ann"), email("ann.new")));
+    let heir = of(Person::verified(account("heir"), email("ann")));
+    let claims = of(Person::new(account("thief"), email("ann"), Vec::new()));
+    let second = of(Person::new(account("twin"), email("twin"), vec![VerifiedEmail::attested(email("ann"))]));
+    // Actor, whether the account's approver is satisfied, whether the address's is.
+    let table = [
+        (human("ann", Role::Member), true, true),
+        (token("ann", Role::Member), true, true),
+        (moved, true, false),
+        (heir, false, true),
+        (claims, false, false),
+        (second, false, true),
+        (human("bob", Role::Admin), false, false),
+        (key(1, "ann"), false, false),
+        (agent(1, Some("ann")), false, false),
+    ];
+    for (row, (actor, account, address)) in table.iter().enumerate() {
+        assert_eq!((satisfies(actor, &ann), satisfies(actor, &by_address)), (*account, *address), "row {row}");
+    }
+    let renamed = Approver::Named { person: email("ann.new"), user: Some(account("ann")) };
+    let successor = Approver::Named { person: email("ann"), user: Some(account("heir")) };
+    assert!(ann.same(&by_address) && ann.same(&renamed) && !ann.same(&successor) && !ann.same(&Approver::Admin));
+    assert!(Approver::Admin.same(&Approver::Admin) && !Approver::Admin.same(&Approver::ManagerOrAdmin));
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Code, Error, Result},
-    kernel::{Email, Malformed},
+    kernel::{Email, Malformed, UserId},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,9 +74,33 @@ pub enum Approver {
     Admin,
     /// A person by name, who has to be the project's manager or an admin as well.
     Named {
-        /// The person's address.
+        /// The person's e-mail address, as it is shown.
         person: Email,
+        /// The id of the person's account, `usr_...`; absent while nobody with that address verified has an account. Where it
+        /// is there, it alone says who is meant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<UserId>,
     },
+}
+
+impl Approver {
+    /// Whoever has this address verified. Asgard adds the account when it keeps the answer, so that a later holder of the
+    /// address is not meant.
+    pub fn named(person: Email) -> Self {
+        Self::Named { person, user: None }
+    }
+
+    /// Whether both ask for the same: of people, the same account, or the same address where either knows no account.
+    pub fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::ManagerOrAdmin, Self::ManagerOrAdmin) | (Self::Admin, Self::Admin) => true,
+            (Self::Named { person, user }, Self::Named { person: other, user: others }) => match (user, others) {
+                (Some(user), Some(others)) => user == others,
+                (None, _) | (_, None) => person == other,
+            },
+            (Self::ManagerOrAdmin | Self::Admin | Self::Named { .. }, _) => false,
+        }
+    }
 }
 
 impl fmt::Display for Approver {
@@ -84,7 +108,7 @@ impl fmt::Display for Approver {
         match self {
             Self::ManagerOrAdmin => f.write_str("the project's manager or an admin"),
             Self::Admin => f.write_str("an admin"),
-            Self::Named { person } => write!(f, "{person}"),
+            Self::Named { person, .. } => write!(f, "{person}"),
         }
     }
 }

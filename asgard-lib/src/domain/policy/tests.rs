@@ -200,7 +200,7 @@ fn any_judgement() -> impl Strategy<Value = Judgement> {
     let approver = prop_oneof![
         Just(Approver::ManagerOrAdmin),
         Just(Approver::Admin),
-        "[a-c]".prop_map(|name| Approver::Named { person: format!("{name}@corp.example").parse().unwrap() }),
+        "[a-c]".prop_map(|name| Approver::named(format!("{name}@corp.example").parse().unwrap())),
     ];
     let one = (0..3u8, 0..12u8, prop::collection::btree_set(approver, 1..4)).prop_map(|(strictness, rule, whom)| {
         let one = judgement(&format!("rule.{rule}"), strictness);

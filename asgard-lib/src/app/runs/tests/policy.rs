@@ -3,6 +3,7 @@
 use crate::{
     app::{
         Call,
+        people::{Vouched, vouched_for},
         requests::{Approve, ExplainRequest, Reject},
         resources::DeprovisionResource,
         testkit::{Kit, MANAGER, boot_under, catalog, signed_in, sized_catalog},
@@ -13,7 +14,7 @@ use crate::{
         run::PlanSummary,
     },
     error::{Code, Error, Result},
-    kernel::{Actor, RequestId, Role},
+    kernel::{Actor, Person, RequestId, Role, SignIn, UserId},
     ports::{
         kinds,
         policy::{BuiltIn, Policy},
@@ -128,9 +129,37 @@ async fn a_policy_that_allows_everything_loosens_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whom_policy_names_by_address_is_kept_by_account() {
+    let kit = under(|facts| {
+        let named = Approver::named("ann@corp.example".parse()?);
+        let ask = Judgement::ask(rule("ann.looks"), named, "Ann looks at this.");
+        Ok(if facts.moment == Moment::Planned { ask } else { built_in(facts) })
+    })
+    .await;
+    let ann = Vouched::new("ann@corp.example".parse().unwrap(), Role::Admin);
+    let ann = vouched_for(&kit.app, &ann).await.unwrap();
+    let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
+    assert_eq!(plan(&kit, &id).await, RequestStatus::Pending);
+    let kept = Approver::Named { person: "ann@corp.example".parse().unwrap(), user: ann.user().cloned() };
+    let explained = kit.app.run(&kit.manager(), &ExplainRequest { request_id: id.clone() }).await.unwrap();
+    assert!(explained.approval.unwrap().waits_for.contains(&kept));
+
+    // Another account with that address is not who was meant, even one that may approve.
+    let heir = Person::verified(UserId::from_digest(&[7; 32]), "ann@corp.example".parse().unwrap());
+    let heir = Actor::Human { person: heir, role: Role::Admin, sign_in: SignIn::Host };
+    let explain = ExplainRequest { request_id: id.clone() };
+    let refused = approve(&kit, &Call::by(heir, kit.app.new_trace()), &id).await.unwrap_err();
+    assert!(refused.code() == Code::Denied && refused.message().contains("waits for ann@corp.example"), "{refused:?}");
+    let ann = Call::by(ann, kit.app.new_trace());
+    assert!(kit.app.run(&ann, &explain).await.unwrap().approval.unwrap().you_may);
+    assert_eq!(approve(&kit, &ann, &id).await.unwrap(), RequestStatus::Approved);
+    kit.check().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn everybody_whom_policy_names_has_to_approve() {
     let kit = under(|facts| {
-        let named = Approver::Named { person: MANAGER.parse()? };
+        let named = Approver::named(MANAGER.parse()?);
         let both = Judgement::ask(rule("four.eyes"), named, "Two people look at this.");
         Ok(match facts.moment {
             Moment::Planned => both.join(Judgement::ask(rule("an.admin"), Approver::Admin, "One of them is an admin.")),
@@ -235,7 +264,7 @@ async fn a_policy_that_fails_lets_nothing_pass() {
 
     // Too many approvers are an error too, because leaving some out would be looser.
     let kit = under(|facts| {
-        let many = (0..20).map(|n| Approver::Named { person: format!("p{n}@corp.example").parse().unwrap() });
+        let many = (0..20).map(|n| Approver::named(format!("p{n}@corp.example").parse().unwrap()));
         let asks = many.map(|approver| Judgement::ask(rule("everybody"), approver, "All of them."));
         Ok(asks.reduce(Judgement::join).filter(|_| facts.moment == Moment::Planned).unwrap_or_else(|| built_in(facts)))
     })
