@@ -23,7 +23,7 @@ pub use principal::{Party, Person, VerifiedEmail};
 pub use schema::SchemaName;
 pub use secret::SecretText;
 pub use table::DynamoTable;
-pub use text::{AccountName, DisplayName, Email, Issuer, IssuerSubject, ResourceName, Slug, Username};
+pub use text::{AccountName, DisplayName, Email, EmailDomain, Issuer, IssuerSubject, ResourceName, Slug, Username};
 pub use time::Timestamp;
 
 /// A value that did not parse: what it was for, and what is allowed. Never carries the value itself when that could be

@@ -214,6 +214,7 @@ table! {
     people::CreateUser,
     people::SetRole,
     people::SetActive,
+    people::ConfirmIdentity,
     projects::ListProjects,
     projects::RegisterProject,
     projects::GetProject,

@@ -1,6 +1,7 @@
 //! People: signing in, sessions, tokens, passwords and accounts.
 
 pub(crate) mod bind;
+mod confirm;
 mod host;
 mod login;
 mod passwords;
@@ -14,10 +15,11 @@ mod users;
 
 pub use super::authenticate::{Accepts, authenticate, version};
 pub use bind::bind_account;
+pub use confirm::ConfirmIdentity;
 pub use host::{Vouched, vouched_for};
 pub use login::{AuthConfig, AuthConfigView, ChangePassword, Login, LoginView, Logout, Me, MeView, Nothing, role_name};
 pub use passwords::Passwords;
 pub(crate) use rewrite::{is_rewritten, rewrite_some};
 pub use sessions::{ListSessions, RevokeSession, SessionView};
 pub use tokens::{CreateToken, ListTokens, RevokeToken, TokenCreated, TokenView};
-pub use users::{Account, CreateUser, ListUsers, SetActive, SetRole, UserView, new_user};
+pub use users::{Account, CreateUser, ListUsers, PendingIdentityView, SetActive, SetRole, UserView, new_user};

@@ -1,10 +1,29 @@
 //! People: the first admin, how long sign-ins last, and how guessing is slowed down.
 
 use super::{
-    section::section,
+    section::{entry, section},
     spec::{at, env},
+    value::Refusal,
 };
-use crate::kernel::{Email, SecretText, Username};
+use crate::{
+    domain::person::Trust,
+    kernel::{Email, EmailDomain, Issuer, SecretText, Username},
+};
+
+entry! {
+    /// An issuer of identities, and whose addresses it is believed about.
+    pub(super) struct TrustedIssuer {
+        /// The issuer, exactly as identities name it: the URL of an identity provider, or the name that an embedding service gives
+        /// itself in `HostUser::known_as`.
+        issuer: Issuer, at("issuer");
+        /// The domains whose e-mail addresses it is trusted with, such as `example.com`. Domains below one are not included.
+        domains: Vec<EmailDomain>, at("domains");
+    }, "a map of issuer, domains", no_short_form
+}
+
+fn no_short_form(_: &str) -> Result<TrustedIssuer, Refusal> {
+    Err(Refusal::NotAllowed)
+}
 
 section! {
     /// People's settings as they are set.
@@ -24,6 +43,12 @@ section! {
         session_hours: u64 = 8, at("people.session_hours").unit("hours").range(1, 24 * 30);
         /// How long a session lasts without being used.
         session_idle_minutes: u64 = 60, at("people.session_idle_minutes").unit("minutes").range(1, 60 * 24 * 30);
+        /// The issuers of identities that are believed when they say that an e-mail address is somebody's, each for the
+        /// domains that it lists. An identity of a listed issuer joins the account that has its address; that of an admin's
+        /// account waits until an admin or the account itself confirms it. A new identity of any other issuer is refused. A
+        /// service that embeds Asgard and names no issuer is always believed. Identities that joined before stay.
+        trusted_issuers: Option<Vec<TrustedIssuer>> = None, at("people.trusted_issuers")
+            .default_note("every issuer that the embedding service names, for every domain");
         /// How long a person's token lasts when nothing else is asked for.
         token_days: u64 = 90, at("people.token_days").unit("days").range(1, 3650);
     }
@@ -44,6 +69,8 @@ pub struct People {
     pub session_idle_minutes: u64,
     /// How long a person's token lasts by default, in days.
     pub token_days: u64,
+    /// Whose word is taken for whose addresses.
+    pub trust: Trust,
 }
 
 section! {

@@ -6,7 +6,7 @@ use super::{
     database::RawKeys,
     known::distance,
     notes::Notes,
-    people::RawPeople,
+    people::{RawPeople, TrustedIssuer},
     providers,
     provisioning::{AllowedTarget, RawProvisioning},
     reader::Reader,
@@ -14,8 +14,11 @@ use super::{
     value::{AwsName, EvidenceRules},
     yaml::Content,
 };
-use crate::kernel::Email;
-use std::{collections::BTreeSet, path::PathBuf};
+use crate::{domain::person::Trust, kernel::Email};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 /// Every setting by itself.
 pub(super) struct RawConfig {
@@ -179,7 +182,9 @@ fn people(raw: RawPeople, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<
         reader.problems.outside("people.admin_email", reason);
         return None;
     };
+    let trust = trust(raw.trusted_issuers, reader);
     Some(People {
+        trust,
         admin_user,
         admin_email,
         admin_password: raw.admin_password,
@@ -187,6 +192,27 @@ fn people(raw: RawPeople, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<
         session_idle_minutes: raw.session_idle_minutes,
         token_days: raw.token_days,
     })
+}
+
+fn trust(listed: Option<Vec<TrustedIssuer>>, reader: &mut Reader<'_>) -> Trust {
+    const NAME: &str = "people.trusted_issuers";
+    let Some(listed) = listed else { return Trust::EveryIssuer };
+    let mut issuers = BTreeMap::new();
+    for TrustedIssuer { issuer, domains } in listed {
+        if issuer.is_local() {
+            reader.blame(
+                NAME,
+                "the issuer `local` is Asgard itself, whose accounts nobody else vouches for; leave it out".to_owned(),
+            );
+        }
+        if domains.is_empty() {
+            reader.blame(NAME, format!("{issuer} needs at least one domain; leave it out to trust it with none"));
+        }
+        if issuers.insert(issuer.clone(), domains.into_iter().collect()).is_some() {
+            reader.blame(NAME, format!("{issuer} is given twice; list all its domains in one entry"));
+        }
+    }
+    Trust::Listed(issuers)
 }
 
 fn registration(registration: &Registration, reader: &mut Reader<'_>) {

@@ -5,7 +5,7 @@ mod duties;
 mod standing;
 
 pub use actions::{Action, Rule, Scope, decide, foreign};
-pub use duties::{may_approve, may_approve_of, may_revoke, satisfies};
+pub use duties::{may_approve, may_approve_of, may_confirm, may_revoke, satisfies};
 pub use standing::{Credential, Grant, Object, Standing, Subject};
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+mod joining;
+pub use joining::{Asked, Joining, MAX_PENDING, PENDING_FOR, Trust, joining, too_alike, unconfirmed};
+
 /// One way in which a person is known: an issuer, and what it knows them by. The pair is the key, never the address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -54,6 +57,19 @@ pub struct FormerAddress {
     pub since: Timestamp,
 }
 
+/// An identity that waits until an admin or the account itself says that it is theirs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingIdentity {
+    /// Who vouches for the person.
+    pub issuer: Issuer,
+    /// What the issuer knows them by.
+    pub subject: IssuerSubject,
+    /// The address that the issuer gave, which is the account's.
+    pub email: Email,
+    /// When it was first used.
+    pub since: Timestamp,
+}
+
 /// A person who can sign in.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct User {
@@ -68,6 +84,9 @@ pub struct User {
     /// Addresses that were theirs and that records may still name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<FormerAddress>,
+    /// Identities that wait for a confirmation, a few at most; those that have run out may still be among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending: Vec<PendingIdentity>,
     /// What they may do.
     pub role: Role,
     /// Whether they may sign in.

@@ -83,11 +83,29 @@ text!(
         let (local, domain) = text.rsplit_once('@')?;
         let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"<>()[],;:\\\"@".contains(c);
         let fits = !local.is_empty() && local.len() <= 64 && text.len() <= 254 && local.chars().all(plain);
-        let domain_ok = !domain.is_empty()
-            && domain.split('.').all(|l| !l.is_empty() && l.len() <= 63 && !l.starts_with('-') && !l.ends_with('-'))
-            && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
-        (fits && domain_ok).then(|| text.to_lowercase())
+                (fits && is_domain(domain)).then(|| text.to_lowercase())
     }
+);
+
+/// The part of an address behind the `@`, where it is one.
+fn is_domain(domain: &str) -> bool {
+    !domain.is_empty()
+        && domain.split('.').all(|l| !l.is_empty() && l.len() <= 63 && !l.starts_with('-') && !l.ends_with('-'))
+        && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+}
+
+impl Email {
+    /// The domain: what is behind the `@`.
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+text!(
+    /// A domain of e-mail addresses, lower-cased. It stands for itself, and for no domain below it.
+    EmailDomain, "e-mail domain", "a domain of e-mail addresses such as example.com, at most 253 characters",
+    "^[A-Za-z0-9.-]{1,253}$",
+    |text| (text.len() <= 253 && is_domain(text)).then(|| text.to_ascii_lowercase())
 );
 
 text!(
@@ -134,6 +152,11 @@ impl Issuer {
     /// The service that Asgard is embedded in, where it has given itself no name.
     pub fn host() -> Self {
         Self("host".to_owned())
+    }
+
+    /// Whether it is the service that Asgard is embedded in.
+    pub fn is_host(&self) -> bool {
+        self.0 == "host"
     }
 
     /// Whether it is Asgard itself.

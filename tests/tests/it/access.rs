@@ -17,7 +17,7 @@ use std::{cell::Cell, collections::BTreeMap};
 const EXPECTED: &str = include_str!("../../../asgard-lib/src/domain/access/expected.txt");
 
 /// Operations that answer whoever may with another status than success, because of the state of what they are about here.
-const ANSWERED_WITH: &[(&str, &str)] = &[("resources.retry", "409")];
+const ANSWERED_WITH: &[(&str, &str)] = &[("resources.retry", "409"), ("users.confirm_identity", "404")];
 
 /// What is expected of one operation: the row of its action.
 struct Row {
@@ -166,6 +166,9 @@ impl World {
             }
             "users.set_role" => json!({"user_id": self.spare_user, "role": "member"}),
             "users.set_active" => json!({"user_id": self.spare_user, "active": true}),
+            "users.confirm_identity" => {
+                json!({"user_id": self.spare_user, "issuer": "https://idp.example", "subject": "nobody"})
+            }
             "projects.register" => {
                 json!({"name": "Fresh", "owner_email": owner.email, "manager_email": "boss@corp.example",
                 "group": "platform"})

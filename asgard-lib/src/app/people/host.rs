@@ -2,18 +2,21 @@
 
 use super::{
     bind, role_name,
-    users::{Account, UserView, change, new_user},
+    users::{Account, change, new_user},
 };
 use crate::{
-    app::{Asgard, Call, Tx, authenticate::person},
+    app::{Asgard, Call, Tx, authenticate},
     domain::{
         audit::AuditAction,
-        person::{Identity, User},
+        person::{self, Asked, Identity, Joining, User, joining, unconfirmed},
     },
     error::{Code, Error, Result},
     kernel::{Actor, Email, Issuer, IssuerSubject, Role, SignIn, Timestamp, UserId, Username},
     ports::records::store_error,
 };
+
+#[cfg(test)]
+mod tests;
 
 /// How often an account is looked for again after somebody else made it at the same moment.
 const MAX_CONFLICT_RETRIES: u32 = 5;
@@ -50,7 +53,8 @@ impl Vouched {
 }
 
 /// This person, on the word of the embedding service. The account is found by issuer and subject; without one, by the
-/// verified address, and the identity joins it; without that, it is made, without a password. The role is the service's to
+/// verified address, and the identity joins it if its issuer is trusted with that address (`people.trusted_issuers`) and, for
+/// an admin's account, once it was confirmed; without that, it is made, without a password. The role is the service's to
 /// say: where the account has another, it is changed and the change is audited. Another address than before becomes the
 /// account's, and moves no authority. An account that an admin switched off stays off. Two reads when nothing changes.
 pub async fn vouched_for(app: &Asgard, vouched: &Vouched) -> Result<Actor> {
@@ -91,7 +95,7 @@ async fn settle(app: &Asgard, vouched: &Vouched) -> Result<Settled> {
         .map(|()| Settled::Changed);
     };
     // No password, so no credential that a change of password could have ended.
-    let user = person(app, &id, Timestamp::from_millis(i64::MAX)).await?;
+    let user = authenticate::person(app, &id, Timestamp::from_millis(i64::MAX)).await?;
     let known = user.identity(&vouched.issuer, &vouched.subject);
     let known = known.ok_or_else(|| Error::bug(format!("{claim} is held by {id}, which does not know it")))?;
     if known.email.as_ref() != Some(&vouched.email) {
@@ -110,12 +114,6 @@ async fn holder(app: &Asgard, claim: &str) -> Result<Option<UserId>> {
     id.map(|id| id.parse().map_err(|_| Error::bug(format!("{claim} is held by {id}")))).transpose()
 }
 
-/// The claim that finds an account holds the beginning of a long address.
-fn too_alike() -> Error {
-    let message = "This e-mail address begins with the same 118 bytes as another account's, and accounts are told apart by those. Use another address.";
-    Error::new(Code::Denied, message)
-}
-
 fn host(app: &Asgard) -> Call {
     Call::system("host", app.new_trace())
 }
@@ -132,45 +130,40 @@ async fn set_role(app: &Asgard, user: &UserId, role: Role) -> Result<()> {
     .map(drop)
 }
 
-/// The identity joins the account that has its verified address. The embedding service is trusted with every address: it is
-/// the process itself.
+/// The identity joins the account that has its verified address, or waits for a confirmation, as [`joining`] says.
 async fn join(app: &Asgard, id: &UserId, vouched: &Vouched) -> Result<()> {
-    // Whoever is refused learns it before anything is written.
-    let found = person(app, id, Timestamp::from_millis(i64::MAX)).await?;
-    if found.former.iter().any(|former| former.email == vouched.email) {
-        return Err(Error::new(
-            Code::Denied,
-            "This e-mail address was another account's until recently and is not free yet. Try again in a few minutes.",
-        ));
-    }
-    if !found.has(&vouched.email) {
-        return Err(too_alike());
-    }
-    if found.identities.iter().any(|identity| identity.issuer == vouched.issuer) {
-        // An issuer that knows two people by one address has given it to somebody else.
-        return Err(Error::new(
-            Code::Denied,
-            "This e-mail address is that of another person whom the same issuer knows. An admin has to settle whose it is.",
-        ));
-    }
     let call = host(app);
-    app.transact(&call, |tx| {
-        Box::pin(async move {
-            tx.as_system()?;
-            let before = tx.need::<User>(id.as_str()).await?;
-            let mut after = before.value.clone();
-            after.identities.push(vouched.identity());
-            tx.claim_or(Identity::claim(&vouched.issuer, &vouched.subject), id, taken())?;
-            tx.replace(&before, &after)?;
-            tx.audit(
-                None,
-                AuditAction::UserIdentityAdded,
-                id,
-                &[("issuer", vouched.issuer.to_string()), ("by", "host".into())],
-            )
+    let waits = app
+        .transact(&call, |tx| {
+            Box::pin(async move {
+                tx.as_system()?;
+                let before = tx.need::<User>(id.as_str()).await?;
+                let (issuer, details) =
+                    (&vouched.issuer, [("issuer", vouched.issuer.to_string()), ("by", "host".into())]);
+                match joining(Some(&before), issuer, &vouched.email, &tx.app().config().people.trust)? {
+                    Joining::Join => {
+                        let after = before.with_identity(vouched.identity());
+                        tx.claim_or(Identity::claim(issuer, &vouched.subject), id, taken())?;
+                        tx.replace(&before, &after)?;
+                        tx.audit(None, AuditAction::UserIdentityAdded, id, &details)?;
+                        Ok(None)
+                    }
+                    Joining::NeedsConfirmation => {
+                        match before.with_pending(&vouched.identity(), &vouched.email, tx.now())? {
+                            Asked::Already => {}
+                            Asked::Kept(after) => {
+                                tx.replace(&before, &after)?;
+                                tx.audit(None, AuditAction::UserIdentityPending, id, &details)?;
+                            }
+                        }
+                        Ok(Some(unconfirmed(&before, issuer)))
+                    }
+                    Joining::MakeNew => Err(Error::bug(format!("{id} is there, and is to be made"))),
+                }
+            })
         })
-    })
-    .await
+        .await?;
+    waits.map_or(Ok(()), Err)
 }
 
 fn taken() -> Error {
@@ -180,6 +173,7 @@ fn taken() -> Error {
 /// The issuer gives another address than before. The one before stays bound to the account until nothing names it.
 async fn move_address(app: &Asgard, id: &UserId, vouched: &Vouched) -> Result<()> {
     let (call, email) = (host(app), &vouched.email);
+    app.config().people.trust.require(&vouched.issuer, email)?;
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.as_system()?;
@@ -192,7 +186,7 @@ async fn move_address(app: &Asgard, id: &UserId, vouched: &Vouched) -> Result<()
                         "This e-mail address is another account's. An admin has to settle whose it is.",
                     ));
                 }
-                Some(_) if !before.has(email) => return Err(too_alike()),
+                Some(_) if !before.has(email) => return Err(person::too_alike()),
                 Some(_) => {}
                 None => tx.claim(claim, id)?,
             }
@@ -211,6 +205,8 @@ async fn move_address(app: &Asgard, id: &UserId, vouched: &Vouched) -> Result<()
 
 async fn first_visit(app: &Asgard, vouched: &Vouched) -> Result<()> {
     let call = host(app);
+    // Nobody has the address; the claims of the commit see to it that nobody has got it since.
+    joining(None, &vouched.issuer, &vouched.email, &app.config().people.trust)?;
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.as_system()?;
@@ -227,11 +223,10 @@ async fn first_visit(app: &Asgard, vouched: &Vouched) -> Result<()> {
             let details =
                 [("username", username.to_string()), ("role", role_name(vouched.role).into()), ("by", "host".into())];
             tx.audit(None, AuditAction::UserCreated, &user.id, &details)?;
-            Ok(UserView::of(&user))
+            Ok(())
         })
     })
     .await
-    .map(drop)
 }
 
 /// The address itself, unless it cannot be a username or is somebody else's. Only a name in lists: nobody types it.

@@ -175,7 +175,7 @@ impl Operation for Login {
         tx.audit_as(actor.reference(), None, AuditAction::SessionOpened, &session.id, &[])?;
         Ok(Unremembered(LoginView {
             token: token.reveal().to_owned(),
-            user: UserView::of(&user.value),
+            user: UserView::of(&user.value, tx.now()),
             expires_at: session.valid_until,
         }))
     }
@@ -255,7 +255,7 @@ impl SimpleOperation for Me {
         let actor = tx.actor()?;
         let id = actor.user().map(ToString::to_string).unwrap_or_default();
         let user = tx.read::<User>(&id).await?.ok_or_else(|| Error::not_found("user"))?;
-        Ok(MeView { user: UserView::of(&user.value), credential: actor.reference().kind })
+        Ok(MeView { user: UserView::of(&user.value, tx.now()), credential: actor.reference().kind })
     }
 }
 

@@ -48,11 +48,35 @@ pub struct UserView {
     pub active: bool,
     /// The time at which the account was made.
     pub created_at: Timestamp,
+    /// The identities that wait until an admin or the account itself confirms them, a few at most; each runs out after three
+    /// days. `users.confirm_identity` confirms one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending_identities: Vec<PendingIdentityView>,
+}
+
+/// An identity that waits for a confirmation.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct PendingIdentityView {
+    /// Who vouches for the person: the URL of an identity provider, for instance.
+    pub issuer: Issuer,
+    /// What the issuer knows the person by.
+    pub subject: IssuerSubject,
+    /// The e-mail address that the issuer gave.
+    pub email: Email,
+    /// The time at which somebody first signed in with it.
+    pub since: Timestamp,
 }
 
 impl UserView {
-    /// The account without its password.
-    pub fn of(user: &User) -> Self {
+    /// The account without its password, as it is now.
+    pub fn of(user: &User, now: Timestamp) -> Self {
+        let pending = user.waiting(now).map(|pending| PendingIdentityView {
+            issuer: pending.issuer.clone(),
+            subject: pending.subject.clone(),
+            email: pending.email.clone(),
+            since: pending.since,
+        });
         Self {
             id: user.id.clone(),
             username: user.username.clone(),
@@ -60,6 +84,7 @@ impl UserView {
             role: user.role,
             active: user.active,
             created_at: user.created_at,
+            pending_identities: pending.collect(),
         }
     }
 }
@@ -85,8 +110,8 @@ impl SimpleOperation for ListUsers {
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<UserView>> {
         tx.allow(Action::ManageUsers, &Object::Nothing)?;
-        let app = tx.app();
-        let view = |user: Stored<User>| Some(UserView::of(&user.value));
+        let (app, now) = (tx.app(), tx.now());
+        let view = |user: Stored<User>| Some(UserView::of(&user.value, now));
         app.page("users", self.paging(), Query::new(&kinds::USERS, ""), view).await
     }
 }
@@ -151,6 +176,7 @@ pub fn new_user(tx: &mut Tx<'_>, account: Account<'_>) -> Result<User> {
         email: email.clone(),
         identities: vec![identity],
         former: Vec::new(),
+        pending: Vec::new(),
         role,
         active: true,
         password,
@@ -240,7 +266,7 @@ impl Operation for CreateUser {
             &user.id,
             &[("username", user.username.to_string()), ("role", super::role_name(user.role).into())],
         )?;
-        Ok(UserView::of(&user))
+        Ok(UserView::of(&user, tx.now()))
     }
 }
 
@@ -331,5 +357,5 @@ pub(super) async fn change(
         tx.replace(&before, &after)?;
         tx.audit(None, action, id, &[(detail.0, detail.1.to_owned())])?;
     }
-    Ok(UserView::of(&after))
+    Ok(UserView::of(&after, tx.now()))
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    domain::tier::Tier,
+    domain::{person::Trust, tier::Tier},
     kernel::{Slug, Usd},
 };
 
@@ -216,6 +216,16 @@ fn provisioning_is_armed_by_a_block_or_by_modules() {
         config.server.trusts("10.1.2.3".parse().unwrap()) && config.server.trusts("::ffff:127.0.0.1".parse().unwrap())
     );
     assert!(!config.server.trusts("8.8.8.8".parse().unwrap()));
+}
+
+#[test]
+fn issuers_are_trusted_with_the_domains_that_are_listed() {
+    let trust = |text: &str| load_text(text, NO_ENV).unwrap().config.people.trust;
+    assert_eq!(trust("{}\n"), Trust::EveryIssuer);
+    let (sso, ann) = ("https://sso.example".parse().unwrap(), "ann@corp.example".parse().unwrap());
+    let listed = trust("people: { trusted_issuers: [{ issuer: 'https://sso.example', domains: [Corp.example] }] }\n");
+    assert!(listed.covers(&sso, &ann) && !listed.covers(&sso, &"ann@other.example".parse().unwrap()));
+    assert!(!trust("people: { trusted_issuers: [] }\n").covers(&sso, &ann), "an empty list trusts no issuer");
 }
 
 #[test]

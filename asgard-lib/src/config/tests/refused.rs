@@ -47,6 +47,12 @@ fn files_that_are_refused() {
             "asgard.yaml:1: groups: the key a is given twice",
         ),
         (
+            "people:\n  trusted_issuers:\n  - { issuer: local, domains: [a.example] }\n  - { issuer: x, domains: [] }\n  - { issuer: x, domains: [a.example] }\n",
+            "asgard.yaml:2: people.trusted_issuers: the issuer `local` is Asgard itself, whose accounts nobody else vouches for; leave it out\n\
+             asgard.yaml:2: people.trusted_issuers: x is given twice; list all its domains in one entry\n\
+             asgard.yaml:2: people.trusted_issuers: x needs at least one domain; leave it out to trust it with none",
+        ),
+        (
             "groups: platform\n",
             "asgard.yaml:1: groups: not a list; allowed here: a list, each entry a map of key, display_name, cost_center",
         ),

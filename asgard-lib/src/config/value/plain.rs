@@ -5,8 +5,8 @@ use crate::{
     config::spec::Spec,
     domain::tier::Tier,
     kernel::{
-        AccountName, DatabaseLocation, DatabaseUrlFault, DisplayName, Email, SchemaName, SecretText, Slug, Usd,
-        Username,
+        AccountName, DatabaseLocation, DatabaseUrlFault, DisplayName, Email, EmailDomain, Issuer, SchemaName,
+        SecretText, Slug, Usd, Username,
     },
 };
 use ipnet::IpNet;
@@ -62,7 +62,7 @@ macro_rules! kernel_text {
     )*};
 }
 
-kernel_text!(Slug, AccountName, DisplayName, Email, Username, Tier);
+kernel_text!(Slug, AccountName, DisplayName, Email, EmailDomain, Issuer, Username, Tier);
 
 impl Value for bool {
     fn allowed(_: &Spec) -> String {

@@ -77,6 +77,9 @@ actions! {
         "Sign in with a password for this; a token or key cannot do it.";
     /// Read users and change their role or state.
     ManageUsers: Organisation, [Admin], "Only an admin may do this.";
+    /// Confirm an identity of one's own account, or as an admin of any.
+    ConfirmIdentity: Organisation, [Admin, Person by Session],
+        "Sign in for this, or have an admin do it; a member's token or a key cannot.";
     /// Count and list the requests of all projects.
     ListAllRequests: Organisation, [Admin],
         "Only an admin sees the requests of all projects; list_requests shows those of a project.";

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     domain::{policy::Approver, request::Request},
     error::{Code, Error, Result},
-    kernel::{Actor, ActorRef, KeyId, Party, Role},
+    kernel::{Actor, ActorRef, KeyId, Party, Role, UserId},
 };
 
 /// Separation of duties, beyond [`Action::Decide`]: nobody approves what they asked for, own, or hold the key of. With
@@ -61,6 +61,17 @@ pub fn may_revoke(actor: &Actor, subject: &Subject, key: &KeyId) -> Result<()> {
         | Actor::Human { .. }
         | Actor::UserToken { .. }
         | Actor::System { .. } => decide(Action::RevokeKey, actor, &Object::Project(subject)),
+    }
+}
+
+/// Who confirms an identity of an account, beyond [`Action::ConfirmIdentity`]: an admin that of any account, everybody else that of
+/// their own. `Ok(true)` says that it is their own.
+pub fn may_confirm(actor: &Actor, account: &UserId) -> Result<bool> {
+    decide(Action::ConfirmIdentity, actor, &Object::Nothing)?;
+    match (actor.user() == Some(account), actor.role()) {
+        (true, _) => Ok(true),
+        (false, Some(Role::Admin)) => Ok(false),
+        (false, Some(Role::Member | Role::Finance) | None) => Err(Error::not_found("user")),
     }
 }
 

@@ -136,6 +136,7 @@ audit_actions! {
     UserPasswordReset = "user.password_reset", People, Organisation, "An operator set an account's password.";
     UserPasswordNoted = "user.password_noted", People, Organisation, "The configured password was found to be the account's, and that was noted.";
     UserIdentityAdded = "user.identity_added", People, Organisation, "An identity of an issuer joined an account.";
+    UserIdentityPending = "user.identity_pending", People, Organisation, "An identity of an issuer waits until it is confirmed for an admin's account.";
     UserAddressChanged = "user.address_changed", People, Organisation, "An issuer gave another address for an account's identity.";
     UserAddressReleased = "user.address_released", People, Organisation, "An address that an account had left was given up.";
     SessionOpened = "session.opened", People, Organisation, "Somebody signed in.";

@@ -11,7 +11,7 @@ fn issuer() -> (Issuer, IssuerSubject) {
     ("https://idp.example".parse().unwrap(), "00u1".parse().unwrap())
 }
 
-fn user() -> User {
+pub(super) fn user() -> User {
     let (issuer, subject) = issuer();
     let at = Timestamp::from_millis(0);
     User {
@@ -20,6 +20,7 @@ fn user() -> User {
         email: email("ann"),
         identities: vec![Identity { issuer, subject, email: Some(email("ann")), verified: true }],
         former: Vec::new(),
+        pending: Vec::new(),
         role: Role::Member,
         active: true,
         password: None,

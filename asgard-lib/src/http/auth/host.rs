@@ -31,6 +31,9 @@ use http::{header, request::Parts};
 /// - A person is known by issuer and subject, where the host gives them ([`HostUser::known_as`]): another address for the
 ///   same person is then a change of their address, which moves no authority. Without them the address itself is the
 ///   subject, and another address is another person.
+/// - A new identity joins the account that has its address if its issuer is trusted with it (`people.trusted_issuers`; every
+///   issuer, unless that is set). That of an admin's account joins once an admin or the account itself has confirmed it, unless
+///   the host names no issuer.
 /// - It counts for REST and the dashboard. `/mcp` takes keys and tokens in `Authorization` and nothing else.
 /// - The host decides the role, on every request; Asgard keeps the account, so that lists, audit and tokens know the person.
 ///   An account that an admin switched off in Asgard stays off. The host cannot take the role from the last admin.

@@ -2,8 +2,12 @@
 //! forms, while a subscriber keeps all that any crate in the process says, at every level.
 
 use crate::{
-    app::operations::{OPERATIONS, named},
+    app::{
+        operations::{OPERATIONS, named},
+        people::{Vouched, vouched_for},
+    },
     http::testkit::{Client, PASSWORD, TestApp},
+    kernel::Role,
 };
 use axum::body::Body;
 use http::Method;
@@ -287,6 +291,12 @@ async fn people(walk: &mut Walk) {
     walk.rest(&nia, "tokens.revoke", json!({"token_id": text(&token, "/id")})).await;
     walk.rest(&nia, "auth.logout", json!({})).await;
     walk.rest(&admin, "users.list", json!({})).await;
+    let root = Vouched::new("boss@corp.example".parse().unwrap(), Role::Admin);
+    let account = vouched_for(&walk.app.asgard, &root).await.unwrap().user().unwrap().to_string();
+    let root = root.known_as("https://idp.example".parse().unwrap(), "00u1".parse().unwrap());
+    vouched_for(&walk.app.asgard, &root).await.unwrap_err();
+    let identity = json!({"user_id": account, "issuer": "https://idp.example", "subject": "00u1"});
+    walk.rest(&admin, "users.confirm_identity", identity).await;
     walk.rest(&admin, "users.set_role", json!({"user_id": user, "role": "finance"})).await;
     walk.rest(&admin, "users.set_active", json!({"user_id": user, "active": false})).await;
 }

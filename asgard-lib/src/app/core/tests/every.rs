@@ -4,6 +4,7 @@
 use crate::{
     app::{
         Call, operations,
+        people::{Vouched, vouched_for},
         testkit::{Kit, MANAGER, OWNER, member, signed_in},
         worker,
     },
@@ -81,6 +82,12 @@ async fn every_operation_keeps_to_its_steps_on_a_store_with_many_races() {
     caller.call(&mia, "auth.change_password", change).await;
     caller.call(&mia, "auth.logout", json!({})).await;
     caller.call(&admin, "users.list", json!({})).await;
+    let root = Vouched::new("root@corp.example".parse().unwrap(), Role::Admin);
+    let account = vouched_for(&kit.app, &root).await.unwrap().user().unwrap().to_string();
+    let root = root.known_as("https://idp.example".parse().unwrap(), "00u1".parse().unwrap());
+    vouched_for(&kit.app, &root).await.unwrap_err();
+    let identity = json!({"user_id": account, "issuer": "https://idp.example", "subject": "00u1"});
+    caller.call(&admin, "users.confirm_identity", identity).await;
     caller.call(&admin, "users.set_role", json!({"user_id": made["id"], "role": "finance"})).await;
     caller.call(&admin, "users.set_active", json!({"user_id": made["id"], "active": false})).await;
 
