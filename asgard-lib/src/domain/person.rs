@@ -3,7 +3,8 @@
 use crate::{
     error::{Error, Result},
     kernel::{
-        Email, Issuer, IssuerSubject, Party, Person, Role, SecretText, Timestamp, UserId, Username, VerifiedEmail,
+        Email, Issuer, IssuerSubject, JobId, Party, Person, Role, SecretText, Timestamp, UserId, Username,
+        VerifiedEmail,
     },
 };
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
@@ -87,6 +88,9 @@ pub struct User {
     /// Identities that wait for a confirmation, a few at most; those that have run out may still be among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending: Vec<PendingIdentity>,
+    /// The job that has records which name one of their addresses name the account; gone once it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<JobId>,
     /// What they may do.
     pub role: Role,
     /// Whether they may sign in.

@@ -42,7 +42,7 @@ waivers! {
         "It is part of a run, whose start is audited.";
     LaunchMark, "Noting that a supervisor is being started for a run, or sooner than planned.",
         "Nothing has begun yet. The start is audited when the supervisor claims the run.";
-    JobBookkeeping, "Claiming, prolonging, settling and handing back a job.",
+    JobBookkeeping, "Claiming, prolonging, settling and handing back a job, noting that one is done, and appending one again that gave up.",
         "A job is work that an audited commit asked for. What it does is audited where it is done.";
     KeptReply, "Keeping the reply to a call that changed nothing, for the replay of its idempotency key.",
         "Nothing happened.";

@@ -2,13 +2,18 @@
 
 use super::is_rewritten;
 use crate::{
-    app::{Asgard, Call, Tx},
-    domain::{audit::AuditAction, job::Work, person::User, project::Project},
+    app::{Asgard, Call, Tx, core::waiver::AuditWaiver},
+    domain::{
+        audit::AuditAction,
+        job::{Job, Work},
+        person::User,
+        project::Project,
+    },
     error::Result,
-    kernel::{Email, Party, ProjectId, Timestamp, UserId},
+    kernel::{Email, JobId, Party, ProjectId, UserId},
     ports::{
         kinds::{Index, PROJECTS_BY_MANAGER, PROJECTS_BY_OWNER},
-        records::Records,
+        records::{Records, Stored},
         store::Query,
     },
 };
@@ -25,8 +30,40 @@ const SETTLED_AFTER: Duration = Duration::from_secs(60);
 
 /// Appends the job that binds whatever names one of the account's addresses. Nothing waits for it: an address alone gives the
 /// same authority meanwhile.
-pub(crate) fn later(tx: &mut Tx<'_>, user: &UserId) -> Result<()> {
-    tx.job(Work::BindAccount { user: user.clone() }, SETTLED_AFTER).map(drop)
+/// The account's record names the job as [`User::binding`] until it is done.
+pub(crate) fn later(tx: &mut Tx<'_>, user: &UserId) -> Result<JobId> {
+    tx.job(Work::BindAccount { user: user.clone() }, SETTLED_AFTER)
+}
+
+/// Appends the job again if the one that the account waits for has given up. Somebody who signs in asks for it; while a job is
+/// alive, that costs a read and writes nothing.
+pub(super) async fn resume(tx: &mut Tx<'_>, user: &Stored<User>) -> Result<()> {
+    let Some(binding) = &user.binding else { return Ok(()) };
+    match tx.read::<Job>(binding.as_str()).await? {
+        Some(job) if job.dead.is_none() => return Ok(()),
+        // Nobody writes a dead job any more. It goes, so that an account has one at most.
+        Some(dead) => tx.remove(&dead)?,
+        None => {}
+    }
+    let binding = Some(later(tx, &user.id)?);
+    tx.replace(user, &User { binding, ..user.value.clone() })
+}
+
+/// The same for somebody whose sign-in commits nothing.
+pub(super) async fn resume_of(app: &Asgard, user: &User) -> Result<()> {
+    let Some(binding) = &user.binding else { return Ok(()) };
+    if app.store().read::<Job>(binding.as_str()).await?.is_some_and(|job| job.dead.is_none()) {
+        return Ok(());
+    }
+    let call = Call::system("bind-account", app.new_trace());
+    app.transact(&call, |tx| {
+        Box::pin(async move {
+            tx.waive_audit(AuditWaiver::JobBookkeeping)?;
+            let user = tx.need::<User>(user.id.as_str()).await?;
+            resume(tx, &user).await
+        })
+    })
+    .await
 }
 
 /// Whom an address names from now on: the account that has it verified, or whoever will.
@@ -39,8 +76,8 @@ pub(crate) async fn party(tx: &Tx<'_>, email: &Email) -> Result<Party> {
 }
 
 /// Binds every project that names one of the account's addresses to the account, and gives up former addresses that nothing
-/// names any more. Answers when it has to be done again; `since` is when somebody first asked for it.
-pub async fn bind_account(app: &Asgard, id: &UserId, since: Timestamp) -> Result<Option<Duration>> {
+/// names any more. Answers when it has to be done again; `job` says since when.
+pub async fn bind_account(app: &Asgard, id: &UserId, job: &Job) -> Result<Option<Duration>> {
     let Some(user) = app.store().read::<User>(id.as_str()).await? else { return Ok(None) };
     let mut bound = 0;
     for address in user.addresses() {
@@ -53,9 +90,29 @@ pub async fn bind_account(app: &Asgard, id: &UserId, since: Timestamp) -> Result
     if bound == 0 && !user.former.is_empty() && is_rewritten(app).await? {
         give_up(app, id).await?;
     }
-    let settled = now.since(since) >= SETTLED_AFTER;
+    let settled = now.since(job.created_at) >= SETTLED_AFTER;
     let left = app.store().read::<User>(id.as_str()).await?.is_some_and(|user| !user.former.is_empty());
-    Ok((!settled || left).then_some(SETTLED_AFTER))
+    if !settled || left {
+        return Ok(Some(SETTLED_AFTER));
+    }
+    complete(app, id, &job.id).await?;
+    Ok(None)
+}
+
+/// Notes that what this job had to bind is bound. An account that waits for a later job goes on waiting.
+async fn complete(app: &Asgard, user: &UserId, job: &JobId) -> Result<()> {
+    let call = Call::system("bind-account", app.new_trace());
+    app.transact(&call, |tx| {
+        Box::pin(async move {
+            tx.waive_audit(AuditWaiver::JobBookkeeping)?;
+            let Some(user) = tx.read_checked::<User>(user.as_str()).await? else { return Ok(()) };
+            if user.binding.as_ref() != Some(job) {
+                return Ok(());
+            }
+            tx.replace(&user, &User { binding: None, ..user.value.clone() })
+        })
+    })
+    .await
 }
 
 async fn bind_named(app: &Asgard, user: &User, index: &'static Index, address: &Email) -> Result<usize> {

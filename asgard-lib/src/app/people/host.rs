@@ -106,6 +106,7 @@ async fn settle(app: &Asgard, vouched: &Vouched) -> Result<Settled> {
         set_role(app, &id, vouched.role).await?;
         return Ok(Settled::Changed);
     }
+    bind::resume_of(app, &user).await?;
     Ok(Settled::As(Box::new(user)))
 }
 
@@ -190,8 +191,9 @@ async fn move_address(app: &Asgard, id: &UserId, vouched: &Vouched) -> Result<()
                 Some(_) => {}
                 None => tx.claim(claim, id)?,
             }
-            tx.replace(&before, &before.moved(&vouched.issuer, &vouched.subject, email, tx.now()))?;
-            bind::later(tx, id)?;
+            let binding = Some(bind::later(tx, id)?);
+            let moved = before.moved(&vouched.issuer, &vouched.subject, email, tx.now());
+            tx.replace(&before, &User { binding, ..moved })?;
             tx.audit(
                 None,
                 AuditAction::UserAddressChanged,

@@ -1,6 +1,6 @@
 //! Signing in and out, and one's own password.
 
-use super::{throttle, users::UserView};
+use super::{bind, throttle, users::UserView};
 use crate::{
     app::{
         Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
@@ -169,6 +169,7 @@ impl Operation for Login {
             revoked_at: None,
         };
         throttle::give_back(tx, &verified.attempt)?;
+        bind::resume(tx, &user).await?;
         tx.insert(&session)?;
         let actor =
             Actor::Human { person: user.person(), role: user.role, sign_in: SignIn::Session(session.id.clone()) };

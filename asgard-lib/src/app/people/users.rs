@@ -170,13 +170,16 @@ pub fn new_user(tx: &mut Tx<'_>, account: Account<'_>) -> Result<User> {
     let Account { username, email, role, identity, password, password_set_by } = account;
     let identity_claim =
         Some(Identity::claim(&identity.issuer, &identity.subject)).filter(|_| !identity.issuer.is_local());
+    let id = tx.id();
+    let binding = Some(bind::later(tx, &id)?);
     let user = User {
-        id: tx.id(),
+        id,
         username: username.clone(),
         email: email.clone(),
         identities: vec![identity],
         former: Vec::new(),
         pending: Vec::new(),
+        binding,
         role,
         active: true,
         password,
@@ -196,7 +199,6 @@ pub fn new_user(tx: &mut Tx<'_>, account: Account<'_>) -> Result<User> {
         count_admins(tx, 1)?;
     }
     tx.insert(&user)?;
-    bind::later(tx, &user.id)?;
     Ok(user)
 }
 

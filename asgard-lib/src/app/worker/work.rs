@@ -11,7 +11,7 @@ use crate::{
         run::Run,
     },
     error::{Code, Error, Kind, Result},
-    kernel::{RunId, Timestamp, UserId},
+    kernel::{RunId, UserId},
     ports::records::Records,
 };
 use std::{sync::Arc, time::Duration};
@@ -41,7 +41,7 @@ pub(super) async fn perform(app: &Arc<Asgard>, job: &Job) -> JobOutcome {
         Work::LaunchRun { run } => launch(app, run, job).await,
         Work::CheckRun { run } => check(app, run).await,
         Work::Forget { sealed, secrets } => forget(app, sealed, secrets).await,
-        Work::BindAccount { user } => bind(app, user, job.created_at).await,
+        Work::BindAccount { user } => bind(app, user, job).await,
     };
     done.unwrap_or_else(JobOutcome::Failed)
 }
@@ -103,8 +103,8 @@ fn obstacle(error: &Error) -> Option<BlockReason> {
     }
 }
 
-async fn bind(app: &Asgard, user: &UserId, since: Timestamp) -> Result<JobOutcome> {
-    Ok(bind_account(app, user, since).await?.map_or(JobOutcome::Done, JobOutcome::Repeat))
+async fn bind(app: &Asgard, user: &UserId, job: &Job) -> Result<JobOutcome> {
+    Ok(bind_account(app, user, job).await?.map_or(JobOutcome::Done, JobOutcome::Repeat))
 }
 
 async fn forget(app: &Asgard, sealed: &[String], secrets: &[ForgottenSecret]) -> Result<JobOutcome> {

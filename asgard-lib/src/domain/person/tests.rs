@@ -21,6 +21,7 @@ pub(super) fn user() -> User {
         identities: vec![Identity { issuer, subject, email: Some(email("ann")), verified: true }],
         former: Vec::new(),
         pending: Vec::new(),
+        binding: None,
         role: Role::Member,
         active: true,
         password: None,

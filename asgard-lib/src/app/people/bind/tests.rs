@@ -4,13 +4,15 @@ use super::*;
 use crate::{
     Code,
     app::{
-        people::{Vouched, vouched_for},
+        Source,
+        people::{CreateUser, Login, Vouched, vouched_for},
         periodic::{Next, PeriodicTask, RewriteRecords},
         projects::{GetProject, ListProjects, RegisterProject, UpdateProject},
         testkit::{Kit, MANAGER, OWNER},
         worker,
     },
-    kernel::{Actor, Role},
+    domain::job::MAX_ATTEMPTS,
+    kernel::{Actor, Role, SecretText},
 };
 use std::sync::Arc;
 
@@ -71,6 +73,59 @@ async fn a_project_names_an_address_until_somebody_with_it_has_an_account() {
     assert_eq!(second.owner_email.as_str(), OWNER);
     let second = kit.read::<Project>(&second.project_id).await.unwrap();
     assert_eq!((second.owner.user(), second.manager.user()), (Some(&user), None));
+}
+
+/// The job that an account waits for.
+async fn binding(kit: &Kit, user: &UserId) -> Option<JobId> {
+    kit.read::<User>(user).await.unwrap().binding.clone()
+}
+
+async fn gives_up(kit: &Kit, job: &JobId) {
+    let now = kit.world.now();
+    kit.tamper::<Job>(job.as_str(), |job| {
+        job.attempts = MAX_ATTEMPTS;
+        *job = job.failed("The index was away.", now, 0);
+        assert!(job.dead.is_some());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_binding_that_gave_up_is_done_anew_once_somebody_signs_in() {
+    let kit = Kit::staged().await;
+    let owner = visit(&kit, OWNER, "00u1").await.unwrap();
+    let user = owner.user().unwrap().clone();
+    let first = binding(&kit, &user).await.unwrap();
+    visit(&kit, OWNER, "00u1").await.unwrap();
+    assert_eq!(binding(&kit, &user).await.as_ref(), Some(&first), "one that waits is enough");
+    gives_up(&kit, &first).await;
+    settle(&kit).await;
+    assert_eq!(parties(&kit).await.0, Party::Address(OWNER.parse().unwrap()));
+
+    visit(&kit, OWNER, "00u1").await.unwrap();
+    let second = binding(&kit, &user).await.unwrap();
+    assert!(second != first && kit.read::<Job>(&first).await.is_none(), "the dead one makes room");
+    visit(&kit, OWNER, "00u1").await.unwrap();
+    assert_eq!(binding(&kit, &user).await.as_ref(), Some(&second), "not with every request");
+    settle(&kit).await;
+    assert_eq!(parties(&kit).await.0.user(), Some(&user));
+    assert_eq!(binding(&kit, &user).await, None);
+}
+
+#[tokio::test]
+async fn signing_in_with_a_password_does_it_too() {
+    let kit = Kit::staged().await;
+    let root = Vouched::new("root@corp.example".parse().unwrap(), Role::Admin);
+    let root = Call::by(vouched_for(&kit.app, &root).await.unwrap(), kit.app.new_trace());
+    let password = SecretText::new("correct horse battery");
+    let (username, email) = ("olga".parse().unwrap(), OWNER.parse().unwrap());
+    let create = CreateUser { username, password: password.clone(), email, role: None };
+    let user = kit.app.run(&root, &create).await.unwrap().id;
+    gives_up(&kit, &binding(&kit, &user).await.unwrap()).await;
+    let login = Login { username: "olga".into(), password };
+    kit.app.run(&Call::anonymous(kit.app.new_trace(), Source::default()), &login).await.unwrap();
+    settle(&kit).await;
+    assert_eq!(parties(&kit).await.0.user(), Some(&user));
 }
 
 #[tokio::test]
