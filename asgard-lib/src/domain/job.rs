@@ -8,6 +8,8 @@ use std::time::Duration;
 pub const SHARDS: u8 = 4;
 /// How often a job is tried before it is put aside as dead.
 pub const MAX_ATTEMPTS: u32 = 8;
+/// The longest pause after a failed attempt.
+pub const MAX_PAUSE: Duration = Duration::from_secs(6 * 3600);
 /// How long a claim holds without a heartbeat.
 pub const CLAIM: Duration = Duration::from_secs(60);
 /// How long a runner that cannot be reached is waited for before asking it in vain counts as failing.
@@ -60,6 +62,15 @@ impl Work {
             Self::CheckRun { .. } => "check_run",
             Self::Forget { .. } => "forget",
             Self::BindAccount { .. } => "bind_account",
+        }
+    }
+
+    /// Whether it is given up after [`MAX_ATTEMPTS`]. Nothing else removes what is to be forgotten, so that is tried without end,
+    /// less and less often.
+    pub const fn gives_up(&self) -> bool {
+        match self {
+            Self::LaunchRun { .. } | Self::CheckRun { .. } | Self::BindAccount { .. } => true,
+            Self::Forget { .. } => false,
         }
     }
 }
@@ -201,19 +212,24 @@ impl Job {
         Self { due_at: Some(now), claimed_by: None, ..self.clone() }
     }
 
+    /// Whether it has failed as often as a job may that gives up.
+    pub const fn is_exhausted(&self) -> bool {
+        self.attempts >= MAX_ATTEMPTS
+    }
+
     /// The job after a failed attempt: later again, or dead. `spread` in 0..=255 keeps replicas from moving in step.
     pub fn failed(&self, error: &str, now: Timestamp, spread: u8) -> Self {
         let last_error = Some(error.chars().take(500).collect());
-        if self.attempts >= MAX_ATTEMPTS {
+        if self.is_exhausted() && self.work.gives_up() {
             return Self { due_at: None, dead: Some("dead".into()), claimed_by: None, last_error, ..self.clone() };
         }
         Self { due_at: Some(now.plus(backoff(self.attempts, spread))), claimed_by: None, last_error, ..self.clone() }
     }
 }
 
-/// One second doubled per attempt up to five minutes, plus up to a quarter.
+/// One second doubled per attempt up to six hours, plus up to a quarter.
 pub fn backoff(attempts: u32, spread: u8) -> Duration {
-    let base = Duration::from_secs(1u64 << attempts.saturating_sub(1).min(9)).min(Duration::from_secs(300));
+    let base = Duration::from_secs(1u64 << attempts.saturating_sub(1).min(20)).min(MAX_PAUSE);
     base + base * u32::from(spread) / 1024
 }
 
@@ -265,6 +281,19 @@ mod tests {
         let job = taken(&job, at(60)).waits_for(BlockReason::Room, at(60), at(61));
         assert!(job.may_wait_for(BlockReason::Room, at(60_000)) && job.may_wait_for(BlockReason::Runner, at(61)));
         assert!(job.waits_its_turn(at(61)) && !job.waits_its_turn(at(80)), "then nobody does it");
+    }
+
+    #[test]
+    fn what_is_to_be_forgotten_is_tried_without_end_and_less_and_less_often() {
+        let now = Timestamp::from_millis(1_000);
+        let mut job = Job { work: Work::Forget { sealed: Vec::new(), secrets: Vec::new() }, ..fresh(now) };
+        let mut waits = Vec::new();
+        for _ in 0..100 {
+            job = taken(&job, now).failed("boom", now, 0);
+            waits.push(job.due_at.expect("it is due again").since(now));
+        }
+        assert!(waits.is_sorted() && waits.last() == Some(&MAX_PAUSE));
+        assert!(job.is_exhausted() && job.dead.is_none());
     }
 
     #[test]

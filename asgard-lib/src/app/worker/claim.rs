@@ -103,7 +103,7 @@ pub(super) async fn heartbeat(app: &Asgard, claimed: &Claimed) {
 /// Writes what became of a job.
 pub(super) async fn settle(app: &Asgard, claimed: &Claimed, turn: JobOutcome) -> Result<()> {
     let (call, claimed, turn) = (call(&claimed.job), &claimed.job, &turn);
-    let dead = app
+    let exhausted = app
         .transact(&call, |tx| {
             Box::pin(async move {
                 tx.waive_audit(AuditWaiver::JobBookkeeping)?;
@@ -124,12 +124,17 @@ pub(super) async fn settle(app: &Asgard, claimed: &Claimed, turn: JobOutcome) ->
                     JobOutcome::Failed(error) => job.failed(error.message(), tx.now(), spread),
                 };
                 tx.replace(&job, &next)?;
-                Ok(next.dead.is_some().then_some(next))
+                Ok((next.is_exhausted() && next.last_error.is_some()).then_some(next))
             })
         })
         .await?;
-    match dead {
-        Some(job) => bury(app, &job).await,
+    match exhausted {
+        Some(job) if job.dead.is_some() => bury(app, &job).await,
+        Some(job) => {
+            let why = job.last_error.as_deref().unwrap_or("no reason was recorded");
+            tracing::error!(job.id = %job.id, job.work = job.work.name(), trace.id = %job.trace, why, "A job keeps failing; it is tried again, less and less often.");
+            Ok(())
+        }
         None => Ok(()),
     }
 }
