@@ -44,11 +44,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, AtomicU32, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::SeqCst},
     },
     time::Duration,
 };
 use zeroize::Zeroizing;
+
+/// What somebody else does in between.
+pub(crate) type Interlude = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What goes wrong with a store, as told. It yields before every call, so that tasks interleave.
 #[derive(Default)]
@@ -66,6 +69,12 @@ pub(crate) struct Shaky {
     /// How often a secret value was stored, and read.
     pub secret_puts: AtomicU32,
     pub secret_gets: AtomicU32,
+    /// Whether the secret store forgets nothing.
+    pub forgets_nothing: AtomicBool,
+    /// What happens before the commit after so many others.
+    pub before_commit: Mutex<Option<(u32, Interlude)>>,
+    /// What happens before a secret value is stored, once.
+    pub before_put: Mutex<Option<Interlude>>,
 }
 
 /// A store that fails as told.
@@ -74,6 +83,19 @@ pub(crate) type ShakyStore = Faulty<MemoryStore, Shaky>;
 impl Shaky {
     pub(crate) fn on(inner: &MemoryStore) -> ShakyStore {
         Faulty::new(inner.clone(), Self::default())
+    }
+
+    /// What is to happen before this commit, if it is the one.
+    fn interlude(&self) -> Option<Interlude> {
+        let mut waits = self.before_commit.lock().unwrap();
+        match waits.as_mut() {
+            Some((0, _)) => waits.take().map(|(_, interlude)| interlude),
+            Some((left, _)) => {
+                *left -= 1;
+                None
+            }
+            None => None,
+        }
     }
 
     fn strikes(nth: u32, every: &AtomicU32) -> bool {
@@ -95,6 +117,9 @@ impl Fault for Shaky {
         commit: impl Future<Output = Result<Outcome, StoreError>> + Send,
     ) -> Result<Outcome, StoreError> {
         let nth = self.commits.fetch_add(1, SeqCst);
+        if let Some(interlude) = self.interlude() {
+            interlude.await;
+        }
         if Self::strikes(nth, &self.conflict_every)
             && let Some(step) = versioned(batch)
         {
@@ -120,6 +145,10 @@ struct Counted {
 impl SecretStore for Counted {
     async fn put(&self, id: &SecretId, version: u32, value: &SecretText, project: &ProjectId) -> Result<()> {
         self.on.fault.secret_puts.fetch_add(1, SeqCst);
+        let interlude = self.on.fault.before_put.lock().unwrap().take();
+        if let Some(interlude) = interlude {
+            interlude.await;
+        }
         self.inner.put(id, version, value, project).await
     }
     async fn get(&self, id: &SecretId, version: u32) -> Result<Option<SecretText>> {
@@ -127,6 +156,9 @@ impl SecretStore for Counted {
         self.inner.get(id, version).await
     }
     async fn forget(&self, id: &SecretId, version: u32) -> Result<()> {
+        if self.on.fault.forgets_nothing.load(SeqCst) {
+            return Err(crate::Error::new(crate::Code::StoreUnavailable, "The secret store is away."));
+        }
         self.inner.forget(id, version).await
     }
 }

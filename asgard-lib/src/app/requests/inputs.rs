@@ -2,7 +2,8 @@
 //!
 //! A value is stored before anything is decided, under an id that nobody has used. Before that, a job is committed which
 //! forgets the value in an hour. The commit that names the value removes the job, at the version that it was written with: so
-//! either the value is named, or it is forgotten, whoever dies in between.
+//! either the value is named, or it is forgotten, whoever dies in between. A value that was stored so late that the job may be
+//! past is given another job, and the call is refused.
 
 use crate::{
     app::{Call, Reads, Tx, core::waiver::AuditWaiver, runs, services::Service},
@@ -11,8 +12,8 @@ use crate::{
         resource::Resource,
         secret::Secret,
     },
-    error::{Error, Result},
-    kernel::{JobId, ProjectId, ResourceId, ResourceName, SecretId, SecretText},
+    error::{Code, Error, Result},
+    kernel::{JobId, ProjectId, ResourceId, ResourceName, SecretId, SecretText, Timestamp},
     ports::{records::Stored, store::Version},
 };
 use serde_json::{Map, Value};
@@ -20,6 +21,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// How long a value is kept that no commit names: longer than any call takes.
 const UNNAMED: Duration = Duration::from_secs(3600);
+/// How long before that job is due a value has to be stored, at the least: clocks of hosts differ.
+const MARGIN: Duration = Duration::from_secs(300);
 /// How long a value is kept that is not the present one any more: whoever has just read the metadata can still read it.
 const REPLACED: Duration = Duration::from_secs(600);
 
@@ -43,6 +46,8 @@ enum Input {
 struct Collector {
     job: JobId,
     version: Version,
+    /// From when on it may have been done.
+    due: Timestamp,
 }
 
 fn full_name(service: &Service, name: &ResourceName, input: &str) -> String {
@@ -102,9 +107,12 @@ impl PreparedInputs {
             return Ok(Self { inputs, collector: Some(again) });
         }
         let values = fresh.iter().map(|(_, value, _)| value.clone()).collect();
-        let collector = collector(reads, values).await?;
+        let collector = collector(reads, values, UNNAMED).await?;
         for (_, value, text) in &fresh {
             reads.app().secrets().put(value, 1, text, project).await?;
+            if reads.app().world().now().plus(MARGIN) >= collector.due {
+                return Err(late(reads, fresh.into_iter().map(|(_, value, _)| value).collect()).await);
+            }
         }
         Ok(Self { inputs, collector: Some(collector) })
     }
@@ -144,15 +152,28 @@ fn forget(values: Vec<SecretId>) -> Work {
     Work::Forget { sealed: Vec::new(), secrets }
 }
 
-async fn collector(reads: &Reads<'_>, values: Vec<SecretId>) -> Result<Collector> {
+/// Gives up values that may have been stored after their job was done: then nothing would forget them.
+async fn late(reads: &Reads<'_>, values: Vec<SecretId>) -> Error {
+    match collector(reads, values, Duration::ZERO).await {
+        Ok(_) => Error::new(
+            Code::Busy,
+            "Storing the sensitive inputs took so long that they may be forgotten already. Send the request again.",
+        )
+        .retry_after(1),
+        Err(error) => error,
+    }
+}
+
+/// Appends the job that forgets the values `after` from now.
+async fn collector(reads: &Reads<'_>, values: Vec<SecretId>, after: Duration) -> Result<Collector> {
     let values = &values;
     let app = reads.app();
     let call = Call::system("secret-inputs", reads.call().trace.clone());
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.waive_audit(AuditWaiver::PreparedValue)?;
-            let job = tx.job(forget(values.clone()), UNNAMED)?;
-            Ok(Collector { job, version: tx.version().clone() })
+            let job = tx.job(forget(values.clone()), after)?;
+            Ok(Collector { job, version: tx.version().clone(), due: tx.now().plus(after) })
         })
     })
     .await

@@ -9,7 +9,7 @@ use crate::{
     },
     backends::MemoryStore,
     domain::{
-        job::{Job, SHARDS, Work},
+        job::{Job, MAX_ATTEMPTS, MAX_PAUSE, SHARDS, Work},
         resource::ResourceStatus,
         secret::Secret,
     },
@@ -18,7 +18,11 @@ use crate::{
     ports::kinds,
 };
 use serde_json::json;
-use std::{collections::BTreeSet, sync::atomic::Ordering::SeqCst, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
 
 const NAME: &str = "keyed.one.password";
 
@@ -99,6 +103,42 @@ async fn a_value_that_no_commit_names_is_forgotten() {
     worker::run_due(&kit.app).await.unwrap();
     assert_eq!((stored(&kit), doomed(&kit).await.len()), (1, 0));
     assert_eq!(reveal(&kit).await, (1, "one".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_store_that_is_away_for_long_forgets_in_the_end() {
+    let kit = Kit::staged().await;
+    ask(&kit, "one").await.unwrap();
+    ask(&kit, "two").await.unwrap_err();
+    kit.shaky.fault.forgets_nothing.store(true, SeqCst);
+    for _ in 0..2 * MAX_ATTEMPTS {
+        kit.pass(Duration::from_secs(2 * 3600));
+        worker::run_due(&kit.app).await.unwrap();
+    }
+    assert_eq!((stored(&kit), doomed(&kit).await.len()), (2, 1), "it is tried on and on");
+    kit.shaky.fault.forgets_nothing.store(false, SeqCst);
+    kit.pass(2 * MAX_PAUSE);
+    worker::run_due(&kit.app).await.unwrap();
+    assert_eq!((stored(&kit), doomed(&kit).await.len()), (1, 0));
+}
+
+/// A process that sleeps between the job and the value, for longer than the job waits.
+#[tokio::test(start_paused = true)]
+async fn a_value_that_is_stored_after_its_job_was_done_is_forgotten_all_the_same() {
+    let kit = Kit::staged().await;
+    let (app, clock) = (Arc::clone(&kit.app), Arc::clone(&kit.clock));
+    let asleep = async move {
+        clock.advance(Duration::from_secs(3700));
+        worker::run_due(&app).await.unwrap();
+    };
+    *kit.shaky.fault.before_put.lock().unwrap() = Some(Box::pin(asleep));
+    let refused = ask(&kit, "hunter2").await.unwrap_err();
+    assert_eq!((refused.code(), refused.retry_after_secs()), (Code::Busy, Some(1)));
+    assert_eq!((stored(&kit), doomed(&kit).await.len()), (1, 1), "the value came after its job");
+    worker::run_due(&kit.app).await.unwrap();
+    assert_eq!(stored(&kit), 0);
+    ask(&kit, "hunter2").await.unwrap();
+    assert_eq!((stored(&kit), reveal(&kit).await), (1, (1, "hunter2".to_owned())));
 }
 
 /// A process that dies anywhere leaves nothing that is not named or collected.
