@@ -130,7 +130,8 @@ impl<'a> Reads<'a> {
         self.read_checked(id).await?.ok_or_else(|| Error::not_found(T::NOUN))
     }
 
-    /// Who holds a claim. Looking decides nothing; a commit that depends on it claims or relies on the owner's record.
+    /// Who holds a claim. Looking decides nothing, in `prepare` least of all, where the commit does not require it; a commit that
+    /// depends on it claims or relies on the owner's record.
     pub async fn holder(&self, claim: &str) -> Result<Option<String>> {
         self.app.store().holder(claim).await.map_err(store_error)
     }

@@ -6,8 +6,14 @@ use crate::{
         Call, Source,
         testkit::{Kit, signed_in},
     },
+    domain::{credential::Session, person::User},
     error::Code,
     kernel::{Actor, Person, Role, SecretText, UserId},
+    ports::{
+        kinds::SESSIONS_BY_USER,
+        records::redraft,
+        store::{Batch, Op, Outcome, Store},
+    },
 };
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -81,4 +87,35 @@ async fn an_unknown_name_costs_a_hash_too_and_failures_are_counted() {
     }
     assert_eq!(log_in(&kit, PASSWORD).await, Err(Code::Throttled));
     assert_eq!(hashes(&kit), before + allowed - 1, "who is throttled costs nothing");
+}
+
+/// Somebody changes the account when the password has been checked, right before the session is committed.
+async fn log_in_while(kit: &Kit, user: &UserId, change: impl FnOnce(&mut User)) -> (Result<(), Code>, u32) {
+    let read = kit.read::<User>(user).await.unwrap();
+    let mut after = read.value.clone();
+    change(&mut after);
+    let mut batch = Batch::new(kit.world.id(), kit.world.now());
+    batch.push(Op::Replace(redraft(&read, &after).unwrap(), read.version.clone())).unwrap();
+    let memory = kit.memory.clone();
+    let meanwhile = async move { assert_eq!(memory.commit(&batch).await.unwrap(), Outcome::Committed) };
+    // The first commit counts the attempt.
+    *kit.shaky.fault.before_commit.lock().unwrap() = Some((1, Box::pin(meanwhile)));
+    let before = hashes(kit);
+    let answer = log_in(kit, PASSWORD).await;
+    assert!(kit.shaky.fault.before_commit.lock().unwrap().is_none(), "nobody changed anything");
+    (answer, hashes(kit) - before)
+}
+
+#[tokio::test]
+async fn a_login_stands_on_the_account_version_that_its_password_was_checked_against() {
+    let kit = Kit::staged().await;
+    let user = mia(&kit).await;
+    let finance = log_in_while(&kit, &user, |user| user.role = Role::Finance).await;
+    assert_eq!(finance, (Ok(()), 2), "the password is checked again");
+    let other = kit.app.passwords().hash(&text(OTHER), kit.app.world()).await.unwrap();
+    let now = kit.world.now();
+    let changed = log_in_while(&kit, &user, |user| *user = user.with_password(other, now)).await;
+    assert_eq!(changed, (Err(Code::LoginFailed), 2), "the old password opens nothing any more");
+    assert_eq!(log_in(&kit, OTHER).await, Ok(()));
+    assert_eq!(kit.all::<Session>(&SESSIONS_BY_USER, user.as_str()).await.len(), 2);
 }
