@@ -11,6 +11,10 @@ pub(crate) mod testkit;
 #[cfg(feature = "aws")]
 pub use fault::{Fault, Trouble};
 
+mod unlogged;
+
+pub(crate) use unlogged::Unlogged;
+
 use crate::error::{Code, Error, Result};
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_http_client::{

@@ -15,7 +15,7 @@ use crate::adapters::{
     local_key::bound_to,
 };
 use crate::{
-    aws::{Aws, Fault},
+    aws::{Aws, Fault, Unlogged},
     config::KmsKeyId,
     error::{Code, Error, Result},
     ports::{
@@ -67,6 +67,7 @@ impl KmsKey {
         let answer = asked
             .set_encryption_context(Some(encryption_context(context)))
             .send()
+            .unlogged()
             .await
             .map_err(|error| refusal(&error, "kms:GenerateDataKey", &self.arn, Some(context)))?;
         let fresh = answer.plaintext.map(Blob::into_inner).map(Zeroizing::new);
@@ -85,6 +86,7 @@ impl KmsKey {
         let answer = asked
             .set_encryption_context(Some(encryption_context(context)))
             .send()
+            .unlogged()
             .await
             .map_err(|error| refusal(&error, "kms:Decrypt", &self.arn, Some(context)))?;
         let key = answer.plaintext.map(Blob::into_inner).map(Zeroizing::new).ok_or_else(|| odd("Decrypt"))?;

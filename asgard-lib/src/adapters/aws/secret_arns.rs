@@ -1,7 +1,7 @@
 //! Fetches the settings that are in AWS Secrets Manager, before the configuration is judged.
 
 use crate::{
-    aws::{Aws, Fault, Trouble},
+    aws::{Aws, Fault, Trouble, Unlogged},
     config::{Environment, SecretVariable},
     error::Code,
     kernel::SecretText,
@@ -37,7 +37,7 @@ pub async fn fetch(aws: &Aws, environment: &mut Environment, wanted: &[SecretVar
 
 async fn fetch_one(aws: &Aws, arn: &str, region: &str) -> Result<SecretText, String> {
     let sdk = aws.sdk_in(Some(region)).await.map_err(|error| error.to_string())?;
-    let answer = Client::new(&sdk).get_secret_value().secret_id(arn).send().await;
+    let answer = Client::new(&sdk).get_secret_value().secret_id(arn).send().unlogged().await;
     let answer = answer.map_err(|error| {
         let fault = Fault::of(&error);
         let usual = fault.usual(Code::KeyUnavailable, "secretsmanager:GetSecretValue", &format!("the secret {arn}"));

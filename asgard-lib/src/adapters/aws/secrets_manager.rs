@@ -12,7 +12,7 @@ mod tests;
 mod versions;
 
 use crate::{
-    aws::{Aws, Fault, Trouble},
+    aws::{Aws, Fault, Trouble, Unlogged},
     config::{KmsKeyId, SecretPath},
     error::{Code, Error, Result},
     kernel::{ProjectId, SecretId, SecretText},
@@ -118,7 +118,8 @@ impl SecretsManager {
 
     async fn value(&self, id: &SecretId, version: u32) -> Result<Option<SecretText>> {
         let name = self.name(id);
-        let asked = self.client.get_secret_value().secret_id(&name).version_stage(label(version)).send().await;
+        let asked =
+            self.client.get_secret_value().secret_id(&name).version_stage(label(version)).send().unlogged().await;
         match asked.map(|answer| answer.secret_string.map(SecretText::new)) {
             Ok(Some(text)) => Ok(Some(text)),
             Ok(None) => {
@@ -167,7 +168,7 @@ impl SecretStore for SecretsManager {
         let token = version_id(&name, version);
         let put = async || {
             let put = self.client.put_secret_value().secret_id(&name).client_request_token(&token);
-            put.secret_string(value.reveal()).set_version_stages(Some(stages.clone())).send().await
+            put.secret_string(value.reveal()).set_version_stages(Some(stages.clone())).send().unlogged().await
         };
         let mut done = put().await;
         // What was made or restored just now may take a moment to be seen everywhere.

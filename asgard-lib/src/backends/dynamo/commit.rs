@@ -6,6 +6,7 @@ use super::{
     layout::{self, Item},
 };
 use crate::{
+    aws::Unlogged,
     kernel::CommitId,
     ports::store::{Batch, Count, Draft, Key, MARKERS_KEPT, Op, Outcome, Reason, Refusal, StoreError},
 };
@@ -44,7 +45,7 @@ pub(super) async fn commit(store: &DynamoStore, batch: &Batch) -> Result<Outcome
     loop {
         let call = store.client.transact_write_items().set_transact_items(Some(items.clone())).customize();
         let once = Config::builder().retry_config(RetryConfig::disabled());
-        let error = match call.config_override(once).send().await {
+        let error = match call.config_override(once).send().unlogged().await {
             Ok(_) => return Ok(Outcome::Committed),
             Err(error) => error,
         };

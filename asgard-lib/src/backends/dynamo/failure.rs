@@ -1,7 +1,7 @@
 //! What an answer of DynamoDB means: whether it did nothing, may have done it, or was asked something wrong; and how long
 //! to try again.
 
-use crate::ports::store::StoreError;
+use crate::{aws::Unlogged, ports::store::StoreError};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use std::{error::Error, time::Duration};
 
@@ -133,7 +133,7 @@ where
 {
     let mut tries = Tries::default();
     loop {
-        match call().await {
+        match call().unlogged().await {
             Err(error) if verdict(&error) == Verdict::Again && tries.another().await => {}
             done => return done,
         }
