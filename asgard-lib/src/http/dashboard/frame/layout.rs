@@ -8,72 +8,68 @@ use crate::{
     kernel::{Actor, BasePath, TraceId},
 };
 
-/// The parts of the dashboard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Section {
+/// The parts of the dashboard, from one table in the order of the navigation. A row is
+/// `Name: "label", "where it begins, below the base path", the action that opens it;`.
+macro_rules! sections {
+    ($($(#[doc = $doc:literal])+ $name:ident: $label:literal, $href:literal, $action:ident;)+) => {
+        /// The parts of the dashboard.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Section {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Section {
+            const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            const fn label(self) -> &'static str {
+                match self {
+                    $(Self::$name => $label,)+
+                }
+            }
+
+            /// Where it begins, below the base path.
+            pub(crate) const fn href(self) -> &'static str {
+                match self {
+                    $(Self::$name => $href,)+
+                }
+            }
+
+            /// What whoever uses it must be allowed to do.
+            const fn action(self) -> Action {
+                match self {
+                    $(Self::$name => Action::$action,)+
+                }
+            }
+        }
+    };
+}
+
+sections! {
     /// Projects and what belongs to them.
-    Projects,
+    Projects: "Projects", "/projects", ListProjects;
     /// What waits for a person.
-    Approvals,
+    Approvals: "Approvals", "/approvals", ListInbox;
     /// Every request.
-    Requests,
+    Requests: "All requests", "/requests", ListAllRequests;
     /// What can be asked for.
-    Services,
+    Services: "Services", "/services", ReadCatalog;
     /// Accounts.
-    Users,
+    Users: "Users", "/users", ManageUsers;
     /// The audit log.
-    Audit,
-    /// One's own account.
-    Account,
+    Audit: "Audit log", "/audit", ReadAudit;
+    /// One's own account. It has a place of its own beside the navigation.
+    Account: "Account", "/account", OwnAccount;
 }
 
 impl Section {
-    /// Those in the navigation, in its order. One's own account has its own place.
-    const NAVIGATION: [Self; 6] =
-        [Self::Projects, Self::Approvals, Self::Requests, Self::Services, Self::Users, Self::Audit];
-
-    const fn label(self) -> &'static str {
-        match self {
-            Self::Projects => "Projects",
-            Self::Approvals => "Approvals",
-            Self::Requests => "All requests",
-            Self::Services => "Services",
-            Self::Users => "Users",
-            Self::Audit => "Audit log",
-            Self::Account => "Account",
-        }
+    /// Those in the navigation.
+    fn navigation() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|section| *section != Self::Account)
     }
 
-    /// Where it begins, below the base path.
-    pub(crate) const fn href(self) -> &'static str {
-        match self {
-            Self::Projects => "/projects",
-            Self::Approvals => "/approvals",
-            Self::Requests => "/requests",
-            Self::Services => "/services",
-            Self::Users => "/users",
-            Self::Audit => "/audit",
-            Self::Account => "/account",
-        }
-    }
-
-    /// Those that somebody may use.
+    /// Those that somebody may use, by the same rules that the operations follow.
     fn of(actor: &Actor) -> impl Iterator<Item = Self> {
-        Self::NAVIGATION.into_iter().filter(|section| section.open_to(actor))
-    }
-
-    /// Whether somebody may use it, by the same rules that the operations follow.
-    fn open_to(self, actor: &Actor) -> bool {
-        let action = match self {
-            Self::Projects => Action::ListProjects,
-            Self::Approvals => Action::ListInbox,
-            Self::Services => Action::ReadCatalog,
-            // Only admins read the requests of all projects at once, as they alone manage users.
-            Self::Requests | Self::Users => Action::ManageUsers,
-            Self::Audit => Action::ReadAudit,
-            Self::Account => Action::OwnAccount,
-        };
-        decide(action, actor, &Object::Nothing).is_ok()
+        Self::navigation().filter(|section| decide(section.action(), actor, &Object::Nothing).is_ok())
     }
 }
 
@@ -226,7 +222,7 @@ mod tests {
         };
         assert_eq!(links(Role::Finance), ("/audit", vec!["/audit"]));
         assert_eq!(links(Role::Member), ("/projects", vec!["/projects", "/approvals", "/services"]));
-        assert_eq!(links(Role::Admin).1.len(), 6);
+        assert_eq!(links(Role::Admin).1.len(), Section::navigation().count());
     }
 
     #[test]
