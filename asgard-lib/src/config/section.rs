@@ -28,8 +28,8 @@ macro_rules! section {
 
         impl $crate::config::section::Section for $name {
             fn read(reader: &mut $crate::config::reader::Reader<'_>) -> Self {
-                let Self { $( $field, )* } = Self::default();
-                Self { $( $field: reader.setting(const { $spec.meaning(concat!($($doc),+)) }, $field), )* }
+                // No field is read here, so that the compiler tells of one that the checked configuration leaves out.
+                Self { $( $field: reader.setting::<$type>(const { $spec.meaning(concat!($($doc),+)) }, $default), )* }
             }
         }
     };
