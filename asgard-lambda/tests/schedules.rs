@@ -12,6 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 const CONTRACT: &str = include_str!("../../infra/contract.json");
 const TEMPLATE: &str = include_str!("../../infra/template.yaml");
+const COSTS: &str = include_str!("../../docs/deploy-serverless.md");
 
 /// A tick as EventBridge Scheduler writes it.
 fn rate(tick: Duration) -> String {
@@ -60,4 +61,14 @@ fn the_template_ticks_every_task_as_often_as_it_is_declared() {
         }
     }
     assert_eq!(found, declared());
+}
+
+#[test]
+fn the_costs_count_every_tick() {
+    let ticks = PERIODIC_TASKS.iter().map(|declaration| declaration.periodic.tick.as_secs()).chain([60]);
+    let month: u64 = ticks.map(|tick| 30 * 86_400 / tick).sum();
+    let month = format!("{},{:03}", month / 1000, month % 1000);
+    let counted = COSTS.lines().find(|line| line.starts_with("Ticks: ")).unwrap();
+    assert!(counted.ends_with(&format!(": {month}.")), "a month has {month} ticks, not: {counted}");
+    assert_eq!(COSTS.matches(&format!("{month} × ")).count(), 5, "the rows below count {month} ticks, too");
 }
