@@ -93,7 +93,7 @@ pub struct Meta {
     pub creates: bool,
 }
 
-/// One thing that callers can have done. The command is the type itself. [`drive`](super::drive::drive) runs its steps in this order:
+/// One thing that callers can have done. The command is the type itself. [`Asgard::run`] runs its steps in this order:
 ///
 /// 1. `authorise` reads, asks, and says what it found. Nothing else of the operation happens before.
 /// 2. A call under an idempotency key that has been answered goes on with `finish`.
