@@ -10,6 +10,8 @@ pub(crate) mod principal;
 pub(crate) mod schema;
 pub(crate) mod secret;
 pub(crate) mod table;
+#[cfg(all(test, any(feature = "http", feature = "aws")))]
+pub(crate) mod testkit;
 pub(crate) mod text;
 pub(crate) mod time;
 

@@ -71,6 +71,13 @@ pub struct PendingIdentity {
     pub since: Timestamp,
 }
 
+impl PendingIdentity {
+    /// Whether it is the identity of this issuer and subject.
+    fn is(&self, issuer: &Issuer, subject: &IssuerSubject) -> bool {
+        self.issuer == *issuer && self.subject == *subject
+    }
+}
+
 /// A person who can sign in.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct User {

@@ -6,8 +6,10 @@ use super::{
     reads::{Reads, Versions},
     transact::{self, Settled},
 };
-use crate::app::{Asgard, Call, authenticate};
-use crate::error::{Error, Result};
+use crate::{
+    app::{Asgard, Call, authenticate},
+    error::{Error, Result},
+};
 use std::{any::TypeId, borrow::Cow};
 
 /// A finished operation.

@@ -1,8 +1,8 @@
 //! What a creating call came to, remembered under its idempotency key.
 
 use super::operation::Meta;
-use crate::app::{Asgard, Call, Tx};
 use crate::{
+    app::{Asgard, Call, Tx},
     error::{Code, Error, Result},
     kernel::Timestamp,
     ports::{

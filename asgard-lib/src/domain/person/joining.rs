@@ -128,13 +128,10 @@ impl User {
     /// The account with an identity that waits for a confirmation. Those that have run out make room; otherwise there are few,
     /// so that nobody fills the record.
     pub fn with_pending(&self, identity: &Identity, email: &Email, now: Timestamp) -> Result<Asked> {
-        let waits = |pending: &PendingIdentity| {
-            pending.issuer == identity.issuer && pending.subject == identity.subject && pending.email == *email
-        };
-        if self.waiting(now).any(waits) {
+        let same = |pending: &PendingIdentity| pending.is(&identity.issuer, &identity.subject);
+        if self.waiting(now).any(|pending| same(pending) && pending.email == *email) {
             return Ok(Asked::Already);
         }
-        let same = |pending: &PendingIdentity| pending.issuer == identity.issuer && pending.subject == identity.subject;
         let mut pending: Vec<PendingIdentity> = self.waiting(now).filter(|pending| !same(pending)).cloned().collect();
         if pending.len() >= MAX_PENDING {
             let message = format!(
@@ -154,8 +151,7 @@ impl User {
 
     /// The account with an identity that was confirmed. Fails when none of that name waits, or when it could not join any more.
     pub fn confirmed(&self, issuer: &Issuer, subject: &IssuerSubject, trust: &Trust, now: Timestamp) -> Result<Self> {
-        let same = |pending: &PendingIdentity| pending.issuer == *issuer && pending.subject == *subject;
-        let Some(found) = self.waiting(now).find(|pending| same(pending)) else {
+        let Some(found) = self.waiting(now).find(|pending| pending.is(issuer, subject)) else {
             let message = "No identity of that issuer and subject waits for a confirmation at this account; pending_identities of the account shows those that do.";
             return Err(Error::new(Code::NotFound, message).at("subject"));
         };
@@ -169,7 +165,7 @@ impl User {
     /// The account with another identity, which does not wait any more.
     pub fn with_identity(&self, identity: Identity) -> Self {
         let mut next = self.clone();
-        next.pending.retain(|pending| pending.issuer != identity.issuer || pending.subject != identity.subject);
+        next.pending.retain(|pending| !pending.is(&identity.issuer, &identity.subject));
         next.identities.push(identity);
         next
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     aws::testkit::{Answer, FakeAws, refusal},
+    kernel::testkit::KeepsAll,
     ports::world::World,
 };
 use serde_json::json;
@@ -156,40 +157,6 @@ async fn limits_are_said_before_aws_is_asked() {
     assert!(error.code() == Code::QuotaReached && error.message().contains("18 versions"), "{error}");
 }
 
-/// Keeps all that is said while it is the subscriber, at every level.
-#[derive(Clone, Default)]
-struct KeepsAll(std::sync::Arc<std::sync::Mutex<String>>);
-
-impl KeepsAll {
-    fn keep(&self, fields: impl FnOnce(&mut dyn FnMut(&tracing::field::Field, &dyn fmt::Debug))) {
-        let mut said = self.0.lock().unwrap();
-        fields(&mut |field, value| said.push_str(&format!("{field}={value:?}\n")));
-    }
-}
-
-impl tracing::Subscriber for KeepsAll {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        self.keep(|mut keep| span.record(&mut keep));
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, values: &tracing::span::Record<'_>) {
-        self.keep(|mut keep| values.record(&mut keep));
-    }
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        self.keep(|mut keep| event.record(&mut keep));
-    }
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 #[tokio::test]
 async fn a_host_that_logs_everything_hears_no_value() {
     let fake = FakeAws::answering([described(&[]), put(&["AWSCURRENT", "asgard-1"])]).await;
@@ -200,7 +167,7 @@ async fn a_host_that_logs_everything_hears_no_value() {
     store.put(&id, 1, &value, &project).await.unwrap();
     fake.then([(200, json!({ "Name": "asgard/x", "SecretString": SECRET }))]);
     assert_eq!(store.get(&id, 1).await.unwrap().unwrap().reveal(), SECRET);
-    let said = kept.0.lock().unwrap().clone();
+    let said = kept.said();
     assert!(said.contains("DescribeSecret"), "calls without values are logged: {said}");
     assert!(!said.contains(SECRET), "{said}");
 }
