@@ -3,14 +3,13 @@
 use crate::failure::{Failure, Result};
 use asgard_lib::{
     config::{Environment, Loaded, LogFormat, Origin},
-    logging::{Lines, may_be_logged},
+    logging::{self, FILTER_HINT},
     ports::world::World,
 };
 use std::{
     io::{self, IsTerminal, Write},
     sync::atomic::{AtomicBool, Ordering},
 };
-use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 static FOR_MACHINES: AtomicBool = AtomicBool::new(false);
 
@@ -41,40 +40,27 @@ pub enum Talk {
 }
 
 /// The filter of the log, or which setting is wrong.
-pub fn filter(loaded: &Loaded, talk: Talk) -> Result<EnvFilter> {
-    let origin = loaded.settings.iter().find(|setting| setting.spec.yaml == Some("log.filter")).map(|s| &s.origin);
-    let text = match (talk, origin) {
+pub fn filter(loaded: &Loaded, talk: Talk) -> Result<&str> {
+    let text = match (talk, origin(loaded)) {
         (Talk::Little, Some(Origin::Default) | None) => "warn",
         (Talk::Usual | Talk::Little, _) => &loaded.config.log.filter,
     };
-    EnvFilter::builder().parse(text).map_err(|error| {
-        let origin = origin.map(ToString::to_string).unwrap_or_default();
-        Failure::usage(format!("the configuration cannot be used\n{origin}: log.filter: `{text}` is not a log filter: {error}"))
-            .hint("It takes a level (error, warn, info, debug, trace, off), or targets with levels such as `info,asgard_lib::app=debug`.")
-    })
+    logging::check_filter(text).map_err(|why| wrong(loaded, &why))?;
+    Ok(text)
+}
+
+fn origin(loaded: &Loaded) -> Option<&Origin> {
+    loaded.settings.iter().find(|setting| setting.spec.yaml == Some("log.filter")).map(|setting| &setting.origin)
+}
+
+fn wrong(loaded: &Loaded, why: &str) -> Failure {
+    let origin = origin(loaded).map(ToString::to_string).unwrap_or_default();
+    Failure::usage(format!("the configuration cannot be used\n{origin}: {why}")).hint(FILTER_HINT)
 }
 
 /// Starts the log, and says what the configuration has to say.
 pub fn start(loaded: &Loaded, talk: Talk) -> Result<()> {
-    let registry = tracing_subscriber::registry().with(filter(loaded, talk)?).with(filter_fn(may_be_logged));
-    match loaded.config.log.format {
-        LogFormat::Text => {
-            let colours = io::stderr().is_terminal() && Environment::from_process().get("NO_COLOR").is_none();
-            registry.with(fmt::layer().with_writer(io::stderr).with_ansi(colours)).init();
-        }
-        LogFormat::Json => {
-            let layer =
-                fmt::layer().with_writer(io::stderr).fmt_fields(fmt::format::JsonFields::new()).event_format(Lines);
-            registry.with(layer).init();
-            FOR_MACHINES.store(true, Ordering::Relaxed);
-        }
-    }
-    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
-    for error in &loaded.errors {
-        tracing::error!("{error}");
-    }
-    Ok(())
+    let colours = io::stderr().is_terminal() && Environment::from_process().get("NO_COLOR").is_none();
+    FOR_MACHINES.store(loaded.config.log.format == LogFormat::Json, Ordering::Relaxed);
+    logging::start(loaded, filter(loaded, talk)?, colours).map_err(|why| wrong(loaded, &why))
 }

@@ -6,13 +6,15 @@ pub mod deadline;
 pub mod event;
 pub mod events;
 pub mod http;
-pub mod log;
 pub mod open;
 pub mod runner;
 pub mod settings;
 pub mod waker;
 
-use asgard_lib::config::Environment;
+use asgard_lib::{
+    config::Environment,
+    logging::{self, FILTER_HINT},
+};
 pub use settings::Settings;
 use std::{io::Write, process::ExitCode};
 
@@ -63,7 +65,9 @@ where
 /// The settings, with the log started as they say.
 pub(crate) async fn ready(environment: Environment) -> Result<Settings, String> {
     let settings = Settings::load(environment).await?;
-    log::start(&settings.loaded)?;
+    // On stderr, where the platform collects it.
+    let loaded = &settings.loaded;
+    logging::start(loaded, &loaded.config.log.filter, false).map_err(|why| format!("{why}. {FILTER_HINT}"))?;
     Ok(settings)
 }
 

@@ -27,6 +27,8 @@ pub use sql::postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sql::sqlite::{SqliteOptions, SqliteStore};
 
+#[cfg(feature = "dynamodb")]
+use crate::aws::Aws;
 use crate::{
     error::{Code, Error, Result},
     kernel::{DatabaseLocation, DatabaseUrlFault},
@@ -44,6 +46,9 @@ pub struct Options {
     /// For `postgres://`.
     #[cfg(feature = "postgres")]
     pub postgres: PostgresOptions,
+    /// For `dynamodb://`: the way to AWS. Without one, the process's own credentials are used.
+    #[cfg(feature = "dynamodb")]
+    pub aws: Option<Aws>,
 }
 
 /// What a database needs besides being read and written.
@@ -81,12 +86,15 @@ pub async fn open(url: &str) -> Result<Opened> {
 }
 
 /// Opens the database at `url`. It is not looked into before [`Opened::migrate`] or [`Opened::check`].
+pub async fn open_with(url: &str, options: Options) -> Result<Opened> {
+    open_at(url.parse().map_err(refused)?, options).await
+}
+
 #[cfg_attr(
-    not(any(feature = "sqlite", feature = "postgres")),
+    not(any(feature = "sqlite", feature = "postgres", feature = "dynamodb")),
     allow(unused_variables, reason = "no database with options is compiled in")
 )]
-pub async fn open_with(url: &str, options: Options) -> Result<Opened> {
-    let location: DatabaseLocation = url.parse().map_err(refused)?;
+pub(crate) async fn open_at(location: DatabaseLocation, options: Options) -> Result<Opened> {
     match location {
         #[cfg(feature = "sqlite")]
         DatabaseLocation::Sqlite { path } => SqliteStore::open(&path, options.sqlite).await.map(Opened::new),
@@ -100,7 +108,7 @@ pub async fn open_with(url: &str, options: Options) -> Result<Opened> {
         DatabaseLocation::Postgres { .. } => Err(not_compiled("PostgreSQL", "postgres")),
         #[cfg(feature = "dynamodb")]
         DatabaseLocation::DynamoDb { table } => {
-            let aws = crate::aws::Aws::new().or_region(table.region.clone());
+            let aws = options.aws.unwrap_or_else(|| Aws::new().or_region(table.region.clone()));
             Ok(Opened::new(DynamoStore::open(table, &aws).await))
         }
         #[cfg(not(feature = "dynamodb"))]

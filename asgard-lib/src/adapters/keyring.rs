@@ -21,10 +21,12 @@ pub use status::{Drained, KeyStatus};
 
 use super::cipher;
 use crate::{
+    domain::audit::{AuditAction, AuditEvent},
     error::{Code, Error, Result},
-    kernel::DataKeyId,
+    kernel::{Actor, DataKeyId},
     ports::{
-        store::Store,
+        records::draft,
+        store::{Op, Store},
         vault::{Mac, TokenSealer},
         world::World,
     },
@@ -194,6 +196,13 @@ fn parse_token(token: &str) -> Option<(DataKeyId, Vec<u8>)> {
     let bytes = BASE64URL_NOPAD.decode(token.as_bytes()).ok()?;
     let (id, sealed) = bytes.split_at_checked(ID_LENGTH)?;
     Some((std::str::from_utf8(id).ok()?.parse().ok()?, sealed.to_vec()))
+}
+
+/// The audit event of a change to the keys, for the batch of the change.
+fn noted(world: &World, action: AuditAction, key: &DataKeyId) -> Result<Op> {
+    let actor = Actor::System { name: "keyring" }.reference();
+    let event = AuditEvent::new(world.id(), world.now(), actor, action, key.to_string(), world.id());
+    Ok(Op::Insert(draft(&event)?))
 }
 
 /// Others changed the keys faster than this replica could read them.

@@ -44,8 +44,7 @@ impl SealedSecrets {
         Self { vault, world }
     }
 
-    /// Seals a value for a caller that commits it together with the secret's metadata: the operation that writes the record goes into the batch.
-    pub async fn seal(&self, id: &SecretId, version: u32, value: &SecretText) -> Result<SealedRecord> {
+    async fn seal(&self, id: &SecretId, version: u32, value: &SecretText) -> Result<SealedRecord> {
         if !(1..=MAX_VERSION).contains(&version) {
             return Err(Error::bug(format!("secret {id} cannot have version {version}")));
         }

@@ -9,6 +9,7 @@ mod meta;
 pub(crate) mod operation;
 pub(crate) mod reads;
 pub(crate) mod scope;
+pub(crate) mod submit;
 #[cfg(test)]
 mod tests;
 pub(crate) mod transact;

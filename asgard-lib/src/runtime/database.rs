@@ -1,11 +1,14 @@
 //! Opening the database that the configuration names, and waiting for one that is not there yet.
 
 use super::{Tables, cloud::Cloud, patience::patiently};
+#[cfg(feature = "postgres")]
+use crate::backends::PostgresOptions;
+#[cfg(feature = "sqlite")]
+use crate::backends::SqliteOptions;
 use crate::{
-    backends::Opened,
+    backends::{self, Opened, Options},
     config::{Database, DatabaseLocation},
     error::{Code, Error, Result},
-    kernel::DynamoTable,
 };
 use std::{path::Path, time::Duration};
 use tokio::time::Instant;
@@ -17,21 +20,32 @@ pub(super) async fn open(settings: &Database, tables: Tables, patience: Duration
 }
 
 async fn attempt(settings: &Database, tables: Tables, cloud: &Cloud) -> Result<Opened> {
-    let opened = match &settings.location {
-        DatabaseLocation::Sqlite { path } => {
-            if tables != Tables::Migrate {
-                must_exist(path)?;
-            }
-            sqlite(path, settings).await?
-        }
-        DatabaseLocation::Postgres { url } => postgres(url.reveal(), settings).await?,
-        DatabaseLocation::DynamoDb { table } => dynamo(table, cloud).await?,
-    };
+    match &settings.location {
+        DatabaseLocation::Sqlite { path } if tables != Tables::Migrate => must_exist(path)?,
+        DatabaseLocation::Sqlite { .. } | DatabaseLocation::Postgres { .. } | DatabaseLocation::DynamoDb { .. } => {}
+    }
+    let opened = backends::open_at(settings.location.clone(), options(settings, cloud)).await?;
     if let Err(error) = see_to(&opened, tables).await {
         opened.close().await;
         return Err(error);
     }
     Ok(opened)
+}
+
+#[allow(unused_variables, reason = "a build without databases has no options")]
+fn options(settings: &Database, cloud: &Cloud) -> Options {
+    Options {
+        #[cfg(feature = "sqlite")]
+        sqlite: SqliteOptions { readers: settings.max_connections, ..SqliteOptions::default() },
+        #[cfg(feature = "postgres")]
+        postgres: PostgresOptions {
+            max_connections: settings.max_connections,
+            schema: settings.schema.clone(),
+            ..PostgresOptions::default()
+        },
+        #[cfg(feature = "dynamodb")]
+        aws: Some(cloud.aws.clone()),
+    }
 }
 
 /// Brings the tables up to date, or checks that they are.
@@ -53,51 +67,4 @@ fn must_exist(path: &Path) -> Result<()> {
         path.display()
     );
     Err(Error::new(Code::Config, message))
-}
-
-#[cfg(feature = "sqlite")]
-async fn sqlite(path: &Path, settings: &Database) -> Result<Opened> {
-    use crate::backends::{SqliteOptions, SqliteStore};
-    let options = SqliteOptions { readers: settings.max_connections, ..SqliteOptions::default() };
-    SqliteStore::open(path, options).await.map(Opened::new)
-}
-
-#[cfg(not(feature = "sqlite"))]
-#[allow(clippy::unused_async, reason = "the same signature as with the feature")]
-async fn sqlite(_: &Path, _: &Database) -> Result<Opened> {
-    Err(missing("SQLite", "sqlite"))
-}
-
-#[cfg(feature = "postgres")]
-async fn postgres(url: &str, settings: &Database) -> Result<Opened> {
-    use crate::backends::{PostgresOptions, PostgresStore};
-    let options = PostgresOptions {
-        max_connections: settings.max_connections,
-        schema: settings.schema.clone(),
-        ..PostgresOptions::default()
-    };
-    PostgresStore::connect(url, options).await.map(Opened::new)
-}
-
-#[cfg(not(feature = "postgres"))]
-#[allow(clippy::unused_async, reason = "the same signature as with the feature")]
-async fn postgres(_: &str, _: &Database) -> Result<Opened> {
-    Err(missing("PostgreSQL", "postgres"))
-}
-
-#[cfg(feature = "dynamodb")]
-async fn dynamo(table: &DynamoTable, cloud: &Cloud) -> Result<Opened> {
-    Ok(Opened::new(crate::backends::DynamoStore::open(table.clone(), &cloud.aws).await))
-}
-
-#[cfg(not(feature = "dynamodb"))]
-#[allow(clippy::unused_async, reason = "the same signature as with the feature")]
-async fn dynamo(_: &DynamoTable, _: &Cloud) -> Result<Opened> {
-    Err(missing("DynamoDB", "dynamodb"))
-}
-
-#[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "dynamodb")))]
-fn missing(database: &str, feature: &str) -> Error {
-    let message = format!("This build of Asgard has no {database} (feature `{feature}`): use a build that has it.");
-    Error::new(Code::NotSupported, message)
 }

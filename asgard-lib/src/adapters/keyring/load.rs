@@ -1,12 +1,13 @@
 //! Reading the keyring from the store: the first key, every reload, the background task.
 
 use super::{
-    Keyring, MasterKeys, TRIES, Timing, contended,
+    Keyring, MasterKeys, TRIES, Timing, contended, noted,
     record::{DataKey, Head, KeyState},
     ring::{Held, Ring, Roots, mac_root},
 };
 use crate::{
     adapters::commit::commit,
+    domain::audit::AuditAction,
     error::{Code, Error, Result},
     kernel::{DataKeyId, Timestamp},
     ports::{
@@ -60,7 +61,8 @@ impl Keyring {
     async fn begin(store: &dyn Store, masters: &MasterKeys, world: &World) -> Result<()> {
         let key = new_key(masters, world, KeyState::Active).await?;
         let head = Head::of(vec![key.id.clone()]);
-        let ops = vec![Op::Insert(draft(&head)?), Op::Insert(draft(&key)?)];
+        let made = noted(world, AuditAction::DataKeyMade, &key.id)?;
+        let ops = vec![Op::Insert(draft(&head)?), Op::Insert(draft(&key)?), made];
         // Refused means that another replica was first; its key is read next.
         commit(store, world, ops).await.map(|_| ())
     }

@@ -4,6 +4,7 @@
 use super::{
     Keyring, TRIES, Timing, contended,
     load::new_key,
+    noted,
     record::{DataKey, Head, KeyState, Sweep},
 };
 use crate::{
@@ -11,9 +12,9 @@ use crate::{
         commit::commit,
         vault::{Resealed, SealedRecord, SealedVault},
     },
-    domain::audit::{AuditAction, AuditEvent},
+    domain::audit::AuditAction,
     error::{Code, Error, Kind, Result},
-    kernel::{Actor, DataKeyId, Timestamp},
+    kernel::{DataKeyId, Timestamp},
     ports::{
         kinds::SEALED_BY_KEY,
         records::{Records, Stored, draft, redraft},
@@ -58,7 +59,7 @@ impl Keyring {
             let ops = vec![
                 Op::Replace(redraft(&head, &listed)?, head.version.clone()),
                 Op::Insert(draft(&key)?),
-                self.noted(AuditAction::DataKeyMade, &key.id)?,
+                noted(&self.world, AuditAction::DataKeyMade, &key.id)?,
             ];
             match commit(&*self.store, &self.world, ops).await? {
                 Outcome::Committed => {
@@ -70,13 +71,6 @@ impl Keyring {
             }
         }
         Err(contended())
-    }
-
-    /// The audit event of a step, for the batch of the step.
-    fn noted(&self, action: AuditAction, key: &DataKeyId) -> Result<Op> {
-        let actor = Actor::System { name: "keyring" }.reference();
-        let event = AuditEvent::new(self.world.id(), self.world.now(), actor, action, key.to_string(), self.world.id());
-        Ok(Op::Insert(draft(&event)?))
     }
 }
 
@@ -153,7 +147,7 @@ impl Rotation {
         for active in records.iter().filter(|key| key.state == KeyState::Active) {
             ops.push(replace(active, &active.becoming(KeyState::Draining, now)?)?);
         }
-        ops.push(self.vault.keyring().noted(AuditAction::DataKeyActivated, &next.id)?);
+        ops.push(noted(&self.vault.keyring().world, AuditAction::DataKeyActivated, &next.id)?);
         if !self.write(ops).await? {
             return Ok(Step::Raced);
         }
@@ -206,7 +200,7 @@ impl Rotation {
     }
 
     async fn retire(&self, key: &Stored<DataKey>, now: Timestamp) -> Result<Step> {
-        let noted = self.vault.keyring().noted(AuditAction::DataKeyRetired, &key.id)?;
+        let noted = noted(&self.vault.keyring().world, AuditAction::DataKeyRetired, &key.id)?;
         if !self.write(vec![replace(key, &key.becoming(KeyState::Retired, now)?)?, noted]).await? {
             return Ok(Step::Raced);
         }

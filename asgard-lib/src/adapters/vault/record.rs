@@ -9,8 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// A sealed value as it is stored: the ciphertext, or the blobs that hold it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(unnameable_types, reason = "the entity of a kind, kept and read by the vault alone")]
-pub struct SealedRecord {
+pub(crate) struct SealedRecord {
     /// What its owner calls it, for example `secret/sec_.../1`.
     pub id: String,
     /// What it is bound to. Not secret.

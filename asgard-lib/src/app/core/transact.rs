@@ -5,9 +5,10 @@
 use super::{
     effects,
     reads::{Reads, Versions},
+    submit::{pause, submit},
     waiver::AuditWaiver,
 };
-use crate::app::{Asgard, Call, CounterKind};
+use crate::app::{Asgard, Call};
 use crate::{
     domain::{
         audit::{AuditAction, AuditEvent},
@@ -18,7 +19,7 @@ use crate::{
     kernel::{Actor, ActorRef, JobId, ProjectId},
     ports::{
         records::{self, Entity, Stored, key, store_error},
-        store::{Batch, Count, Draft, Op, Outcome, Reason, StoreError, Version},
+        store::{Batch, Count, Draft, Op, Outcome, Reason, Version},
     },
 };
 use std::{
@@ -30,8 +31,6 @@ use std::{
 
 /// How often a decision is made again after a lost race.
 const MAX_CONFLICT_RETRIES: u32 = 24;
-/// How often a batch is resubmitted after a lost reply.
-const MAX_RESUBMITS: u32 = 8;
 
 /// What survives from one attempt of a transaction to the next.
 #[derive(Default)]
@@ -352,49 +351,6 @@ pub(super) fn moving() -> Error {
 /// Nobody signed in: who failed to.
 fn anonymous() -> ActorRef {
     Actor::System { name: "anonymous" }.reference()
-}
-
-/// Commits a batch, through lost replies: absence of an answer is never evidence, so the same batch goes again under the
-/// same id until the store says what became of it.
-pub(crate) async fn submit(app: &Asgard, batch: &Batch) -> Result<Outcome> {
-    let mut unknown = false;
-    let mut tries = 0;
-    loop {
-        match app.store().commit(batch).await {
-            Ok(outcome) => {
-                app.counters().add(match outcome {
-                    Outcome::Committed => CounterKind::Committed,
-                    Outcome::Refused(_) => CounterKind::Refused,
-                });
-                return Ok(outcome);
-            }
-            Err(error @ StoreError::Corrupt(_)) => {
-                app.counters().add(CounterKind::CommitFailed);
-                return Err(store_error(error));
-            }
-            Err(error) => {
-                unknown |= matches!(error, StoreError::Unknown(_));
-                tries += 1;
-                if tries > MAX_RESUBMITS {
-                    app.counters().add(CounterKind::CommitFailed);
-                    let error = store_error(error);
-                    return Err(if unknown {
-                        error.caused_by(format!("commit {} may have happened", batch.id()))
-                    } else {
-                        error
-                    });
-                }
-                pause(app, tries).await;
-            }
-        }
-    }
-}
-
-/// A few milliseconds that double and differ between replicas, at most about a second.
-pub(crate) async fn pause(app: &Asgard, tries: u32) {
-    let [spread] = app.world().random::<1>();
-    let base = 4u64 << tries.min(8);
-    app.world().sleep(Duration::from_millis(base / 2 + base * u64::from(spread) / 256)).await;
 }
 
 impl Asgard {

@@ -10,7 +10,7 @@ use super::{
     transition::apply_transition,
 };
 use crate::{
-    app::{Asgard, Call, Tx, core::transact::pause},
+    app::{Asgard, Call, Tx, core::submit::pause},
     domain::{
         audit::AuditAction,
         lease::Lease,

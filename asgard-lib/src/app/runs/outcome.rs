@@ -11,7 +11,7 @@ use super::{
 use crate::{
     app::{
         Tx,
-        core::transact::pause,
+        core::submit::pause,
         judge::{basis, judge_plan, name_accounts},
         services::Service,
     },

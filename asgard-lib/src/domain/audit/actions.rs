@@ -173,7 +173,7 @@ audit_actions! {
     RunRecovered = "run.recovered", Runs, Project, "A run whose supervisor is gone was taken over.";
     RunRelaunched = "run.relaunched", Runs, Project, "A run whose launch was lost gets another.";
     SecretRevealed = "secret.revealed", Secrets, Project, "A secret's value was shown.";
-    DataKeyMade = "data_key.made", Operation, Organisation, "The next data key was made, and a rotation began.";
+    DataKeyMade = "data_key.made", Operation, Organisation, "A data key was made: the first of an empty store, or the next, with which a rotation begins.";
     DataKeyActivated = "data_key.activated", Operation, Organisation, "A data key became the one that new things are sealed under.";
     DataKeyRetired = "data_key.retired", Operation, Organisation, "A data key was retired and its wraps were wiped.";
     AuditRemoved = "audit.removed", Operation, Organisation, "The first block of an audit chain and its events were removed, because the audit log keeps them no longer.";
