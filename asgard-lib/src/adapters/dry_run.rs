@@ -109,6 +109,9 @@ async fn execute(app: &Asgard, assignment: &Assignment, supervision: &ClaimedRun
         message: message.to_owned(),
     };
     supervision.log(vec![line("Provisioning is not armed: this is a dry run, and nothing is created.")]).await?;
+    if assignment.run.op.changes_things() {
+        supervision.applying().await?;
+    }
     Ok(match assignment.run.op {
         RunOp::Plan | RunOp::PlanDestroy => {
             let summary = summary(assignment);

@@ -113,8 +113,8 @@ pub(crate) enum Resealed {
 impl SealedVault {
     /// The largest value kept inside its record.
     pub const INLINE: usize = 128 * 1024;
-    /// The largest value.
-    pub const MAX: usize = 32 * 1024 * 1024;
+    /// The largest value: of what Asgard keeps, a Terraform state may grow that far.
+    pub const MAX: usize = 128 * 1024 * 1024;
 
     /// The vault of a store, with its keyring: what is opened of it, or made in a store that has none.
     ///
@@ -154,11 +154,13 @@ impl SealedVault {
     /// Seals a value as `id`, bound to `context`: who and what it belongs to. A large one is stored as blobs at once; if the
     /// record is never written, [`SealedVault::collect_orphan_blobs`] cleans up.
     pub(crate) async fn seal(&self, id: &str, context: &str, plaintext: &[u8]) -> Result<SealedRecord> {
-        if id.is_empty() || id.len() > Batch::MAX_NAME || plaintext.len() > Self::MAX {
-            return Err(Error::bug(format!(
-                "sealed value `{id}` of {} bytes is past the vault's limits",
-                plaintext.len()
-            )));
+        if id.is_empty() || id.len() > Batch::MAX_NAME {
+            return Err(Error::bug(format!("a sealed value cannot be called `{id}`")));
+        }
+        if plaintext.len() > Self::MAX {
+            let (size, most) = (plaintext.len().div_ceil(1 << 20), Self::MAX >> 20);
+            let message = format!("It is {size} MB large; Asgard stores up to {most} MB.");
+            return Err(Error::new(Code::InvalidInput, message).caused_by(format!("sealed value `{id}`")));
         }
         // Known before there is a ciphertext, because the ciphertext is bound to them.
         let large = plaintext.len() > self.inline;

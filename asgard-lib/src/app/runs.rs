@@ -12,6 +12,7 @@
 mod assignment;
 mod claim;
 mod claimed_run;
+mod folder;
 mod held_lease;
 mod launch;
 mod log;

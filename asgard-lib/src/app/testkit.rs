@@ -35,7 +35,7 @@ use crate::{
         kinds::{self, Index},
         policy::Policy,
         records::{Entity, Records, Stored, draft, key, redraft},
-        runner::{Runner, SupervisorLocation},
+        runner::{RunOutcome, RunReporter, Runner, SupervisorLocation},
         store::{Batch, Op, Outcome, Query, Store},
         world::{ManualClock, SeededEntropy, World},
     },
@@ -277,6 +277,16 @@ impl Kit {
             Claim::NotNeeded { why } => panic!("{run} needs nobody: {why}"),
             Claim::Held { until } => panic!("{run} waits until {until}"),
         }
+    }
+
+    /// Claims a run and ends it so, as a supervisor would.
+    pub(crate) async fn supervise(&self, run: &RunId, ending: RunOutcome) {
+        let (assignment, supervision) = self.claim(run).await;
+        supervision.engine("terraform 1", "module").await.unwrap();
+        if assignment.run.op.changes_things() && !matches!(ending, RunOutcome::Stale { .. }) {
+            supervision.applying().await.unwrap();
+        }
+        supervision.finish(ending).await.unwrap();
     }
 
     pub(crate) async fn try_claim(&self, run: &RunId) -> Result<Claim> {

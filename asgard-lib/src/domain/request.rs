@@ -21,7 +21,7 @@ pub use admission::{added_cost, admit};
 pub use facts::{Basis, Step, facts};
 pub use outcome::{
     NextRun, Planned, Produced, Transition, applied, approved, cancelled, failed, interrupted, partly_approved,
-    planned, rejected,
+    planned, rejected, stale,
 };
 pub use row::{REQUEST_LIST, RequestRow};
 
@@ -220,7 +220,7 @@ pub struct Request {
     /// How often it was started again after an interruption.
     #[serde(default)]
     pub resumed: u32,
-    /// Whether applying began: from then on something may exist.
+    /// Whether a plan of it began to be applied: from then on something may exist.
     #[serde(default)]
     pub began: bool,
     /// Whether somebody asked to cancel it while it ran.

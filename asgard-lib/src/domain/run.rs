@@ -5,6 +5,7 @@ use crate::{
     kernel::{ActorRef, JobId, ProjectId, RequestId, ResourceId, RunId, Timestamp, TraceId},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 mod creation;
 mod location;
@@ -159,6 +160,34 @@ pub enum Change {
     Delete,
 }
 
+impl Change {
+    /// Whether something that exists is gone after it.
+    pub const fn loses(self) -> bool {
+        match self {
+            Self::Delete | Self::Replace => true,
+            Self::Update | Self::Create => false,
+        }
+    }
+
+    /// What comes first for whoever approves: 0 is the gravest.
+    const fn gravity(self) -> u8 {
+        match self {
+            Self::Delete => 0,
+            Self::Replace => 1,
+            Self::Update => 2,
+            Self::Create => 3,
+        }
+    }
+
+    /// Whether something exists after it that did not before.
+    pub const fn creates(self) -> bool {
+        match self {
+            Self::Create | Self::Replace => true,
+            Self::Update | Self::Delete => false,
+        }
+    }
+}
+
 /// One address of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlannedChange {
@@ -181,15 +210,62 @@ pub struct PlanSummary {
     pub delete: u32,
     /// Whether only outputs would change.
     pub outputs_changed: bool,
-    /// The addresses with their actions, at most 200.
+    /// The addresses with their actions, the gravest first. Everything that would be destroyed or replaced is listed, and of the
+    /// rest as much as makes 200 in all; the numbers above count all of it, and the log of the plan's run names it.
     pub changes: Vec<PlannedChange>,
     /// What the approval binds to: SHA-256 over the module, the inputs, the state's serial and the engine.
     pub digest: String,
 }
 
 impl PlanSummary {
-    /// The most addresses that a summary keeps.
+    /// The most addresses that a summary lists, unless more than that would be destroyed or replaced.
     pub const MAX_CHANGES: usize = 200;
+    /// The most bytes of addresses: both the run and the request keep them in one record.
+    pub const MAX_BYTES: usize = 100 * 1024;
+
+    /// The summary as it is kept: the gravest changes first, and the harmless ones cut to what fits.
+    ///
+    /// # Errors
+    ///
+    /// When what would be destroyed or replaced does not fit: nobody could see what they approve.
+    pub fn listed(mut self) -> Result<Self> {
+        self.changes.sort_by_key(|planned| planned.change.gravity());
+        let losses = self.changes.iter().take_while(|planned| planned.change.loses()).count();
+        let mut bytes = 0;
+        let fitting = self.changes.iter().take_while(|planned| {
+            bytes += planned.address.len() + 30;
+            bytes <= Self::MAX_BYTES
+        });
+        let fitting = fitting.count();
+        if fitting < losses {
+            let message = format!(
+                "The plan destroys or replaces {losses} things, more than a summary can list for who approves it. Make the change in smaller steps."
+            );
+            return Err(Error::new(Code::RunnerFailed, message));
+        }
+        self.changes.truncate(fitting.min(losses.max(Self::MAX_CHANGES)));
+        Ok(self)
+    }
+
+    /// How many changes the summary counts and does not list.
+    pub fn unlisted(&self) -> usize {
+        let all = self.create.saturating_add(self.update).saturating_add(self.replace).saturating_add(self.delete);
+        usize::try_from(all).unwrap_or(usize::MAX).saturating_sub(self.changes.len())
+    }
+
+    /// What may exist of this plan when nobody can tell how far applying it came: every thing that it creates and that is not among
+    /// the addresses of the state. Silence is no evidence. Creations that the summary does not list are counted at the end.
+    pub fn may_exist(&self, stored: &BTreeSet<String>) -> Vec<String> {
+        let creations = self.changes.iter().filter(|planned| planned.change.creates());
+        let listed = u32::try_from(creations.clone().count()).unwrap_or(u32::MAX);
+        let missing = creations.map(|planned| &planned.address).filter(|address| !stored.contains(*address));
+        let mut all: Vec<String> = missing.cloned().collect();
+        match (self.create + self.replace).saturating_sub(listed) {
+            0 => {}
+            more => all.push(format!("{more} more that the plan creates and its summary does not list")),
+        }
+        all
+    }
 
     /// Whether carrying it out would do nothing at all.
     pub fn is_empty(&self) -> bool {
@@ -199,13 +275,8 @@ impl PlanSummary {
     /// Whether this plan does nothing to any address that `approved` did not already name: what is left of an interrupted
     /// apply. A half-made thing may have to be replaced; that is not growth.
     pub fn is_rest_of(&self, approved: &Self) -> bool {
-        let complete = |summary: &Self| {
-            summary.changes.len()
-                == usize::try_from(summary.create + summary.update + summary.replace + summary.delete)
-                    .unwrap_or(usize::MAX)
-        };
-        complete(self)
-            && complete(approved)
+        self.unlisted() == 0
+            && approved.unlisted() == 0
             && self.changes.iter().all(|mine| {
                 approved.changes.iter().any(|theirs| {
                     theirs.address == mine.address
@@ -220,6 +291,15 @@ impl PlanSummary {
                 })
             })
     }
+}
+
+/// Which Terraform state of a resource is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredState {
+    /// The state's lineage.
+    pub lineage: String,
+    /// The state's serial.
+    pub serial: u64,
 }
 
 /// A run.
@@ -274,6 +354,18 @@ pub struct Run {
     /// SHA-256 of the module's files, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module_digest: Option<String>,
+    /// For a run that changes things: whether it began to. None for runs that a version before claimed, which noted nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applying: Option<bool>,
+    /// A digest of the inputs under a key of Asgard's, once known: equal inputs of a resource have an equal one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<String>,
+    /// The newest state that is stored of what it did; the one that it began with, before it stored any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StoredState>,
+    /// Whether its folder is kept because a state in it was never stored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub folder_kept: bool,
     /// What a plan found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<PlanSummary>,
@@ -303,6 +395,22 @@ impl Run {
     /// The lease that lets a resource have one run at a time.
     pub fn lease_name(resource: &ResourceId) -> String {
         format!("resource/{resource}")
+    }
+
+    /// Whether it may have changed something.
+    pub fn may_have_changed_things(&self) -> bool {
+        self.op.changes_things() && self.applying != Some(false)
+    }
+
+    /// Whether both runs work from one basis: the same module, inputs and engine. Only the state may have moved between them.
+    /// What is not known of either is not the same.
+    pub fn shares_basis(&self, other: &Self) -> bool {
+        let same = |mine: &Option<String>, theirs: &Option<String>| mine.is_some() && mine == theirs;
+        self.resource == other.resource
+            && self.runner == other.runner
+            && same(&self.module_digest, &other.module_digest)
+            && same(&self.inputs, &other.inputs)
+            && same(&self.engine, &other.engine)
     }
 
     /// Moves to `status` if the table allows it.
@@ -403,6 +511,28 @@ mod tests {
         let mut cut = approved;
         cut.create += 1;
         assert!(!summary(&[("a", Create)]).is_rest_of(&cut), "a summary that was cut short proves nothing");
+    }
+
+    #[test]
+    fn what_would_be_lost_is_never_cut_from_a_summary() {
+        use Change::{Create, Delete, Replace, Update};
+        let named = |n: usize, change| PlannedChange { address: format!("a.b[{n:03}]"), change };
+        let mut plan = PlanSummary { create: 260, update: 1, replace: 1, delete: 1, ..PlanSummary::default() };
+        plan.changes = (0..260).map(|n| named(n, Create)).collect();
+        plan.changes.extend([named(300, Update), named(301, Replace), named(302, Delete)]);
+        let listed = plan.listed().unwrap();
+        let first: Vec<Change> = listed.changes.iter().take(4).map(|planned| planned.change).collect();
+        assert_eq!(first, [Delete, Replace, Update, Create]);
+        assert_eq!((listed.changes.len(), listed.unlisted()), (PlanSummary::MAX_CHANGES, 63));
+
+        let losing = |count: u32, length: usize| PlanSummary {
+            delete: count,
+            changes: (0..count).map(|n| PlannedChange { address: format!("{n:0length$}"), change: Delete }).collect(),
+            ..PlanSummary::default()
+        };
+        assert_eq!(losing(1_000, 60).listed().unwrap().unlisted(), 0, "all of them, however many");
+        let refused = losing(1_000, 600).listed().unwrap_err();
+        assert!(refused.message().contains("1000 things"), "{}", refused.message());
     }
 
     #[test]

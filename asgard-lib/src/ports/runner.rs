@@ -69,6 +69,12 @@ pub trait Runner: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Keeps what a run left behind, where neither [`Runner::clean`] nor [`Runner::left_over`] finds it again, and says where that is.
+    /// Asked when it holds the only copy of a Terraform state.
+    async fn set_aside(&self, _run: &RunId) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// The runs that left something behind here. Asked at boot and now and then: those that are over get cleaned.
     async fn left_over(&self) -> Result<Vec<RunId>> {
         Ok(Vec::new())
@@ -78,6 +84,8 @@ pub trait Runner: Send + Sync + 'static {
 /// What a dead supervisor left behind.
 #[derive(Default)]
 pub struct Salvage {
+    /// Whether the run's folder is here. Without it nobody can tell what the run did: silence is no evidence.
+    pub found: bool,
     /// The newest complete Terraform state in the left-over work directory.
     pub state: Option<Zeroizing<Vec<u8>>>,
     /// Addresses that were being created and that neither the log nor the state says are finished, at most 200.
@@ -192,6 +200,10 @@ pub trait RunReporter: Send + Sync {
 
     /// Records the engine (name and version) and the module's digest.
     async fn engine(&self, engine: &str, module_digest: &str) -> Result<()>;
+
+    /// Records that the plan begins to be applied. Nothing may be changed before this was committed: what a run was
+    /// interrupted before is planned as if it had never been tried.
+    async fn applying(&self) -> Result<()>;
 
     /// Stores a Terraform state of a greater serial than the last; the same serial with the same bytes is fine.
     async fn store_state(&self, state: &[u8]) -> Result<()>;

@@ -213,7 +213,15 @@ impl Host {
         lock(&self.disk).remove(run);
     }
 
-    /// The runs that have a folder here.
+    /// Puts the folder of a run where no runner looks for it.
+    pub fn set_aside(&self, run: &str) {
+        let mut disk = lock(&self.disk);
+        if let Some(folder) = disk.remove(run) {
+            disk.insert(format!("kept-{run}"), folder);
+        }
+    }
+
+    /// The runs that have a folder here, those that are kept among them.
     pub fn folders(&self) -> Vec<(String, Folder)> {
         lock(&self.disk).iter().map(|(run, folder)| (run.clone(), folder.clone())).collect()
     }

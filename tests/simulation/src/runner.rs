@@ -5,12 +5,12 @@ use crate::{
     dice::Dice,
     host::{Folder, Host, State},
     simulation::{Applied, Notes, open},
-    terraform::{Apply, Plan, plan},
+    terraform::{Apply, Plan, basis, plan},
 };
 use asgard_lib::{
     Result,
     app::runs::{Assignment, Claim, ClaimedRun},
-    domain::run::{CreationTracker, RunOp, addresses},
+    domain::run::{CreationTracker, LogLine, RunOp, addresses},
     kernel::{RunId, Timestamp},
     ports::runner::{Liveness, OutputValue, Renewal, RunOutcome, RunReporter, Runner, Salvage, SupervisorLocation},
 };
@@ -82,6 +82,11 @@ impl Runner for HostRunner {
         Ok(())
     }
 
+    async fn set_aside(&self, run: &RunId) -> Result<Option<String>> {
+        self.host.set_aside(run.as_str());
+        Ok(None)
+    }
+
     async fn left_over(&self) -> Result<Vec<RunId>> {
         Ok(self.host.folders().iter().filter_map(|(run, _)| run.parse().ok()).collect())
     }
@@ -93,6 +98,7 @@ fn left_in(folder: &Folder) -> Salvage {
     let mut creations = CreationTracker::default();
     folder.log.iter().for_each(|line| creations.follow(line));
     Salvage {
+        found: true,
         state: state.map(Zeroizing::new),
         may_exist: creations.may_exist(&stored).map(str::to_owned).collect(),
         logged: folder.log.iter().skip(folder.sent).cloned().collect(),
@@ -144,8 +150,12 @@ impl Supervisor {
             }
             RunOp::Apply | RunOp::Destroy => {
                 let plan: Plan = serde_json::from_slice(assignment.plan.as_deref()?).ok()?;
+                let all_goes = assignment.run.op == RunOp::Destroy;
                 if (plan.serial, &plan.lineage) != (state.serial, &state.lineage) {
                     return Some(RunOutcome::Stale { why: "The state has moved on.".into() });
+                }
+                if plan.basis != basis(&assignment.variables, all_goes, &assignment.service.digest) {
+                    return Some(RunOutcome::Stale { why: "The module or the inputs are others.".into() });
                 }
                 self.apply(assignment, claimed, state, plan).await
             }
@@ -161,6 +171,9 @@ impl Supervisor {
         plan: Plan,
     ) -> Option<RunOutcome> {
         let (run, resource) = (self.run.as_str(), assignment.resource.id.as_str());
+        if claimed.applying().await.is_err() {
+            return Some(RunOutcome::Interrupted { may_exist: Vec::new() });
+        }
         self.host.make_folder(run, Folder { state, ..Folder::default() });
         let request = assignment.request.as_ref().map(|request| request.id.to_string());
         self.notes.applied(Applied { run: run.into(), request, basis: plan.basis.clone() });
@@ -194,7 +207,16 @@ impl Supervisor {
             self.store(claimed, state).await?;
         }
         let ended = self.host.folder(run, |folder| folder.ended.clone()).flatten();
-        let _ = claimed.log(left.logged).await;
+        let mut logged = left.logged;
+        logged.push(LogLine {
+            at: self.host.now(),
+            level: "info".into(),
+            kind: LogLine::ENDED.into(),
+            address: None,
+            action: None,
+            message: "The run ended.".into(),
+        });
+        let _ = claimed.log(logged).await;
         self.host.remove_folder(run);
         Some(match (ended, assignment.run.op) {
             (Some(Ok(())), RunOp::Destroy) => RunOutcome::Destroyed,

@@ -61,6 +61,11 @@ fn number(address: &str) -> u64 {
     address.trim_start_matches("thing.item[").trim_end_matches(']').parse().unwrap_or(0)
 }
 
+/// What an approval of a plan is bound to besides the state's serial.
+pub fn basis(variables: &Map<String, Value>, all_goes: bool, module: &str) -> String {
+    format!("{module}|{}|{all_goes}", Value::Object(variables.clone()))
+}
+
 /// Plans from the present state to what the variables want; to nothing, when all is to go.
 pub fn plan(state: &State, variables: &Map<String, Value>, all_goes: bool, module: &str) -> (PlanSummary, Plan) {
     let wanted = if all_goes { 0 } else { variables.get("things").and_then(Value::as_u64).unwrap_or(0) };
@@ -76,7 +81,7 @@ pub fn plan(state: &State, variables: &Map<String, Value>, all_goes: bool, modul
     let missing = (0..wanted).map(address).filter(|address| !state.things.contains_key(address));
     steps.extend(missing.map(|address| (address, Change::Create)));
     let count = |change: Change| u32::try_from(steps.iter().filter(|(_, step)| *step == change).count()).unwrap_or(0);
-    let basis = format!("{module}|{}|{all_goes}", Value::Object(variables.clone()));
+    let basis = basis(variables, all_goes, module);
     let summary = PlanSummary {
         create: count(Change::Create),
         update: count(Change::Update),

@@ -65,18 +65,15 @@ fn killed_hosts_cut_links_and_lost_replies_change_nothing_of_that() {
     );
 }
 
-/// What is known to go wrong, and is not mended yet: a host that is away for longer than a lease takes with it what it knows.
-/// Whoever mends it moves the course to the test above.
 #[test]
-fn outages_longer_than_a_lease_are_known_to_lose_track_of_things() {
-    if number("ASGARD_SIMULATION_SEED").is_some() {
-        return;
-    }
-    let course = Course { minutes: 10, faults: false, long_outages: true, upgrades: false };
-    let found = (0..40).map(|seed| play(seed, course).violations).find(|violations| !violations.is_empty());
-    let found = found.expect("nothing was lost in 40 courses: hold all of them");
-    let known = |violation: &String| violation.contains("nobody knows") || violation.contains("was made 2 times");
-    assert!(found.iter().all(known), "something else went wrong as well:\n{}", found.join("\n"));
+fn outages_longer_than_a_lease_and_modules_that_change_lose_track_of_nothing() {
+    let course = Course { minutes: 10, faults: true, long_outages: true, upgrades: true };
+    let (calls, made, faults) = hold(8, course);
+    let much = calls > 200 && made > 40 && faults > 40;
+    assert!(
+        number("ASGARD_SIMULATION_SEED").is_some() || much,
+        "{calls} calls made {made} things through {faults} faults"
+    );
 }
 
 #[test]

@@ -94,6 +94,7 @@ impl SuperviseOptions {
 /// Everything that the steps of a run need.
 pub(super) struct Conductor<'a> {
     pub order: &'a Order,
+    pub reporter: &'a dyn RunReporter,
     pub world: &'a World,
     pub stop: &'a Stop,
     pub record: &'a Record,
@@ -105,6 +106,12 @@ pub(super) struct Conductor<'a> {
 impl Conductor<'_> {
     pub(crate) fn now(&self) -> Timestamp {
         self.world.now()
+    }
+
+    /// Records that the plan begins to be applied, before anything is changed. `Some` when the run has to stop instead.
+    pub(crate) async fn applying(&self) -> Result<Option<RunOutcome>> {
+        let noted = noted(self.order, self.stop, || self.reporter.applying()).await?;
+        Ok(noted.err().map(|reason| stopped(reason, Vec::new())))
     }
 }
 
@@ -147,16 +154,24 @@ pub(super) async fn conduct(
         tracing::error!(run.id = %order.run, "the run could not be carried out: {}", error.chain());
         RunOutcome::Failed { error: error.message().to_owned(), may_exist: Vec::new() }
     });
-    record.say(world.now(), "info", format!("The run ended: {}.", ending.name()));
+    record.end(world.now(), format!("The run ended: {}.", ending.name()));
 
-    // The state goes to the store before anything else; the folder is removed only when it is there.
+    // Terraform is dead, so time does not matter any more. The state goes to the store before anything else, for as long as nobody
+    // else has the lease, however long ago it ran out; the folder is removed only when it is there.
     done.cancel();
+    let (holding, enough) = (keeper::hold(reporter, &stop), tokio::time::sleep(STORES_FOR));
+    tokio::pin!(holding, enough);
     loop {
         tokio::select! {
             biased;
-            () = stop.lost() => break,
+            () = stop.taken() => return None,
             () = &mut lease, if !lease_ended => lease_ended = true,
             () = &mut storing => break,
+            () = &mut holding, if lease_ended => {}
+            () = &mut enough => {
+                tracing::error!(run.id = %order.run, "what the run left could not be stored; its folder stays");
+                return None;
+            }
         }
     }
     let stored = record.refusal().map_or(Ok(()), Err);
@@ -169,7 +184,7 @@ pub(super) async fn conduct(
         }
         other => other,
     };
-    if stop.reason() == Some(Reason::Lost) {
+    if stop.is_taken() {
         return None;
     }
     let Err(refusal) = stored else {
@@ -194,6 +209,9 @@ pub(super) async fn conduct(
         may_exist,
     })
 }
+
+/// How long what a run left is tried to be stored.
+const STORES_FOR: Duration = Duration::from_secs(6 * 3600);
 
 /// Asks to stop when the time is up or the supervisor has to. Never returns.
 async fn limits(order: &Order, options: &SuperviseOptions, stop: &Stop, layout: Option<&Layout>) {
@@ -231,7 +249,9 @@ async fn perform(
     }
     let mirror = options.mirror.as_deref().map(workdir::mirror).transpose()?;
     let engine = engine::find(&options.bin, &order.child_env).await?;
-    if let Some(reason) = note_engine(reporter, &engine, order, stop).await? {
+    let name = engine.name();
+    let noted = noted(order, stop, || reporter.engine(&name, &order.module_digest)).await?;
+    if let Err(reason) = noted {
         return Ok(stopped(reason, Vec::new()));
     }
 
@@ -248,7 +268,7 @@ async fn perform(
         dir.put_state(state)?;
     }
     let environment = Environment::of_run(&order.child_env, dir.layout());
-    let conductor = Conductor { order, world, stop, record, dir, engine, environment };
+    let conductor = Conductor { order, reporter, world, stop, record, dir, engine, environment };
     let ending = match order.op {
         RunOp::Plan | RunOp::PlanDestroy => conductor.plan().await,
         RunOp::Apply | RunOp::Destroy => conductor.apply().await,
@@ -259,20 +279,18 @@ async fn perform(
     ending
 }
 
-/// Records the engine, through outages of the store, unless the run has to stop first.
-async fn note_engine(
-    reporter: &dyn RunReporter,
-    engine: &Engine,
-    order: &Order,
-    stop: &Stop,
-) -> Result<Option<Reason>> {
+/// Records something of the run, through outages of the store, unless the run has to stop first.
+async fn noted<F>(order: &Order, stop: &Stop, mut note: impl FnMut() -> F) -> Result<Result<(), Reason>>
+where
+    F: Future<Output = Result<()>>,
+{
     loop {
-        match reporter.engine(&engine.name(), &order.module_digest).await {
+        match note().await {
             Err(error) if error.kind().retryable() => tracing::warn!(run.id = %order.run, "{}", error.chain()),
-            noted => return noted.map(|()| None),
+            noted => return noted.map(Ok),
         }
         tokio::select! {
-            reason = stop.asked() => return Ok(Some(reason)),
+            reason = stop.asked() => return Ok(Err(reason)),
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
     }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// How often the lease is renewed; more often when it is short.
 const EVERY: Duration = Duration::from_secs(20);
+/// How often once nothing runs any more.
+const HELD_EVERY: Duration = Duration::from_secs(5);
 /// How soon after a failure.
 const AGAIN: Duration = Duration::from_secs(2);
 /// How long before the child must be gone it is interrupted, when the lease cannot be renewed; less when the lease is short.
@@ -47,6 +49,11 @@ async fn renew(reporter: &dyn RunReporter, stop: &Stop, every: Duration) {
             }
         }
     }
+}
+
+/// Renews a lease that may have run out, for what is only stored under it, until somebody else has it. Never returns otherwise.
+pub(super) async fn hold(reporter: &dyn RunReporter, stop: &Stop) {
+    renew(reporter, stop, HELD_EVERY).await;
 }
 
 /// The lease's own clock, apart from the renewals: one of them may hang.

@@ -185,6 +185,19 @@ impl Runner for LocalProcess {
         removed.map_err(|error| Error::new(Code::RunnerFailed, "A run's folder cannot be removed.").caused_by(error))
     }
 
+    async fn set_aside(&self, run: &RunId) -> Result<Option<String>> {
+        let layout = self.layout(run)?;
+        let failed = |error: std::io::Error| {
+            Error::new(Code::RunnerFailed, "A run's folder cannot be kept aside.").caused_by(error)
+        };
+        if !layout.root().exists() {
+            return Ok(None);
+        }
+        let kept = layout.root().with_file_name(format!("kept-{run}"));
+        fs::rename(layout.root(), &kept).map_err(failed)?;
+        Ok(Some(kept.display().to_string()))
+    }
+
     async fn left_over(&self) -> Result<Vec<RunId>> {
         let parent = workdir::parent(&self.options.work_dir)?;
         let runs: BTreeSet<RunId> = folders(&parent).chain(logs(&parent)).collect();

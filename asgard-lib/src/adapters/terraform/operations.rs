@@ -79,6 +79,9 @@ impl Conductor<'_> {
         }
         let plan_file = self.dir.layout().plan();
         let plan_file = plan_file.to_string_lossy();
+        if let Some(ending) = self.applying().await? {
+            return Ok(ending);
+        }
         let mut watch = Watch::new(self.dir.layout(), self.order.state.as_deref().map(Vec::as_slice));
         let args = ["apply", "-json", "-input=false", "-lock=false", &plan_file];
         let mut done = self.step("apply", &args, true, Some(&mut watch), &redactor).await?;
@@ -197,7 +200,7 @@ impl Conductor<'_> {
         let module = self.dir.layout().module();
         let answer = tokio::select! {
             biased;
-            () = self.stop.lost() => return Err(Error::bug("the lease is lost")),
+            () = self.stop.taken() => return Err(Error::bug("the lease is lost")),
             answer = query::run(&self.engine.bin, &args, &self.environment, &module, SHOW) => answer?,
         };
         serde_json::from_slice(&answer).map_err(|error| Error::bug(format!("`terraform show`: {error}")))

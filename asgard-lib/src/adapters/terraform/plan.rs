@@ -181,15 +181,13 @@ pub(super) fn summary(shown: &Value, redactor: &Redactor, digest: String) -> Res
             Change::Delete => &mut summary.delete,
         };
         *count += 1;
-        if summary.changes.len() < PlanSummary::MAX_CHANGES {
-            summary.changes.push(PlannedChange { address: redactor.text(address), change });
-        }
+        summary.changes.push(PlannedChange { address: redactor.text(address), change });
     }
     let outputs = shown.get("output_changes").and_then(Value::as_object).into_iter().flatten();
     for (_, output) in outputs {
         summary.outputs_changed |= actions(output) != ["no-op"];
     }
-    Ok(summary)
+    summary.listed()
 }
 
 fn actions(change: &Value) -> Vec<&str> {

@@ -42,7 +42,7 @@ struct Waiting {
 impl Waiting {
     /// What counts the bytes of such a line.
     fn counted(&mut self, line: &LogLine) -> &mut usize {
-        if line.step().is_some() { &mut self.step_bytes } else { &mut self.bytes }
+        if line.is_evidence() { &mut self.step_bytes } else { &mut self.bytes }
     }
 
     /// Leaves out the oldest lines of a sort that became too many.
@@ -54,7 +54,7 @@ impl Waiting {
             }
             self.left_out = true;
             self.lines.retain(|entry| {
-                let goes = entry.line.step().is_some() == steps && *held > most - ROOM;
+                let goes = entry.line.is_evidence() == steps && *held > most - ROOM;
                 if goes {
                     *held -= size(&entry.line);
                 }
@@ -91,14 +91,16 @@ impl Record {
 
     /// A line of the supervisor's own.
     pub(crate) fn say(&self, at: Timestamp, level: &str, message: impl Into<String>) {
-        let line = LogLine {
-            at,
-            level: level.into(),
-            kind: "asgard".into(),
-            address: None,
-            action: None,
-            message: message.into(),
-        };
+        self.line(at, level, "asgard", message.into());
+    }
+
+    /// The supervisor's last line: whatever was given before it is stored before it.
+    pub(crate) fn end(&self, at: Timestamp, message: String) {
+        self.line(at, "info", LogLine::ENDED, message);
+    }
+
+    fn line(&self, at: Timestamp, level: &str, kind: &str, message: String) {
+        let line = LogLine { at, level: level.into(), kind: kind.into(), address: None, action: None, message };
         self.lines(vec![line], None);
     }
 
@@ -187,7 +189,7 @@ impl Record {
                 line: LogLine {
                     at: next.line.at,
                     level: "warn".into(),
-                    kind: "asgard".into(),
+                    kind: LogLine::LEFT_OUT.into(),
                     address: None,
                     action: None,
                     message,

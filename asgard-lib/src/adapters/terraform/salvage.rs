@@ -43,7 +43,7 @@ pub(super) async fn salvage(layout: &Layout) -> Result<Salvage> {
     logged.truncate(LINES);
     let mut may_exist = tracker.may_exist(&stored);
     may_exist.truncate(MAX_LISTED);
-    Ok(Salvage { state: newest.map(|(_, bytes)| bytes), may_exist, logged })
+    Ok(Salvage { found: true, state: newest.map(|(_, bytes)| bytes), may_exist, logged })
 }
 
 /// Follows a step's output from its beginning, and gives out the lines that had not been stored.

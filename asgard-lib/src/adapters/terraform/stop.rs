@@ -57,6 +57,7 @@ struct State {
     asked: Option<Asked>,
     lost: Option<Instant>,
     out_of_time: bool,
+    taken: bool,
 }
 
 /// Whether the run has to stop. The first reason counts, except that losing the lease goes before all others.
@@ -83,12 +84,13 @@ impl Stop {
         });
     }
 
-    /// The lease is lost. `out_of_time` says that nothing may run any more from now on.
+    /// The lease is lost: it has run out, and nothing may run any more from now on, or somebody else has it.
     pub(crate) fn lose(&self, out_of_time: bool) {
         self.ask(Reason::Lost);
         self.state.send_modify(|state| {
             state.lost.get_or_insert_with(Instant::now);
             state.out_of_time |= out_of_time;
+            state.taken |= !out_of_time;
         });
     }
 
@@ -106,10 +108,15 @@ impl Stop {
         asked.ok().and_then(|state| state.asked).map_or(Reason::Stopped, |asked| asked.reason)
     }
 
-    /// Resolves once the lease is lost.
-    pub(crate) async fn lost(&self) {
+    /// Resolves once somebody else has the lease. One that has only run out still lets its holder store what there is.
+    pub(crate) async fn taken(&self) {
         // The sender is borrowed, so it cannot be gone.
-        let _ = self.state.subscribe().wait_for(|state| state.lost.is_some()).await;
+        let _ = self.state.subscribe().wait_for(|state| state.taken).await;
+    }
+
+    /// Whether somebody else has the lease.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.state.borrow().taken
     }
 
     /// How high on the ladder the child should be by now.

@@ -150,6 +150,10 @@ impl RunReporter for FakeReporter {
         Ok(())
     }
 
+    async fn applying(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn store_state(&self, state: &[u8]) -> Result<()> {
         self.check()?;
         let slow = self.kept.lock().unwrap().slow;

@@ -44,12 +44,16 @@ async fn values_of_every_size_come_back_and_never_show() {
     assert_eq!(whole.seal("longer", "test", &[longest, vec![7]].concat()).await.unwrap().blobs.len(), 1);
     let largest = vec![7; SealedVault::MAX];
     let pieces = whole.seal("largest", "test", &largest).await.unwrap();
-    assert_eq!(pieces.blobs.len(), 96);
+    assert_eq!(pieces.blobs.len(), 384);
     let ops = vec![SealedVault::write(&pieces, None).unwrap()];
     assert_eq!(commit(&kit.memory, &kit.world, ops).await.unwrap(), Outcome::Committed);
     assert!(*replica.get("largest").await.unwrap() == largest, "every piece is in its place");
     let too_large = vec![0; SealedVault::MAX + 1];
-    assert_eq!(replica.vault.seal("v", "test", &too_large).await.unwrap_err().code(), Code::Bug);
+    let refused = replica.vault.seal("v", "test", &too_large).await.unwrap_err();
+    assert_eq!(
+        (refused.code(), refused.message()),
+        (Code::InvalidInput, "It is 129 MB large; Asgard stores up to 128 MB.")
+    );
     for id in ["", &"x".repeat(201)] {
         assert!(replica.vault.seal(id, "test", b"v").await.is_err());
     }

@@ -54,6 +54,9 @@ pub struct RequestView {
     /// What Terraform would do: addresses and actions, never values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanSummary>,
+    /// The id of the run that made the plan; its `run_log` names every change, those too that the plan's list leaves out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan_run: Option<RunId>,
     /// The id of the run that is open now; `run_log` shows how it goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_run: Option<RunId>,
@@ -95,6 +98,7 @@ impl RequestView {
             waits_for: if request.status == RequestStatus::Pending { outstanding(request) } else { Vec::new() },
             decision: request.decision.clone(),
             plan: request.plan.clone(),
+            plan_run: request.plan_run.clone(),
             current_run: request.current_run.clone(),
             cancel_requested: request.cancel_requested,
             error: request.error.clone(),

@@ -15,6 +15,8 @@ use crate::{
     kernel::{RunId, SecretId, SecretText},
     ports::records::Records,
 };
+use data_encoding::HEXLOWER;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 use zeroize::Zeroizing;
@@ -95,6 +97,32 @@ fn child_env(provisioning: &Provisioning, target: &Target) -> Vec<(String, Secre
         given.extend(["AWS_REGION", "AWS_DEFAULT_REGION"].map(|name| (name.to_owned(), SecretText::new(region))));
     }
     given.into_iter().collect()
+}
+
+/// A digest of a run's inputs. Some are guessable secrets, so it is a MAC: only who has the data key can try guesses. With the next
+/// data key it is another one, and then a plan that was interrupted is approved again.
+pub(super) fn inputs_digest(app: &Asgard, claimed: &Claimed, variables: &Map<String, Value>) -> Result<String> {
+    let bytes = Zeroizing::new(serde_json::to_vec(&canonical(variables)).map_err(Error::bug)?);
+    let mac = app.sealer().mark(&format!("run inputs|{}", claimed.resource.id), &bytes)?;
+    Ok(format!("{}:{}", mac.key, HEXLOWER.encode(&mac.tag)))
+}
+
+/// Variables in one order, whatever order they were given in.
+fn canonical(variables: &Map<String, Value>) -> BTreeMap<&str, Ordered<'_>> {
+    variables.iter().map(|(name, value)| (name.as_str(), Ordered(value))).collect()
+}
+
+/// A value whose objects are written in the order of their names.
+struct Ordered<'a>(&'a Value);
+
+impl Serialize for Ordered<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(fields) => serializer.collect_map(canonical(fields)),
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Ordered)),
+            plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => plain.serialize(serializer),
+        }
+    }
 }
 
 async fn plan(app: &Asgard, run: &RunId) -> Result<Option<Zeroizing<Vec<u8>>>> {

@@ -1,7 +1,7 @@
 //! Claiming a run: the lease, the last questions, and what the supervisor is handed.
 
 use super::{
-    assignment::{Claimed, Missing, assignment},
+    assignment::{Claimed, Missing, assignment, inputs_digest},
     claimed_run::{Claim, ClaimedRun},
     held_lease::HeldLease,
     log_budget::LogBudget,
@@ -15,9 +15,9 @@ use crate::{
         audit::AuditAction,
         lease::Lease,
         project::Project,
-        request::{self, Request, RequestStatus, Transition},
-        resource::{Resource, ResourceStatus},
-        run::{Run, RunOp, RunStatus},
+        request::{self, Request, RequestStatus},
+        resource::{Resource, ResourceStatus, StatePointer},
+        run::{Run, RunOp, RunStatus, StoredState},
     },
     error::{Error, Result},
     kernel::{HolderId, RunId, Timestamp},
@@ -75,17 +75,21 @@ async fn claim(app: &Arc<Asgard>, id: &RunId, place: SupervisorLocation) -> Resu
         hold: HeldLease::new(Arc::clone(app), seen.trace.clone(), &lease, holder, ttl),
         run: id.clone(),
         resource: claimed.resource.id.clone(),
+        inputs: None,
         log: tokio::sync::Mutex::new(LogBudget::default()),
     };
     hand_over(supervision, &claimed).await
 }
 
 /// Reads the assignment under the lease. Without one the run goes back: nothing was changed yet.
-async fn hand_over(supervision: ClaimedRun, claimed: &Claimed) -> Result<Claim> {
+async fn hand_over(mut supervision: ClaimedRun, claimed: &Claimed) -> Result<Claim> {
     let mut tries = 0;
     loop {
         match assignment(supervision.app(), claimed).await {
-            Ok(assignment) => return Ok(Claim::Claimed(Box::new(assignment), supervision)),
+            Ok(assignment) => {
+                supervision.inputs = Some(inputs_digest(supervision.app(), claimed, &assignment.variables)?);
+                return Ok(Claim::Claimed(Box::new(assignment), supervision));
+            }
             Err(Missing::Plan) => {
                 let why = "The stored plan is gone; planning again.".to_owned();
                 supervision.finish(RunOutcome::Stale { why: why.clone() }).await?;
@@ -145,6 +149,8 @@ async fn attempt(
         return Ok(Attempt::NotNeeded(end_run(tx, &run, RunStatus::Failed, error)?));
     };
 
+    let state = tx.read::<StatePointer>(resource.id.as_str()).await?;
+    let state = state.map(|pointer| StoredState { lineage: pointer.lineage.clone(), serial: pointer.serial });
     let taken = Lease::taken(lease.as_deref(), &name, holder.clone(), Some(place.clone()), tx.now().plus(ttl));
     match &lease {
         None => tx.insert(&taken)?,
@@ -152,6 +158,8 @@ async fn attempt(
     }
     let running = Run {
         fence: taken.fence,
+        applying: run.op.changes_things().then_some(false),
+        state,
         attempts: run.attempts + 1,
         whereabouts: Some(place.clone()),
         runner: tx.app().runner().name().to_owned(),
@@ -161,7 +169,7 @@ async fn attempt(
     tx.replace(&run, &running)?;
     let begun = match &request {
         Some(request) if run.op.changes_things() => {
-            let begun = Request { began: true, ..request.go(RequestStatus::Running, tx.now())? };
+            let begun = request.go(RequestStatus::Running, tx.now())?;
             tx.replace(request, &begun)?;
             Some(begun)
         }
@@ -216,7 +224,8 @@ pub(super) async fn refuse(
     {
         (RunStatus::Failed, why.clone(), request::failed(request, resource, &why, now)?)
     } else if let Some(why) = foreign_plan(tx, run).await? {
-        (RunStatus::Cancelled, why, plan_again(request, resource, run, now)?)
+        let transition = request::stale(request, resource, run, &why, now)?;
+        (RunStatus::Cancelled, why, transition)
     } else {
         return Ok(None);
     };
@@ -244,8 +253,4 @@ async fn foreign_plan(tx: &Tx<'_>, run: &Run) -> Result<Option<String>> {
     Ok(planned
         .filter(|planned| planned.runner != mine)
         .map(|planned| format!("the plan was made by {}, this is {mine}", planned.runner)))
-}
-
-fn plan_again(request: &Request, resource: &Resource, run: &Run, now: Timestamp) -> Result<Transition> {
-    request::interrupted(request, resource, run, &[], true, now)
 }

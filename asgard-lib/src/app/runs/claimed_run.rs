@@ -63,6 +63,8 @@ pub struct ClaimedRun {
     pub(super) hold: HeldLease,
     pub(super) run: RunId,
     pub(super) resource: ResourceId,
+    /// The digest of the inputs that the run works with, once they were read.
+    pub(super) inputs: Option<String>,
     pub(super) log: tokio::sync::Mutex<LogBudget>,
 }
 

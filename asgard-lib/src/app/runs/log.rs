@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     app::{Asgard, Tx, core::waiver::AuditWaiver},
-    domain::run::{CreationTracker, LogLine, LogSegment, addresses},
+    domain::run::{CreationTracker, LogLine, LogSegment, PlanSummary, addresses},
     error::{Error, Result},
     kernel::RunId,
     ports::records::Records,
@@ -126,8 +126,14 @@ pub(crate) async fn segments(app: &Asgard, run: &RunId, from: u32, most: u32) ->
     Ok(found.into_iter().map_while(|segment| segment.map(|segment| segment.value)).collect())
 }
 
-/// What a run may have created without its being in this state, as far as the log tells that it had sent.
-pub(super) async fn may_exist(app: &Asgard, run: &RunId, state: Option<&[u8]>) -> Result<Vec<String>> {
+/// What a run that left nothing here may have created without its being in this state. A log that tells everything says what;
+/// otherwise it is all that its plan creates and everything that the log says was begun.
+pub(super) async fn may_exist(
+    app: &Asgard,
+    run: &RunId,
+    planned: Option<&PlanSummary>,
+    state: Option<&[u8]>,
+) -> Result<Vec<String>> {
     let mut creations = CreationTracker::default();
     for from in (0..MAX_SEGMENTS).step_by(AT_ONCE as usize) {
         let found = segments(app, run, from, AT_ONCE).await?;
@@ -139,7 +145,11 @@ pub(super) async fn may_exist(app: &Asgard, run: &RunId, state: Option<&[u8]>) -
     let mut stored = state.map(addresses).unwrap_or_default();
     // As they are logged.
     stored = stored.into_iter().map(logged).collect::<BTreeSet<_>>();
-    Ok(creations.may_exist(&stored).map(str::to_owned).collect())
+    let mut all: BTreeSet<String> = creations.may_exist(&stored).map(str::to_owned).collect();
+    if !creations.is_whole() {
+        all.extend(planned.map(|planned| planned.may_exist(&stored)).unwrap_or_default().into_iter().map(logged));
+    }
+    Ok(all.into_iter().collect())
 }
 
 fn logged(mut address: String) -> String {

@@ -21,7 +21,8 @@ impl LogBudget {
     /// The line that is logged instead of one of this size, if any. Steps have a bound of their own: recovery decides by
     /// them.
     pub(super) fn admit(&mut self, line: LogLine, bytes: usize) -> Option<LogLine> {
-        let (used, most, full, message) = if line.step().is_some() {
+        let step = line.is_evidence();
+        let (used, most, full, message) = if step {
             let message = "So much began and ended that the log leaves out the rest.";
             (&mut self.step_bytes, MAX_STEPS, &mut self.steps_full, message)
         } else {
@@ -33,11 +34,11 @@ impl LogBudget {
         }
         *used += bytes;
         *full = *used > most;
-        Some(if *full { left_out(line.at, message) } else { line })
+        Some(if *full { left_out(line.at, message, step) } else { line })
     }
 }
 
-fn left_out(at: Timestamp, message: &str) -> LogLine {
-    let message = message.to_owned();
-    LogLine { at, level: "warn".into(), kind: "asgard".into(), address: None, action: None, message }
+fn left_out(at: Timestamp, message: &str, step: bool) -> LogLine {
+    let (kind, message) = (if step { LogLine::LEFT_OUT } else { "asgard" }, message.to_owned());
+    LogLine { at, level: "warn".into(), kind: kind.into(), address: None, action: None, message }
 }

@@ -120,8 +120,7 @@ async fn try_prepare(supervision: &ClaimedRun, ending: &RunOutcome) -> Result<Re
     let app = supervision.app();
     Ok(match ending {
         RunOutcome::Planned { summary, plan } => {
-            let mut summary = summary.clone();
-            summary.changes.truncate(PlanSummary::MAX_CHANGES);
+            let summary = summary.clone().listed()?;
             let run = &supervision.run;
             Ready::Planned(summary, app.vault().prepare(&plan_id(run), &plan_context(run), plan).await?)
         }
@@ -309,7 +308,7 @@ async fn end_request(
         }
         (Ready::Stale(why), _) => (
             ended(run, RunStatus::Interrupted, Some(why.clone()), &[], now)?,
-            request::interrupted(request, resource, run, &[], true, now)?,
+            request::stale(request, resource, run, why, now)?,
         ),
         (Ready::Planned(..) | Ready::Applied(_) | Ready::Destroyed | Ready::Refreshed(_), _) => {
             let error = mismatch(run);
@@ -341,7 +340,16 @@ async fn plan(
 ) -> Result<Transition> {
     let project = tx.read::<Project>(request.project.as_str()).await?;
     let project = project.ok_or_else(|| Error::bug(format!("{} is gone", request.project)))?;
-    let found = Planned { run, summary: summary.clone(), basis: basis(tx, &project, service).await? };
+    let approved = match request.plan_run.as_ref().filter(|_| run.resume) {
+        Some(id) => tx.read::<Run>(id.as_str()).await?,
+        None => None,
+    };
+    let found = Planned {
+        run,
+        summary: summary.clone(),
+        approved: approved.as_deref(),
+        basis: basis(tx, &project, service).await?,
+    };
     let mut transition = request::planned(request, resource, found, |facts| judge_plan(tx.app(), facts), tx.now())?;
     if let Some(judged) = transition.request.judgements.last_mut() {
         name_accounts(tx, judged).await?;

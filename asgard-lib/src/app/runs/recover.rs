@@ -2,8 +2,8 @@
 //! is taken, what it left behind is stored, and only then the rules decide whether the request goes on by itself.
 
 use super::{
-    claim::IN_PROCESS, claimed_run::ClaimedRun, held_lease::HeldLease, log, log_budget::LogBudget, queue::free_refresh,
-    state, transition::apply_transition,
+    claim::IN_PROCESS, claimed_run::ClaimedRun, folder, held_lease::HeldLease, log, log_budget::LogBudget,
+    queue::free_refresh, state, transition::apply_transition,
 };
 use crate::{
     app::{Asgard, Call, core::waiver::AuditWaiver},
@@ -129,14 +129,14 @@ async fn open_runs(app: &Asgard) -> Result<Vec<Stored<Run>>> {
 /// may work in the same folder.
 async fn clean_up(app: &Asgard) -> Result<()> {
     for id in app.runner().left_over().await? {
-        if app.store().read::<Run>(id.as_str()).await?.is_some_and(|run| run.status.is_over()) {
-            app.runner().clean(&id).await?;
+        if let Some(run) = app.store().read::<Run>(id.as_str()).await?.filter(|run| run.status.is_over()) {
+            report(&id, folder::clean(app, &run).await);
         }
     }
     Ok(())
 }
 
-fn system(run: &Run) -> Call {
+pub(super) fn system(run: &Run) -> Call {
     Call::system("recovery", run.trace.clone())
 }
 
@@ -234,12 +234,15 @@ async fn recover(app: &Arc<Asgard>, run: &Run) -> Result<bool> {
     if !gone {
         return Ok(false);
     }
-    let Some(supervision) = take_over(app, run, &lease, liveness).await? else { return Ok(false) };
+    let Some((supervision, run)) = take_over(app, run, &lease, liveness).await? else { return Ok(false) };
+    let run = &run;
     tracing::warn!(run.id = %run.id, op = run.op.name(), ?liveness, "The supervisor of a run is gone; recovering.");
     let Some(Found { may_exist, complete }) = salvage(&supervision, run).await? else { return Ok(false) };
     supervision.finish(RunOutcome::Interrupted { may_exist }).await?;
     if complete {
         app.runner().clean(&run.id).await?;
+    } else {
+        folder::keep(app, run).await?;
     }
     Ok(true)
 }
@@ -250,7 +253,7 @@ async fn take_over(
     run: &Run,
     seen: &Stored<Lease>,
     liveness: Liveness,
-) -> Result<Option<ClaimedRun>> {
+) -> Result<Option<(ClaimedRun, Run)>> {
     let holder: HolderId = app.world().id();
     let place = SupervisorLocation::InProcess { holder: app.holder().to_string() };
     let (call, id, owner, place) = (system(run), &run.id, &holder, &place);
@@ -267,19 +270,24 @@ async fn take_over(
                 let taken = Lease::taken(Some(&lease), &lease.name, owner.clone(), Some(place.clone()), until);
                 tx.replace(&lease, &taken)?;
                 // Where it ran stays on the run: that is where its left-overs are.
-                tx.replace(&run, &Run { fence: taken.fence, ..run.value.clone() })?;
+                let recovered = Run { fence: taken.fence, ..run.value.clone() };
+                tx.replace(&run, &recovered)?;
                 let details =
                     [("op", run.op.name().to_owned()), ("supervisor", format!("{liveness:?}").to_lowercase())];
                 tx.audit(Some(&run.project), AuditAction::RunRecovered, id, &details)?;
-                Ok(Some(taken))
+                Ok(Some((taken, recovered)))
             })
         })
         .await?;
-    Ok(taken.map(|lease| ClaimedRun {
-        hold: HeldLease::new(Arc::clone(app), run.trace.clone(), &lease, holder, IN_PROCESS),
-        run: run.id.clone(),
-        resource: run.resource.clone(),
-        log: tokio::sync::Mutex::new(LogBudget::default()),
+    Ok(taken.map(|(lease, run)| {
+        let claimed = ClaimedRun {
+            hold: HeldLease::new(Arc::clone(app), run.trace.clone(), &lease, holder, IN_PROCESS),
+            run: run.id.clone(),
+            resource: run.resource.clone(),
+            inputs: None,
+            log: tokio::sync::Mutex::new(LogBudget::default()),
+        };
+        (claimed, run)
     }))
 }
 
@@ -294,28 +302,30 @@ struct Found {
 async fn salvage(supervision: &ClaimedRun, run: &Run) -> Result<Option<Found>> {
     let looking = supervision.app().runner().salvage(&run.id, run.whereabouts.as_ref());
     let Some(left) = renewing(supervision, looking).await? else { return Ok(None) };
-    let nothing = left.state.is_none() && left.logged.is_empty() && left.may_exist.is_empty();
+    let found = left.found;
     supervision.log(left.logged).await?;
     let complete = match &left.state {
         Some(state) => adopt(supervision, state).await?,
         None => true,
     };
-    let may_exist = if !run.op.changes_things() {
-        Vec::new()
-    } else if nothing {
-        let Some(found) = renewing(supervision, by_log(supervision)).await? else { return Ok(None) };
-        found
-    } else {
+    let may_exist = if found || !run.may_have_changed_things() {
         left.may_exist
+    } else {
+        let Some(unseen) = renewing(supervision, unseen(supervision, run)).await? else { return Ok(None) };
+        unseen
     };
     Ok(Some(Found { may_exist, complete }))
 }
 
-/// What may exist of a run that left nothing here: all there is to go by is what it had sent, its log and its states.
-async fn by_log(supervision: &ClaimedRun) -> Result<Vec<String>> {
-    let (app, run) = (supervision.app(), &supervision.run);
+/// What may exist of a run whose folder is not here: all there is to go by is its plan and what it had sent, its log and states.
+async fn unseen(supervision: &ClaimedRun, run: &Run) -> Result<Vec<String>> {
+    let app = supervision.app();
     let state = state::current_state(app, &supervision.resource).await?;
-    log::may_exist(app, run, state.as_ref().map(|state| state.as_slice())).await
+    let planned = match &run.plan_of {
+        Some(planned) => app.store().read::<Run>(planned.as_str()).await?.and_then(|planned| planned.value.summary),
+        None => None,
+    };
+    log::may_exist(app, &run.id, planned.as_ref(), state.as_ref().map(|state| state.as_slice())).await
 }
 
 /// Waits for something, renewing the lease meanwhile. `None` when the lease was lost.

@@ -6,8 +6,11 @@ use super::{
 };
 use crate::{
     app::core::waiver::AuditWaiver,
-    domain::run::{LogLine, Run},
-    error::Result,
+    domain::{
+        request::{Request, RequestStatus},
+        run::{LogLine, Run},
+    },
+    error::{Error, Result},
     kernel::Timestamp,
     ports::{
         records::Records,
@@ -32,7 +35,7 @@ impl RunReporter for ClaimedRun {
     }
 
     async fn engine(&self, engine: &str, module_digest: &str) -> Result<()> {
-        let (hold, id) = (&self.hold, &self.run);
+        let (hold, id, inputs) = (&self.hold, &self.run, &self.inputs);
         let work = self.app().transact(hold.call(), |tx| {
             Box::pin(async move {
                 if hold.mine(tx).await?.is_none() {
@@ -41,7 +44,36 @@ impl RunReporter for ClaimedRun {
                 tx.waive_audit(AuditWaiver::RunFacts)?;
                 let run = tx.need::<Run>(id.as_str()).await?;
                 let (engine, module_digest) = (Some(engine.to_owned()), Some(module_digest.to_owned()));
-                tx.replace(&run, &Run { engine, module_digest, ..run.value.clone() }).map(Some)
+                let inputs = inputs.clone();
+                tx.replace(&run, &Run { engine, module_digest, inputs, ..run.value.clone() }).map(Some)
+            })
+        });
+        hold.commit(work).await?.ok_or_else(lost)
+    }
+
+    async fn applying(&self) -> Result<()> {
+        let (hold, id) = (&self.hold, &self.run);
+        let work = self.app().transact(hold.call(), |tx| {
+            Box::pin(async move {
+                if hold.mine(tx).await?.is_none() {
+                    return Ok(None);
+                }
+                tx.waive_audit(AuditWaiver::RunFacts)?;
+                let run = tx.need::<Run>(id.as_str()).await?;
+                let Some(request) = run.request.clone() else {
+                    return Err(Error::bug(format!("{id} applies something for nobody")));
+                };
+                let request = tx.need::<Request>(request.as_str()).await?;
+                if request.current_run.as_ref() != Some(id) || request.status != RequestStatus::Running {
+                    return Ok(None);
+                }
+                if !request.began {
+                    tx.replace(&request, &Request { began: true, ..request.value.clone() })?;
+                }
+                if run.applying != Some(true) {
+                    tx.replace(&run, &Run { applying: Some(true), ..run.value.clone() })?;
+                }
+                Ok(Some(()))
             })
         });
         hold.commit(work).await?.ok_or_else(lost)

@@ -3,7 +3,10 @@
 use super::claimed_run::{ClaimedRun, lost};
 use crate::{
     app::{Asgard, core::waiver::AuditWaiver},
-    domain::resource::StatePointer,
+    domain::{
+        resource::StatePointer,
+        run::{Run, StoredState, addresses},
+    },
     error::{Code, Error, Result},
     kernel::{ResourceId, RunId},
     ports::records::{Records, Stored},
@@ -92,6 +95,10 @@ pub(super) async fn store(supervision: &ClaimedRun, state: &[u8]) -> Result<Kept
                 at: tx.now(),
             };
             tx.insert_draft(draft.clone())?;
+            // What the run's folder holds may go once this says that it is stored.
+            let held = tx.need::<Run>(run.as_str()).await?;
+            let state = Some(StoredState { lineage: lineage.clone(), serial });
+            tx.replace(&held, &Run { state, ..held.value.clone() })?;
             match &now {
                 None => tx.insert(&pointer)?,
                 Some(old) => tx.replace(old, &pointer)?,
@@ -123,6 +130,18 @@ async fn fits(
     }
     let why = format!("The state has serial {serial}; that of {} is at {} already.", present.resource, present.serial);
     Err(Error::new(if serial < present.serial { Code::StaleVersion } else { Code::WrongState }, why))
+}
+
+/// Whether a state that a run left in its folder adds nothing to what is stored.
+pub(super) async fn is_stored(app: &Asgard, run: &Run, state: &[u8]) -> Result<bool> {
+    let Ok(Facts { serial, lineage }) = serde_json::from_slice(state) else { return Ok(false) };
+    if let Some(stored) = &run.state {
+        return Ok(stored.lineage == lineage && serial <= stored.serial);
+    }
+    // The run began without a state and stored none, or a version before this one carried it out and noted nothing.
+    let pointer = app.store().read::<StatePointer>(run.resource.as_str()).await?;
+    let by_this_run = sealed_id(&run.resource, serial, &run.id);
+    Ok(pointer.is_some_and(|pointer| sealed_states(&pointer).contains(&by_this_run)) || addresses(state).is_empty())
 }
 
 /// Forgets the oldest states beyond what is kept, and returns the history that the next pointer has.

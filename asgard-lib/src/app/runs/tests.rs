@@ -1,5 +1,6 @@
 //! Runs from queueing to their end, with the test as supervisor.
 
+mod basis;
 mod crash;
 mod fence;
 mod life;

@@ -143,6 +143,9 @@ pub(crate) struct Stage {
     pub liveness: Mutex<Option<Liveness>>,
     pub salvage: Mutex<Option<Salvage>>,
     pub cleaned: Mutex<Vec<RunId>>,
+    pub set_aside: Mutex<Vec<RunId>>,
+    /// The runs that left something behind.
+    pub left_over: Mutex<Vec<RunId>>,
     /// How long launching takes.
     pub takes: Mutex<Duration>,
     /// Why launching fails, if it does.
@@ -180,5 +183,12 @@ impl Runner for Stage {
     async fn clean(&self, run: &RunId) -> Result<()> {
         self.cleaned.lock().unwrap().push(run.clone());
         Ok(())
+    }
+    async fn set_aside(&self, run: &RunId) -> Result<Option<String>> {
+        self.set_aside.lock().unwrap().push(run.clone());
+        Ok(None)
+    }
+    async fn left_over(&self) -> Result<Vec<RunId>> {
+        Ok(self.left_over.lock().unwrap().clone())
     }
 }

@@ -171,6 +171,7 @@ audit_actions! {
     RunNotStarted = "run.not_started", Runs, Project, "No supervisor could be started for a run.";
     RunCancelled = "run.cancelled", Runs, Project, "A run whose request was over was ended.";
     RunRecovered = "run.recovered", Runs, Project, "A run whose supervisor is gone was taken over.";
+    RunStateKept = "run.state_kept", Runs, Project, "A run is over, and the Terraform state in its folder was never stored: the folder is kept on its host.";
     RunRelaunched = "run.relaunched", Runs, Project, "A run whose launch was lost gets another.";
     SecretRevealed = "secret.revealed", Secrets, Project, "A secret's value was shown.";
     DataKeyMade = "data_key.made", Operation, Organisation, "A data key was made: the first of an empty store, or the next, with which a rotation begins.";

@@ -63,6 +63,8 @@ pub struct Planned<'a> {
     pub run: &'a Run,
     /// Its findings.
     pub summary: PlanSummary,
+    /// For a plan after an interruption: the run whose plan had been approved.
+    pub approved: Option<&'a Run>,
     /// What the facts of the request come from.
     pub basis: Basis<'a>,
 }
@@ -97,9 +99,11 @@ pub fn planned(
     judge: impl FnOnce(&Facts) -> Judgement,
     now: Timestamp,
 ) -> Result<Transition> {
-    let Planned { run, summary, basis } = found;
-    let rest = request.plan.as_ref().is_some_and(|approved| summary.is_rest_of(approved));
-    let resumed = run.resume && request.began;
+    let Planned { run, summary, approved, basis } = found;
+    // An approval is bound to what the plan was made from: only the state may have moved since.
+    let same_basis = approved.is_some_and(|approved| run.shares_basis(approved));
+    let rest = same_basis && request.plan.as_ref().is_some_and(|approved| summary.is_rest_of(approved));
+    let resumed = run.resume;
     let actor = request.requested_by.clone();
     let step = Step { moment: Moment::Planned, actor, at: now, plan: Some(&summary), grown: resumed && !rest };
     let facts = facts(basis, request, resource, step);
@@ -107,24 +111,14 @@ pub fn planned(
         policy::record(&mut request.judgements, Judged::new(&facts, judgement));
     };
 
-    if summary.is_empty()
+    let empty = summary.is_empty()
         && !request.began
         && resource.provisioned_at.is_some()
         && !resource.dry_run
-        && request.command != Command::Deprovision
-    {
-        let mut next =
-            Transition::new(request.go(RequestStatus::Fulfilled, now)?, resource.go(ResourceStatus::Provisioned, now)?);
-        next.resource.spec = spec_of(request, resource).clone();
-        settle_money(&mut next, request, resource);
-        next.drop_plan = Some(run.id.clone());
-        judged(
-            &mut next.request,
-            Judgement::allow(rules::PLAN_EMPTY, "The plan changes nothing, so nothing is decided."),
-        );
-        next.request.plan = Some(summary);
-        next.request.current_run = None;
-        return Ok(next);
+        && request.command != Command::Deprovision;
+    if empty && *spec_of(request, resource) == resource.spec {
+        let judgement = Judgement::allow(rules::PLAN_EMPTY, "The plan changes nothing, so nothing is decided.");
+        return nothing_to_do(request, resource, run, summary, Judged::new(&facts, judgement), now);
     }
     if resumed && rest {
         let mut next = Transition::new(request.go(RequestStatus::Approved, now)?, resource.clone());
@@ -136,6 +130,10 @@ pub fn planned(
     }
 
     let judgement = judge(&facts);
+    // Another spec is another state, even where nothing that exists differs: policy has weighed both.
+    if empty && judgement.answer == Answer::Allow {
+        return nothing_to_do(request, resource, run, summary, Judged::new(&facts, judgement), now);
+    }
     let (status, verdict) = match &judgement.answer {
         Answer::Allow => (RequestStatus::Approved, Verdict::Auto { reason: judgement.reason.clone() }),
         Answer::Ask { .. } => (RequestStatus::Pending, Verdict::Human { reason: judgement.reason.clone() }),
@@ -151,6 +149,8 @@ pub fn planned(
     let mut next = Transition::new(request.go(status, now)?, resource.clone());
     judged(&mut next.request, judgement);
     next.request.approvals.clear();
+    // What a person decided about another plan decides nothing about this one.
+    next.request.decision = None;
     next.request.plan = Some(summary);
     next.request.plan_run = Some(run.id.clone());
     next.request.verdict = Some(verdict);
@@ -161,6 +161,26 @@ pub fn planned(
         next.ceiling = facts.cost.ceiling.filter(|_| adds > Usd::ZERO);
         next.next_run = Some(NextRun { op: carry_op(&request.command), plan_of: Some(run.id.clone()), resume: false });
     }
+    Ok(next)
+}
+
+/// The plan changes nothing of what exists: the resource has the wanted spec from now on, and there is nothing to carry out.
+fn nothing_to_do(
+    request: &Request,
+    resource: &Resource,
+    run: &Run,
+    summary: PlanSummary,
+    judged: Judged,
+    now: Timestamp,
+) -> Result<Transition> {
+    let mut next =
+        Transition::new(request.go(RequestStatus::Fulfilled, now)?, resource.go(ResourceStatus::Provisioned, now)?);
+    next.resource.spec = spec_of(request, resource).clone();
+    settle_money(&mut next, request, resource);
+    next.drop_plan = Some(run.id.clone());
+    policy::record(&mut next.request.judgements, judged);
+    next.request.plan = Some(summary);
+    next.request.current_run = None;
     Ok(next)
 }
 
@@ -274,6 +294,14 @@ pub fn failed(request: &Request, resource: &Resource, error: &str, now: Timestam
     Ok(next)
 }
 
+fn planning(request: &Request, now: Timestamp) -> Result<Request> {
+    if request.status == RequestStatus::Planning {
+        Ok(request.clone())
+    } else {
+        request.go(RequestStatus::Planning, now)
+    }
+}
+
 /// Its run was interrupted. `may_exist` lists what may exist without being in the state.
 pub fn interrupted(
     request: &Request,
@@ -285,16 +313,12 @@ pub fn interrupted(
 ) -> Result<Transition> {
     let harmless = !run.op.changes_things() || safe || may_exist.is_empty();
     if harmless && request.resumed < MAX_RESUMES {
-        let status = if request.status == RequestStatus::Planning {
-            Ok(request.clone())
-        } else {
-            request.go(RequestStatus::Planning, now)
-        };
-        let mut next = Transition::new(status?, resource.clone());
+        let mut next = Transition::new(planning(request, now)?, resource.clone());
         next.request.resumed += 1;
         next.request.current_run = None;
         next.drop_plan.clone_from(&run.plan_of);
-        next.next_run = Some(NextRun { op: plan_op(&request.command), plan_of: None, resume: request.began });
+        let resume = run.op.changes_things() || run.resume;
+        next.next_run = Some(NextRun { op: plan_op(&request.command), plan_of: None, resume });
         return Ok(next);
     }
     let mut next = ended(request, resource, RequestStatus::NeedsAttention, now)?;
@@ -312,6 +336,24 @@ pub fn interrupted(
     if resource.status != ResourceStatus::Destroyed && request.began {
         next.resource.status = ResourceStatus::Failed;
     }
+    Ok(next)
+}
+
+/// Its plan does not fit what is there any more, and nothing was changed by it: another is made, and decided about as if there had
+/// been none. What a person approved was the plan that is gone.
+pub fn stale(request: &Request, resource: &Resource, run: &Run, why: &str, now: Timestamp) -> Result<Transition> {
+    if request.resumed >= MAX_RESUMES {
+        let error = format!("The plan was out of date {MAX_RESUMES} times, the last time because of this: {why}");
+        return failed(request, resource, &error, now);
+    }
+    let mut next = Transition::new(planning(request, now)?, resource.clone());
+    next.request.resumed += 1;
+    next.request.current_run = None;
+    next.request.plan_run = None;
+    next.request.approvals.clear();
+    next.request.decision = None;
+    next.drop_plan.clone_from(&run.plan_of);
+    next.next_run = Some(NextRun { op: plan_op(&request.command), plan_of: None, resume: false });
     Ok(next)
 }
 

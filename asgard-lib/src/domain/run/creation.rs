@@ -57,8 +57,18 @@ pub enum Step {
 }
 
 impl LogLine {
-    /// The step that the line tells, and of which address. Recovery decides by these lines, so they are kept when others are
-    /// left out.
+    /// The kind of a supervisor's last line. The run's newest state was stored before it, and so was every line: what the log
+    /// does not tell by then did not happen.
+    pub const ENDED: &str = "ended";
+    /// The kind of a line that stands for lines which were left out: what is missing from such a log is unknown.
+    pub const LEFT_OUT: &str = "left_out";
+
+    /// Whether recovery decides by the line, so that it is kept when others are left out.
+    pub fn is_evidence(&self) -> bool {
+        self.step().is_some() || self.kind == Self::ENDED || self.kind == Self::LEFT_OUT
+    }
+
+    /// The step that the line tells, and of which address.
     pub fn step(&self) -> Option<(Step, &str)> {
         let address = self.address.as_deref()?;
         match self.kind.as_str() {
@@ -72,7 +82,11 @@ impl LogLine {
 
 /// The creations of a change.
 #[derive(Debug, Default)]
-pub struct CreationTracker(BTreeMap<String, Creation>);
+pub struct CreationTracker {
+    creations: BTreeMap<String, Creation>,
+    ended: bool,
+    left_out: bool,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Creation {
@@ -84,19 +98,26 @@ impl CreationTracker {
     /// Takes note of a step.
     pub fn step(&mut self, step: Step, address: &str, doing: ChangeAction) {
         match step {
-            Step::Began if doing.creates() => drop(self.0.insert(address.to_owned(), Creation::Began)),
-            Step::Complete if doing.creates() => drop(self.0.insert(address.to_owned(), Creation::Complete)),
+            Step::Began if doing.creates() => drop(self.creations.insert(address.to_owned(), Creation::Began)),
+            Step::Complete if doing.creates() => drop(self.creations.insert(address.to_owned(), Creation::Complete)),
             Step::Began | Step::Complete => {}
             // What is half made is in the state as tainted.
-            Step::Errored => drop(self.0.remove(address)),
+            Step::Errored => drop(self.creations.remove(address)),
         }
     }
 
     /// Takes note of a line of the log. One that does not say what is being done may tell of a creation.
     pub fn follow(&mut self, line: &LogLine) {
+        self.ended |= line.kind == LogLine::ENDED;
+        self.left_out |= line.kind == LogLine::LEFT_OUT;
         if let Some((step, address)) = line.step() {
             self.step(step, address, line.action.unwrap_or(ChangeAction::Create));
         }
+    }
+
+    /// Whether the log that was followed tells everything: it comes to the run's end, and nothing was left out of it.
+    pub const fn is_whole(&self) -> bool {
+        self.ended && !self.left_out
     }
 
     /// What may exist without being among the addresses of the state.
@@ -105,7 +126,7 @@ impl CreationTracker {
             Creation::Began => true,
             Creation::Complete => !stored.contains(*address),
         };
-        self.0.iter().filter(lost).map(|(address, _)| address.as_str())
+        self.creations.iter().filter(lost).map(|(address, _)| address.as_str())
     }
 }
 

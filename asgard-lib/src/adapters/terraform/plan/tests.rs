@@ -71,7 +71,7 @@ fn a_summary_holds_addresses_and_actions() {
     let found = summary(&shown, &redactor, "d".into()).unwrap();
     assert_eq!((found.create, found.update, found.replace, found.delete, found.outputs_changed), (2, 2, 2, 2, false));
     let addresses: Vec<_> = found.changes.iter().map(|change| change.address.as_str()).collect();
-    assert_eq!(addresses, ["a.c", "a.u", "a.d", "a.f", "a.r1", "a.r2", "a.i", "a[\"(secret)\"]"]);
+    assert_eq!(addresses, ["a.d", "a.f", "a.r1", "a.r2", "a.u", "a.i", "a.c", "a[\"(secret)\"]"]);
     assert!(!serde_json::to_string(&found).unwrap().contains("value"));
 
     let outputs =

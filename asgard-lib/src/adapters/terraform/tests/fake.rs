@@ -171,10 +171,31 @@ async fn a_lease_that_cannot_be_renewed_stops_the_engine_in_time() {
     case.reporter.hang();
     let began = tokio::time::Instant::now();
     let ending = case.run().await;
-    assert!(ending.is_none(), "{}", describe(&ending));
+    // Whether it still holds the lease is for the commit of the ending to find out.
+    assert_eq!(describe(&ending), "interrupted [\"a.one\"]");
     assert_eq!(case.note("int"), "int\n");
     assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
     assert_eq!(case.reporter.renewed(), 0);
+}
+
+#[tokio::test]
+async fn what_was_made_is_stored_however_long_after_the_lease_ran_out() {
+    let mut case = Case::with_notes(
+        r#"trap 'state 9 "$(thing one)"; exit 1' INT
+        version; start a.one; complete a.one; start a.two; echo up >"$notes/up"; while :; do sleep 0.05; done"#,
+    );
+    case.reporter = FakeReporter::lasting(Duration::from_secs(6));
+    let (ending, ()) = tokio::join!(case.run(), async {
+        until("it is up", || !case.note("up").is_empty()).await;
+        case.reporter.hang();
+        case.reporter.refuse(Some(crate::error::Code::StoreUnavailable));
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        case.reporter.refuse(None);
+    });
+    assert_eq!(describe(&ending), "interrupted [\"a.two\"]");
+    assert_eq!(case.reporter.serials(), [9]);
+    assert_eq!(case.reporter.lines().last().unwrap().kind, crate::domain::run::LogLine::ENDED);
+    assert!(entries(&case.work).is_empty(), "everything is stored, so the folder goes");
 }
 
 #[tokio::test]

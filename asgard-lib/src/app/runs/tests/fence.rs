@@ -1,12 +1,12 @@
 //! One supervisor at a time, and the one that lost its lease changes nothing any more.
 
-use super::super::{Claim, RunCheck, check_run, recover_at_start, segments};
+use super::super::{Claim, ClaimedRun, RunCheck, check_run, recover_at_start, segments};
 use crate::{
     app::{resources::RunLog, testkit::Kit},
     domain::{
         lease::MARGIN,
         request::RequestStatus,
-        resource::StatePointer,
+        resource::{Resource, StatePointer},
         run::{ChangeAction, LogLine, LogSegment, PlanSummary, RunStatus},
     },
     error::Code,
@@ -44,6 +44,7 @@ fn one_create() -> PlanSummary {
 async fn apply_waits(kit: &Kit, service: &str) -> (crate::kernel::RequestId, RunId) {
     let asked = kit.ask(service, "one", json!({})).await.unwrap().request;
     let (_, supervision) = kit.claim(&asked.current_run.unwrap()).await;
+    supervision.engine("terraform 1", "module").await.unwrap();
     let plan = Zeroizing::new(b"the plan".to_vec());
     supervision.finish(RunOutcome::Planned { summary: one_create(), plan }).await.unwrap();
     let request = kit.request(&asked.request_id).await;
@@ -51,15 +52,25 @@ async fn apply_waits(kit: &Kit, service: &str) -> (crate::kernel::RequestId, Run
     (asked.request_id, request.current_run.unwrap())
 }
 
+/// A supervisor of a run that began to apply its plan.
+async fn applies(kit: &Kit, run: &RunId) -> ClaimedRun {
+    let (_, supervision) = kit.claim(run).await;
+    supervision.engine("terraform 1", "module").await.unwrap();
+    supervision.applying().await.unwrap();
+    supervision
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_has_one_supervisor_and_a_resource_one_run() {
     let kit = Kit::staged().await;
-    let (_, run) = apply_waits(&kit, "thing").await;
+    let (id, run) = apply_waits(&kit, "thing").await;
     let (assignment, supervision) = kit.claim(&run).await;
     assert_eq!(assignment.plan.as_deref().map(Vec::as_slice), Some(&b"the plan"[..]));
-    assert!(
-        assignment.request.as_ref().is_some_and(|request| request.began && request.status == RequestStatus::Running)
-    );
+    let began = async || kit.request(&id).await.began;
+    assert!(assignment.request.as_ref().is_some_and(|request| request.status == RequestStatus::Running));
+    assert!(!began().await, "a claim changes nothing yet");
+    supervision.applying().await.unwrap();
+    assert!(began().await);
     assert_eq!(assignment.variables["name"], "one");
     assert!(matches!(kit.try_claim(&run).await.unwrap(), Claim::NotNeeded { .. }));
     assert_eq!(supervision.renew().await.unwrap(), Renewal::Held { cancel: false });
@@ -107,7 +118,7 @@ async fn states_only_move_forward() {
 async fn a_supervisor_that_lost_its_lease_commits_nothing() {
     let kit = Kit::staged().await;
     let (id, run) = apply_waits(&kit, "thing").await;
-    let (_, old) = kit.claim(&run).await;
+    let old = applies(&kit, &run).await;
     old.store_state(&state("l", 1, "x")).await.unwrap();
     old.log(vec![line("apply_start", "a.b")]).await.unwrap();
 
@@ -137,11 +148,12 @@ async fn a_supervisor_that_lost_its_lease_commits_nothing() {
 async fn what_a_dead_supervisor_left_behind_is_kept_and_the_rest_goes_on() {
     let kit = Kit::staged().await;
     let (id, run) = apply_waits(&kit, "thing").await;
-    let (_, old) = kit.claim(&run).await;
+    let old = applies(&kit, &run).await;
     old.store_state(&state("l", 1, "x")).await.unwrap();
     drop(old);
     *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
     *kit.stage.salvage.lock().unwrap() = Some(Salvage {
+        found: true,
         state: Some(Zeroizing::new(state("l", 4, "newest"))),
         may_exist: vec!["a.b".into()],
         logged: vec![line("apply_start", "a.b")],
@@ -156,6 +168,7 @@ async fn what_a_dead_supervisor_left_behind_is_kept_and_the_rest_goes_on() {
     // The rest of the approved plan needs nobody; the state goes on from what was saved.
     let (assignment, supervision) = kit.claim(&request.current_run.unwrap()).await;
     assert!(assignment.run.resume && assignment.state.is_some());
+    supervision.engine("terraform 1", "module").await.unwrap();
     supervision
         .finish(RunOutcome::Planned { summary: one_create(), plan: Zeroizing::new(b"rest".to_vec()) })
         .await
@@ -174,7 +187,7 @@ async fn an_unsafe_service_waits_for_somebody_when_something_may_exist() {
     for (salvaged, logged) in [(true, false), (false, true)] {
         let kit = Kit::staged().await;
         let (id, run) = apply_waits(&kit, "fragile").await;
-        let (_, old) = kit.claim(&run).await;
+        let old = applies(&kit, &run).await;
         if logged {
             // Left on another host: what was sent is all there is.
             let made = json!({"version": 4, "lineage": "l", "serial": 1, "resources": [
@@ -185,7 +198,7 @@ async fn an_unsafe_service_waits_for_somebody_when_something_may_exist() {
                 .unwrap();
         }
         if salvaged {
-            let left = Salvage { may_exist: vec!["a.b".into()], ..Salvage::default() };
+            let left = Salvage { found: true, may_exist: vec!["a.b".into()], ..Salvage::default() };
             *kit.stage.salvage.lock().unwrap() = Some(left);
         }
         *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
@@ -201,15 +214,49 @@ async fn an_unsafe_service_waits_for_somebody_when_something_may_exist() {
 #[tokio::test(start_paused = true)]
 async fn a_left_over_state_that_does_not_fit_stays_where_it_is() {
     let kit = Kit::staged().await;
-    let (_, run) = apply_waits(&kit, "thing").await;
-    let (_, old) = kit.claim(&run).await;
+    let (id, run) = apply_waits(&kit, "thing").await;
+    let old = applies(&kit, &run).await;
     old.store_state(&state("l", 5, "x")).await.unwrap();
     *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
-    let left = Salvage { state: Some(Zeroizing::new(state("other", 9, "z"))), ..Salvage::default() };
+    let left = Salvage { found: true, state: Some(Zeroizing::new(state("other", 9, "z"))), ..Salvage::default() };
     *kit.stage.salvage.lock().unwrap() = Some(left);
     check_run(&kit.app, &run).await.unwrap();
     assert!(kit.stage.cleaned.lock().unwrap().is_empty());
-    assert!(kit.run(&run).await.status.is_over());
+    assert_eq!(*kit.stage.set_aside.lock().unwrap(), std::slice::from_ref(&run));
+    let run = kit.run(&run).await;
+    assert!(run.status.is_over() && run.folder_kept);
+    let resource = kit.read::<Resource>(&kit.request(&id).await.resource).await.unwrap();
+    assert!(resource.attention.as_ref().is_some_and(|attention| attention.contains("never stored")));
+    kit.check().await;
+}
+
+/// Folders of runs that are over, by the state in them and whether that was stored.
+#[tokio::test(start_paused = true)]
+async fn a_folder_with_the_only_copy_of_a_state_is_never_removed() {
+    for (left, kept) in [
+        (None, false),
+        (Some(state("l", 4, "an earlier one")), false),
+        (Some(state("l", 5, "x")), false),
+        (Some(state("l", 6, "too large, or written when the store was away")), true),
+        (Some(state("another", 1, "of a run that was cut off")), true),
+        (Some(b"half a st".to_vec()), true),
+    ] {
+        let kit = Kit::staged().await;
+        let (_, run) = apply_waits(&kit, "thing").await;
+        let old = applies(&kit, &run).await;
+        old.store_state(&state("l", 5, "x")).await.unwrap();
+        old.finish(RunOutcome::Failed { error: "no".into(), may_exist: Vec::new() }).await.unwrap();
+        *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
+        *kit.stage.left_over.lock().unwrap() = vec![run.clone()];
+        *kit.stage.salvage.lock().unwrap() =
+            Some(Salvage { found: true, state: left.clone().map(Zeroizing::new), ..Salvage::default() });
+        recover_at_start(&kit.app).await.unwrap();
+        kit.check().await;
+        let (cleaned, aside) = (kit.stage.cleaned.lock().unwrap().len(), kit.stage.set_aside.lock().unwrap().len());
+        let left = left.map(String::from_utf8);
+        assert_eq!((cleaned, aside), if kept { (0, 1) } else { (1, 0) }, "{left:?}");
+        assert_eq!(kit.run(&run).await.folder_kept, kept, "{left:?}");
+    }
 }
 
 fn action(kind: &str, address: &str, action: ChangeAction) -> LogLine {
@@ -220,7 +267,7 @@ fn action(kind: &str, address: &str, action: ChangeAction) -> LogLine {
 async fn lost(lines: Vec<LogLine>, state: serde_json::Value) -> Vec<String> {
     let kit = Kit::staged().await;
     let (_, run) = apply_waits(&kit, "fragile").await;
-    let (_, old) = kit.claim(&run).await;
+    let old = applies(&kit, &run).await;
     old.store_state(state.to_string().as_bytes()).await.unwrap();
     old.log(lines).await.unwrap();
     *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
@@ -242,7 +289,32 @@ async fn what_is_complete_but_not_in_the_state_may_exist_and_what_only_changes_d
         action("apply_complete", "a.unwritten", ChangeAction::Create),
         action("apply_start", "a.changed", ChangeAction::Update),
     ];
-    assert_eq!(lost(lines, state).await, ["a.unwritten"]);
+    let whole = [lines.clone(), vec![line(LogLine::ENDED, "")]].concat();
+    assert_eq!(lost(whole.clone(), state.clone()).await, ["a.unwritten"]);
+    // Nothing tells how far it came: what the plan creates and no state has may exist.
+    assert_eq!(lost(lines, state.clone()).await, ["a.b", "a.unwritten"]);
+    let cut = [vec![line(LogLine::LEFT_OUT, "")], whole].concat();
+    assert_eq!(lost(cut, state).await, ["a.b", "a.unwritten"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_no_evidence_once_applying_began() {
+    let nothing = json!({"version": 4, "lineage": "l", "serial": 1});
+    assert_eq!(lost(Vec::new(), nothing).await, ["a.b"]);
+    let there = json!({"version": 4, "lineage": "l", "serial": 1, "resources": [
+        {"mode": "managed", "type": "a", "name": "b", "instances": [{}]}]});
+    assert!(lost(Vec::new(), there).await.is_empty(), "the stored state has it");
+
+    // Claimed, and lost before the plan began to be applied: nothing may exist, and the rest goes on by itself.
+    let kit = Kit::staged().await;
+    let (id, run) = apply_waits(&kit, "fragile").await;
+    let (_, old) = kit.claim(&run).await;
+    drop(old);
+    *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
+    check_run(&kit.app, &run).await.unwrap();
+    let request = kit.request(&id).await;
+    assert!(kit.run(&run).await.may_exist.is_empty() && !request.began);
+    assert_eq!(request.status, RequestStatus::Planning);
 }
 
 #[tokio::test(start_paused = true)]
@@ -252,6 +324,7 @@ async fn a_long_log_keeps_what_recovery_decides_by() {
         lines.push(LogLine { message: format!("{n} {}", "x".repeat(8000)), ..line("log", "a.b") });
     }
     lines.push(action("apply_start", "a.late", ChangeAction::Create));
+    lines.push(line(LogLine::ENDED, ""));
     assert_eq!(lost(lines, json!({"version": 4, "lineage": "l", "serial": 1})).await, ["a.late"]);
 }
 

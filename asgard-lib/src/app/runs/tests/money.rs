@@ -126,6 +126,7 @@ async fn take(kit: &Kit, turn: Turn) {
             if let Claim::Claimed(..) = kit.try_claim(&run).await.unwrap() {
                 *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
                 let left = Salvage {
+                    found: true,
                     may_exist: may_exist.then(|| "a.b".to_owned()).into_iter().collect(),
                     ..Salvage::default()
                 };

@@ -54,8 +54,7 @@ async fn plan(kit: &Kit, id: &RequestId) -> RequestStatus {
 
 async fn end(kit: &Kit, id: &RequestId, ending: RunOutcome) -> RequestStatus {
     let run = kit.request(id).await.current_run.unwrap();
-    let (_, supervision) = kit.claim(&run).await;
-    supervision.finish(ending).await.unwrap();
+    kit.supervise(&run, ending).await;
     kit.check().await;
     kit.request(id).await.status
 }

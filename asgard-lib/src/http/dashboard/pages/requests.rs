@@ -164,6 +164,7 @@ async fn page(
         Command::Provision { spec } if !spec.is_empty() => Some(Values::new(spec, "input", false)),
         Command::Provision { .. } | Command::RotateSecrets | Command::Deprovision => None,
     };
+    let base = page_request.base();
     let page = Page {
         layout: page_request.layout(Section::Projects).with(error.as_ref().map(|error| page_request.banner(error))),
         title: title(&request),
@@ -173,7 +174,7 @@ async fn page(
         by: who(&request.requested_by),
         decide: DecideForm::new(deciding, &request, page_request.base(), "").keep(form_data, error.as_ref()),
         cancel: !request.status.is_over() && !request.cancel_requested,
-        plan: request.plan.as_ref().map(PlanTable::new),
+        plan: request.plan.as_ref().map(|plan| PlanTable::new(plan, base, request.plan_run.as_ref())),
         inputs,
         runs: (!runs.is_empty()).then(|| RunTable::new(runs, page_request.base(), page_request.now)),
         open: !request.status.is_over(),

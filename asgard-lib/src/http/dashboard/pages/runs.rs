@@ -72,7 +72,7 @@ async fn page(page_request: &PageRequest, run: &str) -> Result<Response> {
         title: operation(run.op),
         queued: When::new(run.created_at, page_request.now),
         took: lasted(&run, page_request.now),
-        plan: run.plan.as_ref().map(PlanTable::new),
+        plan: run.plan.as_ref().map(|plan| PlanTable::new(plan, page_request.base(), None)),
         lines: log.lines.into_iter().map(Line::new).collect(),
         next: log.next,
         first: after.unwrap_or(0) == 0,

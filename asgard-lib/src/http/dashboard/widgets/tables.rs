@@ -11,7 +11,7 @@ use crate::{
         request::Command,
         run::{PlanSummary, RunOp},
     },
-    kernel::{BasePath, Timestamp},
+    kernel::{BasePath, RunId, Timestamp},
 };
 use askama::Template;
 use serde_json::{Map, Value};
@@ -216,14 +216,19 @@ pub(crate) struct PlanTable {
     rows: Vec<(Badge, String)>,
     summary: String,
     hidden: usize,
+    log: Option<String>,
 }
 
 impl PlanTable {
-    /// Of a plan's summary.
-    pub(crate) fn new(plan: &PlanSummary) -> Self {
+    /// Of a plan's summary; `run` is the run that planned it, whose log names what the summary does not.
+    pub(crate) fn new(plan: &PlanSummary, base: &BasePath, run: Option<&RunId>) -> Self {
         let rows: Vec<_> = plan.changes.iter().map(|one| (Badge::change(one.change), one.address.clone())).collect();
-        let all = usize::try_from(plan.create + plan.update + plan.replace + plan.delete).unwrap_or(usize::MAX);
-        Self { hidden: all.saturating_sub(rows.len()), summary: plan_in_words(plan), rows }
+        Self {
+            hidden: plan.unlisted(),
+            summary: plan_in_words(plan),
+            rows,
+            log: run.map(|run| format!("{base}/runs/{run}")),
+        }
     }
 }
 
