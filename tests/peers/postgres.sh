@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # A private PostgreSQL on a free loopback port, gone when the run ends. Tests create their own databases in it.
 #
-# Exports ASGARD_TEST_POSTGRES_URL.
+# Exports ASGARD_TEST_POSTGRES_URL, and ASGARD_TEST_STANDBY_URL of a hot standby that a test may promote.
 
-postgres_pid=
+postgres_pid= standby_pid=
 
 # The folder of the server's programs: Debian keeps them off PATH, one folder per version.
 postgres_bindir() {
@@ -50,6 +50,7 @@ postgres_start() {
       if grep -q '^ready' "$dir/data/postmaster.pid" 2>/dev/null; then
         cd "$repo"
         export ASGARD_TEST_POSTGRES_URL="postgres://asgard:$password@127.0.0.1:$port/postgres"
+        standby_start
         return
       fi
       sleep 0.1
@@ -60,9 +61,38 @@ postgres_start() {
   die "PostgreSQL did not start"
 }
 
+# A standby of the server above, made from a copy of it.
+standby_start() {
+  cd "$dir"
+  quietly "pg_basebackup" "${as_owner[@]}" env PGPASSWORD="$password" "$bin/pg_basebackup" --pgdata="$dir/standby" --no-sync \
+    --checkpoint=fast --write-recovery-conf --host=127.0.0.1 --port="$port" --username=asgard
+  local attempt standby
+  for attempt in 1 2 3 4 5; do
+    standby=$((20000 + RANDOM % 12000))
+    "${as_owner[@]}" setpriv --pdeathsig QUIT -- "$bin/postgres" -D "$dir/standby" -p "$standby" >"$run_dir/standby.log" 2>&1 &
+    standby_pid=$!
+    while kill -0 "$standby_pid" 2>/dev/null; do
+      if grep -q '^standby' "$dir/standby/postmaster.pid" 2>/dev/null; then
+        cd "$repo"
+        export ASGARD_TEST_STANDBY_URL="postgres://asgard:$password@127.0.0.1:$standby/postgres"
+        return
+      fi
+      sleep 0.1
+    done
+    say "the standby did not start on port $standby (attempt $attempt)"
+  done
+  cat "$run_dir/standby.log" >&2
+  die "the standby of PostgreSQL did not start"
+}
+
 postgres_alive() { [ -n "$postgres_pid" ] && kill -0 "$postgres_pid" 2>/dev/null; }
 
 postgres_stop() {
+  if [ -n "$standby_pid" ]; then
+    kill -QUIT "$standby_pid" 2>/dev/null || true
+    wait "$standby_pid" 2>/dev/null || true
+    standby_pid=
+  fi
   postgres_alive || return 0
   kill -QUIT "$postgres_pid" 2>/dev/null || true # at once: its data is thrown away
   wait "$postgres_pid" 2>/dev/null || true

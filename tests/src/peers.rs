@@ -11,6 +11,8 @@ use std::{
 pub struct Peers {
     /// A PostgreSQL server in which databases may be made.
     pub postgres_url: String,
+    /// A hot standby of that server, for the one test that promotes it.
+    pub standby_url: String,
     /// An emulator of DynamoDB.
     pub dynamodb_url: String,
     /// A browser.
@@ -76,6 +78,7 @@ impl Peers {
             std::fs::create_dir_all(&artefacts).expect("the folder for artefacts can be made");
             Self {
                 postgres_url: needed("ASGARD_TEST_POSTGRES_URL"),
+                standby_url: needed("ASGARD_TEST_STANDBY_URL"),
                 dynamodb_url: needed("ASGARD_TEST_DYNAMODB_URL"),
                 chromium: needed("ASGARD_TEST_CHROMIUM").into(),
                 chromedriver: needed("ASGARD_TEST_CHROMEDRIVER").into(),

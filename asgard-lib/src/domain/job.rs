@@ -1,6 +1,6 @@
 //! Jobs: work that a commit causes and somebody does afterwards (the outbox).
 
-use crate::kernel::{ActorRef, HolderId, JobId, RunId, SecretId, Timestamp, TraceId, UserId};
+use crate::kernel::{ActorRef, HolderId, JobId, ResourceId, RunId, SecretId, Timestamp, TraceId, UserId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -38,6 +38,13 @@ pub enum Work {
         /// Secret values.
         secrets: Vec<ForgottenSecret>,
     },
+    /// Remove secrets that a resource does not have any more, one commit for each: together they may be more than a batch holds.
+    DropSecrets {
+        /// The resource that they came from.
+        resource: ResourceId,
+        /// The secrets.
+        secrets: Vec<SecretId>,
+    },
     /// Bind what names an address to the account that has it.
     BindAccount {
         /// Which account.
@@ -61,6 +68,7 @@ impl Work {
             Self::LaunchRun { .. } => "launch_run",
             Self::CheckRun { .. } => "check_run",
             Self::Forget { .. } => "forget",
+            Self::DropSecrets { .. } => "drop_secrets",
             Self::BindAccount { .. } => "bind_account",
         }
     }
@@ -70,7 +78,7 @@ impl Work {
     pub const fn gives_up(&self) -> bool {
         match self {
             Self::LaunchRun { .. } | Self::CheckRun { .. } | Self::BindAccount { .. } => true,
-            Self::Forget { .. } => false,
+            Self::Forget { .. } | Self::DropSecrets { .. } => false,
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use std::{thread::sleep, time::Duration};
 
 /// Puts a door between a site and its PostgreSQL.
-fn behind_a_door(site: &mut Site) -> Proxy {
+pub fn behind_a_door(site: &mut Site) -> Proxy {
     let Database::Postgres { url, .. } = site.database() else { panic!("only PostgreSQL is behind a network") };
     let (before, rest) = url.rsplit_once('@').expect("a URL with a user");
     let (address, name) = rest.split_once('/').expect("a URL with a database");
@@ -16,7 +16,7 @@ fn behind_a_door(site: &mut Site) -> Proxy {
     proxy
 }
 
-fn status(client: &Client, path: &str) -> u16 {
+pub fn status(client: &Client, path: &str) -> u16 {
     client.try_get(path).map_or(0, |reply| reply.status)
 }
 

@@ -12,6 +12,7 @@ mod access;
 mod aws;
 mod dashboard;
 mod embedded;
+mod failover;
 mod faults;
 mod functions;
 mod hostile;

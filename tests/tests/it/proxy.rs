@@ -34,6 +34,13 @@ impl Proxy {
         self.port
     }
 
+    /// Leads to another server from now on, as a name in DNS would: what is connected is cut.
+    pub fn lead_to(&mut self, target: SocketAddr) {
+        self.close();
+        self.target = target;
+        self.open();
+    }
+
     /// Opens it.
     pub fn open(&mut self) {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("the port is still free");

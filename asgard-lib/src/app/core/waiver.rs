@@ -38,7 +38,7 @@ waivers! {
         "It is what a run says while it works. Its start and its end are audited.";
     RunState, "Storing a state that Terraform wrote.",
         "It is part of a run, whose start and end are audited; losing it would lose what exists.";
-    RunFacts, "Noting which engine and which module a run uses.",
+    RunFacts, "Noting which engine, module and inputs a run uses, and that its plan begins to be applied.",
         "It is part of a run, whose start is audited.";
     LaunchMark, "Noting that a supervisor is being started for a run, or sooner than planned.",
         "Nothing has begun yet. The start is audited when the supervisor claims the run.";
@@ -52,6 +52,8 @@ waivers! {
         "Guesses would fill the log. A sign-in that succeeds is audited.";
     Sealing, "Sealing the audit log, and appending to the event feed.",
         "It changes nothing that anybody did, and an event for each block would never end.";
+    DroppedSecrets, "Removing secrets whose outputs or whose resource are gone, one after the other.",
+        "The end of the run that took them away is audited.";
     Rewriting, "Writing a record again in the layout of this version, and naming the accounts that its addresses mean.",
         "The record says what it said before.";
     ListRows, "Bringing the rows of a list up to date with the records that they show.",

@@ -239,6 +239,7 @@ async fn end_request(
 
     let mut summary = None;
     let mut forget_secrets = Vec::new();
+    let mut dropped = Vec::new();
     let mut forget_sealed = Vec::new();
     let (over, transition) = match (ready, run.op) {
         (Ready::Planned(..), RunOp::Plan | RunOp::PlanDestroy) if stop => {
@@ -262,12 +263,12 @@ async fn end_request(
             }
         },
         (Ready::Applied(prepared), RunOp::Apply) => {
-            forget_secrets = outputs::write(tx, resource, prepared).await?;
+            (forget_secrets, dropped) = outputs::write(tx, resource, prepared).await?;
             let transition = request::applied(request, resource, prepared.produced.clone(), now)?;
             (ended(run, RunStatus::Succeeded, None, &[], now)?, transition)
         }
         (Ready::Destroyed, RunOp::Destroy) => {
-            forget_secrets = outputs::remove_all(tx, resource).await?;
+            (forget_secrets, dropped) = outputs::all_of(tx, resource).await?;
             forget_sealed = remove_state(tx, resource).await?;
             let transition = request::applied(request, resource, request::Produced::default(), now)?;
             (ended(run, RunStatus::Succeeded, None, &[], now)?, transition)
@@ -317,6 +318,9 @@ async fn end_request(
     };
     tx.replace(run, &Run { summary, ..over.clone() })?;
     forget(tx, forget_sealed, forget_secrets)?;
+    if !dropped.is_empty() {
+        tx.job(Work::DropSecrets { resource: resource.id.clone(), secrets: dropped }, Duration::ZERO)?;
+    }
     let mut details =
         vec![("run", run.id.to_string()), ("op", run.op.name().to_owned()), ("ended", over.status.name().to_owned())];
     details.extend(over.error.iter().map(|error| ("error", error.clone())));

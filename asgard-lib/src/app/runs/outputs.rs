@@ -2,15 +2,15 @@
 
 use super::{assignment::secret_reference, claimed_run::ClaimedRun};
 use crate::{
-    app::{Asgard, Tx, services::Service},
+    app::{Asgard, Call, Tx, core::waiver::AuditWaiver, services::Service},
     domain::{
-        job::ForgottenSecret,
+        job::{ForgottenSecret, Job, Work},
         request::Produced,
-        resource::{Resource, SecretRef},
+        resource::{Resource, ResourceStatus, SecretRef},
         secret::Secret,
     },
     error::{Code, Error, Result},
-    kernel::{ProjectId, SecretId, SecretText},
+    kernel::{ProjectId, ResourceId, SecretId, SecretText},
     ports::{
         records::{Records, store_error},
         runner::OutputValue,
@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 /// The most secret outputs of a resource: each takes two items of a batch.
@@ -135,8 +136,12 @@ async fn put(app: &Asgard, id: &SecretId, value: &SecretText, project: &ProjectI
     Err(Error::bug(format!("the secret store refuses every version of {id} after {present}")))
 }
 
-/// Writes the secrets' metadata, and removes that of outputs which are gone. Returns what may be forgotten afterwards.
-pub(super) async fn write(tx: &mut Tx<'_>, resource: &Resource, prepared: &Prepared) -> Result<Vec<ForgottenSecret>> {
+/// Writes the secrets' metadata. Returns what may be forgotten afterwards, and the secrets of outputs that are gone.
+pub(super) async fn write(
+    tx: &mut Tx<'_>,
+    resource: &Resource,
+    prepared: &Prepared,
+) -> Result<(Vec<ForgottenSecret>, Vec<SecretId>)> {
     let now = tx.now();
     let mut forget = Vec::new();
     for Stored { id, output, name, version } in &prepared.secrets {
@@ -168,46 +173,58 @@ pub(super) async fn write(tx: &mut Tx<'_>, resource: &Resource, prepared: &Prepa
         }
     }
     let gone = resource.secret_refs.iter().filter(|(output, _)| !prepared.produced.secret_refs.contains_key(*output));
-    for (_, reference) in gone {
-        forget.extend(remove(tx, resource, &reference.secret_id).await?);
-    }
-    Ok(forget)
+    Ok((forget, gone.map(|(_, reference)| reference.secret_id.clone()).collect()))
 }
 
-/// Removes the metadata of all of a resource's secrets, those that came in as inputs included.
-pub(super) async fn remove_all(tx: &mut Tx<'_>, resource: &Resource) -> Result<Vec<ForgottenSecret>> {
-    let mut all: BTreeSet<SecretId> =
+/// What a resource that is destroyed leaves: values that no secret names, and all of its secrets, those that came in as inputs
+/// included.
+pub(super) async fn all_of(tx: &Tx<'_>, resource: &Resource) -> Result<(Vec<ForgottenSecret>, Vec<SecretId>)> {
+    let mut secrets: BTreeSet<SecretId> =
         resource.secret_refs.values().map(|reference| reference.secret_id.clone()).collect();
-    let mut applied = Vec::new();
+    let mut forget = Vec::new();
     let sensitive = tx.app().catalog().get(&resource.service).map(|service| service.manifest.sensitive_inputs.clone());
     let mut inputs: BTreeSet<String> = sensitive.unwrap_or_default().into_iter().collect();
     for (input, value) in &resource.spec {
         if let Some((id, version)) = secret_reference(value) {
-            applied.push(ForgottenSecret { id, through: version });
+            forget.push(ForgottenSecret { id, through: version });
             inputs.insert(input.clone());
         }
     }
     for input in &inputs {
         let holder = tx.holder(&Secret::claim(&resource.project, &resource.secret_name(input))).await?;
-        all.extend(holder.and_then(|id| id.parse().ok()));
+        secrets.extend(holder.and_then(|id| id.parse().ok()));
     }
-    let mut forget = Vec::new();
-    for id in &all {
-        forget.extend(remove(tx, resource, id).await?);
-    }
-    // A value of an id of its own that no secret names any more.
-    applied.retain(|value| forget.iter().all(|other: &ForgottenSecret| other.id != value.id));
-    forget.extend(applied);
-    Ok(forget)
+    Ok((forget, secrets.into_iter().collect()))
 }
 
-async fn remove(tx: &mut Tx<'_>, resource: &Resource, id: &SecretId) -> Result<Vec<ForgottenSecret>> {
+/// Removes secrets that a resource does not have any more, one commit for each. One that it has again by now stays.
+pub(crate) async fn drop_secrets(app: &Asgard, job: &Job, resource: &ResourceId, secrets: &[SecretId]) -> Result<()> {
+    let call = Call::system("worker", job.trace.clone());
+    for id in secrets {
+        app.transact(&call, |tx| {
+            Box::pin(async move {
+                tx.waive_audit(AuditWaiver::DroppedSecrets)?;
+                let of = tx.need::<Resource>(resource.as_str()).await?;
+                let has_it = of.status != ResourceStatus::Destroyed
+                    && (of.secret_refs.values().any(|reference| reference.secret_id == *id)
+                        || of.spec.values().any(|value| secret_reference(value).is_some_and(|(used, _)| used == *id)));
+                if has_it { Ok(()) } else { remove(tx, &of, id).await }
+            })
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Removes a secret of a resource, and has its values forgotten.
+async fn remove(tx: &mut Tx<'_>, resource: &Resource, id: &SecretId) -> Result<()> {
     let found = tx.read_checked::<Secret>(id.as_str()).await?;
-    let Some(secret) = found.filter(|secret| secret.resource == resource.id) else { return Ok(Vec::new()) };
+    let Some(secret) = found.filter(|secret| secret.resource == resource.id) else { return Ok(()) };
     tx.release(Secret::claim(&resource.project, &secret.name), id)?;
     tx.remove(&secret)?;
     // A version above the present one may have been stored by an attempt that was cut short.
     let own = ForgottenSecret { id: id.clone(), through: secret.value.version + MAX_LEFTOVERS };
     let apart = [secret.value.stored_as, secret.value.applied_as].into_iter().flatten();
-    Ok(std::iter::once(own).chain(apart.map(|id| ForgottenSecret { id, through: 1 })).collect())
+    let secrets = std::iter::once(own).chain(apart.map(|id| ForgottenSecret { id, through: 1 })).collect();
+    tx.job(Work::Forget { sealed: Vec::new(), secrets }, Duration::ZERO).map(|_| ())
 }

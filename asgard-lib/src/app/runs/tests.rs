@@ -4,6 +4,7 @@ mod basis;
 mod crash;
 mod fence;
 mod life;
+mod many;
 mod money;
 mod policy;
 mod refused;

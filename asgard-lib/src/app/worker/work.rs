@@ -9,6 +9,7 @@ use crate::{
     domain::{
         job::{BlockReason, ForgottenSecret, Job, MAX_ATTEMPTS, Work},
         run::Run,
+        secret::Secret,
     },
     error::{Code, Error, Kind, Result},
     kernel::{RunId, UserId},
@@ -41,6 +42,9 @@ pub(super) async fn perform(app: &Arc<Asgard>, job: &Job) -> JobOutcome {
         Work::LaunchRun { run } => launch(app, run, job).await,
         Work::CheckRun { run } => check(app, run).await,
         Work::Forget { sealed, secrets } => forget(app, sealed, secrets).await,
+        Work::DropSecrets { resource, secrets } => {
+            runs::drop_secrets(app, job, resource, secrets).await.map(|()| JobOutcome::Done)
+        }
         Work::BindAccount { user } => bind(app, user, job).await,
     };
     done.unwrap_or_else(JobOutcome::Failed)
@@ -111,8 +115,14 @@ async fn forget(app: &Asgard, sealed: &[String], secrets: &[ForgottenSecret]) ->
     for id in sealed {
         app.vault().forget(id).await?;
     }
-    for secret in secrets {
-        app.secrets().forget(&secret.id, secret.through).await?;
+    for ForgottenSecret { id, through } in secrets {
+        // A secret that was removed may be there again by now, and what it names is kept.
+        let present = app.store().read::<Secret>(id.as_str()).await?;
+        let named = present.as_ref().map(|secret| secret.stored()).filter(|(stored, _)| *stored == id);
+        let through = named.map_or(*through, |(_, version)| (*through).min(version.saturating_sub(1)));
+        if through > 0 {
+            app.secrets().forget(id, through).await?;
+        }
     }
     Ok(JobOutcome::Done)
 }

@@ -19,7 +19,11 @@ use sqlx::{
     postgres::{PgArguments, PgConnectOptions, PgDatabaseError, PgRow, PgSeverity},
     query::Query,
 };
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
 
 embedded!("postgres", Postgres: 1 = "0001_tables", 2 = "0002_commit", 3 = "0003_log_by_id");
 
@@ -40,11 +44,29 @@ pub struct PostgresEngine {
     patience: Duration,
     /// Whether the pool is the host's, who closes it.
     lent: bool,
+    /// When a server last refused to write.
+    demoted: Arc<Demoted>,
     /// One more than the pool holds: when the server was restarted, every pooled connection may be dead.
     attempts: u32,
 }
 
 crate::kernel::opaque!(PostgresEngine);
+
+/// When a server last refused to write, because it is a primary no more. Every connection that is older may lead to it, and is not
+/// used again: what it shows may be the past.
+#[derive(Debug, Default)]
+pub(super) struct Demoted(Mutex<Option<Instant>>);
+
+impl Demoted {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// How long ago that was.
+    fn since(&self) -> Option<Duration> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
+    }
+}
 
 impl PostgresStore {
     /// Connects, and says clearly why not.
@@ -124,6 +146,11 @@ impl Failure {
         }
     }
 
+    /// The server takes no writes any more.
+    fn is_read_only(&self) -> bool {
+        matches!(self, Self::Refused(sqlx::Error::Database(database)) if database.code().as_deref() == Some("25006"))
+    }
+
     /// Two statements got in each other's way, and this one was chosen to be undone.
     fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused(sqlx::Error::Database(database)) if matches!(database.code().as_deref(), Some("40001" | "40P01")))
@@ -164,7 +191,15 @@ impl PostgresEngine {
     async fn once<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>) -> Result<T, Failure> {
         let mut connection = self.pool.acquire().await.map_err(Failure::Connection)?;
         match tokio::time::timeout(self.patience, work(&mut connection)).await {
-            Ok(result) => result.map_err(Failure::of),
+            Ok(Err(error)) => {
+                let failure = Failure::of(error);
+                if failure.is_read_only() {
+                    self.demoted.note();
+                    connection.close_on_drop();
+                }
+                Err(failure)
+            }
+            Ok(Ok(done)) => Ok(done),
             Err(_) => {
                 connection.close_on_drop();
                 Err(Failure::Lost(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))

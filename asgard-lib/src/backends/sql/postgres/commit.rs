@@ -119,9 +119,10 @@ impl PostgresEngine {
                     lost = Some((lost.map_or(1, |(times, _)| times + 1), error));
                 }
                 Err(failure) => {
-                    return Err(match (failure, lost) {
-                        (Failure::Connection(_), Some((_, error))) => StoreError::Unknown(Box::new(error)),
-                        (failure, _) => failure.into(),
+                    // Whatever a later try is told, the one that was lost may have been carried out.
+                    return Err(match (failure.into(), lost) {
+                        (StoreError::Unavailable(_), Some((_, error))) => StoreError::Unknown(Box::new(error)),
+                        (failure, _) => failure,
                     });
                 }
             }

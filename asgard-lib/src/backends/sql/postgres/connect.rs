@@ -1,6 +1,6 @@
 //! Connecting and migrating.
 
-use super::{FILES, PostgresEngine};
+use super::{Demoted, FILES, PostgresEngine};
 use crate::{
     backends::sql::migrations::{self, Applied, Step},
     error::{Code, Error, Result},
@@ -10,7 +10,7 @@ use sqlx::{
     AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use std::{collections::BTreeSet, str::FromStr, time::Duration};
+use std::{collections::BTreeSet, str::FromStr, sync::Arc, time::Duration};
 
 /// The advisory lock that one migration at a time holds ("asgard" in ASCII).
 const LOCK: i64 = 0x6173_6761_7264;
@@ -23,6 +23,9 @@ const PRESENT: &str = "WITH made AS (SELECT oid, relname, relkind FROM pg_class 
     SELECT relname::text FROM made UNION ALL \
     SELECT made.relname || '.' || attname FROM made JOIN pg_attribute ON attrelid = made.oid \
     WHERE relkind = 'r' AND attnum > 0 AND NOT attisdropped";
+
+/// Whether a server takes no writes: a standby, or a primary that is being replaced. What it shows may be the past.
+const READ_ONLY: &str = "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean";
 
 /// How a database is used.
 #[derive(Clone, Debug)]
@@ -110,6 +113,20 @@ fn refused(options: &PgConnectOptions, error: sqlx::Error) -> Error {
     Error::new(kind, message).caused_by(error)
 }
 
+/// The refusal of a server that takes no writes.
+fn read_only(options: &PgConnectOptions) -> Error {
+    let message = format!(
+        "PostgreSQL at {} takes no writes: it is a standby, or a primary that is being replaced. Name the primary in the database \
+         URL; Asgard reads from no other server, because what a standby shows may be the past.",
+        place(options)
+    );
+    Error::new(Code::StoreUnavailable, message)
+}
+
+async fn takes_no_writes(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(READ_ONLY).fetch_one(connection).await
+}
+
 fn parse(url: &str) -> Result<PgConnectOptions> {
     // The cause may quote the URL, and a URL may hold a password: it is left out.
     let parsed = PgConnectOptions::from_str(url).map_err(|_| {
@@ -131,9 +148,14 @@ async fn open(options: &PgConnectOptions, wait: Duration) -> Result<PgConnection
 pub(super) async fn connect(url: &str, wanted: PostgresOptions) -> Result<PostgresEngine> {
     let connect = parse(url)?;
     // A pool keeps trying and forgets why it failed: the first connection is made by hand, to name the cause.
-    let first = open(&connect, wanted.acquire_timeout).await?;
+    let mut first = open(&connect, wanted.acquire_timeout).await?;
+    let standby = takes_no_writes(&mut first).await.map_err(|e| refused(&connect, e))?;
     first.close().await.map_err(|e| refused(&connect, e))?;
+    if standby {
+        return Err(read_only(&connect));
+    }
     let timeout = format!("SET statement_timeout = {}", wanted.statement_timeout.as_millis());
+    let demoted = Arc::new(Demoted::default());
     let pool = PgPoolOptions::new()
         .max_connections(wanted.max_connections.max(1))
         .acquire_timeout(wanted.acquire_timeout)
@@ -141,7 +163,21 @@ pub(super) async fn connect(url: &str, wanted: PostgresOptions) -> Result<Postgr
         .test_before_acquire(wanted.test_before_acquire)
         .after_connect(move |connection, _| {
             let timeout = sqlx::AssertSqlSafe(timeout.clone());
-            Box::pin(async move { connection.execute(sqlx::raw_sql(timeout)).await.map(|_| ()) })
+            Box::pin(async move {
+                // Before anything is read: a name may lead to a standby by now.
+                if takes_no_writes(connection).await? {
+                    return Err(sqlx::Error::Protocol("the server takes no writes".into()));
+                }
+                connection.execute(sqlx::raw_sql(timeout)).await.map(|_| ())
+            })
+        })
+        .before_acquire({
+            let demoted = Arc::clone(&demoted);
+            move |_, about| {
+                let age = about.age;
+                let fine = demoted.since().is_none_or(|since| age < since);
+                Box::pin(async move { Ok(fine) })
+            }
         })
         .connect_lazy_with(connect.clone());
     Ok(PostgresEngine {
@@ -150,6 +186,7 @@ pub(super) async fn connect(url: &str, wanted: PostgresOptions) -> Result<Postgr
         schema: wanted.schema,
         patience: wanted.statement_timeout + Duration::from_secs(5),
         attempts: wanted.max_connections.max(1),
+        demoted,
         lent: false,
     })
 }
@@ -164,6 +201,7 @@ pub(super) fn lent(pool: PgPool, wanted: &PostgresOptions) -> PostgresEngine {
         schema: wanted.schema.clone(),
         patience: wanted.statement_timeout + Duration::from_secs(5),
         attempts,
+        demoted: Arc::default(),
         lent: true,
     }
 }
