@@ -38,6 +38,9 @@ fn context(id: &SecretId, version: u32) -> String {
     format!("secret|{id}|{version}")
 }
 
+/// The largest value.
+const MAX_VALUE: usize = 32 << 20;
+
 impl SealedSecrets {
     /// Secrets in this vault.
     pub fn new(vault: Arc<SealedVault>, world: World) -> Self {
@@ -45,6 +48,10 @@ impl SealedSecrets {
     }
 
     async fn seal(&self, id: &SecretId, version: u32, value: &SecretText) -> Result<SealedRecord> {
+        if value.reveal().len() > MAX_VALUE {
+            let message = format!("A secret's value has at most {} MB.", MAX_VALUE >> 20);
+            return Err(Error::new(Code::InvalidInput, message).caused_by(format!("secret {id}")));
+        }
         if !(1..=MAX_VERSION).contains(&version) {
             return Err(Error::bug(format!("secret {id} cannot have version {version}")));
         }

@@ -290,7 +290,13 @@ impl Kit {
     }
 
     pub(crate) async fn try_claim(&self, run: &RunId) -> Result<Claim> {
-        let place = SupervisorLocation::Process { host: "here".into(), boot: "b".into(), pid: 1, started: 2 };
+        let place = SupervisorLocation::Process {
+            host: "here".into(),
+            boot: "b".into(),
+            pid: 1,
+            started: 2,
+            installation: None,
+        };
         ClaimedRun::claim(&self.app, run, place).await
     }
 

@@ -43,6 +43,11 @@ impl Secret {
         }
     }
 
+    /// Whether the secret store keeps a value of this secret under that id.
+    pub fn keeps(&self, id: &SecretId) -> bool {
+        self.id == *id || self.stored_as.as_ref() == Some(id) || self.applied_as.as_ref() == Some(id)
+    }
+
     /// The claim that finds a secret by name.
     pub fn claim(project: &ProjectId, name: &str) -> String {
         format!("secret/{project}/{name}")

@@ -139,6 +139,9 @@ pub struct Output {
     /// Whether it is a secret: stored apart, shown nowhere.
     #[serde(default)]
     pub secret: bool,
+    /// Whether the module may leave it out, or give null, for some inputs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
     /// What it looks like; the dry run gives it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<Value>,
@@ -152,6 +155,12 @@ impl Manifest {
             Approval::Human => true,
             Approval::ByInput(rule) => self.input(spec, &rule.input).is_some_and(|value| rule.human.contains(value)),
         }
+    }
+
+    /// The outputs that must be there and are not among those that have a value.
+    pub fn missing_outputs<'a>(&'a self, given: impl Fn(&str) -> bool) -> Vec<&'a str> {
+        let required = self.outputs.iter().filter(|(_, output)| !output.optional);
+        required.map(|(name, _)| name.as_str()).filter(|name| !given(name)).collect()
     }
 
     /// What a spec costs a month.

@@ -190,7 +190,13 @@ impl Host {
     /// Where a process is, as a lease keeps it.
     pub fn place(&self, pid: u32) -> SupervisorLocation {
         let boot = lock(&self.processes).boot.to_string();
-        SupervisorLocation::Process { host: self.name.to_owned(), boot, pid, started: u64::from(pid) }
+        SupervisorLocation::Process {
+            host: self.name.to_owned(),
+            boot,
+            pid,
+            started: u64::from(pid),
+            installation: None,
+        }
     }
 
     /// Whether a process of that boot lives here.

@@ -258,7 +258,7 @@ async fn perform(
     let dir = kept.insert(WorkDir::create(
         &parent,
         &order.run,
-        &workdir::facts(order.grace.as_secs()),
+        &workdir::facts(&parent, order.grace.as_secs()),
         options.min_free_bytes,
     )?);
     dir.put_module(&order.files)?;

@@ -88,6 +88,11 @@ impl LocalProcess {
         Ok(Layout::new(&workdir::parent(&self.options.work_dir)?, run))
     }
 
+    fn supervisor_lives(&self, layout: &Layout) -> bool {
+        let Ok(parent) = workdir::parent(&self.options.work_dir) else { return false };
+        layout.facts().is_some_and(|facts| place::look(&facts.supervisor, &parent) == place::Sight::Alive)
+    }
+
     /// Takes a place for a run. `false` when it has one already.
     fn take_place(&self, run: &RunId) -> Result<bool> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,12 +152,12 @@ impl Runner for LocalProcess {
     }
 
     async fn probe(&self, place: &SupervisorLocation, _now: Timestamp) -> Liveness {
-        match place::look(place) {
+        let Ok(parent) = workdir::parent(&self.options.work_dir) else { return Liveness::Unknown };
+        match place::look(place, &parent) {
             place::Sight::Alive => return Liveness::Alive,
             place::Sight::Unclear => return Liveness::Unknown,
             place::Sight::Gone => {}
         }
-        let Ok(parent) = workdir::parent(&self.options.work_dir) else { return Liveness::Unknown };
         for layout in folders(&parent).map(|run| Layout::new(&parent, &run)) {
             let its_own = layout.facts().is_some_and(|facts| facts.supervisor == *place);
             if its_own && !processes::end_left_over(&layout, salvage::patience(&layout)).await {
@@ -169,7 +174,7 @@ impl Runner for LocalProcess {
 
     async fn clean(&self, run: &RunId) -> Result<()> {
         let layout = self.layout(run)?;
-        if layout.facts().is_some_and(|facts| place::look(&facts.supervisor) == place::Sight::Alive) {
+        if self.supervisor_lives(&layout) {
             // It removes its folder itself, a moment after its last commit.
             return Ok(());
         }

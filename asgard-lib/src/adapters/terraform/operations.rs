@@ -215,7 +215,7 @@ impl Conductor<'_> {
         Basis::of(&self.order.module_digest, &self.engine.name(), state, &self.order.variables, salt)
     }
 
-    /// The outputs of an apply. What the manifest declares must be there, and what it declares secret is secret.
+    /// The outputs of an apply: all that are there. What the manifest declares secret is secret.
     fn outputs(&self, shown: &Value) -> RunOutcome {
         let mut outputs = BTreeMap::new();
         for (name, output) in shown.pointer("/values/outputs").and_then(Value::as_object).into_iter().flatten() {
@@ -224,15 +224,7 @@ impl Conductor<'_> {
             let sensitive = marked || self.order.outputs.get(name).copied().unwrap_or(false);
             outputs.insert(name.clone(), OutputValue { value, sensitive });
         }
-        let given = |name: &str| outputs.get(name).is_some_and(|output| !output.value.is_null());
-        let missing: Vec<&str> = self.order.outputs.keys().map(String::as_str).filter(|name| !given(name)).collect();
-        if missing.is_empty() {
-            return RunOutcome::Applied { outputs };
-        }
-        failed(format!(
-            "The plan was applied, but the module gave no output `{}`, which its manifest declares. The state is stored; correct the module and retry the resource.",
-            missing.join("`, `")
-        ))
+        RunOutcome::Applied { outputs }
     }
 }
 

@@ -6,6 +6,9 @@ use rustix::process::{Pid, test_kill_process};
 use sha2::{Digest, Sha256};
 use std::{fs, path::Path};
 
+/// The file with the id of an installation.
+pub(super) const INSTALLATION: &str = ".installation";
+
 /// What can be seen of a process from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sight {
@@ -30,21 +33,43 @@ pub(super) struct Facts {
     pub zombie: bool,
 }
 
-/// This process, for its lease. Where the facts cannot be read, the process is known by nothing that could prove it dead,
-/// and others wait until its lease runs out.
-pub fn here() -> SupervisorLocation {
+/// This process, working in that folder, for its lease. Where the facts cannot be read, the process is known by nothing that could
+/// prove it dead, and others wait until its lease runs out.
+pub fn here(work_dir: &Path) -> SupervisorLocation {
     let pid = std::process::id();
     match (host(), boot(), facts(pid)) {
         (Some(host), Some(boot), Some(facts)) => {
-            SupervisorLocation::Process { host, boot, pid, started: facts.started }
+            let installation = installation(work_dir);
+            SupervisorLocation::Process { host, boot, pid, started: facts.started, installation }
         }
         _ => SupervisorLocation::InProcess { holder: format!("pid {pid}") },
     }
 }
 
-/// What can be seen of the process at `place`.
-pub(super) fn look(place: &SupervisorLocation) -> Sight {
-    let SupervisorLocation::Process { host: its_host, boot: its_boot, pid, started } = place else {
+/// The id of what works in this folder: drawn once, and kept in it.
+pub(super) fn installation(work_dir: &Path) -> Option<String> {
+    let kept = work_dir.join(INSTALLATION);
+    if let Some(id) = read(&kept) {
+        return Some(id);
+    }
+    // Written beside its place and linked there, so that nobody reads half of it and the first one counts.
+    let drawn = read("/proc/sys/kernel/random/uuid")?;
+    let fresh = work_dir.join(format!("{INSTALLATION}.{drawn}"));
+    let written = fs::write(&fresh, &drawn).and_then(|()| fs::hard_link(&fresh, &kept));
+    if let Err(error) = written
+        && error.kind() != std::io::ErrorKind::AlreadyExists
+    {
+        tracing::warn!("the work folder gets no id, so a restart of this machine proves nothing: {error}");
+    }
+    // Nothing depends on it once it is linked.
+    let _ = fs::remove_file(&fresh);
+    read(&kept)
+}
+
+/// What can be seen of the process at `place` from where runs work in that folder.
+pub(super) fn look(place: &SupervisorLocation, work_dir: &Path) -> Sight {
+    let SupervisorLocation::Process { host: its_host, boot: its_boot, pid, started, installation: its_own } = place
+    else {
         return Sight::Unclear;
     };
     let (Some(host), Some(boot)) = (host(), boot()) else { return Sight::Unclear };
@@ -55,9 +80,10 @@ pub(super) fn look(place: &SupervisorLocation) -> Sight {
         return look_at(*pid, *started);
     }
     let (its_kernel, kernel) = (its_boot.split('/').next(), boot.split('/').next());
-    // Another boot of the same machine ended everything. In another container of the same boot it may live, and without a
-    // machine id two machines of one name look alike.
-    if its_kernel != kernel && host.contains('#') { Sight::Gone } else { Sight::Unclear }
+    // Another boot of the same machine ended everything. In another container of the same boot it may live, without a machine id two
+    // machines of one name look alike, and clones of a machine have its machine id, too: what tells them apart is the work folder.
+    let same_machine = host.contains('#') && its_own.is_some() && *its_own == installation(work_dir);
+    if its_kernel != kernel && same_machine { Sight::Gone } else { Sight::Unclear }
 }
 
 /// Whether the process `pid` that started at `started` lives.
@@ -118,7 +144,7 @@ fn read(path: impl AsRef<Path>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::testkit, *};
 
     #[test]
     fn a_stat_line_is_read_whatever_the_program_is_called() {
@@ -130,14 +156,19 @@ mod tests {
 
     #[test]
     fn only_what_is_proven_counts_as_gone() {
-        let me = here();
-        let SupervisorLocation::Process { host, boot, pid, started } = me.clone() else {
+        let (folder, clone) = (testkit::folder(), testkit::folder());
+        let me = here(folder.path());
+        let SupervisorLocation::Process { host, boot, pid, started, installation } = me.clone() else {
             panic!("no facts about this process")
         };
-        let at = |host: &str, boot: &str, pid, started| {
-            look(&SupervisorLocation::Process { host: host.into(), boot: boot.into(), pid, started })
+        assert!(installation.is_some());
+        assert_eq!(here(folder.path()), me, "an installation keeps its id");
+        let of = |host: &str, boot: &str, pid, started, installation: Option<String>| {
+            let (host, boot) = (host.into(), boot.into());
+            look(&SupervisorLocation::Process { host, boot, pid, started, installation }, folder.path())
         };
-        assert_eq!(look(&me), Sight::Alive);
+        let at = |host: &str, boot: &str, pid, started| of(host, boot, pid, started, installation.clone());
+        assert_eq!(look(&me, folder.path()), Sight::Alive);
         assert_eq!(at(&host, &boot, pid, started + 1), Sight::Gone, "the id was used again");
         assert_eq!(at(&host, &boot, 999_999_999, 1), Sight::Gone);
         assert_eq!(at("elsewhere", &boot, pid, started), Sight::Unclear);
@@ -145,7 +176,11 @@ mod tests {
         assert_eq!(at(&host, &format!("{kernel}/1"), 999_999_999, 1), Sight::Unclear, "another container");
         let expected = if host.contains('#') { Sight::Gone } else { Sight::Unclear };
         assert_eq!(at(&host, "0000/1", pid, started), expected, "another boot");
-        assert_eq!(look(&SupervisorLocation::InProcess { holder: "x".into() }), Sight::Unclear);
+        let cloned = super::installation(clone.path());
+        assert!(cloned.is_some() && cloned != installation);
+        assert_eq!(of(&host, "0000/1", pid, started, cloned), Sight::Unclear, "a clone of this machine");
+        assert_eq!(of(&host, "0000/1", pid, started, None), Sight::Unclear, "of a version that kept no ids");
+        assert_eq!(look(&SupervisorLocation::InProcess { holder: "x".into() }, folder.path()), Sight::Unclear);
 
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let born = facts(child.id()).unwrap().started;

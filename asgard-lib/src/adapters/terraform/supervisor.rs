@@ -2,7 +2,7 @@
 
 use super::{
     conduct::{Order, SuperviseOptions, conduct},
-    place,
+    place, workdir,
 };
 use crate::{
     app::{
@@ -38,7 +38,11 @@ pub enum SupervisorExit {
 
 /// Claims `run` and carries it out. Calling it twice for one run is harmless: the second claim loses.
 pub async fn supervise(app: Arc<Asgard>, run: &RunId, options: &SuperviseOptions) -> Result<SupervisorExit> {
-    let place = options.place.clone().unwrap_or_else(place::here);
+    let place = options.place.clone().unwrap_or_else(|| {
+        // Made here if it is not there, so that the folder's id is known; what is wrong with it is said once the run is claimed.
+        let folder = workdir::parent(&options.work_dir);
+        place::here(folder.as_deref().unwrap_or(&options.work_dir))
+    });
     if options.own_process {
         harden_process();
     }

@@ -74,8 +74,10 @@ async fn until(what: &str, mut so: impl FnMut() -> bool) {
     panic!("waited in vain until {what}");
 }
 
+/// What runs left in a work folder.
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+    let all = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    all.filter(|path| !path.ends_with(super::place::INSTALLATION)).collect()
 }
 
 fn describe(ending: &Option<RunOutcome>) -> String {

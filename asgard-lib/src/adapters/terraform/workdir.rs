@@ -316,9 +316,9 @@ fn refused(name: &str, why: &str) -> Error {
     Error::new(Code::InvalidInput, format!("The module's file `{name}` {why}; take it out of the module."))
 }
 
-/// The facts of this supervisor.
-pub(super) fn facts(grace_secs: u64) -> RunFacts {
-    RunFacts { supervisor: place::here(), grace_secs }
+/// The facts of this supervisor, which works in that folder.
+pub(super) fn facts(parent: &Path, grace_secs: u64) -> RunFacts {
+    RunFacts { supervisor: place::here(parent), grace_secs }
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ use typed_builder::TypedBuilder;
 const MAX_LOOKED_THROUGH: usize = 2000;
 /// How many days back a page of the whole log reaches at most.
 const MAX_DAYS: u32 = 400;
+/// No event is older: the first version of Asgard is of 2026.
+const FIRST_DAY: &str = "2025-01-01";
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// An audit event.
@@ -214,19 +216,21 @@ impl ListAudit {
     /// Walks the days backwards. A position's sort text names the day as well, so it also says where to go on.
     async fn of_all(&self, tx: &Tx<'_>, after: Option<Position>) -> Result<Listed<AuditEvent>> {
         let day_of = |text: &str| text.chars().take(10).collect::<String>();
-        let newest = self.to.unwrap_or_else(|| tx.now().plus(DAY));
+        // A clock may be ahead by a little, and nothing is logged in the future beyond that.
+        let latest = tx.now().plus(DAY);
+        let newest = self.to.map_or(latest, |to| to.min(latest));
         let mut at: Timestamp = match &after {
             Some(position) => format!("{}T00:00:00Z", day_of(&position.sort)).parse()?,
             None => newest,
         };
-        let oldest = self.from.map(|from| day_of(&from.to_string()));
+        let oldest = self.from.map_or_else(|| FIRST_DAY.to_owned(), |from| day_of(&from.to_string()));
         let mut after = after;
         let mut kept = Vec::new();
         let mut looked = 0;
         for _ in 0..MAX_DAYS {
             let day = day_of(&at.to_string());
-            if oldest.as_ref().is_some_and(|oldest| day < *oldest) {
-                break;
+            if day < oldest {
+                return Ok(Listed { items: kept, next: None });
             }
             loop {
                 let query = self
@@ -244,7 +248,9 @@ impl ListAudit {
             }
             at = at.minus(DAY);
         }
-        Ok(Listed { items: kept, next: None })
+        // The next page goes on before the days that were looked through: at the end of the one before them.
+        let sort = format!("{}T24:00:00.000Z", day_of(&at.to_string()));
+        Ok(Listed { items: kept, next: Some(Position { sort, id: "~".to_owned() }) })
     }
 }
 

@@ -3,13 +3,14 @@
 use crate::{
     app::{
         Call, Tx,
-        audit::{EventFeed, verify},
+        audit::{EventFeed, ListAudit, verify},
         core::waiver::AuditWaiver,
         periodic::{Next, PeriodicTask, RetainAudit, SealAudit},
-        testkit::{Kit, Shaky},
+        testkit::{Kit, Shaky, signed_in},
     },
     domain::audit::{AuditAction, AuditBlock, AuditEvent, AuditStub, Event, EventPosition, FeedHead, FeedSegment},
     error::{Code, Result},
+    kernel::{Actor, Role},
     ports::{
         kinds::{self, Kind},
         store::{Batch, Draft, Key, Op, Outcome, Store},
@@ -290,4 +291,36 @@ async fn what_version_0_1_0_sealed_shows_changes_and_additions() {
         .await;
         assert!(!verify(&kit.app, None).await.unwrap().breaks.is_empty(), "{wanted}: {what}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_is_walked_to_its_beginning_however_long_ago_that_is() {
+    let kit = Kit::staged().await;
+    ask(&kit, 0..3).await;
+    let begun = kit.world.now();
+    let Actor::Human { person, sign_in, .. } = signed_in("root@corp.example") else { panic!("a session") };
+    let admin = Actor::Human { person, sign_in, role: Role::Admin };
+    let walk = async |from: Option<&str>, to: Option<&str>| {
+        let (mut found, mut cursor) = (0, None::<String>);
+        for _ in 0..20 {
+            let mut list = json!({"action": "request.opened", "limit": 2});
+            list["from"] = json!(from);
+            list["to"] = json!(to);
+            list["cursor"] = json!(cursor);
+            let list: ListAudit = serde_json::from_value(list).unwrap();
+            let page = kit.app.run(&Call::by(admin.clone(), kit.app.new_trace()), &list).await.unwrap();
+            found += page.items.len();
+            let Some(next) = page.next_cursor else { return found };
+            cursor = Some(next.0);
+        }
+        panic!("it never ends")
+    };
+    assert_eq!(walk(None, None).await, 3);
+    kit.pass(DAY * 1_000);
+    ask(&kit, 3..5).await;
+    assert_eq!(walk(None, None).await, 5, "past every gap");
+    assert_eq!(walk(None, Some("2099-01-01T00:00:00Z")).await, 5, "a moment that is far away is no gap");
+    assert_eq!(walk(Some("2027-01-01T00:00:00Z"), Some("2099-01-01T00:00:00Z")).await, 5);
+    assert_eq!(walk(Some(&begun.plus(DAY).to_string()), None).await, 2);
+    assert_eq!(walk(None, Some(&begun.plus(DAY).to_string())).await, 3);
 }

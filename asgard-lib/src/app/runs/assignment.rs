@@ -13,7 +13,7 @@ use crate::{
     },
     error::{Error, Result},
     kernel::{RunId, SecretId, SecretText},
-    ports::records::Records,
+    ports::records::{Records, store_error},
 };
 use data_encoding::HEXLOWER;
 use serde::{Serialize, Serializer};
@@ -140,6 +140,14 @@ async fn present_secrets(app: &Asgard, resource: &Resource) -> Result<Vec<Secret
     Ok(values)
 }
 
+/// Whether a value in the secret store is one of this resource's own, given for this input.
+async fn is_own(app: &Asgard, resource: &Resource, input: &str, id: &SecretId) -> Result<bool> {
+    let claim = Secret::claim(&resource.project, &resource.secret_name(input));
+    let Some(secret) = app.store().holder(&claim).await.map_err(store_error)? else { return Ok(false) };
+    let secret = app.store().read::<Secret>(&secret).await?;
+    Ok(secret.is_some_and(|secret| secret.resource == resource.id && secret.keeps(id)))
+}
+
 async fn variables(app: &Asgard, claimed: &Claimed, secrets: &mut Vec<SecretText>) -> Result<Map<String, Value>> {
     let Claimed { request, resource, service, .. } = claimed;
     let (spec, rotation) = match request.as_ref().map(|request| &request.command) {
@@ -148,14 +156,19 @@ async fn variables(app: &Asgard, claimed: &Claimed, secrets: &mut Vec<SecretText
         Some(Command::Deprovision) | None => (&resource.spec, resource.rotation),
     };
     let mut variables = service.effective(spec);
-    for value in variables.values_mut() {
-        if let Some((id, version)) = secret_reference(value) {
-            let found = app.secrets().get(&id, version).await?;
-            let text =
-                found.ok_or_else(|| Error::bug(format!("version {version} of the secret input {id} is gone")))?;
-            *value = Value::String(text.reveal().to_owned());
-            secrets.push(text);
+    for (input, value) in &mut variables {
+        let Some((id, version)) = secret_reference(value) else { continue };
+        if !is_own(app, resource, input, &id).await? {
+            if service.manifest.sensitive_inputs.contains(input) {
+                return Err(Error::bug(format!("{id} is no value of the secret input {input} of {}", resource.id)));
+            }
+            // Whatever it looks like, it is what somebody sent before such values were refused.
+            continue;
         }
+        let found = app.secrets().get(&id, version).await?;
+        let text = found.ok_or_else(|| Error::bug(format!("version {version} of the secret input {id} is gone")))?;
+        *value = Value::String(text.reveal().to_owned());
+        secrets.push(text);
     }
     variables.insert("name".into(), json!(resource.name));
     variables.insert("project_id".into(), json!(resource.project));

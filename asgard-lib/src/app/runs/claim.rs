@@ -101,7 +101,14 @@ async fn hand_over(mut supervision: ClaimedRun, claimed: &Claimed) -> Result<Cla
             }
             Err(Missing::Error(error)) => {
                 tracing::error!(run.id = %supervision.run, error = error.chain(), "What a run needs cannot be read.");
-                supervision.finish(RunOutcome::Interrupted { may_exist: Vec::new() }).await?;
+                // Trying again helps only with what passes.
+                let outcome = if error.kind().retryable() {
+                    RunOutcome::Interrupted { may_exist: Vec::new() }
+                } else {
+                    let error = format!("What the run needs cannot be read: {}", error.message());
+                    RunOutcome::Failed { error, may_exist: Vec::new() }
+                };
+                supervision.finish(outcome).await?;
                 return Err(error);
             }
         }

@@ -70,6 +70,15 @@ pub(super) async fn prepare(
     outputs: &BTreeMap<String, OutputValue>,
 ) -> Result<Prepared> {
     let app = supervision.app();
+    let given = |name: &str| outputs.get(name).is_some_and(|output| !output.value.is_null());
+    let missing = service.map(|service| service.manifest.missing_outputs(given)).unwrap_or_default();
+    let missing = (!missing.is_empty()).then(|| {
+        format!(
+            "It is done, but the module gave no output `{}`, which its manifest declares. What there is was kept. Correct the module, or \
+             declare the output `optional`, and retry the resource.",
+            missing.join("`, `")
+        )
+    });
     let mut plain = Map::new();
     let mut secrets = Vec::new();
     for (name, output) in outputs {
@@ -90,7 +99,8 @@ pub(super) async fn prepare(
     if serde_json::to_vec(&plain).map_err(Error::bug)?.len() > MAX_BYTES {
         return Err(failed("The module's outputs are larger than 128 KiB.".to_owned()));
     }
-    let mut produced = Produced { outputs: plain, secret_refs: BTreeMap::new(), dry_run: app.runner().is_dry() };
+    let mut produced =
+        Produced { outputs: plain, secret_refs: BTreeMap::new(), missing, dry_run: app.runner().is_dry() };
     let mut stored = Vec::new();
     for (output, value) in secrets {
         let (id, name) = (secret_id(resource, output), resource.secret_name(output));
@@ -185,14 +195,23 @@ pub(super) async fn all_of(tx: &Tx<'_>, resource: &Resource) -> Result<(Vec<Forg
     let sensitive = tx.app().catalog().get(&resource.service).map(|service| service.manifest.sensitive_inputs.clone());
     let mut inputs: BTreeSet<String> = sensitive.unwrap_or_default().into_iter().collect();
     for (input, value) in &resource.spec {
-        if let Some((id, version)) = secret_reference(value) {
-            forget.push(ForgottenSecret { id, through: version });
+        if secret_reference(value).is_some() {
             inputs.insert(input.clone());
         }
     }
     for input in &inputs {
-        let holder = tx.holder(&Secret::claim(&resource.project, &resource.secret_name(input))).await?;
-        secrets.extend(holder.and_then(|id| id.parse().ok()));
+        let Some(id) = tx.holder(&Secret::claim(&resource.project, &resource.secret_name(input))).await? else {
+            continue;
+        };
+        let Some(secret) = tx.read::<Secret>(&id).await?.filter(|secret| secret.resource == resource.id) else {
+            continue;
+        };
+        let applied = resource.spec.get(input).and_then(secret_reference);
+        // A value of an id of its own; what the secret itself names goes with it.
+        if let Some((id, through)) = applied.filter(|(id, _)| secret.keeps(id)) {
+            forget.push(ForgottenSecret { id, through });
+        }
+        secrets.insert(secret.value.id);
     }
     Ok((forget, secrets.into_iter().collect()))
 }

@@ -8,4 +8,5 @@ mod many;
 mod money;
 mod policy;
 mod refused;
+mod states;
 mod waiting;

@@ -87,12 +87,15 @@ pub(super) async fn drain(host: &Host, app: &Arc<Asgard>, writer: &Writer) {
 }
 
 /// The sealed log verifies, once the indexes have caught up.
-pub(super) async fn verifies(app: &Asgard) {
+pub(super) async fn verifies(app: &Arc<Asgard>) {
     for _ in 0..MAX_TURNS {
         let report = verify(app, None).await.unwrap();
         assert_eq!(report.breaks, []);
         if report.unsealed == 0 {
             return;
+        }
+        if SealAudit.wanted(app).await.unwrap() {
+            let _: Next = SealAudit.run(app).await.unwrap();
         }
     }
     panic!("an event is never sealed");
@@ -155,7 +158,8 @@ impl Follower {
             if page.events.is_empty() {
                 return;
             }
-            self.seen.extend(page.events);
+            // The first key of an empty store is an event too; what a scenario follows is its writer's.
+            self.seen.extend(page.events.into_iter().filter(|event| event.action != AuditAction::DataKeyMade));
         }
     }
 

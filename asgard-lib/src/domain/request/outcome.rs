@@ -8,7 +8,7 @@ use crate::{
         resource::{Resource, ResourceStatus, SecretRef},
         run::{PlanSummary, Run, RunOp},
     },
-    error::{Error, Result},
+    error::{Code, Error, Result},
     kernel::{RunId, Timestamp, Usd},
 };
 use serde_json::{Map, Value};
@@ -217,8 +217,10 @@ pub fn approved(
     now: Timestamp,
 ) -> Result<Transition> {
     let adds = added_cost(request, resource);
-    let plan_run =
-        request.plan_run.clone().ok_or_else(|| Error::bug(format!("{} is pending without a plan", request.id)))?;
+    let Some(plan_run) = request.plan_run.clone() else {
+        let message = format!("Request {} has no plan that could be approved. Reject it, and ask again.", request.id);
+        return Err(Error::new(Code::WrongState, message));
+    };
     let mut next = Transition::new(request.go(RequestStatus::Approved, now)?, resource.clone());
     policy::record(&mut next.request.judgements, judged);
     next.request.decision = Some(decision);
@@ -364,6 +366,8 @@ pub struct Produced {
     pub outputs: Map<String, Value>,
     /// Secret outputs.
     pub secret_refs: BTreeMap<String, SecretRef>,
+    /// Why something is missing that should be there, for people.
+    pub missing: Option<String>,
     /// Whether they are made up.
     pub dry_run: bool,
 }
@@ -380,6 +384,7 @@ pub fn applied(request: &Request, resource: &Resource, produced: Produced, now: 
     next.resource.attention = None;
     next.resource.drift.clear();
     next.drop_plan.clone_from(&request.plan_run);
+    next.request.error = produced.missing;
     match &request.command {
         Command::Provision { spec } => {
             next.resource.spec = spec.clone();

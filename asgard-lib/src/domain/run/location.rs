@@ -17,6 +17,9 @@ pub enum SupervisorLocation {
         pid: u32,
         /// Its start time in clock ticks since boot.
         started: u64,
+        /// The id that Asgard keeps in the work folder: machines that were cloned have one name, and one work folder each.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        installation: Option<String>,
     },
     /// A task of Amazon ECS. Whatever it started ends with it.
     Task {

@@ -83,8 +83,11 @@ async fn a_supervisor_that_is_torn_down_leaves_its_state_and_no_process() {
 
 /// Makes the folder that of a process that is gone.
 fn disown(layout: &Layout) -> SupervisorLocation {
-    let SupervisorLocation::Process { host, boot, .. } = here() else { panic!("no facts about this process") };
-    let gone = SupervisorLocation::Process { host, boot, pid: 999_999_999, started: 1 };
+    let here = here(layout.root().parent().unwrap());
+    let SupervisorLocation::Process { host, boot, installation, .. } = here else {
+        panic!("no facts about this process")
+    };
+    let gone = SupervisorLocation::Process { host, boot, pid: 999_999_999, started: 1, installation };
     let facts = json!({"supervisor": gone, "grace_secs": 20});
     std::fs::write(layout.root().join("run.json"), facts.to_string()).unwrap();
     gone
@@ -130,7 +133,7 @@ async fn an_orphaned_engine_is_ended_before_its_supervisor_counts_as_dead() {
     let gone = disown(&layout);
     until("the first step is under way", || printed(&layout).contains("terraform_data.step_1: Creating")).await;
     let runner = runner(&demo.work());
-    assert_eq!(runner.probe(&here(), SystemClock.now()).await, Liveness::Alive);
+    assert_eq!(runner.probe(&here(&demo.work()), SystemClock.now()).await, Liveness::Alive);
     assert!(place::facts(pid).is_some(), "asking about somebody else ends nothing");
 
     assert_eq!(runner.probe(&gone, SystemClock.now()).await, Liveness::Dead);

@@ -244,7 +244,7 @@ async fn what_ends_a_run_is_told_apart() {
     let mut missing = Case::new("version");
     missing.order.outputs.insert("token".into(), true);
     let ending = missing.run().await;
-    assert!(describe(&ending).contains("gave no output `token`"), "{}", describe(&ending));
+    assert_eq!(describe(&ending), "applied", "what is there is kept, and the control side says what is not");
     missing.bin = "/nowhere/terraform".into();
     assert!(describe(&missing.run().await).contains("was not found"));
 }

@@ -3,6 +3,12 @@ use crate::error::Code;
 use serde_json::json;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
+/// How much runs left in a work folder.
+fn left_by_runs(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| !path.ends_with(place::INSTALLATION)).count()
+}
+
 fn run(last: char) -> RunId {
     format!("run_0000000000000000000000000{last}").parse().unwrap()
 }
@@ -12,7 +18,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 fn create(parent: &Path) -> Result<WorkDir> {
-    WorkDir::create(parent, &run('1'), &facts(7), 0)
+    WorkDir::create(parent, &run('1'), &facts(parent, 7), 0)
 }
 
 #[test]
@@ -119,13 +125,13 @@ fn a_module_cannot_reach_out_of_its_folder_or_into_asgards_files() {
         assert_eq!(error.code(), Code::InvalidInput, "{bad}");
         dir.remove();
     }
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(left_by_runs(folder.path()), 0);
 }
 
 #[test]
 fn a_full_disk_is_said_before_anything_runs() {
     let folder = testkit::folder();
-    let error = WorkDir::create(folder.path(), &run('2'), &facts(7), u64::MAX).err().unwrap();
+    let error = WorkDir::create(folder.path(), &run('2'), &facts(folder.path(), 7), u64::MAX).err().unwrap();
     assert!(error.message().contains("a run needs"), "{error}");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(left_by_runs(folder.path()), 0);
 }

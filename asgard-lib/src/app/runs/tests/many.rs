@@ -112,6 +112,41 @@ async fn every_secret_of_a_large_service_can_be_renamed_and_removed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_output_that_is_missing_takes_no_other_with_it() {
+    for (given, optional, missing) in [
+        (vec![("id", json!("i-1")), ("token", json!("hunter2"))], false, None),
+        (vec![("id", json!("i-1")), ("token", Value::Null)], false, Some("`token`")),
+        (vec![("token", json!("hunter2"))], false, Some("`id`")),
+        (vec![], false, Some("`id`, `token`")),
+        (vec![("id", json!("i-1")), ("token", Value::Null)], true, None),
+        (vec![], true, None),
+    ] {
+        let mut manifest = manifest("local", "auto");
+        manifest.id = "thing".parse().unwrap();
+        assert_eq!(manifest.outputs.keys().collect::<Vec<_>>(), ["id", "token"]);
+        manifest.outputs.values_mut().for_each(|output| output.optional = optional);
+        let files = BTreeMap::from([("main.tf".to_owned(), b"# nothing".to_vec())]);
+        let catalog = ServiceCatalog::of([Service::new(manifest, files).unwrap()], Vec::new());
+        let mut kit = Kit::staged().await;
+        let runner = Arc::clone(&kit.stage) as _;
+        kit.app = boot_with(Arc::clone(&kit.shaky), &kit.world, runner, catalog).await.unwrap();
+
+        let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
+        let value = |(name, value): &(&str, Value)| {
+            ((*name).to_owned(), OutputValue { value: value.clone(), sensitive: false })
+        };
+        let outputs = given.iter().map(value).collect();
+        let resource = carry_out(&kit, &id, RunOutcome::Applied { outputs }).await;
+        let told = kit.request(&id).await.error;
+        assert_eq!(told.is_some(), missing.is_some(), "{given:?}: {told:?}");
+        assert!(told.is_none_or(|told| told.contains(missing.unwrap())), "{given:?}");
+        let has = |name: &str| given.iter().any(|(given, value)| *given == name && !value.is_null());
+        assert_eq!(resource.outputs.get("id").is_some_and(|value| !value.is_null()), has("id"), "{given:?}");
+        assert_eq!(resource.secret_refs.contains_key("token"), has("token"), "{given:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_output_that_comes_back_keeps_its_secret() {
     let kit = kit().await;
     let id = kit.ask("many", "one", spec("first")).await.unwrap().request.request_id;

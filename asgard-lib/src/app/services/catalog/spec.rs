@@ -7,6 +7,8 @@ use crate::{
 use serde_json::{Map, Value};
 
 const MAX_PROBLEMS: usize = 5;
+/// The key of a reference to a secret, as stored specs have it. What users send never holds one.
+const SECRET_KEY: &str = "$secret";
 const LARGEST_SPEC: usize = 64 * 1024;
 
 /// Objects that list their properties refuse others, at every level: Terraform would drop them silently.
@@ -48,6 +50,12 @@ pub(super) fn check(manifest: &Manifest, validator: &jsonschema::Validator, spec
         return Err(Error::new(Code::InvalidSpec, message)
             .at(format!("spec.{}", first.escape_debug().take(80).collect::<String>())));
     }
+    if let Some((input, _)) = spec.iter().find(|(_, value)| has_key(value, SECRET_KEY)) {
+        let message = format!(
+            "No input has a field `{SECRET_KEY}`: Asgard itself keeps the values of sensitive inputs as secrets. Give the value."
+        );
+        return Err(Error::new(Code::InvalidSpec, message).at(format!("spec.{input}")));
+    }
     let instance = Value::Object(spec.clone());
     if serde_json::to_vec(&instance).map_or(usize::MAX, |bytes| bytes.len()) > LARGEST_SPEC {
         return Err(Error::new(Code::InvalidSpec, "A spec holds at most 64 KiB.").at("spec"));
@@ -67,6 +75,15 @@ pub(super) fn check(manifest: &Manifest, validator: &jsonschema::Validator, spec
     }
 }
 
+/// Whether an object with this key is anywhere in a value.
+fn has_key(value: &Value, key: &str) -> bool {
+    match value {
+        Value::Object(fields) => fields.iter().any(|(name, field)| name == key || has_key(field, key)),
+        Value::Array(items) => items.iter().any(|item| has_key(item, key)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 /// The spec with top-level defaults filled in.
 pub(super) fn with_defaults(manifest: &Manifest, spec: &Map<String, Value>) -> Map<String, Value> {
     let mut full = spec.clone();
@@ -82,7 +99,7 @@ pub(super) fn with_defaults(manifest: &Manifest, spec: &Map<String, Value>) -> M
 #[cfg(test)]
 mod tests {
     use super::super::Service;
-    use crate::domain::service::tests::manifest;
+    use crate::{domain::service::tests::manifest, error::Code};
     use serde_json::json;
     use std::collections::BTreeMap;
 
@@ -112,6 +129,40 @@ mod tests {
             "nested objects refuse unknown keys too"
         );
         assert!(service.check_spec(json!({"size": "l", "nested": {"a": "x"}}).as_object().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn nothing_that_a_user_sends_is_a_reference_to_a_secret() {
+        let mut thing = manifest("local", "auto");
+        thing.inputs = json!({"type": "object", "properties": {
+            "monthly_usd": {"type": "number"}, "any": {}, "map": {"type": "object", "additionalProperties": true},
+            "list": {"type": "array"}, "text": {"type": "string"}, "password": {"type": "string"}}});
+        thing.sensitive_inputs = vec!["password".to_owned()];
+        let service = Service::new(thing, BTreeMap::new()).unwrap();
+        let reference = json!({"$secret": "sec_01arz3ndektsv4rrffq69g5fav", "version": 1});
+        for (spec, field) in [
+            (json!({"any": reference}), "spec.any"),
+            (json!({"map": reference}), "spec.map"),
+            (json!({"map": {"deep": [{"deeper": reference}]}}), "spec.map"),
+            (json!({"list": ["x", reference]}), "spec.list"),
+            (json!({"any": {"$secret": null}}), "spec.any"),
+            (json!({"map": {"$secret": "x", "version": 1, "more": 2}}), "spec.map"),
+            (json!({"password": reference}), "spec.password"),
+        ] {
+            let error = service.check_spec(spec.as_object().unwrap()).unwrap_err();
+            assert_eq!((error.code(), error.field()), (Code::InvalidSpec, Some(field)), "{spec}");
+        }
+        let text = reference.to_string();
+        for harmless in [json!({"text": text}), json!({"any": {"secret": 1}}), json!({"map": {"a": text}})] {
+            assert!(service.check_spec(harmless.as_object().unwrap()).is_ok(), "{harmless}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_filled_in() {
+        let mut thing = manifest("local", "auto");
+        thing.inputs["properties"]["count"] = json!({"type": "integer", "default": 1});
+        let service = Service::new(thing, BTreeMap::new()).unwrap();
         assert_eq!(service.effective(json!({"size": "s"}).as_object().unwrap()).get("count"), Some(&json!(1)));
     }
 }

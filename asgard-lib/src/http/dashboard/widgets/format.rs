@@ -193,7 +193,7 @@ pub(crate) fn value(value: &Value) -> String {
 
 /// Whether an input's value is kept in the secret store.
 fn is_secret_reference(map: &serde_json::Map<String, Value>) -> bool {
-    map.contains_key("$secret")
+    map.len() == 2 && map.get("$secret").is_some_and(Value::is_string) && map.get("version").is_some_and(Value::is_u64)
 }
 
 #[cfg(test)]

@@ -1,0 +1,208 @@
+//! What a plan would do, as people see it and as approvals are compared: addresses and actions, never values.
+
+use crate::error::{Code, Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What a plan would do to one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// Create it.
+    Create,
+    /// Change it in place.
+    Update,
+    /// Destroy and create it.
+    Replace,
+    /// Destroy it.
+    Delete,
+}
+
+impl Change {
+    /// Whether something that exists is gone after it.
+    pub const fn loses(self) -> bool {
+        match self {
+            Self::Delete | Self::Replace => true,
+            Self::Update | Self::Create => false,
+        }
+    }
+
+    /// What comes first for whoever approves: 0 is the gravest.
+    const fn gravity(self) -> u8 {
+        match self {
+            Self::Delete => 0,
+            Self::Replace => 1,
+            Self::Update => 2,
+            Self::Create => 3,
+        }
+    }
+
+    /// Whether something exists after it that did not before.
+    pub const fn creates(self) -> bool {
+        match self {
+            Self::Create | Self::Replace => true,
+            Self::Update | Self::Delete => false,
+        }
+    }
+}
+
+/// One address of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PlannedChange {
+    /// The address of the thing in Terraform's configuration.
+    pub address: String,
+    /// What would happen to the thing.
+    pub change: Change,
+}
+
+/// What a plan would do: addresses and actions, never values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PlanSummary {
+    /// The number of things that would be created.
+    pub create: u32,
+    /// The number of things that would be changed in place.
+    pub update: u32,
+    /// The number of things that would be destroyed and created again.
+    pub replace: u32,
+    /// The number of things that would be destroyed.
+    pub delete: u32,
+    /// Whether only outputs would change.
+    pub outputs_changed: bool,
+    /// The addresses with their actions, the gravest first. Everything that would be destroyed or replaced is listed, and of the
+    /// rest as much as makes 200 in all; the numbers above count all of it, and the log of the plan's run names it.
+    pub changes: Vec<PlannedChange>,
+    /// What the approval binds to: SHA-256 over the module, the inputs, the state's serial and the engine.
+    pub digest: String,
+}
+
+impl PlanSummary {
+    /// The most addresses that a summary lists, unless more than that would be destroyed or replaced.
+    pub const MAX_CHANGES: usize = 200;
+    /// The most bytes of addresses: both the run and the request keep them in one record.
+    pub const MAX_BYTES: usize = 100 * 1024;
+
+    /// The summary as it is kept: the gravest changes first, and the harmless ones cut to what fits.
+    ///
+    /// # Errors
+    ///
+    /// When what would be destroyed or replaced does not fit: nobody could see what they approve.
+    pub fn listed(mut self) -> Result<Self> {
+        self.changes.sort_by_key(|planned| planned.change.gravity());
+        let losses = self.changes.iter().take_while(|planned| planned.change.loses()).count();
+        let mut bytes = 0;
+        let fitting = self.changes.iter().take_while(|planned| {
+            bytes += planned.address.len() + 30;
+            bytes <= Self::MAX_BYTES
+        });
+        let fitting = fitting.count();
+        if fitting < losses {
+            let message = format!(
+                "The plan destroys or replaces {losses} things, more than a summary can list for who approves it. Make the change in smaller steps."
+            );
+            return Err(Error::new(Code::RunnerFailed, message));
+        }
+        self.changes.truncate(fitting.min(losses.max(Self::MAX_CHANGES)));
+        Ok(self)
+    }
+
+    /// How many changes the summary counts and does not list.
+    pub fn unlisted(&self) -> usize {
+        let all = self.create.saturating_add(self.update).saturating_add(self.replace).saturating_add(self.delete);
+        usize::try_from(all).unwrap_or(usize::MAX).saturating_sub(self.changes.len())
+    }
+
+    /// What may exist of this plan when nobody can tell how far applying it came: every thing that it creates and that is not among
+    /// the addresses of the state. Silence is no evidence. Creations that the summary does not list are counted at the end.
+    pub fn may_exist(&self, stored: &BTreeSet<String>) -> Vec<String> {
+        let creations = self.changes.iter().filter(|planned| planned.change.creates());
+        let listed = u32::try_from(creations.clone().count()).unwrap_or(u32::MAX);
+        let missing = creations.map(|planned| &planned.address).filter(|address| !stored.contains(*address));
+        let mut all: Vec<String> = missing.cloned().collect();
+        match (self.create + self.replace).saturating_sub(listed) {
+            0 => {}
+            more => all.push(format!("{more} more that the plan creates and its summary does not list")),
+        }
+        all
+    }
+
+    /// Whether carrying it out would do nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.create + self.update + self.replace + self.delete == 0 && !self.outputs_changed
+    }
+
+    /// Whether this plan does nothing to any address that `approved` did not already name: what is left of an interrupted
+    /// apply. A half-made thing may have to be replaced; that is not growth.
+    pub fn is_rest_of(&self, approved: &Self) -> bool {
+        self.unlisted() == 0
+            && approved.unlisted() == 0
+            && self.changes.iter().all(|mine| {
+                approved.changes.iter().any(|theirs| {
+                    theirs.address == mine.address
+                        && match (theirs.change, mine.change) {
+                            (Change::Delete, mine) => mine == Change::Delete,
+                            (Change::Create | Change::Update | Change::Replace, Change::Delete) => false,
+                            (Change::Create | Change::Replace, Change::Create | Change::Update | Change::Replace) => {
+                                true
+                            }
+                            (Change::Update, mine) => mine == Change::Update,
+                        }
+                })
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(changes: &[(&str, Change)]) -> PlanSummary {
+        let mut all = PlanSummary::default();
+        for (address, change) in changes {
+            match change {
+                Change::Create => all.create += 1,
+                Change::Update => all.update += 1,
+                Change::Replace => all.replace += 1,
+                Change::Delete => all.delete += 1,
+            }
+            all.changes.push(PlannedChange { address: (*address).into(), change: *change });
+        }
+        all
+    }
+
+    #[test]
+    fn the_rest_of_a_plan_never_grows() {
+        use Change::{Create, Delete, Replace, Update};
+        let approved = summary(&[("a", Create), ("b", Update), ("c", Delete), ("d", Replace)]);
+        for rest in [&[][..], &[("a", Create)], &[("a", Replace), ("d", Create)], &[("c", Delete), ("b", Update)]] {
+            assert!(summary(rest).is_rest_of(&approved), "{rest:?}");
+        }
+        for more in [&[("e", Create)][..], &[("b", Delete)], &[("b", Replace)], &[("a", Delete)], &[("c", Create)]] {
+            assert!(!summary(more).is_rest_of(&approved), "{more:?}");
+        }
+        let mut cut = approved;
+        cut.create += 1;
+        assert!(!summary(&[("a", Create)]).is_rest_of(&cut), "a summary that was cut short proves nothing");
+    }
+
+    #[test]
+    fn what_would_be_lost_is_never_cut_from_a_summary() {
+        use Change::{Create, Delete, Replace, Update};
+        let named = |n: usize, change| PlannedChange { address: format!("a.b[{n:03}]"), change };
+        let mut plan = PlanSummary { create: 260, update: 1, replace: 1, delete: 1, ..PlanSummary::default() };
+        plan.changes = (0..260).map(|n| named(n, Create)).collect();
+        plan.changes.extend([named(300, Update), named(301, Replace), named(302, Delete)]);
+        let listed = plan.listed().unwrap();
+        let first: Vec<Change> = listed.changes.iter().take(4).map(|planned| planned.change).collect();
+        assert_eq!(first, [Delete, Replace, Update, Create]);
+        assert_eq!((listed.changes.len(), listed.unlisted()), (PlanSummary::MAX_CHANGES, 63));
+
+        let losing = |count: u32, length: usize| PlanSummary {
+            delete: count,
+            changes: (0..count).map(|n| PlannedChange { address: format!("{n:0length$}"), change: Delete }).collect(),
+            ..PlanSummary::default()
+        };
+        assert_eq!(losing(1_000, 60).listed().unwrap().unlisted(), 0, "all of them, however many");
+        let refused = losing(1_000, 600).listed().unwrap_err();
+        assert!(refused.message().contains("1000 things"), "{}", refused.message());
+    }
+}
