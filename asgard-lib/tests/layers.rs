@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 /// A layer and the layers that it may name. `error` is everybody's.
 const MAP: &[(&str, &[&str])] = &[
     ("kernel", &[]),
-    ("logging", &[]),
+    ("logging", &["config"]),
     ("domain", &["kernel"]),
     ("ports", &["kernel", "domain"]),
     ("aws", &["kernel"]),

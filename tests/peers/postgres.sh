@@ -72,7 +72,7 @@ standby_start() {
     "${as_owner[@]}" setpriv --pdeathsig QUIT -- "$bin/postgres" -D "$dir/standby" -p "$standby" >"$run_dir/standby.log" 2>&1 &
     standby_pid=$!
     while kill -0 "$standby_pid" 2>/dev/null; do
-      if grep -q '^standby' "$dir/standby/postmaster.pid" 2>/dev/null; then
+      if grep -q '^ready' "$dir/standby/postmaster.pid" 2>/dev/null; then
         cd "$repo"
         export ASGARD_TEST_STANDBY_URL="postgres://asgard:$password@127.0.0.1:$standby/postgres"
         return

@@ -158,7 +158,7 @@ impl Manifest {
     }
 
     /// The outputs that must be there and are not among those that have a value.
-    pub fn missing_outputs<'a>(&'a self, given: impl Fn(&str) -> bool) -> Vec<&'a str> {
+    pub fn missing_outputs(&self, given: impl Fn(&str) -> bool) -> Vec<&str> {
         let required = self.outputs.iter().filter(|(_, output)| !output.optional);
         required.map(|(name, _)| name.as_str()).filter(|name| !given(name)).collect()
     }

@@ -1,8 +1,8 @@
 //! The folder of a run that is over: it is removed, unless it holds the only copy of a Terraform state.
 
-use super::{recover::system, state};
+use super::state;
 use crate::{
-    app::Asgard,
+    app::{Asgard, Call},
     domain::{
         audit::AuditAction,
         resource::{Resource, ResourceStatus},
@@ -29,7 +29,7 @@ pub(super) async fn clean(app: &Asgard, run: &Stored<Run>) -> Result<()> {
 
 /// Keeps a run's folder aside, and says so: in the log, in the audit log and on the resource.
 pub(super) async fn keep(app: &Asgard, run: &Run) -> Result<()> {
-    let (call, id) = (system(run), &run.id);
+    let (call, id) = (Call::system("recovery", run.trace.clone()), &run.id);
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.as_system()?;

@@ -136,7 +136,7 @@ async fn clean_up(app: &Asgard) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn system(run: &Run) -> Call {
+fn system(run: &Run) -> Call {
     Call::system("recovery", run.trace.clone())
 }
 
