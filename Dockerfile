@@ -31,13 +31,12 @@ RUN mirror-providers /modules /providers
 # --- the image ----------------------------------------------------------------------------------------------------------
 
 FROM debian:${DEBIAN}-slim
-# curl is for HEALTHCHECK; the certificates for whatever Asgard and Terraform's providers call; unzip for mirror-providers, in
+# The certificates are for whatever Asgard and Terraform's providers call; unzip for mirror-providers, in
 # images that add modules to this one.
 # hadolint ignore=DL3008
 RUN apt-get update && \
-    apt-get install -y --no-install-recommends ca-certificates curl unzip && \
+    apt-get install -y --no-install-recommends ca-certificates unzip && \
     rm -rf /var/lib/apt/lists/* && \
-    chmod 0711 /usr/bin/curl && \
     groupadd --gid 10001 asgard && \
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin asgard && \
     install -d -o asgard -g asgard -m 0700 /data && \
@@ -50,12 +49,11 @@ COPY --from=terraform /usr/local/bin/terraform /usr/local/bin/
 COPY --from=terraform /modules /modules
 COPY --from=terraform /providers /providers
 # A process whose program its user cannot read is closed to others of that user from its start on. These have the container's
-# environment, as curl has in a health check, and Terraform's modules run as the same user.
+# environment, as has a health check, and Terraform's modules run as the same user.
 COPY --from=build --chmod=0711 /out/asgard /out/asgard-runner /usr/local/bin/
 
-# SQLite is for one container with a volume that stays; set ASGARD_DATABASE_URL to PostgreSQL otherwise.
-ENV ASGARD_BIND=0.0.0.0:8080 \
-    ASGARD_DATABASE_URL=sqlite:///data/asgard.db
+# No ASGARD_* variable: what is set here could not be set as a secret's ARN, or in a file. Without any, Asgard listens on port 8080 and keeps
+# SQLite in the working folder, which is for one container with a volume that stays; set ASGARD_DATABASE_URL to PostgreSQL otherwise.
 USER 10001:10001
 WORKDIR /data
 # Declared so that a read-only root gets both, with the rights that they have here. Fargate knows no other way to give a
@@ -64,6 +62,6 @@ VOLUME ["/data", "/tmp"]
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1:8080/readyz"]
+    CMD ["asgard", "health"]
 ENTRYPOINT ["asgard"]
 CMD ["serve"]

@@ -53,6 +53,15 @@ pub enum Command {
         #[arg(required = true, value_name = "SERVICE.YAML")]
         manifests: Vec<PathBuf>,
     },
+    /// Ask the server of this configuration whether it is ready, as a health check does
+    ///
+    /// Asks the address that the configuration listens on, from the same machine. Nothing is fetched for it: where only a file in
+    /// AWS Secrets Manager names the address, set ASGARD_BIND as well.
+    Health {
+        /// Only whether the process answers, not whether it can work: for checks that replace what fails them
+        #[arg(long)]
+        live: bool,
+    },
     /// Do the background work without serving requests
     Worker,
     /// Supervise one Terraform run; the server starts this by itself
@@ -94,6 +103,7 @@ impl Command {
             | Self::Keys(_)
             | Self::Admin(_)
             | Self::Validate { .. }
+            | Self::Health { .. }
             | Self::Tools { .. }
             | Self::Call(_)
             | Self::Completions { .. } => false,

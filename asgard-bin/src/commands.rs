@@ -3,6 +3,7 @@
 mod admin;
 mod call;
 mod config;
+mod health;
 mod keys;
 mod migrate;
 mod run;
@@ -34,6 +35,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Keys(command) => keys::run(config, command),
         Command::Admin(command) => admin::run(config, command),
         Command::Validate { manifests } => validate::run(&manifests),
+        Command::Health { live } => health::run(config, live),
         Command::Worker => worker::run(config),
         Command::Run { run } => run::run(config, &run),
         Command::Tools { server, output } => tools::run(&server, output.output),

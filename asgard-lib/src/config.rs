@@ -122,36 +122,8 @@ pub struct Loaded {
 ///
 /// Everything that is wrong with it, at once.
 pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigProblems> {
-    let mut early = problems::Finder::new("");
-    let named = environment::resolve(&options.env, spec::FILE_VARIABLE, &mut early);
-    if !early.is_clean() {
-        return Err(early.finish());
-    }
-    let (file, document) = match (options.file.clone(), named) {
-        (Some(_), Some(found)) if found.variable == spec::DOCUMENT_VARIABLE => {
-            early.outside(found.variable, "--config names a file as well; set one of them");
-            return Err(early.finish());
-        }
-        (Some(path), _) => (Some(path), None),
-        (None, Some(found)) if found.variable == spec::DOCUMENT_VARIABLE => (None, Some(found.text)),
-        (None, named) => (named.map(|found| PathBuf::from(found.text.reveal())), None),
-    };
-    let name = file.as_ref().map(|path| path.display().to_string());
-    let name = name.unwrap_or_else(|| document.as_ref().map_or("", |_| spec::DOCUMENT_VARIABLE).to_owned());
-    let name = name.strip_prefix("./").unwrap_or(&name);
-    let root = match (&file, &document) {
-        (Some(path), _) => read_file(path, name)?,
-        (None, Some(text)) => parse(text.reveal(), name)?,
-        (None, None) => None,
-    };
-    let mut reader = Reader {
-        root: root.as_ref(),
-        file: name,
-        environment: &options.env,
-        bind_flag: options.bind.as_deref(),
-        problems: problems::Finder::new(name),
-        settings: Vec::new(),
-    };
+    let source = Source::find(options)?;
+    let mut reader = source.reader(options);
     let raw = validate::RawConfig::read(&mut reader);
     let mut notes = notes::Notes::default();
     known::check_file(&mut reader);
@@ -160,9 +132,69 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigProblems> {
     match config.filter(|_| reader.problems.is_clean()) {
         Some(config) => {
             let settings = reader.settings;
-            Ok(Loaded { config, file, warnings: notes.warnings, errors: notes.errors, settings })
+            Ok(Loaded { config, file: source.file, warnings: notes.warnings, errors: notes.errors, settings })
         }
         None => Err(reader.problems.finish()),
+    }
+}
+
+/// Reads only where and how the server listens, for what asks it from the same machine: whatever else is wrong or has to be fetched
+/// does not matter.
+///
+/// # Errors
+///
+/// What is wrong with these settings, or with the file.
+pub fn load_server(options: &LoadOptions) -> Result<Server, ConfigProblems> {
+    let source = Source::find(options)?;
+    let mut reader = source.reader(options);
+    let server = <Server as section::Section>::read(&mut reader);
+    if reader.problems.is_clean() { Ok(server) } else { Err(reader.problems.finish()) }
+}
+
+/// The file of a configuration, or what stands for it.
+struct Source {
+    file: Option<PathBuf>,
+    name: String,
+    root: Option<Node>,
+}
+
+impl Source {
+    fn reader<'a>(&'a self, options: &'a LoadOptions) -> Reader<'a> {
+        Reader {
+            root: self.root.as_ref(),
+            file: &self.name,
+            environment: &options.env,
+            bind_flag: options.bind.as_deref(),
+            problems: problems::Finder::new(&self.name),
+            settings: Vec::new(),
+        }
+    }
+
+    fn find(options: &LoadOptions) -> Result<Self, ConfigProblems> {
+        let mut early = problems::Finder::new("");
+        let named = environment::resolve(&options.env, spec::FILE_VARIABLE, &mut early);
+        if !early.is_clean() {
+            return Err(early.finish());
+        }
+        let (file, document) = match (options.file.clone(), named) {
+            (Some(_), Some(found)) if found.variable == spec::DOCUMENT_VARIABLE => {
+                early.outside(found.variable, "--config names a file as well; set one of them");
+                return Err(early.finish());
+            }
+            (Some(path), _) => (Some(path), None),
+            (None, Some(found)) if found.variable == spec::DOCUMENT_VARIABLE => (None, Some(found.text)),
+            (None, named) => (named.map(|found| PathBuf::from(found.text.reveal())), None),
+        };
+        let name = file.as_ref().map(|path| path.display().to_string());
+        let name = name.unwrap_or_else(|| document.as_ref().map_or("", |_| spec::DOCUMENT_VARIABLE).to_owned());
+        let name = name.strip_prefix("./").unwrap_or(&name);
+        let root = match (&file, &document) {
+            (Some(path), _) => read_file(path, name)?,
+            (None, Some(text)) => parse(text.reveal(), name)?,
+            (None, None) => None,
+        };
+        let name = name.to_owned();
+        Ok(Self { file, name, root })
     }
 }
 

@@ -17,6 +17,7 @@ fn help_texts() {
         &["admin", "create-user"],
         &["admin", "reset-password"],
         &["validate"],
+        &["health"],
         &["worker"],
         &["run"],
         &["tools"],

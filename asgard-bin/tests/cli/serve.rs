@@ -39,6 +39,47 @@ fn the_first_start_makes_an_admin_and_the_second_keeps_it() {
     server.terminate();
 }
 
+/// What a container's health check runs: it finds the server by the same configuration, whatever else that lacks.
+#[test]
+fn health_follows_the_configured_address() {
+    let place = Place::new();
+    let mut server = place.serve();
+    let port: u16 = server.url().rsplit(':').next().unwrap().parse().unwrap();
+    let beside = |address: String| {
+        Place::new()
+            .with("ASGARD_BIND", &address)
+            .with("ASGARD_DATABASE_URL_SECRET_ARN", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf")
+            .with("HTTP_PROXY", "http://127.0.0.1:1")
+    };
+    for address in [format!("127.0.0.1:{port}"), format!("0.0.0.0:{port}")] {
+        for (args, said) in [(&["health"][..], "ready\n"), (&["health", "--live"], "alive\n")] {
+            let done = beside(address.clone()).run(args);
+            assert_eq!((done.code, done.stdout.as_str()), (0, said), "{address}: {}", done.stderr);
+        }
+    }
+    server.terminate();
+    let gone = beside(format!("127.0.0.1:{port}")).run(&["health"]);
+    assert!(gone.code == 3 && gone.stderr.contains("no server answers"), "{}", gone.stderr);
+
+    // Up, and not able to work.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = listener.local_addr().unwrap();
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut asked = [0; 2048];
+        let count = stream.read(&mut asked).unwrap();
+        stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 7\r\n\r\nno base").unwrap();
+        String::from_utf8_lossy(&asked[..count]).into_owned()
+    });
+    let unready = beside(busy.to_string()).run(&["health"]);
+    assert!(answering.join().unwrap().starts_with("GET /readyz "));
+    assert!(
+        unready.code == 1 && unready.stderr.contains("503") && unready.stderr.contains("no base"),
+        "{}",
+        unready.stderr
+    );
+}
+
 #[test]
 fn a_configured_password_wins_and_ends_sessions() {
     let place = Place::new().with("ASGARD_ADMIN_USER", "root").with("ASGARD_ADMIN_PASSWORD", "the first password");

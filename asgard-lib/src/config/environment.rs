@@ -46,6 +46,13 @@ impl Environment {
         std::env::vars_os().collect()
     }
 
+    /// The same without what would have to be fetched from AWS Secrets Manager.
+    #[must_use]
+    pub fn without_secret_arns(mut self) -> Self {
+        self.set.retain(|name, _| !name.ends_with(BY_ARN));
+        self
+    }
+
     /// The names of the variables that are set.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.set.keys().map(String::as_str)

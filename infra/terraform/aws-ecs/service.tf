@@ -75,7 +75,7 @@ resource "aws_ecs_task_definition" "asgard" {
     }
     # Liveness only: a replica that waits for its database is not to be replaced for it.
     healthCheck = {
-      command     = ["CMD", "curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1:${local.port}/healthz"]
+      command     = ["CMD", "asgard", "health", "--live"]
       interval    = 30
       timeout     = 5
       retries     = 3
