@@ -289,7 +289,8 @@ impl Shared {
             }
         }
         let left = fs::read_dir(disk.join("work")).into_iter().flatten().flatten();
-        let left = left.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        let left = left.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let left = left.filter(|name| name != ".installation").collect();
         // With the test its folder goes, and with that this one.
         let _ = fs::remove_dir_all(&disk);
         let mut known = self.known();

@@ -268,7 +268,7 @@ async fn end_request(
             (ended(run, RunStatus::Succeeded, None, &[], now)?, transition)
         }
         (Ready::Destroyed, RunOp::Destroy) => {
-            (forget_secrets, dropped) = outputs::all_of(tx, resource).await?;
+            (forget_secrets, dropped) = outputs::remove_all(tx, resource).await?;
             forget_sealed = remove_state(tx, resource).await?;
             let transition = request::applied(request, resource, request::Produced::default(), now)?;
             (ended(run, RunStatus::Succeeded, None, &[], now)?, transition)

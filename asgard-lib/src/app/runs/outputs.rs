@@ -28,6 +28,8 @@ use std::{
 const MAX_SECRETS: usize = 30;
 /// The most bytes of plain outputs.
 const MAX_BYTES: usize = 128 * 1024;
+/// How many secrets one ending makes or removes, at two items of its batch each. The rest is removed by a job.
+const AT_ONCE: usize = 30;
 /// How many versions left by attempts that were never committed are stepped over.
 const MAX_LEFTOVERS: u32 = 50;
 
@@ -146,14 +148,15 @@ async fn put(app: &Asgard, id: &SecretId, value: &SecretText, project: &ProjectI
     Err(Error::bug(format!("the secret store refuses every version of {id} after {present}")))
 }
 
-/// Writes the secrets' metadata. Returns what may be forgotten afterwards, and the secrets of outputs that are gone.
+/// Writes the secrets' metadata, and removes that of outputs which are gone. Returns what may be forgotten afterwards, and the secrets
+/// that are still to be removed.
 pub(super) async fn write(
     tx: &mut Tx<'_>,
     resource: &Resource,
     prepared: &Prepared,
 ) -> Result<(Vec<ForgottenSecret>, Vec<SecretId>)> {
     let now = tx.now();
-    let mut forget = Vec::new();
+    let (mut forget, mut added) = (Vec::new(), 0);
     for Stored { id, output, name, version } in &prepared.secrets {
         match tx.read_checked::<Secret>(id.as_str()).await? {
             None => {
@@ -169,6 +172,7 @@ pub(super) async fn write(
                     created_at: now,
                     rotated_at: now,
                 };
+                added += 1;
                 tx.insert(&secret)?;
                 tx.claim(Secret::claim(&resource.project, name), id)?;
             }
@@ -183,12 +187,29 @@ pub(super) async fn write(
         }
     }
     let gone = resource.secret_refs.iter().filter(|(output, _)| !prepared.produced.secret_refs.contains_key(*output));
-    Ok((forget, gone.map(|(_, reference)| reference.secret_id.clone()).collect()))
+    let gone = gone.map(|(_, reference)| reference.secret_id.clone()).collect();
+    let later = remove_some(tx, resource, gone, AT_ONCE.saturating_sub(added), &mut forget).await?;
+    Ok((forget, later))
 }
 
-/// What a resource that is destroyed leaves: values that no secret names, and all of its secrets, those that came in as inputs
-/// included.
-pub(super) async fn all_of(tx: &Tx<'_>, resource: &Resource) -> Result<(Vec<ForgottenSecret>, Vec<SecretId>)> {
+/// Removes as many secrets as still fit into the commit, and returns the others.
+async fn remove_some(
+    tx: &mut Tx<'_>,
+    resource: &Resource,
+    mut secrets: Vec<SecretId>,
+    fit: usize,
+    forget: &mut Vec<ForgottenSecret>,
+) -> Result<Vec<SecretId>> {
+    let later = secrets.split_off(fit.min(secrets.len()));
+    for id in &secrets {
+        forget.extend(remove(tx, resource, id).await?);
+    }
+    Ok(later)
+}
+
+/// Removes what a resource that is destroyed leaves: values that no secret names, and all of its secrets, those that came in as
+/// inputs included. Returns what may be forgotten afterwards, and the secrets that do not fit into the commit.
+pub(super) async fn remove_all(tx: &mut Tx<'_>, resource: &Resource) -> Result<(Vec<ForgottenSecret>, Vec<SecretId>)> {
     let mut secrets: BTreeSet<SecretId> =
         resource.secret_refs.values().map(|reference| reference.secret_id.clone()).collect();
     let mut forget = Vec::new();
@@ -213,7 +234,8 @@ pub(super) async fn all_of(tx: &Tx<'_>, resource: &Resource) -> Result<(Vec<Forg
         }
         secrets.insert(secret.value.id);
     }
-    Ok((forget, secrets.into_iter().collect()))
+    let later = remove_some(tx, resource, secrets.into_iter().collect(), AT_ONCE, &mut forget).await?;
+    Ok((forget, later))
 }
 
 /// Removes secrets that a resource does not have any more, one commit for each. One that it has again by now stays.
@@ -227,7 +249,14 @@ pub(crate) async fn drop_secrets(app: &Asgard, job: &Job, resource: &ResourceId,
                 let has_it = of.status != ResourceStatus::Destroyed
                     && (of.secret_refs.values().any(|reference| reference.secret_id == *id)
                         || of.spec.values().any(|value| secret_reference(value).is_some_and(|(used, _)| used == *id)));
-                if has_it { Ok(()) } else { remove(tx, &of, id).await }
+                if has_it {
+                    return Ok(());
+                }
+                let secrets = remove(tx, &of, id).await?;
+                if !secrets.is_empty() {
+                    tx.job(Work::Forget { sealed: Vec::new(), secrets }, Duration::ZERO)?;
+                }
+                Ok(())
             })
         })
         .await?;
@@ -235,15 +264,14 @@ pub(crate) async fn drop_secrets(app: &Asgard, job: &Job, resource: &ResourceId,
     Ok(())
 }
 
-/// Removes a secret of a resource, and has its values forgotten.
-async fn remove(tx: &mut Tx<'_>, resource: &Resource, id: &SecretId) -> Result<()> {
+/// Removes a secret of a resource. Returns the values that may be forgotten afterwards.
+async fn remove(tx: &mut Tx<'_>, resource: &Resource, id: &SecretId) -> Result<Vec<ForgottenSecret>> {
     let found = tx.read_checked::<Secret>(id.as_str()).await?;
-    let Some(secret) = found.filter(|secret| secret.resource == resource.id) else { return Ok(()) };
+    let Some(secret) = found.filter(|secret| secret.resource == resource.id) else { return Ok(Vec::new()) };
     tx.release(Secret::claim(&resource.project, &secret.name), id)?;
     tx.remove(&secret)?;
     // A version above the present one may have been stored by an attempt that was cut short.
     let own = ForgottenSecret { id: id.clone(), through: secret.value.version + MAX_LEFTOVERS };
     let apart = [secret.value.stored_as, secret.value.applied_as].into_iter().flatten();
-    let secrets = std::iter::once(own).chain(apart.map(|id| ForgottenSecret { id, through: 1 })).collect();
-    tx.job(Work::Forget { sealed: Vec::new(), secrets }, Duration::ZERO).map(|_| ())
+    Ok(std::iter::once(own).chain(apart.map(|id| ForgottenSecret { id, through: 1 })).collect())
 }

@@ -20,7 +20,7 @@ use crate::{
         audit::AuditAction,
         project::Project,
         request::Command,
-        resource::Resource,
+        resource::{Resource, ResourceStatus},
         secret::{Secret, check_name},
     },
     error::{Code, Error, Result},
@@ -109,9 +109,11 @@ async fn by_name(reads: &mut Reads<'_>, project: &ProjectId, name: &str) -> Resu
         Some(id) => reads.read_checked::<Secret>(&id).await?,
         None => None,
     };
-    found.ok_or_else(|| {
-        Error::new(Code::NotFound, "There is no secret of that name; list_secrets shows the names.").at("name")
-    })
+    found.ok_or_else(no_such_secret)
+}
+
+fn no_such_secret() -> Error {
+    Error::new(Code::NotFound, "There is no secret of that name; list_secrets shows the names.").at("name")
 }
 
 /// Reveals a secret's value.
@@ -168,6 +170,11 @@ impl Operation for GetSecret {
     async fn decide(&self, tx: &mut Tx<'_>, project: Stored<Project>, (): &()) -> Result<Unremembered<Secret>> {
         let secret = by_name(tx, &project.id, &self.name).await?;
         let secret = secret.value;
+        // Removing the secrets of a resource that is gone takes a moment when they are many.
+        let of = tx.read::<Resource>(secret.resource.as_str()).await?;
+        if of.is_none_or(|resource| resource.status == ResourceStatus::Destroyed) {
+            return Err(no_such_secret());
+        }
         tx.audit(
             Some(&project.id),
             AuditAction::SecretRevealed,
