@@ -2,7 +2,7 @@
 
 use crate::faults::{behind_a_door, status};
 use asgard_tests::{Database, Peers, Server, Site, eventually, eventually_within};
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{Connection, PgConnection};
 use std::{net::SocketAddr, time::Duration};
 
 fn address(url: &str) -> SocketAddr {
@@ -10,18 +10,20 @@ fn address(url: &str) -> SocketAddr {
     rest.split('/').next().expect("a URL with a database").parse().expect("an address")
 }
 
-fn promote(url: &str) {
+/// Asks the standby something.
+fn ask(url: &str, question: &'static str) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut standby = PgConnection::connect(url).await.expect("the standby answers");
-        standby.execute("SELECT pg_promote(true, 30)").await.expect("it can be promoted");
-    });
+        sqlx::query_scalar(question).fetch_one(&mut standby).await.expect("it knows")
+    })
 }
 
 /// Its name leads to the standby, as after a switch in DNS, before that is a primary.
 #[test]
 fn a_standby_is_never_read_from_and_serves_once_it_is_promoted() {
     let standby = &Peers::get().standby_url;
+    assert!(ask(standby, "SELECT pg_is_in_recovery()"), "an earlier run promoted it: start the peers again");
     let mut site = Site::postgres();
     let mut door = behind_a_door(&mut site);
     door.open();
@@ -38,7 +40,7 @@ fn a_standby_is_never_read_from_and_serves_once_it_is_promoted() {
         read.refused(503, "store-unavailable");
     }
 
-    promote(standby);
+    assert!(ask(standby, "SELECT pg_promote(true, 30)"), "it can be promoted");
     eventually_within(Duration::from_secs(10), "the server goes on", || {
         (status(&client, "/readyz") == 200).then_some(())
     });
