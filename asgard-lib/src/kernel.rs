@@ -2,6 +2,7 @@
 
 pub(crate) mod actor;
 pub(crate) mod base_path;
+pub(crate) mod canonical;
 pub(crate) mod database;
 pub(crate) mod id;
 pub(crate) mod money;

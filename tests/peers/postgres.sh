@@ -3,7 +3,7 @@
 #
 # Exports ASGARD_TEST_POSTGRES_URL, and ASGARD_TEST_STANDBY_URL of a hot standby that a test may promote.
 
-postgres_pid= standby_pid=
+postgres_pid='' postgres_pids=() served_pid='' served_port=''
 
 # The folder of the server's programs: Debian keeps them off PATH, one folder per version.
 postgres_bindir() {
@@ -38,63 +38,48 @@ postgres_start() {
   printf '%s\n' "listen_addresses = '127.0.0.1'" "unix_socket_directories = ''" 'max_connections = 200' \
     'fsync = off' 'full_page_writes = off' >>"$dir/data/postgresql.conf"
 
+  postgres_serve "$dir/data" "$run_dir/postgres.log"
+  postgres_pid=$served_pid port=$served_port
+  export ASGARD_TEST_POSTGRES_URL="postgres://asgard:$password@127.0.0.1:$port/postgres"
+
+  # A standby of it, made from a copy.
+  quietly "pg_basebackup" "${as_owner[@]}" env PGPASSWORD="$password" "$bin/pg_basebackup" --pgdata="$dir/standby" --no-sync \
+    --checkpoint=fast --write-recovery-conf --host=127.0.0.1 --port="$port" --username=asgard
+  postgres_serve "$dir/standby" "$run_dir/standby.log"
+  export ASGARD_TEST_STANDBY_URL="postgres://asgard:$password@127.0.0.1:$served_port/postgres"
+  cd "$repo"
+}
+
+# Starts a server on the data in a folder, with what postgres_start has found, and says where it serves.
+postgres_serve() { # FOLDER LOG
   # Ports below the range that clients are given; another one when somebody else was faster.
   local attempt
   for attempt in 1 2 3 4 5; do
-    port=$((20000 + RANDOM % 12000))
+    served_port=$((20000 + RANDOM % 12000))
     # It is told to stop when this script dies, however that happens.
-    "${as_owner[@]}" setpriv --pdeathsig QUIT -- "$bin/postgres" -D "$dir/data" -p "$port" >"$run_dir/postgres.log" 2>&1 &
-    postgres_pid=$!
-    while postgres_alive; do
+    "${as_owner[@]}" setpriv --pdeathsig QUIT -- "$bin/postgres" -D "$1" -p "$served_port" >"$2" 2>&1 &
+    served_pid=$!
+    while kill -0 "$served_pid" 2>/dev/null; do
       # Its own word, not an answer on the port: that could be another server's.
-      if grep -q '^ready' "$dir/data/postmaster.pid" 2>/dev/null; then
-        cd "$repo"
-        export ASGARD_TEST_POSTGRES_URL="postgres://asgard:$password@127.0.0.1:$port/postgres"
-        standby_start
+      if grep -q '^ready' "$1/postmaster.pid" 2>/dev/null; then
+        postgres_pids+=("$served_pid")
         return
       fi
       sleep 0.1
     done
-    say "PostgreSQL did not start on port $port (attempt $attempt)"
+    say "PostgreSQL did not start on port $served_port (attempt $attempt)"
   done
-  cat "$run_dir/postgres.log" >&2
+  cat "$2" >&2
   die "PostgreSQL did not start"
-}
-
-# A standby of the server above, made from a copy of it.
-standby_start() {
-  cd "$dir"
-  quietly "pg_basebackup" "${as_owner[@]}" env PGPASSWORD="$password" "$bin/pg_basebackup" --pgdata="$dir/standby" --no-sync \
-    --checkpoint=fast --write-recovery-conf --host=127.0.0.1 --port="$port" --username=asgard
-  local attempt standby
-  for attempt in 1 2 3 4 5; do
-    standby=$((20000 + RANDOM % 12000))
-    "${as_owner[@]}" setpriv --pdeathsig QUIT -- "$bin/postgres" -D "$dir/standby" -p "$standby" >"$run_dir/standby.log" 2>&1 &
-    standby_pid=$!
-    while kill -0 "$standby_pid" 2>/dev/null; do
-      if grep -q '^ready' "$dir/standby/postmaster.pid" 2>/dev/null; then
-        cd "$repo"
-        export ASGARD_TEST_STANDBY_URL="postgres://asgard:$password@127.0.0.1:$standby/postgres"
-        return
-      fi
-      sleep 0.1
-    done
-    say "the standby did not start on port $standby (attempt $attempt)"
-  done
-  cat "$run_dir/standby.log" >&2
-  die "the standby of PostgreSQL did not start"
 }
 
 postgres_alive() { [ -n "$postgres_pid" ] && kill -0 "$postgres_pid" 2>/dev/null; }
 
 postgres_stop() {
-  if [ -n "$standby_pid" ]; then
-    kill -QUIT "$standby_pid" 2>/dev/null || true
-    wait "$standby_pid" 2>/dev/null || true
-    standby_pid=
-  fi
-  postgres_alive || return 0
-  kill -QUIT "$postgres_pid" 2>/dev/null || true # at once: its data is thrown away
-  wait "$postgres_pid" 2>/dev/null || true
-  postgres_pid=
+  local pid
+  for pid in "${postgres_pids[@]}"; do
+    kill -QUIT "$pid" 2>/dev/null || true # at once: its data is thrown away
+    wait "$pid" 2>/dev/null || true
+  done
+  postgres_pid='' postgres_pids=()
 }

@@ -6,6 +6,9 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
+/// The key of what stands for a sensitive input's value in a stored spec. What users send never holds one.
+pub(crate) const REFERENCE: &str = "$secret";
+
 /// A secret's metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret {

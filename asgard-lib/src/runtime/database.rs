@@ -20,9 +20,10 @@ pub(super) async fn open(settings: &Database, tables: Tables, patience: Duration
 }
 
 async fn attempt(settings: &Database, tables: Tables, cloud: &Cloud) -> Result<Opened> {
-    match &settings.location {
-        DatabaseLocation::Sqlite { path } if tables != Tables::Migrate => must_exist(path)?,
-        DatabaseLocation::Sqlite { .. } | DatabaseLocation::Postgres { .. } | DatabaseLocation::DynamoDb { .. } => {}
+    if let DatabaseLocation::Sqlite { path } = &settings.location
+        && tables != Tables::Migrate
+    {
+        must_exist(path)?;
     }
     let opened = backends::open_at(settings.location.clone(), options(settings, cloud)).await?;
     if let Err(error) = see_to(&opened, tables).await {

@@ -174,25 +174,17 @@ pub(super) async fn conduct(
             }
         }
     }
-    let stored = record.refusal().map_or(Ok(()), Err);
-    let stored = match stored {
-        // A refusal may mean that somebody else has the run by now; only the lease can tell.
-        Err(refusal) if matches!(reporter.renew().await, Ok(Renewal::Lost)) => {
-            tracing::error!(run.id = %order.run, "the run's lease was lost: {}", refusal.chain());
-            stop.lose(false);
-            Ok(())
-        }
-        other => other,
-    };
-    if stop.is_taken() {
-        return None;
-    }
-    let Err(refusal) = stored else {
+    let Some(refusal) = record.refusal() else {
         if let Some(dir) = dir {
             dir.remove();
         }
         return Some(ending);
     };
+    // A refusal may mean that somebody else has the run by now; only the lease can tell.
+    if matches!(reporter.renew().await, Ok(Renewal::Lost)) {
+        tracing::error!(run.id = %order.run, "the run's lease was lost: {}", refusal.chain());
+        return None;
+    }
     let may_exist = match ending {
         RunOutcome::Failed { may_exist, .. }
         | RunOutcome::Cancelled { may_exist }

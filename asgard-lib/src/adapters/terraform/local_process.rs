@@ -88,11 +88,6 @@ impl LocalProcess {
         Ok(Layout::new(&workdir::parent(&self.options.work_dir)?, run))
     }
 
-    fn supervisor_lives(&self, layout: &Layout) -> bool {
-        let Ok(parent) = workdir::parent(&self.options.work_dir) else { return false };
-        layout.facts().is_some_and(|facts| place::look(&facts.supervisor, &parent) == place::Sight::Alive)
-    }
-
     /// Takes a place for a run. `false` when it has one already.
     fn take_place(&self, run: &RunId) -> Result<bool> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -173,8 +168,9 @@ impl Runner for LocalProcess {
     }
 
     async fn clean(&self, run: &RunId) -> Result<()> {
-        let layout = self.layout(run)?;
-        if self.supervisor_lives(&layout) {
+        let parent = workdir::parent(&self.options.work_dir)?;
+        let layout = Layout::new(&parent, run);
+        if layout.facts().is_some_and(|facts| place::look(&facts.supervisor, &parent) == place::Sight::Alive) {
             // It removes its folder itself, a moment after its last commit.
             return Ok(());
         }
@@ -182,7 +178,7 @@ impl Runner for LocalProcess {
             let message = format!("Processes of run {run} are still there and cannot be ended.");
             return Err(Error::new(Code::RunnerFailed, message));
         }
-        let log = log_file(&workdir::parent(&self.options.work_dir)?, run);
+        let log = log_file(&parent, run);
         let removed = workdir::remove(&layout).and_then(|()| match fs::remove_file(&log) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             other => other,

@@ -4,6 +4,7 @@ use super::{redact::Redactor, state};
 use crate::{
     domain::run::{Change, PlanSummary, PlannedChange},
     error::{Error, Result},
+    kernel::canonical::canonical,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -34,7 +35,7 @@ impl Basis {
         let version = state.and_then(state::version);
         let mut inputs = Sha256::new();
         inputs.update(salt);
-        inputs.update(Zeroizing::new(canonical(variables)?));
+        inputs.update(Zeroizing::new(canonical(variables).map_err(Error::bug)?));
         Ok(Self {
             module: module_digest.to_owned(),
             engine: engine.to_owned(),
@@ -69,22 +70,6 @@ impl Basis {
         hash.update(Sha256::digest(lock.unwrap_or_default()));
         Ok(hex(&hash.finalize()))
     }
-}
-
-/// Variables in one order, whatever order they were given in.
-fn canonical(variables: &Map<String, Value>) -> Result<Vec<u8>> {
-    fn sorted(value: &Value) -> Value {
-        match value {
-            Value::Object(fields) => {
-                let mut names: Vec<_> = fields.iter().collect();
-                names.sort_by_key(|(name, _)| name.as_str());
-                Value::Object(names.into_iter().map(|(name, field)| (name.clone(), sorted(field))).collect())
-            }
-            Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
-            other => other.clone(),
-        }
-    }
-    serde_json::to_vec(&sorted(&Value::Object(variables.clone()))).map_err(Error::bug)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -114,11 +114,6 @@ impl Stop {
         let _ = self.state.subscribe().wait_for(|state| state.taken).await;
     }
 
-    /// Whether somebody else has the lease.
-    pub(crate) fn is_taken(&self) -> bool {
-        self.state.borrow().taken
-    }
-
     /// How high on the ladder the child should be by now.
     pub(crate) fn due(&self, grace: Duration, already_interrupted: bool) -> Rung {
         let state = *self.state.borrow();

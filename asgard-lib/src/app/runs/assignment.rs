@@ -9,29 +9,25 @@ use crate::{
         request::{Command, Request, Target},
         resource::Resource,
         run::Run,
-        secret::Secret,
+        secret::{REFERENCE, Secret},
     },
     error::{Error, Result},
-    kernel::{RunId, SecretId, SecretText},
+    kernel::{RunId, SecretId, SecretText, canonical::canonical},
     ports::records::{Records, store_error},
 };
 use data_encoding::HEXLOWER;
-use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 use zeroize::Zeroizing;
 
-/// The only field of a spec's value that stands for a sensitive input.
-const SECRET: &str = "$secret";
-
 /// What a spec holds in place of a sensitive input's value.
 pub fn secret_input(id: &SecretId, version: u32) -> Value {
-    json!({ SECRET: id, "version": version })
+    json!({ REFERENCE: id, "version": version })
 }
 
 pub(in crate::app) fn secret_reference(value: &Value) -> Option<(SecretId, u32)> {
     let map = value.as_object().filter(|map| map.len() == 2)?;
-    let id = map.get(SECRET)?.as_str()?.parse().ok()?;
+    let id = map.get(REFERENCE)?.as_str()?.parse().ok()?;
     let version = u32::try_from(map.get("version")?.as_u64()?).ok()?;
     Some((id, version))
 }
@@ -102,27 +98,9 @@ fn child_env(provisioning: &Provisioning, target: &Target) -> Vec<(String, Secre
 /// A digest of a run's inputs. Some are guessable secrets, so it is a MAC: only who has the data key can try guesses. With the next
 /// data key it is another one, and then a plan that was interrupted is approved again.
 pub(super) fn inputs_digest(app: &Asgard, claimed: &Claimed, variables: &Map<String, Value>) -> Result<String> {
-    let bytes = Zeroizing::new(serde_json::to_vec(&canonical(variables)).map_err(Error::bug)?);
+    let bytes = Zeroizing::new(canonical(variables).map_err(Error::bug)?);
     let mac = app.sealer().mark(&format!("run inputs|{}", claimed.resource.id), &bytes)?;
     Ok(format!("{}:{}", mac.key, HEXLOWER.encode(&mac.tag)))
-}
-
-/// Variables in one order, whatever order they were given in.
-fn canonical(variables: &Map<String, Value>) -> BTreeMap<&str, Ordered<'_>> {
-    variables.iter().map(|(name, value)| (name.as_str(), Ordered(value))).collect()
-}
-
-/// A value whose objects are written in the order of their names.
-struct Ordered<'a>(&'a Value);
-
-impl Serialize for Ordered<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::Object(fields) => serializer.collect_map(canonical(fields)),
-            Value::Array(items) => serializer.collect_seq(items.iter().map(Ordered)),
-            plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => plain.serialize(serializer),
-        }
-    }
 }
 
 async fn plan(app: &Asgard, run: &RunId) -> Result<Option<Zeroizing<Vec<u8>>>> {

@@ -207,12 +207,10 @@ async fn remove_some(
     Ok(later)
 }
 
-/// Removes what a resource that is destroyed leaves: values that no secret names, and all of its secrets, those that came in as
-/// inputs included. Returns what may be forgotten afterwards, and the secrets that do not fit into the commit.
+/// Removes the secrets of a resource that is destroyed, those that came in as inputs included. Returns what may be forgotten afterwards, and the secrets that do not fit into the commit.
 pub(super) async fn remove_all(tx: &mut Tx<'_>, resource: &Resource) -> Result<(Vec<ForgottenSecret>, Vec<SecretId>)> {
     let mut secrets: BTreeSet<SecretId> =
         resource.secret_refs.values().map(|reference| reference.secret_id.clone()).collect();
-    let mut forget = Vec::new();
     let sensitive = tx.app().catalog().get(&resource.service).map(|service| service.manifest.sensitive_inputs.clone());
     let mut inputs: BTreeSet<String> = sensitive.unwrap_or_default().into_iter().collect();
     for (input, value) in &resource.spec {
@@ -221,19 +219,10 @@ pub(super) async fn remove_all(tx: &mut Tx<'_>, resource: &Resource) -> Result<(
         }
     }
     for input in &inputs {
-        let Some(id) = tx.holder(&Secret::claim(&resource.project, &resource.secret_name(input))).await? else {
-            continue;
-        };
-        let Some(secret) = tx.read::<Secret>(&id).await?.filter(|secret| secret.resource == resource.id) else {
-            continue;
-        };
-        let applied = resource.spec.get(input).and_then(secret_reference);
-        // A value of an id of its own; what the secret itself names goes with it.
-        if let Some((id, through)) = applied.filter(|(id, _)| secret.keeps(id)) {
-            forget.push(ForgottenSecret { id, through });
-        }
-        secrets.insert(secret.value.id);
+        let holder = tx.holder(&Secret::claim(&resource.project, &resource.secret_name(input))).await?;
+        secrets.extend(holder.and_then(|id| id.parse().ok()));
     }
+    let mut forget = Vec::new();
     let later = remove_some(tx, resource, secrets.into_iter().collect(), AT_ONCE, &mut forget).await?;
     Ok((forget, later))
 }

@@ -302,13 +302,12 @@ struct Found {
 async fn salvage(supervision: &ClaimedRun, run: &Run) -> Result<Option<Found>> {
     let looking = supervision.app().runner().salvage(&run.id, run.whereabouts.as_ref());
     let Some(left) = renewing(supervision, looking).await? else { return Ok(None) };
-    let found = left.found;
     supervision.log(left.logged).await?;
     let complete = match &left.state {
         Some(state) => adopt(supervision, state).await?,
         None => true,
     };
-    let may_exist = if found || !run.may_have_changed_things() {
+    let may_exist = if left.found || !run.may_have_changed_things() {
         left.may_exist
     } else {
         let Some(unseen) = renewing(supervision, unseen(supervision, run)).await? else { return Ok(None) };

@@ -1,14 +1,12 @@
 //! Checking a spec against a manifest's schema, with messages that say what is allowed.
 
 use crate::{
-    domain::service::Manifest,
+    domain::{secret::REFERENCE, service::Manifest},
     error::{Code, Error, Result},
 };
 use serde_json::{Map, Value};
 
 const MAX_PROBLEMS: usize = 5;
-/// The key of a reference to a secret, as stored specs have it. What users send never holds one.
-const SECRET_KEY: &str = "$secret";
 const LARGEST_SPEC: usize = 64 * 1024;
 
 /// Objects that list their properties refuse others, at every level: Terraform would drop them silently.
@@ -50,9 +48,9 @@ pub(super) fn check(manifest: &Manifest, validator: &jsonschema::Validator, spec
         return Err(Error::new(Code::InvalidSpec, message)
             .at(format!("spec.{}", first.escape_debug().take(80).collect::<String>())));
     }
-    if let Some((input, _)) = spec.iter().find(|(_, value)| has_key(value, SECRET_KEY)) {
+    if let Some((input, _)) = spec.iter().find(|(_, value)| has_key(value, REFERENCE)) {
         let message = format!(
-            "No input has a field `{SECRET_KEY}`: Asgard itself keeps the values of sensitive inputs as secrets. Give the value."
+            "No input has a field `{REFERENCE}`: Asgard itself keeps the values of sensitive inputs as secrets. Give the value."
         );
         return Err(Error::new(Code::InvalidSpec, message).at(format!("spec.{input}")));
     }

@@ -1,6 +1,9 @@
 //! How facts look: times, money, ids and states. Small pieces of markup that escape what they hold.
 
-use crate::kernel::{ActorKind, ActorRef, Timestamp, Usd};
+use crate::{
+    domain::secret::REFERENCE,
+    kernel::{ActorKind, ActorRef, Timestamp, Usd},
+};
 use askama::Template;
 use serde_json::Value;
 use std::time::Duration;
@@ -193,7 +196,7 @@ pub(crate) fn value(value: &Value) -> String {
 
 /// Whether an input's value is kept in the secret store.
 fn is_secret_reference(map: &serde_json::Map<String, Value>) -> bool {
-    map.len() == 2 && map.get("$secret").is_some_and(Value::is_string) && map.get("version").is_some_and(Value::is_u64)
+    map.len() == 2 && map.get(REFERENCE).is_some_and(Value::is_string) && map.get("version").is_some_and(Value::is_u64)
 }
 
 #[cfg(test)]
