@@ -8,19 +8,25 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
 };
 
 /// Forwards connections while it is open.
 pub struct Proxy {
     port: u16,
     target: SocketAddr,
-    door: Option<Arc<Door>>,
+    door: Option<OpenDoor>,
 }
 
 struct Door {
     open: AtomicBool,
     connections: Mutex<Vec<TcpStream>>,
+}
+
+/// A door that is open, and the thread that holds its listener.
+struct OpenDoor {
+    door: Arc<Door>,
+    listens: JoinHandle<()>,
 }
 
 impl Proxy {
@@ -46,7 +52,7 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("the port is still free");
         let door = Arc::new(Door { open: AtomicBool::new(true), connections: Mutex::default() });
         let (ours, target) = (Arc::clone(&door), self.target);
-        thread::spawn(move || {
+        let listens = thread::spawn(move || {
             for client in listener.incoming() {
                 if !ours.open.load(Ordering::SeqCst) {
                     return;
@@ -58,15 +64,16 @@ impl Proxy {
                 pump(server, client);
             }
         });
-        self.door = Some(door);
+        self.door = Some(OpenDoor { door, listens });
     }
 
     /// Shuts it: what is connected is cut, what comes is refused.
     pub fn close(&mut self) {
-        let Some(door) = self.door.take() else { return };
+        let Some(OpenDoor { door, listens }) = self.door.take() else { return };
         door.open.store(false, Ordering::SeqCst);
-        // Wakes the listener, which then goes.
+        // Wakes the thread. Its listener is waited for: until it is dropped the port cannot be bound again.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
+        let _ = listens.join();
         for connection in door.connections.lock().unwrap().drain(..) {
             let _ = connection.shutdown(Shutdown::Both);
         }
