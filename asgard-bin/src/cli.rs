@@ -159,12 +159,17 @@ pub enum AdminCommand {
         #[command(flatten)]
         password: PasswordArgs,
     },
-    /// Set an account's password and end its sessions; its tokens stay valid
+    /// Set an account's password and end its sessions and user tokens
     ResetPassword {
         /// The username
         username: Username,
         #[command(flatten)]
         password: PasswordArgs,
+    },
+    /// End every session and user token of an account, at once and for good
+    SignOut {
+        /// The username
+        username: Username,
     },
 }
 

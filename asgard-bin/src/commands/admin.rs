@@ -25,6 +25,10 @@ pub fn run(config: Option<PathBuf>, command: AdminCommand) -> Result<()> {
             })
         }
         AdminCommand::ResetPassword { username, password } => reset(config, username, &password),
+        AdminCommand::SignOut { username } => beside_the_server(config, async |runtime| {
+            bootstrap::sign_out(runtime.app(), &username).await?;
+            output::line(format!("Ended every session and user token of {username}."))
+        }),
     }
 }
 
@@ -34,7 +38,9 @@ fn reset(config: Option<PathBuf>, username: Username, password: &PasswordArgs) -
         let app = runtime.app();
         let (password, generated) = or_generated(app, chosen);
         bootstrap::set_password(app, &username, &password).await?;
-        output::line(format!("Set the password of {username}; whoever was signed in as {username} is not any more."))?;
+        output::line(format!(
+            "Set the password of {username}; whoever was signed in as {username} is not any more, and the account's user tokens have ended."
+        ))?;
         tell(&username, &password, generated)
     })
 }

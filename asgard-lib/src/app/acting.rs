@@ -69,6 +69,15 @@ impl Asgard {
         authenticate(self, credential, accepts).await.map(|actor| self.acting_as(actor))
     }
 
+    /// Whoever acts, as they are by now: an error where what ends access has ended theirs since. For a caller who has waited.
+    ///
+    /// # Errors
+    ///
+    /// A credential, an account or a project that does not work any more.
+    pub async fn still(&self, actor: &Actor) -> Result<Actor> {
+        super::authenticate::still(self, actor).await
+    }
+
     /// Runs operations as the agent that has the key of this id; the key itself is not needed.
     ///
     /// # Errors

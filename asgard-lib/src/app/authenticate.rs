@@ -1,14 +1,14 @@
 //! From a presented credential to an actor. At most two rounds of reads.
 
 use crate::{
-    app::Asgard,
+    app::{Asgard, Tx},
     domain::{
         credential::{self, Fingerprint, NOTE_EVERY, ProjectKey, Session, Shape, UserToken},
         person::User,
         project::Project,
     },
     error::{Code, Error, Result},
-    kernel::{Actor, KeyId, SessionId, SignIn, Timestamp, TokenId, UserId},
+    kernel::{Actor, Generation, KeyId, SessionId, SignIn, Timestamp, TokenId, UserId},
     ports::{
         records::{Entity, Records, Stored, key, store_error},
         store::Version,
@@ -66,7 +66,7 @@ async fn note<T: Entity>(app: &Asgard, stored: &Stored<T>, now: Timestamp) {
 async fn project_key(app: &Asgard, print: &Fingerprint) -> Result<Actor> {
     let now = app.world().now();
     let key = found::<ProjectKey>(app, KeyId::from_digest(print).as_str()).await?;
-    key.check(print, now)?;
+    key.check(print, now, app.config().people.key_adoption())?;
     let actor = key_holder(app, &key).await?;
     note(app, &key, now).await;
     Ok(actor)
@@ -78,18 +78,32 @@ async fn key_holder(app: &Asgard, key: &ProjectKey) -> Result<Actor> {
     Ok(Actor::ProjectKey { key: key.id.clone(), project: key.project.clone(), minted_by: key.minted_by.clone() })
 }
 
-pub(super) async fn person(app: &Asgard, user: &UserId, since: Timestamp) -> Result<User> {
-    let user = found::<User>(app, user.as_str()).await?.value;
-    if !user.active {
-        return Err(Error::new(
-            Code::BadCredential,
-            "This account has been switched off; an admin can switch it on again.",
-        ));
-    }
-    if since < user.credentials_from {
-        return Err(Error::new(Code::BadCredential, "This credential ended when the password changed; sign in again."));
-    }
+async fn account(app: &Asgard, user: &UserId) -> Result<User> {
+    found::<User>(app, user.as_str()).await.map(|user| user.value)
+}
+
+/// The account of somebody who is known by a credential of this generation.
+async fn person(app: &Asgard, user: &UserId, generation: Generation) -> Result<User> {
+    let user = account(app, user).await?;
+    user.admits(generation)?;
     Ok(user)
+}
+
+/// The account of somebody whom another service has signed in just now: under whichever generation is the present one.
+pub(super) async fn vouched_for(app: &Asgard, user: &UserId) -> Result<User> {
+    let user = account(app, user).await?;
+    user.admits(user.generation)?;
+    Ok(user)
+}
+
+/// Fails unless the person who acts may leave a new credential behind: whatever ended the one that they act with has not been
+/// committed when the new one is. Whom Asgard has no account of is the embedding service's to know.
+pub(in crate::app) async fn may_leave_credentials(tx: &mut Tx<'_>) -> Result<Generation> {
+    let Some(person) = tx.actor()?.person() else { return Ok(Generation::FIRST) };
+    match tx.read_checked::<User>(person.user().as_str()).await? {
+        Some(user) => user.admits(person.generation()).map(|()| user.generation),
+        None => Ok(person.generation()),
+    }
 }
 
 async fn user_token(app: &Asgard, print: &Fingerprint) -> Result<Actor> {
@@ -102,8 +116,7 @@ async fn user_token(app: &Asgard, print: &Fingerprint) -> Result<Actor> {
 }
 
 async fn token_holder(app: &Asgard, token: &UserToken) -> Result<Actor> {
-    // A token outlives a change of password; it is revoked by itself, or with the account.
-    let user = person(app, &token.user, Timestamp::from_millis(i64::MAX)).await?;
+    let user = person(app, &token.user, token.generation).await?;
     Ok(Actor::UserToken { person: user.person(), role: user.role, token: token.id.clone() })
 }
 
@@ -117,7 +130,8 @@ async fn session(app: &Asgard, print: &Fingerprint) -> Result<Actor> {
 }
 
 async fn signed_in(app: &Asgard, session: &Session) -> Result<Actor> {
-    let user = person(app, &session.user, session.created_at).await?;
+    let user = account(app, &session.user).await?;
+    user.admits_session(session)?;
     Ok(Actor::Human { person: user.person(), role: user.role, sign_in: SignIn::Session(session.id.clone()) })
 }
 
@@ -133,7 +147,7 @@ pub(in crate::app) async fn still(app: &Asgard, actor: &Actor) -> Result<Actor> 
         }
         Actor::Human { person: known, sign_in: SignIn::Host | SignIn::DevInsecure | SignIn::Earlier, .. } => {
             // Somebody else signed this person in and says what their role is; the account is ours.
-            person(app, known.user(), Timestamp::from_millis(i64::MAX)).await?;
+            person(app, known.user(), known.generation()).await?;
             Ok(actor.clone())
         }
         Actor::UserToken { token, .. } => {
@@ -143,11 +157,21 @@ pub(in crate::app) async fn still(app: &Asgard, actor: &Actor) -> Result<Actor> 
         }
         Actor::ProjectKey { key, .. } => {
             let key = found::<ProjectKey>(app, key.as_str()).await?;
-            key.still_good(now)?;
+            key.still_good(now, app.config().people.key_adoption())?;
             key_holder(app, &key).await
         }
-        // Whatever makes agents says when they end; nothing makes one yet.
-        Actor::Agent { .. } | Actor::System { .. } => Ok(actor.clone()),
+        // Whatever makes agents says when they end; the person for whom one acts, and its project, are ours.
+        Actor::Agent { project, on_behalf_of, .. } => {
+            if let Some(known) = on_behalf_of {
+                person(app, known.user(), known.generation()).await?;
+            }
+            let project = found::<Project>(app, project.as_str()).await?;
+            project
+                .require_active()
+                .map_err(|inactive| Error::new(Code::BadCredential, inactive.message().to_owned()))?;
+            Ok(actor.clone())
+        }
+        Actor::System { .. } => Ok(actor.clone()),
     }
 }
 

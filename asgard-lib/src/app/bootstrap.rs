@@ -187,9 +187,25 @@ pub async fn create_user(
     .await
 }
 
-/// Sets an account's password from the operator's console; its sessions are over. A switched-off account stays off.
+/// Sets an account's password from the operator's console; its sessions and tokens are over. A switched-off account stays off.
 pub async fn set_password(app: &Asgard, username: &Username, password: &SecretText) -> Result<()> {
     set(app, username, password, Noted::Not).await.map(drop)
+}
+
+/// Ends every session and token of an account from the operator's console.
+pub async fn sign_out(app: &Asgard, username: &Username) -> Result<()> {
+    let call = system(app);
+    app.transact(&call, |tx| {
+        Box::pin(async move {
+            tx.as_system()?;
+            let id = tx.holder(&User::username_claim(username)).await?;
+            let id = id.ok_or_else(|| Error::not_found("user").at("username"))?;
+            let user = tx.need::<User>(&id).await?;
+            tx.replace(&user, &user.signed_out(tx.now()))?;
+            tx.audit(None, AuditAction::UserSignedOut, &user.id, &[("by", "operator".into())])
+        })
+    })
+    .await
 }
 
 /// Whether a password that is set is the configured one.

@@ -4,6 +4,7 @@ pub(crate) mod call;
 pub(crate) mod drive;
 pub(crate) mod effects;
 pub(crate) mod idempotency;
+pub(crate) mod inbox;
 pub(crate) mod list;
 mod meta;
 pub(crate) mod operation;

@@ -1,4 +1,4 @@
-//! Project keys: minting, listing, revoking.
+//! Project keys: minting, listing, revoking, and who answers for them.
 
 #![allow(
     missing_debug_implementations,
@@ -6,8 +6,20 @@
     reason = "about the builders that are derived within `list_command!`"
 )]
 
+mod adopt;
+mod flagged;
+mod review;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use adopt::AdoptKey;
+pub use flagged::ListFlaggedKeys;
+pub(crate) use review::{Round, review_some};
+pub use view::{KeyFlagReason, KeyFlagView, KeyView};
+
 use super::{
-    Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
+    Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx, authenticate,
     core::list::list_command,
     core::operation::Method::{Delete, Get, Post},
     core::operation::ShownOnce,
@@ -16,9 +28,9 @@ use super::{
 };
 use crate::{
     domain::{
-        access::{self, Action},
+        access::{self, Action, Subject},
         audit::AuditAction,
-        credential::{self, ProjectKey, Shape},
+        credential::{self, KeyFlag, ProjectKey, Shape},
         project::Project,
     },
     error::{Error, Result},
@@ -39,6 +51,31 @@ const MAX_KEYS: i64 = 100;
 
 fn keys_counter(project: &ProjectId) -> String {
     format!("keys/{project}")
+}
+
+/// Revokes a key, and counts it no longer.
+fn revoke(tx: &mut Tx<'_>, key: &Stored<ProjectKey>) -> Result<()> {
+    tx.replace(key, &key.revoked(tx.now()))?;
+    let counter = keys_counter(&key.project);
+    tx.count(Count { counter, delta: -1, floor: None, ceiling: None, expires_at: None })
+}
+
+/// Says of a key what the project's owner and manager are to know: whoever follows the event feed finds both in the event.
+pub(in crate::app) fn notify(
+    tx: &mut Tx<'_>,
+    project: &Project,
+    action: AuditAction,
+    key: &ProjectKey,
+    more: &[(&str, String)],
+) -> Result<()> {
+    let mut details = vec![
+        ("key_name", key.name.to_string()),
+        ("minted_by", key.minted_by.to_string()),
+        ("owner", project.owner.to_string()),
+        ("manager", project.manager.to_string()),
+    ];
+    details.extend(more.iter().cloned());
+    tx.audit(Some(&project.id), action, &key.id, &details)
 }
 
 /// Mints a key.
@@ -86,7 +123,7 @@ impl Operation for MintKey {
     const META: Meta = Meta {
         name: "keys.mint",
         title: "Mint a project key",
-        description: "Mints a key that lets an agent act on one project over MCP. It is shown once. Whoever mints it answers for it and cannot approve what it asks for.",
+        description: "Mints a key that lets an agent act on one project over MCP. It is shown once. Whoever mints it answers for it and cannot approve what it asks for. One that an admin mints for a project of others is shown to its owner and manager, and so is each secret that it reveals.",
         action: Action::MintKey,
         routes: &[Route { method: Post, path: "/projects/{project_id}/keys", status: 201 }],
         tools: &[],
@@ -108,6 +145,9 @@ impl Operation for MintKey {
         if self.expires_in_days.is_some_and(|days| !(1..=3650).contains(&days)) {
             return Err(Error::invalid("expires_in_days", "A key works for 1 to 3650 days, or until it is revoked."));
         }
+        authenticate::may_leave_credentials(tx).await?;
+        let minted_by = tx.actor()?.answerable().ok_or_else(|| Error::bug("a key minted by nobody"))?;
+        let others = !Subject::from(&project.value).names(&minted_by);
         let secret = credential::mint(Shape::ProjectKey, &tx.app().world().random());
         let print = credential::fingerprint(secret.reveal());
         let key = ProjectKey {
@@ -116,11 +156,16 @@ impl Operation for MintKey {
             name: self.name.clone(),
             hash: credential::fingerprint_text(&print),
             suffix: credential::suffix(&secret),
-            minted_by: tx.actor()?.answerable().ok_or_else(|| Error::bug("a key minted by nobody"))?,
+            minted_by,
             created_at: tx.now(),
             valid_until: self.expires_in_days.map(|days| tx.now().plus(Duration::from_secs(days * 86_400))),
             revoked_at: None,
+            flag: None,
+            inbox: None,
+            held_by: Vec::new(),
+            reveals: None,
         };
+        let key = key.flagged(others.then_some(KeyFlag::MintedByAdmin));
         let count = Count {
             counter: keys_counter(&project.id),
             delta: 1,
@@ -142,6 +187,9 @@ impl Operation for MintKey {
             &key.id,
             &[("name", key.name.to_string()), ("suffix", key.suffix.clone())],
         )?;
+        if others {
+            notify(tx, &project, AuditAction::KeyMintedByAdmin, &key, &[])?;
+        }
         let about = KeyMinted {
             key: None,
             id: key.id,
@@ -155,46 +203,6 @@ impl Operation for MintKey {
 
     async fn finish(&self, _: &Asgard, ShownOnce { credential, about }: ShownOnce<KeyMinted>) -> Result<KeyMinted> {
         Ok(KeyMinted { key: credential.map(|key| key.reveal().to_owned()), ..about })
-    }
-}
-
-/// A key as lists show it.
-#[derive(Debug, Serialize, JsonSchema)]
-#[non_exhaustive]
-pub struct KeyView {
-    /// The key's id; `revoke_key` takes it as `key_id`.
-    pub id: KeyId,
-    /// The id of the project that the key acts on.
-    pub project_id: ProjectId,
-    /// The key's name for people.
-    pub name: DisplayName,
-    /// The last four characters of the key, to recognise it by.
-    pub suffix: String,
-    /// The e-mail address of the person who minted the key and answers for it.
-    pub minted_by: crate::kernel::Email,
-    /// The time at which the key was minted.
-    pub created_at: Timestamp,
-    /// The time from which the key no longer works; absent when it works until it is revoked.
-    pub expires_at: Option<Timestamp>,
-    /// The time of the last use, to within five minutes.
-    pub last_used_at: Option<Timestamp>,
-    /// The time at which the key was revoked; absent while it is not.
-    pub revoked_at: Option<Timestamp>,
-}
-
-impl KeyView {
-    fn of(key: &Stored<ProjectKey>) -> Self {
-        Self {
-            id: key.id.clone(),
-            project_id: key.project.clone(),
-            name: key.name.clone(),
-            suffix: key.suffix.clone(),
-            minted_by: key.minted_by.email().clone(),
-            created_at: key.created_at,
-            expires_at: key.valid_until,
-            last_used_at: key.noted_at,
-            revoked_at: key.revoked_at,
-        }
     }
 }
 
@@ -214,7 +222,7 @@ impl SimpleOperation for ListKeys {
     const META: Meta = Meta {
         name: "keys.list",
         title: "List project keys",
-        description: "A project's keys, newest first, with their last four characters and when they were last used; never the keys themselves.",
+        description: "A project's keys, newest first, with their last four characters, who answers for them and when they were last used; never the keys themselves.",
         action: Action::ReadProject,
         routes: &[Route { method: Get, path: "/projects/{project_id}/keys", status: 200 }],
         tools: &["list_keys"],
@@ -226,8 +234,8 @@ impl SimpleOperation for ListKeys {
         let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
         let app = tx.app();
         let query = Query::new(&kinds::KEYS_BY_PROJECT, project.id.as_str()).newest_first();
-        let view = |key: Stored<ProjectKey>| Some(KeyView::of(&key));
-        app.page(&format!("keys/{}", project.id), self.paging(), query, view).await
+        let page = app.page(&format!("keys/{}", project.id), self.paging(), query, Some).await?;
+        view::page(app, page, tx.now()).await
     }
 }
 
@@ -267,14 +275,7 @@ impl SimpleOperation for RevokeKey {
             return Err(Error::not_found("project key"));
         }
         if key.revoked_at.is_none() {
-            tx.replace(&key, &ProjectKey { revoked_at: Some(tx.now()), ..key.value.clone() })?;
-            tx.count(Count {
-                counter: keys_counter(&project.id),
-                delta: -1,
-                floor: None,
-                ceiling: None,
-                expires_at: None,
-            })?;
+            revoke(tx, &key)?;
             tx.audit(Some(&project.id), AuditAction::KeyRevoked, &key.id, &[("name", key.name.to_string())])?;
         }
         Ok(Nothing {})

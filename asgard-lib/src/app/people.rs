@@ -2,6 +2,7 @@
 
 pub(crate) mod bind;
 mod confirm;
+mod credentials;
 mod host;
 mod login;
 mod passwords;
@@ -16,6 +17,9 @@ mod users;
 pub use super::authenticate::{Accepts, authenticate, version};
 pub use bind::bind_account;
 pub use confirm::ConfirmIdentity;
+pub use credentials::{
+    CredentialId, GetUser, ListUserSessions, ListUserTokens, RevokeUserCredential, SignOutEverywhere,
+};
 pub use host::{Vouched, vouched_for};
 pub use login::{AuthConfig, AuthConfigView, ChangePassword, Login, LoginView, Logout, Me, MeView, Nothing, role_name};
 pub use passwords::Passwords;

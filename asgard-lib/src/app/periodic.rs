@@ -9,6 +9,7 @@ mod expire;
 mod lease;
 mod reconcile;
 mod retain;
+mod review_keys;
 mod rewrite;
 pub(crate) mod seal;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use expire::{EXPIRE, Expire};
 pub use lease::{TaskOutcome, Ticked, tick, turn};
 pub use reconcile::{RECONCILE_RUNS, ReconcileRuns};
 pub use retain::{RETAIN_AUDIT, RetainAudit};
+pub use review_keys::{REVIEW_KEYS, ReviewKeys};
 pub use rewrite::{REWRITE_RECORDS, RewriteRecords};
 pub use seal::{SEAL_AUDIT, SealAudit};
 use std::{sync::Arc, time::Duration};

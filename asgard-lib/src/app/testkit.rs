@@ -28,8 +28,8 @@ use crate::{
     },
     error::Result,
     kernel::{
-        Actor, Email, Person, ProjectId, RequestId, ResourceId, Role, RunId, SessionId, SignIn, Timestamp, TokenId,
-        Usd, UserId, Username,
+        Actor, Email, Generation, Person, ProjectId, RequestId, ResourceId, Role, RunId, SessionId, SignIn, Timestamp,
+        TokenId, Usd, UserId, Username,
     },
     ports::{
         kinds::{self, Index},
@@ -388,7 +388,9 @@ impl Kit {
         self.plant::<User>(&account.unwrap()).await;
         let name = "laptop".parse().unwrap();
         let (hash, suffix, revoked_at) = (String::new(), String::new(), None);
-        self.plant(&UserToken { id: token, user, name, hash, suffix, created_at, valid_until, revoked_at }).await;
+        let generation = Generation::FIRST;
+        let token = UserToken { id: token, user, name, hash, suffix, created_at, valid_until, generation, revoked_at };
+        self.plant(&token).await;
     }
 
     /// Another process on the same store, with its own runner to play.

@@ -9,6 +9,7 @@ use crate::{
     domain::person::Trust,
     kernel::{Email, EmailDomain, Issuer, SecretText, Username},
 };
+use std::time::Duration;
 
 entry! {
     /// An issuer of identities, and whose addresses it is believed about.
@@ -51,6 +52,9 @@ section! {
             .default_note("every issuer that the embedding service names, for every domain");
         /// How long a person's token lasts when nothing else is asked for.
         token_days: u64 = 90, at("people.token_days").unit("days").range(1, 3650);
+        /// How long a project's key goes on working once whoever minted it may not mint keys of the project any more. The
+        /// project's owner or manager adopts the key or revokes it before that; after that it has ended for good.
+        key_adoption_days: u64 = 30, at("people.key_adoption_days").unit("days").range(1, 3650);
     }
 }
 
@@ -69,8 +73,17 @@ pub struct People {
     pub session_idle_minutes: u64,
     /// How long a person's token lasts by default, in days.
     pub token_days: u64,
+    /// How long a project's key goes on working that nobody answers for, in days.
+    pub key_adoption_days: u64,
     /// Whose word is taken for whose addresses.
     pub trust: Trust,
+}
+
+impl People {
+    /// How long a project's key goes on working that nobody answers for.
+    pub fn key_adoption(&self) -> Duration {
+        Duration::from_secs(self.key_adoption_days * 86_400)
+    }
 }
 
 section! {

@@ -191,6 +191,7 @@ fn people(raw: RawPeople, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<
         session_hours: raw.session_hours,
         session_idle_minutes: raw.session_idle_minutes,
         token_days: raw.token_days,
+        key_adoption_days: raw.key_adoption_days,
     })
 }
 

@@ -1,9 +1,10 @@
 //! People with accounts: who says that they are who they are, and which addresses are theirs.
 
+use super::credential::Session;
 use crate::{
-    error::{Error, Result},
+    error::{Code, Error, Result},
     kernel::{
-        Email, Issuer, IssuerSubject, JobId, Party, Person, Role, SecretText, Timestamp, UserId, Username,
+        Email, Generation, Issuer, IssuerSubject, JobId, Party, Person, Role, SecretText, Timestamp, UserId, Username,
         VerifiedEmail,
     },
 };
@@ -108,7 +109,10 @@ pub struct User {
     /// The account of whoever else set that password: the admin who made this account. Gone once its own person has set one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_set_by: Option<UserId>,
-    /// Sessions that began before this moment are over.
+    /// The generation that a credential has to be of.
+    #[serde(default, skip_serializing_if = "Generation::is_first")]
+    pub generation: Generation,
+    /// Sessions that name no generation, as versions up to 0.1.0 made them, are over when they began before this moment.
     pub credentials_from: Timestamp,
     /// When the account was made.
     pub created_at: Timestamp,
@@ -162,7 +166,30 @@ impl User {
 
     /// The person as actors carry them.
     pub fn person(&self) -> Person {
-        Person::new(self.id.clone(), self.email.clone(), self.addresses())
+        Person::new(self.id.clone(), self.email.clone(), self.addresses()).of_generation(self.generation)
+    }
+
+    /// Fails unless a credential of this generation opens the account. This is the one place that says when a person's credential
+    /// is over with its account, whatever kind of credential it is.
+    pub fn admits(&self, generation: Generation) -> Result<()> {
+        if !self.active {
+            let message = "This account has been switched off; an admin can switch it on again.";
+            return Err(Error::new(Code::BadCredential, message));
+        }
+        if generation == self.generation { Ok(()) } else { Err(ended()) }
+    }
+
+    /// Fails unless this session opens the account. What version 0.1.0 ended by comparing times stays ended.
+    pub fn admits_session(&self, session: &Session) -> Result<()> {
+        self.admits(session.generation.unwrap_or_default())?;
+        let over = session.generation.is_none() && session.created_at < self.credentials_from;
+        if over { Err(ended()) } else { Ok(()) }
+    }
+
+    /// The account whose every credential is over: sessions, user tokens, and whatever else records a generation.
+    #[must_use]
+    pub fn signed_out(&self, now: Timestamp) -> Self {
+        Self { generation: self.generation.next(), credentials_from: now, ..self.clone() }
     }
 
     /// The person as records name them.
@@ -197,9 +224,9 @@ impl User {
         next
     }
 
-    /// The account with this hash of a password, from this moment on: it can sign in here, and sessions from before are over.
+    /// The account with this hash of a password: it can sign in here, and every credential from before is over.
     pub fn with_password(&self, hash: String, now: Timestamp) -> Self {
-        let mut next = Self { password: Some(hash), password_set_by: None, credentials_from: now, ..self.clone() };
+        let mut next = Self { password: Some(hash), password_set_by: None, ..self.signed_out(now) };
         let (issuer, subject) = (Issuer::local(), IssuerSubject::from(&self.username));
         if next.identity(&issuer, &subject).is_none() {
             // Its claim is the username's, which the account has.
@@ -217,6 +244,15 @@ impl User {
         };
         Some(self.party()).filter(|bound| own && bound != party)
     }
+}
+
+/// What a credential of an earlier generation is told.
+fn ended() -> Error {
+    Error::new(
+        Code::BadCredential,
+        "This credential ended when the account's password was set, when the account was switched off, or when it was signed out \
+         everywhere. Sign in again, and make new tokens.",
+    )
 }
 
 /// What a new password must be: 12 to 200 characters, and not the account's own name.

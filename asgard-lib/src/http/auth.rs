@@ -145,6 +145,7 @@ async fn admin(state: &HttpState) -> Result<Actor> {
     };
     let user =
         user.ok_or_else(|| Error::bug(format!("sign-in is switched off and the admin {username} does not exist")))?;
+    user.admits(user.generation)?;
     Ok(Actor::Human { person: user.person(), role: Role::Admin, sign_in: SignIn::DevInsecure })
 }
 

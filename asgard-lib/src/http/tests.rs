@@ -2,6 +2,7 @@
 
 mod auth;
 mod base_path;
+mod endings;
 #[cfg(feature = "mcp")]
 mod explain;
 mod host;

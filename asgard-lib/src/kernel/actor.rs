@@ -109,6 +109,14 @@ impl Actor {
         self.person().map(Person::user)
     }
 
+    /// The session that acts, where there is one of ours.
+    pub fn session(&self) -> Option<&SessionId> {
+        match self {
+            Self::Human { sign_in, .. } => sign_in.session(),
+            Self::UserToken { .. } | Self::ProjectKey { .. } | Self::Agent { .. } | Self::System { .. } => None,
+        }
+    }
+
     /// The role of a person acting as themselves.
     pub fn role(&self) -> Option<Role> {
         match self {

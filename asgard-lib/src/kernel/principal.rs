@@ -1,7 +1,7 @@
 //! People as authority compares them: by account, never by the address that is shown. An address counts where a record
 //! still holds nothing else, and only if it is verified.
 
-use super::{Email, UserId};
+use super::{Email, Generation, UserId};
 use serde::{Deserialize, Serialize};
 
 /// An address whose holder is known: somebody entitled to it has said so. Only such an address gives authority.
@@ -26,18 +26,30 @@ pub struct Person {
     user: UserId,
     email: Email,
     verified: Vec<VerifiedEmail>,
+    generation: Generation,
 }
 
 impl Person {
     /// The person of this account.
     pub fn new(user: UserId, email: Email, verified: Vec<VerifiedEmail>) -> Self {
-        Self { user, email, verified }
+        Self { user, email, verified, generation: Generation::FIRST }
     }
 
     /// The person of this account whose one address is verified.
     pub fn verified(user: UserId, email: Email) -> Self {
         let verified = vec![VerifiedEmail::attested(email.clone())];
-        Self { user, email, verified }
+        Self::new(user, email, verified)
+    }
+
+    /// The same, known by a credential of this generation of the account's.
+    #[must_use]
+    pub fn of_generation(self, generation: Generation) -> Self {
+        Self { generation, ..self }
+    }
+
+    /// The generation of the account's credentials under which the person is known.
+    pub fn generation(&self) -> Generation {
+        self.generation
     }
 
     /// The account.
@@ -67,7 +79,8 @@ impl Person {
 }
 
 /// Whom a record names: the owner or manager of a project, or who minted a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Named", into = "Named")]
 pub enum Party {
     /// Whoever has this address verified; nobody with it had an account when the record was written.
     Address(Email),
@@ -78,6 +91,26 @@ pub enum Party {
         /// The address that is shown.
         email: Email,
     },
+}
+
+/// A party in a list of a record's.
+#[derive(Serialize, Deserialize)]
+struct Named {
+    email: Email,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<UserId>,
+}
+
+impl From<Named> for Party {
+    fn from(Named { email, user }: Named) -> Self {
+        Self::of(user, email)
+    }
+}
+
+impl From<Party> for Named {
+    fn from(party: Party) -> Self {
+        Self { email: party.email().clone(), user: party.user().cloned() }
+    }
 }
 
 impl Party {

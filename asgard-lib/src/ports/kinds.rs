@@ -127,6 +127,8 @@ indexes! {
     PROJECTS_BY_MANAGER = "project_by_manager", Project, Some("manager"), None;
     /// A project's keys, newest last.
     KEYS_BY_PROJECT = "project_key_by_project", ProjectKey, Some("project"), Some("created_at");
+    /// Keys that their project's owner and manager should look at. Present only while a key is flagged and not revoked.
+    KEYS_FLAGGED = "project_key_flagged", ProjectKey, Some("inbox"), None;
     /// All people.
     USERS = "person_all", User, None, None;
     /// A person's sessions.

@@ -7,8 +7,8 @@ use crate::{
         Asgard, Call,
         core::waiver::AuditWaiver,
         periodic::{
-            EXPIRE, Expire, Next, Periodic, PeriodicTask, RECONCILE_RUNS, RETAIN_AUDIT, REWRITE_RECORDS, ReconcileRuns,
-            RetainAudit, RewriteRecords, SEAL_AUDIT, SealAudit,
+            EXPIRE, Expire, Next, Periodic, PeriodicTask, RECONCILE_RUNS, RETAIN_AUDIT, REVIEW_KEYS, REWRITE_RECORDS,
+            ReconcileRuns, RetainAudit, ReviewKeys, RewriteRecords, SEAL_AUDIT, SealAudit,
         },
         rows::{KeepRows, REQUEST_ROWS, RequestRows},
     },
@@ -51,6 +51,7 @@ pub const PERIODIC_TASKS: &[Declaration] = &[
     Declaration { periodic: REQUEST_ROWS, make: |_| Arc::<KeepRows<RequestRows>>::default() },
     Declaration { periodic: EXPIRE, make: |_| Arc::new(Expire) },
     Declaration { periodic: REWRITE_RECORDS, make: |_| Arc::new(RewriteRecords) },
+    Declaration { periodic: REVIEW_KEYS, make: |_| Arc::new(ReviewKeys) },
     Declaration { periodic: ROTATE_KEYS, make: |runtime| Arc::new(RotateKeys::new(runtime.vault())) },
     Declaration { periodic: COLLECT_ORPHANS, make: |runtime| Arc::new(CollectOrphans::new(runtime.vault())) },
 ];

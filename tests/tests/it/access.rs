@@ -17,7 +17,14 @@ use std::{cell::Cell, collections::BTreeMap};
 const EXPECTED: &str = include_str!("../../../asgard-lib/src/domain/access/expected.txt");
 
 /// Operations that answer whoever may with another status than success, because of the state of what they are about here.
-const ANSWERED_WITH: &[(&str, &str)] = &[("resources.retry", "409"), ("users.confirm_identity", "404")];
+const ANSWERED_WITH: &[(&str, &str)] = &[
+    ("resources.retry", "409"),
+    ("users.confirm_identity", "404"),
+    // Somebody else's account, for everybody but an admin.
+    ("users.sign_out", "404"),
+    // Its owner answers for it.
+    ("keys.adopt", "409"),
+];
 
 /// What is expected of one operation: the row of its action.
 struct Row {
@@ -150,6 +157,7 @@ impl World {
             | "projects.requirements"
             | "groups.list"
             | "services.list"
+            | "keys.flagged"
             | "requests.pending"
             | "requests.overview"
             | "audit.verify" => json!({}),
@@ -165,6 +173,10 @@ impl World {
                 json!({"username": name, "email": format!("{name}@corp.example"), "password": PASSWORD})
             }
             "users.set_role" => json!({"user_id": self.spare_user, "role": "member"}),
+            "users.get" | "users.sessions" | "users.tokens" | "users.sign_out" => json!({"user_id": self.spare_user}),
+            "users.revoke_credential" => {
+                json!({"user_id": owner.session.get("/api/auth/me").ok()["user"]["id"], "credential_id": self.spare_token(owner, fresh)})
+            }
             "users.set_active" => json!({"user_id": self.spare_user, "active": true}),
             "users.confirm_identity" => {
                 json!({"user_id": self.spare_user, "issuer": "https://idp.example", "subject": "nobody"})
@@ -191,7 +203,7 @@ impl World {
             "keys.revoke" if fresh => {
                 json!({"project_id": project, "key_id": self.cast.owner.mint(project).1["id"]})
             }
-            "keys.revoke" => json!({"project_id": project, "key_id": self.spare_key}),
+            "keys.revoke" | "keys.adopt" => json!({"project_id": project, "key_id": self.spare_key}),
             "services.get" => json!({"service": "local-demo"}),
             "requests.create" => {
                 json!({"project_id": project, "service": "local-demo", "name": self.unique(), "spec": {}})

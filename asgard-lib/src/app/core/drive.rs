@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     app::{Asgard, Call, authenticate},
-    error::{Error, Result},
+    error::{Code, Error, Result},
 };
 use std::{any::TypeId, borrow::Cow};
 
@@ -33,6 +33,8 @@ pub(crate) async fn drive<O: Operation>(
 ) -> Result<Done<O::Output>> {
     let done = steps(app, call, operation, remember).await;
     match (done, remember) {
+        // Whoever was let in is not any more: an answer of before is none of theirs either.
+        (Err(over), _) if over.code() == Code::BadCredential => Err(over),
         // Another call under the same key may have been faster, and then this one's failure means nothing.
         (Err(error), Some(remember)) => {
             operation.authorise(&mut Reads::begin(app, call)).await?;

@@ -11,7 +11,7 @@ use crate::{
         person::{self, Asked, Identity, Joining, User, joining, unconfirmed},
     },
     error::{Code, Error, Result},
-    kernel::{Actor, Email, Issuer, IssuerSubject, Role, SignIn, Timestamp, UserId, Username},
+    kernel::{Actor, Email, Issuer, IssuerSubject, Role, SignIn, UserId, Username},
     ports::records::store_error,
 };
 
@@ -94,8 +94,7 @@ async fn settle(app: &Asgard, vouched: &Vouched) -> Result<Settled> {
         }
         .map(|()| Settled::Changed);
     };
-    // No password, so no credential that a change of password could have ended.
-    let user = authenticate::person(app, &id, Timestamp::from_millis(i64::MAX)).await?;
+    let user = authenticate::vouched_for(app, &id).await?;
     let known = user.identity(&vouched.issuer, &vouched.subject);
     let known = known.ok_or_else(|| Error::bug(format!("{claim} is held by {id}, which does not know it")))?;
     if known.email.as_ref() != Some(&vouched.email) {

@@ -166,6 +166,7 @@ impl Operation for Login {
             idle_secs: people.session_idle_minutes * 60,
             source: tx.call().source.address.chars().take(64).collect(),
             agent: tx.call().source.agent.chars().take(120).collect(),
+            generation: Some(user.generation),
             revoked_at: None,
         };
         throttle::give_back(tx, &verified.attempt)?;
@@ -260,7 +261,7 @@ impl SimpleOperation for Me {
     }
 }
 
-/// Changes one's own password. Every other session ends.
+/// Changes one's own password. Every session and every token of the account ends.
 #[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
 #[serde(deny_unknown_fields)]
 #[builder(field_defaults(setter(into)))]
@@ -286,7 +287,7 @@ impl Operation for ChangePassword {
     const META: Meta = Meta {
         name: "auth.change_password",
         title: "Change password",
-        description: "Changes one's own password. Every session ends, this one too; sign in again.",
+        description: "Changes one's own password. Every session and user token of the account ends, this session too; sign in again.",
         action: Action::OwnAccountInSession,
         routes: &[Route { method: Post, path: "/auth/password", status: 200 }],
         tools: &[],

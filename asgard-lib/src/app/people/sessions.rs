@@ -1,4 +1,4 @@
-//! One's own sessions.
+//! Sessions: one's own, and what lists of somebody's have in common.
 
 #![allow(
     missing_debug_implementations,
@@ -8,18 +8,23 @@
 
 use crate::{
     app::{
-        Hints, Meta, Route, SimpleOperation, Tx,
-        core::list::list_command,
+        Asgard, Hints, Meta, Route, SimpleOperation, Tx,
+        core::list::{Paging, list_command},
         core::operation::Method::{Delete, Get},
     },
     domain::{
         access::{Action, Object},
         audit::AuditAction,
         credential::Session,
+        person::User,
     },
     error::{Error, Result},
-    kernel::{Actor, Page, SessionId, Timestamp},
-    ports::{kinds, records::Stored, store::Query},
+    kernel::{Actor, Page, SessionId, Timestamp, UserId},
+    ports::{
+        kinds,
+        records::{Records, Stored},
+        store::Query,
+    },
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -88,14 +93,35 @@ impl SimpleOperation for ListSessions {
                 return Err(Error::not_found("session"));
             }
         };
-        let now = tx.now();
-        let view = |session: Stored<Session>| {
-            let open = session.revoked_at.is_none() && session.valid_until > now;
-            open.then(|| SessionView::of(&session, current))
-        };
-        let query = Query::new(&kinds::SESSIONS_BY_USER, user.as_str()).newest_first();
-        app.page(&format!("sessions/{user}"), self.paging(), query, view).await
+        sessions_of(app, user, current, self.paging(), tx.now()).await
     }
+}
+
+/// A page of somebody's open sessions, newest first.
+pub(super) async fn sessions_of(
+    app: &Asgard,
+    user: &UserId,
+    current: Option<&SessionId>,
+    paging: Paging<'_>,
+    now: Timestamp,
+) -> Result<Page<SessionView>> {
+    let account = app.store().read::<User>(user.as_str()).await?;
+    let view = |session: Stored<Session>| {
+        let open = session.still_good(session.noted_at, now).is_ok()
+            && account.as_ref().is_none_or(|account| account.admits_session(&session).is_ok());
+        open.then(|| SessionView::of(&session, current))
+    };
+    let query = Query::new(&kinds::SESSIONS_BY_USER, user.as_str()).newest_first();
+    app.page(&format!("sessions/{user}"), paging, query, view).await
+}
+
+/// Ends a session, if it has not ended already.
+pub(super) fn end_session(tx: &mut Tx<'_>, session: &Stored<Session>) -> Result<()> {
+    if session.revoked_at.is_none() {
+        tx.replace(session, &Session { revoked_at: Some(tx.now()), ..session.value.clone() })?;
+        tx.audit(None, AuditAction::SessionRevoked, &session.id, &[("user", session.user.to_string())])?;
+    }
+    Ok(())
 }
 
 /// Ends one of one's own sessions.
@@ -125,10 +151,7 @@ impl SimpleOperation for RevokeSession {
         tx.allow(Action::OwnAccount, &Object::Nothing)?;
         let session = tx.need::<Session>(self.session_id.as_str()).await?;
         tx.allow(Action::OwnAccount, &Object::Account(&session.user))?;
-        if session.revoked_at.is_none() {
-            tx.replace(&session, &Session { revoked_at: Some(tx.now()), ..session.value.clone() })?;
-            tx.audit(None, AuditAction::SessionRevoked, &session.id, &[])?;
-        }
+        end_session(tx, &session)?;
         Ok(super::login::Nothing {})
     }
 }

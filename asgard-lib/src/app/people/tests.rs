@@ -15,7 +15,10 @@ use crate::{
         store::{Batch, Op, Outcome, Store},
     },
 };
-use std::sync::atomic::Ordering::SeqCst;
+use std::{
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
 
 const PASSWORD: &str = "correct horse battery";
 const OTHER: &str = "staple staple staple";
@@ -118,4 +121,50 @@ async fn a_login_stands_on_the_account_version_that_its_password_was_checked_aga
     assert_eq!(changed, (Err(Code::LoginFailed), 2), "the old password opens nothing any more");
     assert_eq!(log_in(&kit, OTHER).await, Ok(()));
     assert_eq!(kit.all::<Session>(&SESSIONS_BY_USER, user.as_str()).await.len(), 2);
+}
+
+/// A replica's clock that is ahead gives a session a later beginning than the change of password that ends it.
+#[tokio::test]
+async fn a_session_from_a_replica_whose_clock_is_ahead_ends_with_a_change_of_password() {
+    use crate::{
+        app::{
+            bootstrap,
+            people::{Accepts, Login, authenticate},
+            testkit::{Shaky, Stage, boot},
+        },
+        ports::world::{ManualClock, SeededEntropy, World},
+    };
+    let kit = Kit::staged().await;
+    mia(&kit).await;
+    let ahead = Arc::new(ManualClock::at(kit.world.now().plus(Duration::from_secs(60))));
+    let world = World::new(ahead, Arc::new(SeededEntropy::new(9)));
+    let replica = boot(Arc::new(Shaky::on(&kit.memory)), &world, Arc::<Stage>::default()).await.unwrap();
+    let login = Login { username: "mia".into(), password: text(PASSWORD) };
+    let call = Call::anonymous(replica.new_trace(), Source::default());
+    let session = replica.run(&call, &login).await.unwrap().token;
+    for app in [&kit.app, &replica] {
+        authenticate(app, &session, Accepts::People).await.unwrap();
+    }
+    bootstrap::set_password(&kit.app, &"mia".parse().unwrap(), &text(OTHER)).await.unwrap();
+    for app in [&kit.app, &replica] {
+        assert_eq!(authenticate(app, &session, Accepts::People).await.unwrap_err().code(), Code::BadCredential);
+    }
+}
+
+/// Records of the version before name no generation: they are of the first, and what had ended stays ended.
+#[tokio::test]
+async fn sessions_of_the_version_before_go_on_unless_they_had_ended() {
+    use crate::kernel::Timestamp;
+    let kit = Kit::staged().await;
+    let user = kit.read::<User>(&mia(&kit).await).await.unwrap().value;
+    let session = |created_at: Timestamp| -> Session {
+        serde_json::from_value(serde_json::json!({
+            "id": "ses_00000000000000000000000001", "user": user.id, "hash": "", "created_at": created_at, "valid_until": created_at,
+            "idle_secs": 60, "source": "", "agent": "",
+        }))
+        .unwrap()
+    };
+    let (before, after) = (user.credentials_from.minus(Duration::from_secs(1)), user.credentials_from);
+    assert!(user.admits_session(&session(before)).is_err() && user.admits_session(&session(after)).is_ok());
+    assert!(user.signed_out(after).admits_session(&session(after)).is_err());
 }

@@ -1,4 +1,4 @@
-//! One's own tokens (PATs).
+//! Tokens (PATs): one's own, and what lists of somebody's have in common.
 
 #![allow(
     missing_debug_implementations,
@@ -9,8 +9,8 @@
 use super::login::Nothing;
 use crate::{
     app::{
-        Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
-        core::list::list_command,
+        Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx, authenticate,
+        core::list::{Paging, list_command},
         core::operation::Method::{Delete, Get, Post},
         core::operation::ShownOnce,
     },
@@ -18,10 +18,15 @@ use crate::{
         access::{Action, Object},
         audit::AuditAction,
         credential::{self, Shape, UserToken},
+        person::User,
     },
     error::{Error, Result},
-    kernel::{DisplayName, Page, Timestamp, TokenId},
-    ports::{kinds, records::Stored, store::Query},
+    kernel::{DisplayName, Page, Timestamp, TokenId, UserId},
+    ports::{
+        kinds,
+        records::{Records, Stored},
+        store::Query,
+    },
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,11 +51,17 @@ pub struct TokenView {
     pub last_used_at: Option<Timestamp>,
     /// The time at which the token was revoked; absent while it is not.
     pub revoked_at: Option<Timestamp>,
+    /// Whether the token works. It does not once it is revoked or expired, nor once its account was signed out everywhere, got
+    /// another password or was switched off.
+    #[serde(default)]
+    pub works: bool,
 }
 
 impl TokenView {
-    fn of(token: &Stored<UserToken>) -> Self {
-        Self { last_used_at: token.noted_at, ..Self::new(&token.value) }
+    fn of(token: &Stored<UserToken>, account: Option<&User>, now: Timestamp) -> Self {
+        let admitted = account.is_none_or(|account| account.admits(token.generation).is_ok());
+        let works = admitted && token.still_good(now).is_ok();
+        Self { last_used_at: token.noted_at, works, ..Self::new(&token.value) }
     }
 
     fn new(token: &UserToken) -> Self {
@@ -62,6 +73,7 @@ impl TokenView {
             expires_at: token.valid_until,
             last_used_at: None,
             revoked_at: token.revoked_at,
+            works: token.revoked_at.is_none(),
         }
     }
 }
@@ -88,11 +100,31 @@ impl SimpleOperation for ListTokens {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<TokenView>> {
         tx.allow(Action::OwnAccount, &Object::Nothing)?;
         let app = tx.app();
-        let user = tx.actor()?.user().map(ToString::to_string).unwrap_or_default();
-        let list = format!("tokens/{user}");
-        let query = Query::new(&kinds::TOKENS_BY_USER, user).newest_first();
-        app.page(&list, self.paging(), query, |token: Stored<UserToken>| Some(TokenView::of(&token))).await
+        let user = tx.actor()?.user().ok_or_else(|| Error::not_found("user"))?;
+        tokens_of(app, user, self.paging(), tx.now()).await
     }
+}
+
+/// A page of somebody's tokens, newest first.
+pub(super) async fn tokens_of(
+    app: &Asgard,
+    user: &UserId,
+    paging: Paging<'_>,
+    now: Timestamp,
+) -> Result<Page<TokenView>> {
+    let account = app.store().read::<User>(user.as_str()).await?.map(|account| account.value);
+    let query = Query::new(&kinds::TOKENS_BY_USER, user.as_str()).newest_first();
+    let view = |token: Stored<UserToken>| Some(TokenView::of(&token, account.as_ref(), now));
+    app.page(&format!("tokens/{user}"), paging, query, view).await
+}
+
+/// Revokes a token, if it is not revoked already.
+pub(super) fn revoke_token(tx: &mut Tx<'_>, token: &Stored<UserToken>) -> Result<()> {
+    if token.revoked_at.is_none() {
+        tx.replace(token, &UserToken { revoked_at: Some(tx.now()), ..token.value.clone() })?;
+        tx.audit(None, AuditAction::TokenRevoked, &token.id, &[("user", token.user.to_string())])?;
+    }
+    Ok(())
 }
 
 /// Makes a token for oneself.
@@ -153,6 +185,7 @@ impl Operation for CreateToken {
             return Err(Error::invalid("expires_in_days", "A token works for 1 to 365 days."));
         }
         let user = tx.actor()?.user().cloned().ok_or_else(|| Error::not_found("user"))?;
+        let generation = authenticate::may_leave_credentials(tx).await?;
         let secret = credential::mint(Shape::UserToken, &app.world().random());
         let print = credential::fingerprint(secret.reveal());
         let token = UserToken {
@@ -163,6 +196,7 @@ impl Operation for CreateToken {
             suffix: credential::suffix(&secret),
             created_at: tx.now(),
             valid_until: tx.now().plus(Duration::from_secs(days * 86_400)),
+            generation,
             revoked_at: None,
         };
         tx.insert(&token)?;
@@ -202,10 +236,7 @@ impl SimpleOperation for RevokeToken {
         tx.allow(Action::OwnAccount, &Object::Nothing)?;
         let token = tx.need::<UserToken>(self.token_id.as_str()).await?;
         tx.allow(Action::OwnAccount, &Object::Account(&token.user))?;
-        if token.revoked_at.is_none() {
-            tx.replace(&token, &UserToken { revoked_at: Some(tx.now()), ..token.value.clone() })?;
-            tx.audit(None, AuditAction::TokenRevoked, &token.id, &[])?;
-        }
+        revoke_token(tx, &token)?;
         Ok(Nothing {})
     }
 }

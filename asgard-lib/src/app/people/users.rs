@@ -19,7 +19,7 @@ use crate::{
         person::{Identity, User, check_password},
     },
     error::{Code, Error, Result},
-    kernel::{Email, Issuer, IssuerSubject, Page, Role, SecretText, Timestamp, UserId, Username},
+    kernel::{Email, Generation, Issuer, IssuerSubject, Page, Role, SecretText, Timestamp, UserId, Username},
     ports::{
         kinds,
         records::Stored,
@@ -184,6 +184,7 @@ pub fn new_user(tx: &mut Tx<'_>, account: Account<'_>) -> Result<User> {
         active: true,
         password,
         password_set_by,
+        generation: Generation::FIRST,
         credentials_from: tx.now(),
         created_at: tx.now(),
     };
@@ -315,7 +316,7 @@ impl SimpleOperation for SetRole {
 pub struct SetActive {
     /// The account's id, `usr_...`, from the list of users.
     pub user_id: UserId,
-    /// Whether the person may sign in. `false` ends their sessions and tokens at once.
+    /// Whether the person may sign in. `false` ends their sessions and tokens at once and for good: `true` brings none of them back.
     pub active: bool,
 }
 
@@ -324,7 +325,7 @@ impl SimpleOperation for SetActive {
     const META: Meta = Meta {
         name: "users.set_active",
         title: "Switch a user on or off",
-        description: "Lets an account sign in, or ends its sessions and tokens at once. The last active admin cannot be switched off. Admins only.",
+        description: "Lets an account sign in, or ends its sessions and tokens at once and for good. The last active admin cannot be switched off. Admins only.",
         action: Action::ManageUsers,
         routes: &[Route { method: Post, path: "/users/{user_id}/active", status: 200 }],
         tools: &[],
@@ -334,9 +335,13 @@ impl SimpleOperation for SetActive {
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<UserView> {
         tx.allow(Action::ManageUsers, &Object::Nothing)?;
-        let active = self.active;
+        let (active, now) = (self.active, tx.now());
         let shown = if active { "true" } else { "false" };
-        change(tx, &self.user_id, AuditAction::UserActiveChanged, ("active", shown), |user| user.active = active).await
+        change(tx, &self.user_id, AuditAction::UserActiveChanged, ("active", shown), |user| {
+            let ends = user.active && !active;
+            *user = User { active, ..if ends { user.signed_out(now) } else { user.clone() } };
+        })
+        .await
     }
 }
 

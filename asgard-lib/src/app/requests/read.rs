@@ -10,26 +10,22 @@ use super::RequestView;
 use crate::{
     app::{
         Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
+        core::inbox::Inbox,
         core::list::list_command,
         core::operation::{Method::Get, Unremembered},
         core::scope::ReadMode,
     },
     domain::{
-        access::{Action, Object, Subject, decide},
-        project::Project,
+        access::{Action, Object},
         request::{INBOX, Request, RequestStatus},
     },
     error::{Error, Result},
-    kernel::{Actor, Page, ProjectId, RequestId, Role},
-    ports::{
-        kinds,
-        records::{Listed, PAGE_BYTES, Records, Stored},
-        store::{Position, Query},
-    },
+    kernel::{Page, ProjectId, RequestId, Role},
+    ports::{kinds, records::Stored, store::Query},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 use typed_builder::TypedBuilder;
 
 /// The longest that a read waits for a change.
@@ -38,8 +34,6 @@ const MAX_WAIT: u64 = 20;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// What is left of a caller's patience for the answer itself.
 const TO_ANSWER: Duration = Duration::from_secs(2);
-/// How many pending requests one page of somebody's inbox looks through at most.
-const MAX_LOOKED_THROUGH: usize = 1000;
 
 /// Reads a request.
 #[derive(Debug, Deserialize, JsonSchema, TypedBuilder)]
@@ -182,64 +176,13 @@ impl SimpleOperation for ListPending {
             (None, None) => None,
         };
         let list = format!("pending/{}/{}", actor.reference().id, only.as_ref().map_or("all", ProjectId::as_str));
-        let found = |after, limit| inbox(app, actor, only.as_ref(), after, limit);
+        let walk = Inbox {
+            index: &kinds::REQUESTS_PENDING,
+            partition: INBOX,
+            project: |request: &Request| &request.project,
+            only: only.as_ref(),
+        };
+        let found = |after, limit| walk.concerning(app, actor, after, limit);
         app.page_by(&list, self.paging(), found, |request| Some(RequestView::stored(&request))).await
     }
-}
-
-/// Walks the inbox and keeps what concerns the actor, through a bounded number of entries a page.
-async fn inbox(
-    app: &Asgard,
-    actor: &Actor,
-    only: Option<&ProjectId>,
-    mut after: Option<Position>,
-    limit: usize,
-) -> Result<Listed<Request>> {
-    let mut kept: Vec<Stored<Request>> = Vec::new();
-    let (mut looked, mut bytes) = (0, 0);
-    let mut projects: BTreeMap<String, bool> = BTreeMap::new();
-    loop {
-        let page = app
-            .store()
-            .list::<Request>(&Query::new(&kinds::REQUESTS_PENDING, INBOX).after(after.clone()).take(100))
-            .await?;
-        learn(app, actor, &page.items, &mut projects).await?;
-        let end = page.next.is_none();
-        for request in page.items {
-            looked += 1;
-            after = Some(Position { sort: String::new(), id: request.id.to_string() });
-            let concerns = only.is_none_or(|only| *only == request.project)
-                && projects.get(request.project.as_str()).copied().unwrap_or(false);
-            if concerns {
-                bytes += request.size();
-                kept.push(request);
-            }
-            if kept.len() == limit || bytes >= PAGE_BYTES || looked >= MAX_LOOKED_THROUGH {
-                return Ok(Listed { items: kept, next: after });
-            }
-        }
-        if end {
-            return Ok(Listed { items: kept, next: None });
-        }
-        after = page.next;
-    }
-}
-
-async fn learn(
-    app: &Asgard,
-    actor: &Actor,
-    requests: &[Stored<Request>],
-    known: &mut BTreeMap<String, bool>,
-) -> Result<()> {
-    let mut ids: Vec<String> =
-        requests.iter().map(|request| request.project.to_string()).filter(|id| !known.contains_key(id)).collect();
-    ids.sort();
-    ids.dedup();
-    for (id, project) in ids.iter().zip(app.store().read_many::<Project>(&ids).await?) {
-        let may = project.is_some_and(|project| {
-            decide(Action::ReadProject, actor, &Object::Project(&Subject::from(&project.value))).is_ok()
-        });
-        known.insert(id.clone(), may);
-    }
-    Ok(())
 }

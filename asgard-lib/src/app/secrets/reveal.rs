@@ -13,18 +13,20 @@ use crate::{
         core::operation::Method::{Get, Post},
         core::operation::Unremembered,
         core::scope::ReadMode,
+        keys::notify,
         requests::{Requested, Wanted, open},
     },
     domain::{
-        access::Action,
+        access::{Action, Subject},
         audit::AuditAction,
+        credential::ProjectKey,
         project::Project,
         request::Command,
         resource::{Resource, ResourceStatus},
         secret::{Secret, check_name},
     },
     error::{Code, Error, Result},
-    kernel::{Page, ProjectId, ResourceId, SecretId, Timestamp},
+    kernel::{Actor, Page, ProjectId, ResourceId, SecretId, Timestamp},
     ports::{
         kinds,
         records::{Records, Stored},
@@ -181,6 +183,15 @@ impl Operation for GetSecret {
             &secret.id,
             &[("name", secret.name.clone()), ("version", secret.version.to_string())],
         )?;
+        if let Actor::ProjectKey { key, minted_by, .. } = tx.actor()?
+            && !Subject::from(&project.value).names(minted_by)
+        {
+            // Whoever answers for the key may hold it, and may not reveal this as themselves.
+            let key = tx.need::<ProjectKey>(key.as_str()).await?;
+            tx.replace(&key, &key.revealed(&secret.name, tx.now()))?;
+            let details = [("secret", secret.name.clone()), ("version", secret.version.to_string())];
+            notify(tx, &project, AuditAction::SecretRevealedByAdminKey, &key, &details)?;
+        }
         Ok(Unremembered(secret))
     }
 

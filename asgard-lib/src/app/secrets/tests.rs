@@ -207,3 +207,52 @@ async fn values_that_were_replaced_go_when_nothing_was_made_with_them_and_all_go
     assert_eq!(stored(&kit), 0);
     assert_eq!(kit.all::<Secret>(&kinds::SECRETS_BY_PROJECT, kit.project.as_str()).await, []);
 }
+
+/// A key that an admin minted for others reveals, and each time the owner and the manager are told through whom.
+#[tokio::test]
+async fn what_a_key_of_an_admins_reveals_is_said_to_owner_and_manager_and_on_the_key() {
+    use crate::{
+        app::{
+            Call,
+            keys::{AdoptKey, MintKey},
+            testkit::{MANAGER, OWNER, signed_in},
+        },
+        domain::{
+            audit::{AuditAction, AuditEvent},
+            credential::ProjectKey,
+        },
+        kernel::{Actor, Role},
+    };
+    let kit = Kit::dry().await;
+    let spec = serde_json::json!({"password": "hunter2"});
+    kit.ask("keyed", "one", spec).await.unwrap();
+    crate::app::worker::run_due(&kit.app).await.unwrap();
+    let Actor::Human { person, sign_in, .. } = signed_in("root@corp.example") else { panic!("a person") };
+    let admin = Call::by(Actor::Human { person, sign_in, role: Role::Admin }, kit.app.new_trace());
+    let mint = MintKey { project_id: kit.project.clone(), name: "run book".parse().unwrap(), expires_in_days: None };
+    let key = kit.app.run(&admin, &mint).await.unwrap().id;
+    let reveal = GetSecret { project_id: None, name: "keyed.one.password".into() };
+    for _ in 0..2 {
+        kit.app.as_key(&key).await.unwrap().run(&reveal).await.unwrap();
+    }
+    let events = kit.all::<AuditEvent>(&kinds::AUDIT_BY_PROJECT, kit.project.as_str()).await;
+    let told: Vec<_> = events.iter().filter(|event| event.action == AuditAction::SecretRevealedByAdminKey).collect();
+    assert_eq!(told.len(), 2);
+    let detail = |name: &str| told[0].details[name].as_str();
+    assert_eq!(
+        (detail("minted_by"), detail("owner"), detail("manager"), detail("secret")),
+        ("root@corp.example", OWNER, MANAGER, "keyed.one.password")
+    );
+    assert_eq!(told[0].actor.person.as_ref().map(ToString::to_string).as_deref(), Some("root@corp.example"));
+    let kept = kit.read::<ProjectKey>(&key).await.unwrap();
+    assert_eq!(
+        kept.reveals.as_ref().map(|reveals| (reveals.count, reveals.last_name.as_str())),
+        Some((2, "keyed.one.password"))
+    );
+
+    // Once the owner answers for the key, a reveal is theirs.
+    let adopt = AdoptKey { project_id: kit.project.clone(), key_id: key.clone() };
+    kit.app.run(&Call::by(signed_in(OWNER), kit.app.new_trace()), &adopt).await.unwrap();
+    kit.app.as_key(&key).await.unwrap().run(&reveal).await.unwrap();
+    assert_eq!(kit.read::<ProjectKey>(&key).await.unwrap().reveals.as_ref().map(|reveals| reveals.count), Some(2));
+}

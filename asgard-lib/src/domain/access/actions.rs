@@ -83,6 +83,9 @@ actions! {
     /// Count and list the requests of all projects.
     ListAllRequests: Organisation, [Admin],
         "Only an admin sees the requests of all projects; list_requests shows those of a project.";
+    /// End every credential of one's own account, or as an admin of any.
+    SignOut: Organisation, [Admin, Person by Session],
+        "Sign in for this, or have an admin do it; a member's token or a key cannot.";
     /// Register a project.
     RegisterProject: Organisation, [Member],
         "A project key acts on its own project and cannot register another. Use a user token (asg_pat_...) instead.";
@@ -110,6 +113,9 @@ actions! {
     /// Revoke a project key.
     RevokeKey: Project, [Owner, Manager, Admin],
         "Keys are minted and revoked by the project's owner, its manager or an admin; a key may only revoke itself.";
+    /// Answer for a project key from now on.
+    AdoptKey: Project, [Owner, Manager],
+        "A key is adopted by the project's owner or its manager, who answers for it from then on.";
     /// Read the catalogue, the groups and the registration requirements.
     ReadCatalog: Organisation, [Member, ProjectKey], "Only members and project keys read the catalogue.";
     /// Ask for something: provision, update, retry, refresh, deprovision.

@@ -67,7 +67,17 @@ pub fn may_revoke(actor: &Actor, subject: &Subject, key: &KeyId) -> Result<()> {
 /// Who confirms an identity of an account, beyond [`Action::ConfirmIdentity`]: an admin that of any account, everybody else that of
 /// their own. `Ok(true)` says that it is their own.
 pub fn may_confirm(actor: &Actor, account: &UserId) -> Result<bool> {
-    decide(Action::ConfirmIdentity, actor, &Object::Nothing)?;
+    own_or_admins(Action::ConfirmIdentity, actor, account)
+}
+
+/// Who ends every credential of an account, beyond [`Action::SignOut`]: an admin those of any account, everybody else their own.
+/// `Ok(true)` says that they are their own.
+pub fn may_sign_out(actor: &Actor, account: &UserId) -> Result<bool> {
+    own_or_admins(Action::SignOut, actor, account)
+}
+
+fn own_or_admins(action: Action, actor: &Actor, account: &UserId) -> Result<bool> {
+    decide(action, actor, &Object::Nothing)?;
     match (actor.user() == Some(account), actor.role()) {
         (true, _) => Ok(true),
         (false, Some(Role::Admin)) => Ok(false),

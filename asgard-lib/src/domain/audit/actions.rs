@@ -134,6 +134,7 @@ audit_actions! {
     UserActiveChanged = "user.active_changed", People, Organisation, "An account was switched on or off.";
     UserPasswordChanged = "user.password_changed", People, Organisation, "Somebody changed their own password.";
     UserPasswordReset = "user.password_reset", People, Organisation, "An operator set an account's password.";
+    UserSignedOut = "user.signed_out", People, Organisation, "Every session and token of an account was ended.";
     UserPasswordNoted = "user.password_noted", People, Organisation, "The configured password was found to be the account's, and that was noted.";
     UserIdentityAdded = "user.identity_added", People, Organisation, "An identity of an issuer joined an account.";
     UserIdentityPending = "user.identity_pending", People, Organisation, "An identity of an issuer waits until it is confirmed for an admin's account.";
@@ -141,9 +142,9 @@ audit_actions! {
     UserAddressReleased = "user.address_released", People, Organisation, "An address that an account had left was given up.";
     SessionOpened = "session.opened", People, Organisation, "Somebody signed in.";
     SessionClosed = "session.closed", People, Organisation, "Somebody signed out.";
-    SessionRevoked = "session.revoked", People, Organisation, "Somebody ended a session.";
+    SessionRevoked = "session.revoked", People, Organisation, "Somebody ended a session of their own, or an admin did.";
     TokenCreated = "token.created", People, Organisation, "Somebody made a token of their own.";
-    TokenRevoked = "token.revoked", People, Organisation, "Somebody revoked a token of their own.";
+    TokenRevoked = "token.revoked", People, Organisation, "Somebody revoked a token of their own, or an admin did.";
     ProjectRegistered = "project.registered", Projects, Project, "A project was registered.";
     ProjectUpdated = "project.updated", Projects, Project, "A project's facts were changed.";
     ProjectPeopleBound = "project.people_bound", Projects, Project, "A project came to name its owner or manager by account.";
@@ -152,6 +153,11 @@ audit_actions! {
     ProjectDecommissioned = "project.decommissioned", Projects, Project, "A project was ended for good.";
     KeyMinted = "key.minted", Projects, Project, "A project's key was made.";
     KeyRevoked = "key.revoked", Projects, Project, "A project's key was revoked.";
+    KeyMintedByAdmin = "key.minted_by_admin", Projects, Project, "An admin answers for a key of a project that they neither own nor manage; its owner and manager are to know.";
+    KeyUnattended = "key.unattended", Projects, Project, "Whoever answers for a project's key may not mint keys of it any more; its owner or manager adopts the key, or it stops.";
+    KeyAttended = "key.attended", Projects, Project, "Whoever answers for a project's key may mint keys of it again.";
+    KeyAdopted = "key.adopted", Projects, Project, "A project's owner or manager answers for a key that somebody else minted.";
+    KeyStopped = "key.stopped", Projects, Project, "A project's key ended, because nobody adopted it in time.";
     RequestOpened = "request.opened", Requests, Project, "A request was made.";
     RequestPlanning = "request.planning", Requests, Project, "A request is planned again.";
     RequestPending = "request.pending", Requests, Project, "A request's plan is ready, and a person has to decide.";
@@ -174,6 +180,7 @@ audit_actions! {
     RunStateKept = "run.state_kept", Runs, Project, "A run is over, and the Terraform state in its folder was never stored: the folder is kept on its host.";
     RunRelaunched = "run.relaunched", Runs, Project, "A run whose launch was lost gets another.";
     SecretRevealed = "secret.revealed", Secrets, Project, "A secret's value was shown.";
+    SecretRevealedByAdminKey = "secret.revealed_by_admin_key", Secrets, Project, "A secret's value was shown to a key for which neither the project's owner nor its manager answers; they are to know.";
     DataKeyMade = "data_key.made", Operation, Organisation, "A data key was made: the first of an empty store, or the next, with which a rotation begins.";
     DataKeyActivated = "data_key.activated", Operation, Organisation, "A data key became the one that new things are sealed under.";
     DataKeyRetired = "data_key.retired", Operation, Organisation, "A data key was retired and its wraps were wiped.";

@@ -26,6 +26,7 @@ pub(super) fn user() -> User {
         active: true,
         password: None,
         password_set_by: None,
+        generation: Generation::FIRST,
         credentials_from: at,
         created_at: at,
     }

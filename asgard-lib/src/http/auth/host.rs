@@ -42,8 +42,8 @@ use http::{header, request::Parts};
 ///   ([`HostUser::proved_by`]).
 /// - One credential a request: with an `Authorization` header as well the request is refused, so a middleware that read its
 ///   own bearer removes the header. An Asgard session cookie is not looked at.
-/// - Somebody who left the host makes no requests, but their user tokens go on until they expire: revoke them, or switch the
-///   account off (`POST /api/users/{user_id}/active`).
+/// - Somebody who left the host makes no requests, but their user tokens go on until they expire: end them
+///   (`POST /api/users/{user_id}/sign-out`), or switch the account off (`POST /api/users/{user_id}/active`).
 #[derive(Clone, Debug)]
 pub struct HostUser {
     credential: HostCredential,

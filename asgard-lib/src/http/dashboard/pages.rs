@@ -8,6 +8,7 @@ mod requests;
 mod resources;
 mod runs;
 mod services;
+mod user;
 mod users;
 
 use crate::http::HttpState;
@@ -25,11 +26,15 @@ pub(crate) fn routes() -> Router<Arc<HttpState>> {
         .route("/services", get(services::list))
         .route("/services/{service}", get(services::show))
         .route("/users", get(users::list).post(users::create))
+        .route("/users/{user}", get(user::show))
+        .route("/users/{user}/sign-out", post(user::sign_out))
+        .route("/users/{user}/credentials/{credential}/revoke", post(user::revoke))
         .route("/users/{user}/role", post(users::set_role))
         .route("/users/{user}/active", post(users::set_active))
         .route("/audit", get(audit::list))
         .route("/audit/verify", get(audit::verify))
         .route("/account", get(account::show))
+        .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))
         .route("/account/password", post(account::change_password))
         .route("/account/tokens", post(account::create_token))
         .route("/account/tokens/{token}/revoke", post(account::revoke_token))
@@ -47,6 +52,7 @@ fn project_routes() -> Router<Arc<HttpState>> {
         .route("/projects/{id}/decommission", post(projects::decommission))
         .route("/projects/{id}/keys", get(projects::keys).post(projects::mint))
         .route("/projects/{id}/keys/{key}/revoke", post(projects::revoke))
+        .route("/projects/{id}/keys/{key}/adopt", post(projects::adopt))
         .route("/projects/{id}/resources", get(projects::resources))
         .route("/projects/{id}/requests", get(projects::requests))
         .route("/projects/{id}/secrets", get(projects::secrets))

@@ -59,6 +59,12 @@ impl Lived {
         browser
     }
 
+    /// The page of an account.
+    async fn user_page(&self) -> String {
+        let users = self.app.admin.get("/api/users").await.json();
+        format!("/users/{}", users["items"][0]["id"].as_str().unwrap())
+    }
+
     /// Pages of the project and of what belongs to it.
     fn project_pages(&self) -> Vec<String> {
         let project = &self.app.project;

@@ -214,6 +214,11 @@ async fn people(walk: &mut Walk) {
     walk.rest(&nia, "tokens.list", json!({})).await;
     walk.rest(&nia, "tokens.revoke", json!({"token_id": text(&token, "/id")})).await;
     walk.rest(&nia, "auth.logout", json!({})).await;
+    for name in ["users.get", "users.sessions", "users.tokens"] {
+        walk.rest(&admin, name, json!({"user_id": user})).await;
+    }
+    walk.rest(&admin, "users.revoke_credential", json!({"user_id": user, "credential_id": text(&token, "/id")})).await;
+    walk.rest(&admin, "users.sign_out", json!({"user_id": user})).await;
     walk.rest(&admin, "users.list", json!({})).await;
     let root = Vouched::new("boss@corp.example".parse().unwrap(), Role::Admin);
     let account = vouched_for(&walk.app.asgard, &root).await.unwrap().user().unwrap().to_string();
@@ -257,6 +262,11 @@ async fn projects(walk: &mut Walk) {
     walk.rest(&owner, "keys.list", of()).await;
     walk.tool(&agent, "keys.list", of()).await;
     walk.rest(&owner, "keys.revoke", json!({"project_id": made, "key_id": key["id"]})).await;
+    let others = walk.rest(&admin, "keys.mint", json!({"project_id": made, "name": "by an admin"})).await;
+    walk.secrets.add("key", text(&others, "/key"));
+    walk.rest(&owner, "keys.flagged", json!({})).await;
+    walk.tool(&agent, "keys.flagged", json!({})).await;
+    walk.rest(&owner, "keys.adopt", json!({"project_id": made, "key_id": others["id"]})).await;
     walk.rest(&admin, "projects.kill", json!({"project_id": made, "reason": "To see."})).await;
     walk.rest(&admin, "projects.unkill", of()).await;
     walk.rest(&admin, "projects.decommission", of()).await;

@@ -82,6 +82,16 @@ async fn every_operation_keeps_to_its_steps_on_a_store_with_many_races() {
     caller.call(&mia, "auth.change_password", change).await;
     caller.call(&mia, "auth.logout", json!({})).await;
     caller.call(&admin, "users.list", json!({})).await;
+    let of = |more: Value| {
+        let mut all = json!({"user_id": made["id"]});
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    };
+    caller.call(&admin, "users.get", of(json!({}))).await;
+    caller.call(&admin, "users.sessions", of(json!({}))).await;
+    caller.call(&admin, "users.tokens", of(json!({}))).await;
+    caller.call(&admin, "users.revoke_credential", of(json!({"credential_id": token["id"]}))).await;
+    caller.call(&admin, "users.sign_out", of(json!({}))).await;
     let root = Vouched::new("root@corp.example".parse().unwrap(), Role::Admin);
     let account = vouched_for(&kit.app, &root).await.unwrap().user().unwrap().to_string();
     let root = root.known_as("https://idp.example".parse().unwrap(), "00u1".parse().unwrap());
@@ -110,6 +120,9 @@ async fn every_operation_keeps_to_its_steps_on_a_store_with_many_races() {
         minted_by: Party::Address(OWNER.parse().unwrap()),
     };
     caller.call(&itself, "keys.revoke", json!({"key_id": key["id"]})).await;
+    let key = caller.call(&admin, "keys.mint", with(json!({"name": "for others"}))).await;
+    caller.call(&owner, "keys.flagged", json!({})).await;
+    caller.call(&owner, "keys.adopt", with(json!({"key_id": key["id"]}))).await;
     let second = json!({"project_id": second["project_id"]});
     let mut kill = second.clone();
     kill["reason"] = json!("A test.");

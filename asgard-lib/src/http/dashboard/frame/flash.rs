@@ -32,12 +32,13 @@ macro_rules! flash {
 
 flash! {
     SignedOut = "signed-out", "You are signed out.";
-    PasswordChanged = "password-changed", "Your password is changed. Sign in with the new one.";
+    PasswordChanged = "password-changed", "Your password is changed, and every session and token has ended. Sign in with the new one.";
     Registered = "registered", "The project is registered. Mint a key so that an agent can act for it.";
     Saved = "saved", "Saved.";
     Killed = "killed", "The project is stopped: its keys are refused and nothing new starts.";
     Unkilled = "unkilled", "The project works again.";
     Decommissioned = "decommissioned", "The project is decommissioned for good.";
+    KeyAdopted = "key-adopted", "You answer for the key from now on, and cannot approve what it asks for.";
     KeyRevoked = "key-revoked", "The key is revoked and is refused from now on.";
     Requested = "requested", "The request is open. This page follows it.";
     Unchanged = "unchanged", "It is so already; nothing had to be done.";
@@ -47,6 +48,7 @@ flash! {
     Refreshing = "refreshing", "A run compares what exists with what is recorded. It changes nothing.";
     UserCreated = "user-created", "The account is made. Tell its owner the first password in person; they change it under Account.";
     UserChanged = "user-changed", "The account is changed.";
+    SignedOutEverywhere = "signed-out-everywhere", "Every session and token of the account is ended.";
     SessionEnded = "session-ended", "The session is ended.";
     TokenRevoked = "token-revoked", "The token is revoked and is refused from now on.";
 }

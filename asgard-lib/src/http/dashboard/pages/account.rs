@@ -3,7 +3,7 @@
 use crate::{
     app::people::{
         ChangePassword, CreateToken, ListSessions, ListTokens, Me, RevokeSession, RevokeToken, SessionView,
-        TokenCreated, TokenView, UserView,
+        SignOutEverywhere, TokenCreated, TokenView, UserView,
     },
     error::{Error, Result},
     http::dashboard::{
@@ -30,20 +30,20 @@ struct Account {
     pager: Pager,
 }
 
-struct TokenRow {
-    token: TokenView,
-    badge: Badge,
-    works: bool,
-    made: When,
-    used: Option<When>,
-    ends: When,
+pub(super) struct TokenRow {
+    pub token: TokenView,
+    pub badge: Badge,
+    pub works: bool,
+    pub made: When,
+    pub used: Option<When>,
+    pub ends: When,
 }
 
-struct SessionRow {
-    session: SessionView,
-    began: When,
-    used: When,
-    ends: When,
+pub(super) struct SessionRow {
+    pub session: SessionView,
+    pub began: When,
+    pub used: When,
+    pub ends: When,
 }
 
 /// Shows the account.
@@ -86,11 +86,11 @@ async fn page(page_request: &PageRequest, form_data: Option<&FormData>, error: O
     page_request.page(&page, error)
 }
 
-fn token_row(page_request: &PageRequest, token: TokenView) -> TokenRow {
+pub(super) fn token_row(page_request: &PageRequest, token: TokenView) -> TokenRow {
     let expired = page_request.now >= token.expires_at;
     TokenRow {
-        badge: Badge::credential(token.revoked_at.is_some(), expired),
-        works: token.revoked_at.is_none() && !expired,
+        badge: Badge::credential(!token.works && !expired, expired),
+        works: token.works,
         made: When::new(token.created_at, page_request.now),
         used: token.last_used_at.map(|at| When::new(at, page_request.now)),
         ends: When::new(token.expires_at, page_request.now),
@@ -98,7 +98,7 @@ fn token_row(page_request: &PageRequest, token: TokenView) -> TokenRow {
     }
 }
 
-fn session_row(page_request: &PageRequest, session: SessionView) -> SessionRow {
+pub(super) fn session_row(page_request: &PageRequest, session: SessionView) -> SessionRow {
     SessionRow {
         began: When::new(session.created_at, page_request.now),
         used: When::new(session.last_used_at, page_request.now),
@@ -115,7 +115,21 @@ async fn back(page_request: &PageRequest, form_data: Option<&FormData>, came_to:
     page_request.answer(answer)
 }
 
-/// Changes the password. Every session ends, this one too.
+/// Ends every session and token, this session too.
+pub(crate) async fn sign_out_everywhere(page_request: PageRequest) -> Response {
+    let answer = match try_sign_out(&page_request).await {
+        Ok(()) => forget(page_request.state(), page_request.arrival(), Flash::SignedOutEverywhere),
+        Err(error) => page(&page_request, None, Some(error)).await,
+    };
+    page_request.answer(answer)
+}
+
+async fn try_sign_out(page_request: &PageRequest) -> Result<()> {
+    let user_id = page_request.actor().user().cloned().ok_or_else(|| Error::not_found("user"))?;
+    page_request.submit(&SignOutEverywhere { user_id }).await.map(|_| ())
+}
+
+/// Changes the password. Every session and token ends, this session too.
 pub(crate) async fn change_password(page_request: PageRequest, form_data: FormData) -> Response {
     let answer = match try_change_password(&page_request, &form_data).await {
         Ok(()) => forget(page_request.state(), page_request.arrival(), Flash::PasswordChanged),

@@ -8,7 +8,7 @@ mod parts;
 mod register;
 
 pub(crate) use change::{decommission, kill, save, settings, unkill};
-pub(crate) use keys::{keys, mint, revoke};
+pub(crate) use keys::{adopt, keys, mint, revoke};
 pub(crate) use list::list;
 pub(crate) use overview::overview;
 pub(crate) use parts::{audit, requests, resources, reveal_command, rotate, secrets};
@@ -42,6 +42,8 @@ pub(crate) struct May {
     pub end: bool,
     /// Mint and revoke keys.
     pub mint: bool,
+    /// Adopt keys.
+    pub adopt: bool,
     /// Ask for something.
     pub ask: bool,
     /// Rotate secrets.
@@ -61,6 +63,7 @@ impl May {
             stop: may(Action::StopProject),
             end: may(Action::EndProject),
             mint: may(Action::MintKey),
+            adopt: may(Action::AdoptKey),
             ask: may(Action::Ask),
             rotate: may(Action::RotateSecret),
             audit: may(Action::ReadProjectAudit),

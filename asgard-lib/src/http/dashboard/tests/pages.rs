@@ -71,11 +71,20 @@ fn is_of(route: &str, path: &str) -> bool {
 async fn every_page_renders_for_every_role_that_may_open_it_and_is_refused_in_style_to_others() {
     let lived = Lived::new().await;
     let project_pages = lived.project_pages();
+    let mias = lived.user_page().await;
     let owned = |list: &[&str]| list.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
     for (who, open, shut, status) in [
         (
             "admin",
-            [owned(&EVERYBODYS), owned(&WORKERS), owned(&ADMINS), owned(&READERS), project_pages.clone()].concat(),
+            [
+                owned(&EVERYBODYS),
+                owned(&WORKERS),
+                owned(&ADMINS),
+                owned(&READERS),
+                vec![mias.clone()],
+                project_pages.clone(),
+            ]
+            .concat(),
             vec![],
             0,
         ),

@@ -2,13 +2,13 @@
 
 use super::{Head, Tab};
 use crate::{
-    app::keys::{KeyMinted, KeyView, ListKeys, MintKey, RevokeKey},
+    app::keys::{AdoptKey, KeyMinted, KeyView, ListKeys, MintKey, RevokeKey},
     error::{Error, Result},
     http::dashboard::{
         frame::{self, Flash, Layout, PageRequest, Section},
         widgets::{Badge, Field, Fields, FormData, Pager, When},
     },
-    kernel::Limit,
+    kernel::{Limit, Timestamp},
 };
 use askama::Template;
 use axum::{extract::Path, response::Response};
@@ -31,6 +31,8 @@ struct Row {
     minted: When,
     used: Option<When>,
     ends: Option<When>,
+    stops: Option<When>,
+    revealed: Option<When>,
 }
 
 /// Shows a project's keys.
@@ -71,10 +73,13 @@ async fn page(
 }
 
 fn row(page_request: &PageRequest, key: KeyView) -> Row {
-    let expired = key.expires_at.is_some_and(|until| page_request.now >= until);
+    let over = |until: Option<Timestamp>| until.is_some_and(|until| page_request.now >= until);
+    let (expired, stopped) = (over(key.expires_at), over(key.flag.as_ref().and_then(|flag| flag.stops_at)));
     Row {
-        badge: Badge::credential(key.revoked_at.is_some(), expired),
+        badge: Badge::credential(key.revoked_at.is_some(), expired || stopped),
         works: key.revoked_at.is_none() && !expired,
+        stops: key.flag.as_ref().and_then(|flag| flag.stops_at).map(|at| When::new(at, page_request.now)),
+        revealed: key.reveals.as_ref().map(|reveals| When::new(reveals.last_at, page_request.now)),
         minted: When::new(key.created_at, page_request.now),
         used: key.last_used_at.map(|at| When::new(at, page_request.now)),
         ends: key.expires_at.map(|at| When::new(at, page_request.now)),
@@ -122,6 +127,20 @@ async fn show(page_request: &PageRequest, id: &str, minted: KeyMinted) -> Result
         endpoint: page_request.mcp_address(),
     };
     page_request.page(&page, None)
+}
+
+/// Adopts a key.
+pub(crate) async fn adopt(page_request: PageRequest, Path((id, key)): Path<(String, String)>) -> Response {
+    let came_to = match try_adopt(&page_request, &id, &key).await {
+        Ok(()) => Ok(page_request.done(&format!("/projects/{id}/keys"), Flash::KeyAdopted)),
+        Err(error) => page(&page_request, &id, None, Some(error)).await,
+    };
+    page_request.answer(came_to)
+}
+
+async fn try_adopt(page_request: &PageRequest, id: &str, key: &str) -> Result<()> {
+    let adopt = AdoptKey { project_id: frame::id(id, "project")?, key_id: frame::id(key, "key")? };
+    page_request.submit(&adopt).await.map(|_| ())
 }
 
 /// Revokes a key.

@@ -3,6 +3,7 @@
 use super::{DecideForm, Deciding, title};
 use crate::{
     app::{
+        keys::{KeyView, ListFlaggedKeys},
         projects::{GetProject, ProjectView},
         requests::{ListPending, RequestView},
     },
@@ -27,6 +28,16 @@ struct Inbox {
     layout: Layout,
     entries: Vec<Entry>,
     pager: Pager,
+    keys: Vec<FlaggedKey>,
+    more_keys: bool,
+}
+
+/// A project's key that somebody should look at.
+struct FlaggedKey {
+    project: ProjectId,
+    name: String,
+    sentence: String,
+    stops: Option<When>,
 }
 
 struct Entry {
@@ -61,8 +72,25 @@ async fn page(page_request: &PageRequest) -> Result<Response> {
         let project = projects.get(&request.project_id)?;
         Some(entry(page_request, request, project))
     });
-    let page = Inbox { layout: page_request.layout(Section::Approvals), entries: entries.collect(), pager };
+    let flagged = page_request.submit(&ListFlaggedKeys { cursor: None, limit: Limit::clamped(A_PAGE) }).await?;
+    let page = Inbox {
+        layout: page_request.layout(Section::Approvals),
+        entries: entries.collect(),
+        pager,
+        more_keys: flagged.next_cursor.is_some(),
+        keys: flagged.items.into_iter().filter_map(|key| flagged_key(page_request, key)).collect(),
+    };
     page_request.page(&page, None)
+}
+
+fn flagged_key(page_request: &PageRequest, key: KeyView) -> Option<FlaggedKey> {
+    let flag = key.flag?;
+    Some(FlaggedKey {
+        project: key.project_id,
+        name: key.name.to_string(),
+        stops: flag.stops_at.map(|at| When::new(at, page_request.now)),
+        sentence: flag.sentence,
+    })
 }
 
 fn entry(page_request: &PageRequest, request: RequestView, project: &ProjectView) -> Entry {
