@@ -1,6 +1,6 @@
 //! The command line: names, flags and help texts. What the commands do is in [`crate::commands`].
 
-use asgard_lib::kernel::{Email, Role, RunId, Username};
+use asgard_lib::kernel::{Email, ProjectId, Role, RunId, Username};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -44,6 +44,9 @@ pub enum Command {
     /// Look after the keys that secrets and states are encrypted with
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Verify and anchor the audit log
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Make accounts and reset passwords without signing in
     #[command(subcommand)]
     Admin(AdminCommand),
@@ -101,6 +104,7 @@ impl Command {
             Self::Migrate { .. }
             | Self::Config(_)
             | Self::Keys(_)
+            | Self::Audit(_)
             | Self::Admin(_)
             | Self::Validate { .. }
             | Self::Health { .. }
@@ -142,6 +146,26 @@ pub enum KeysCommand {
     /// The last step of changing the master key: run it when every replica has the new one. A replica that only has the old
     /// one cannot start afterwards.
     DropStale,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Compute every hash and mark of the log again, and say what is not as it was sealed and what cannot be known
+    ///
+    /// Works on the database itself, with the master key. Fails when something is not as it was sealed.
+    Verify {
+        /// A file with anchors that were kept outside: a log of the server's, or the file of audit.anchor_file; may be given
+        /// more than once
+        #[arg(long, value_name = "FILE")]
+        anchors: Vec<PathBuf>,
+        /// Only the chain of this project
+        #[arg(long, value_name = "PROJECT_ID")]
+        project: Option<ProjectId>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Print where every chain ends as anchors, one a line, to keep where nobody can change them
+    Anchors,
 }
 
 #[derive(Debug, Subcommand)]

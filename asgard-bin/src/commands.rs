@@ -1,6 +1,7 @@
 //! What the commands do, a file each.
 
 mod admin;
+mod audit;
 mod call;
 mod config;
 mod health;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Migrate { check } => migrate::run(config, check),
         Command::Config(command) => config::run(config, &command),
         Command::Keys(command) => keys::run(config, command),
+        Command::Audit(command) => audit::run(config, command),
         Command::Admin(command) => admin::run(config, command),
         Command::Validate { manifests } => validate::run(&manifests),
         Command::Health { live } => health::run(config, live),

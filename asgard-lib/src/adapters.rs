@@ -1,5 +1,6 @@
 //! Implementations of the ports that are not stores: keys, secrets, runners.
 
+mod anchor_file;
 #[cfg(feature = "aws")]
 pub mod aws;
 mod base64;
@@ -17,6 +18,7 @@ pub(crate) mod vault;
 #[cfg(test)]
 mod testkit;
 
+pub use anchor_file::AnchorFile;
 #[cfg(feature = "aws")]
 pub use aws::kms::KmsKey;
 #[cfg(feature = "aws")]

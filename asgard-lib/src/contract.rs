@@ -21,6 +21,7 @@
 //! `secrets_contract!` and `wrapper_contract!` do the same for a [`SecretStore`](crate::ports::secrets::SecretStore) and for a
 //! [`KeyWrapper`](crate::ports::secrets::KeyWrapper) of one's own.
 //!
+//! [`audit::shows_every_attack`] does to the audit log whatever a writer to the database can do, and compares what verifying says.
 //! `feed_contract!` runs Asgard's own sealer and followers of the event feed on the store.
 //!
 //! Scenarios ask indexes until they have caught up, so an index that lags by less than [`store_fixture::PATIENCE`] passes.
@@ -33,6 +34,7 @@
     reason = "a test suite fails by panicking"
 )]
 
+pub mod audit;
 pub mod blobs;
 pub mod faults;
 pub mod feed;

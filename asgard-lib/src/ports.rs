@@ -1,6 +1,7 @@
 //! What Asgard needs from the world, as small traits. Backends and adapters implement them; every implementation passes
 //! the same public suite in [`crate::contract`] (feature `contract`).
 
+pub mod anchors;
 pub mod blobs;
 pub(crate) mod entities;
 pub mod kinds;

@@ -27,7 +27,7 @@ use crate::{
     ports::{
         records::draft,
         store::{Op, Store},
-        vault::{Mac, TokenSealer},
+        vault::{Mac, TokenSealer, marked_event},
         world::World,
     },
 };
@@ -198,11 +198,17 @@ fn parse_token(token: &str) -> Option<(DataKeyId, Vec<u8>)> {
     Some((std::str::from_utf8(id).ok()?.parse().ok()?, sealed.to_vec()))
 }
 
-/// The audit event of a change to the keys, for the batch of the change.
-fn noted(world: &World, action: AuditAction, key: &DataKeyId) -> Result<Op> {
+impl Keyring {
+    /// The audit event of a change to the keys, for the batch of the change.
+    fn noted(&self, action: AuditAction, key: &DataKeyId) -> Result<Op> {
+        let event = marked_event(self, event(&self.world, action, key))?;
+        Ok(Op::Insert(draft(&event)?))
+    }
+}
+
+fn event(world: &World, action: AuditAction, key: &DataKeyId) -> AuditEvent {
     let actor = Actor::System { name: "keyring" }.reference();
-    let event = AuditEvent::new(world.id(), world.now(), actor, action, key.to_string(), world.id());
-    Ok(Op::Insert(draft(&event)?))
+    AuditEvent::new(world.id(), world.now(), actor, action, key.to_string(), world.id())
 }
 
 /// Others changed the keys faster than this replica could read them.

@@ -1,5 +1,6 @@
 //! The audit log: reading it, verifying it, and following it as the event feed.
 
+mod anchors;
 mod feed;
 pub(crate) mod marks;
 mod operations;
@@ -7,6 +8,8 @@ mod operations;
 mod tests;
 mod verify;
 
+pub(crate) use anchors::end_of;
+pub use anchors::{AuditAnchorView, ListAuditAnchors, current_anchors};
 pub use feed::{EventFeed, EventPage};
 pub use operations::{AuditView, ListAudit, VerifyAudit};
-pub use verify::{Break, RemovedBlocks, VerifyReport, verify, verify_within};
+pub use verify::{AnchorReport, Break, RemovedBlocks, VerifyReport, verify, verify_anchored, verify_within};

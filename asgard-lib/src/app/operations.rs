@@ -259,6 +259,7 @@ table! {
     secrets::RotateSecret,
     audit::ListAudit,
     audit::VerifyAudit,
+    audit::ListAuditAnchors,
 }
 
 /// The shipped operation of that name.

@@ -77,6 +77,8 @@ ports! {
     replaceable {
         /// The operator's policy, asked beside Asgard's own rules, which it can only make stricter.
         policy: crate::ports::policy::Policy = Arc::new(crate::ports::policy::BuiltIn),
+        /// Where the heads of the audit log's chains are kept, out of reach of whoever can write to the database.
+        anchors: crate::ports::anchors::AnchorSink = Arc::new(crate::ports::anchors::LogAnchors),
     }
 }
 

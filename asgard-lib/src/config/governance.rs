@@ -6,6 +6,7 @@ use super::{
     value::{EvidenceRules, Refusal},
 };
 use crate::kernel::{DisplayName, Slug};
+use std::path::PathBuf;
 
 entry! {
     /// A group that projects belong to.
@@ -74,11 +75,14 @@ section! {
 }
 
 section! {
-    /// How long the audit log is kept.
+    /// How long the audit log is kept, and where its anchors are.
     pub struct Audit {
         /// How long sealed events are kept. After that they are removed, block by block, and what is left still verifies. 0 keeps
         /// everything for ever.
         retention_days: u64 = 0, at("audit.retention_days").unit("days").range(0, 36_500);
+        /// A file to which the sealer appends the heads of the log's chains as anchors, beside the process's log. Keep it where whoever
+        /// can write to the database cannot: `asgard audit verify --anchors` shows by it what was cut off or set back.
+        anchor_file: Option<PathBuf> = None, at("audit.anchor_file").env("ASGARD_AUDIT_ANCHOR_FILE");
     }
 }
 

@@ -2,7 +2,7 @@
 //! its project, and nothing is ever put before what it has read. Each scenario gets a fresh store; the indexes may lag, and
 //! replies may be lost.
 
-mod host;
+pub(super) mod host;
 
 use crate::{
     app::{

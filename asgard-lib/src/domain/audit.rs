@@ -1,14 +1,22 @@
 //! The audit log: who did what to what, appended in the commit of the thing itself and sealed into chained blocks later.
 
 mod actions;
+mod anchor;
 mod feed;
+mod marking;
 mod stored;
 
 pub use actions::{AuditAction, AuditActionSpec, AuditArea, AuditScope, AuditVocabulary, ExtensionAction};
+pub use anchor::{Anchor, AnchoredHead};
 pub use feed::{Event, EventPosition, FeedHead, FeedSegment};
-pub use stored::{Body, SealFormat, stub_bytes};
+pub use marking::AuditMarking;
+pub use stored::{Body, SealFormat, body_of, event_bytes, marked_bytes};
 
-use crate::kernel::{ActorRef, EventId, ProjectId, Timestamp, TraceId};
+use crate::{
+    error::Result,
+    kernel::{ActorRef, DataKeyId, EventId, ProjectId, Timestamp, TraceId},
+};
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -17,6 +25,9 @@ pub const ORG_CHAIN: &str = "org";
 
 /// The partition of events that wait to be sealed.
 pub const PENDING: &str = "pending";
+
+/// What a waiting event says that the sealer refused: its mark is not genuine, so Asgard did not commit it in this form.
+pub const REFUSED: &str = "refused";
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,9 +58,29 @@ pub struct AuditEvent {
     /// The block that holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<u64>,
+    /// The data key of its mark; empty in an event of a version that marked none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub mac_key: String,
+    /// HMAC-SHA-256 over everything else that is stored, besides where it is sealed, in hex. It is made before the commit.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub mac: String,
 }
 
 impl AuditEvent {
+    /// What the mark is made for.
+    pub const PURPOSE: &'static str = "audit/event";
+
+    /// The event with its mark: `tag` makes it of the bytes that are covered, with this key.
+    pub fn marked(mut self, key: &DataKeyId, tag: impl FnOnce(&[u8]) -> Result<[u8; 32]>) -> Result<Self> {
+        self.mac_key = key.to_string();
+        self.mac = HEXLOWER.encode(&tag(&event_bytes(&stored::body_of(&self)?))?);
+        Ok(self)
+    }
+
+    /// Whether a version of Asgard committed it that marks events, or it claims so.
+    pub fn has_mark(&self) -> bool {
+        !self.mac.is_empty()
+    }
     /// An event that belongs to no project and waits to be sealed.
     pub fn new(
         id: EventId,
@@ -71,6 +102,8 @@ impl AuditEvent {
             details: BTreeMap::new(),
             unsealed: Some(PENDING.to_owned()),
             block: None,
+            mac_key: String::new(),
+            mac: String::new(),
         }
     }
 
@@ -96,6 +129,9 @@ pub struct AuditBlock {
     pub events: Vec<(EventId, String)>,
     /// When it was sealed.
     pub sealed_at: Timestamp,
+    /// The event with which marking began, as the store's [`AuditMarking`] names it; absent in blocks of versions before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marking: Option<EventId>,
     /// The data key of the MAC.
     pub mac_key: String,
     /// HMAC-SHA-256 over what the format covers of the stored record, in hex.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     domain::{
-        audit::{AuditBlock, AuditEvent, AuditHead, AuditStub, FeedHead, FeedSegment},
+        audit::{AuditBlock, AuditEvent, AuditHead, AuditMarking, AuditStub, FeedHead, FeedSegment},
         change::Change,
         credential::{ProjectKey, Session, UserToken},
         job::Job,
@@ -54,6 +54,14 @@ impl Entity for AuditStub {
     const NOUN: &'static str = "stub of an audit chain";
     fn record_id(&self) -> String {
         Self::id(&self.chain)
+    }
+}
+
+impl Entity for AuditMarking {
+    const KIND: Kind = Kind::Meta;
+    const NOUN: &'static str = "marking of audit events";
+    fn record_id(&self) -> String {
+        self.id.clone()
     }
 }
 

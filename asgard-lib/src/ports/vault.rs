@@ -1,7 +1,11 @@
 //! What the application needs of encryption: sealed bytes that are kept, tokens that travel, and marks that prove.
 
 use super::store::Draft;
-use crate::{error::Result, kernel::DataKeyId};
+use crate::{
+    domain::audit::{AuditEvent, body_of, event_bytes},
+    error::{Error, Result},
+    kernel::DataKeyId,
+};
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
@@ -42,4 +46,29 @@ pub trait TokenSealer: Send + Sync + 'static {
 
     /// Whether a mark is genuine.
     async fn verify(&self, purpose: &str, bytes: &[u8], mark: &Mac) -> Result<bool>;
+}
+
+/// A mark over bytes that name the data key that it is made with, which is known only once one was made; if the key changes in
+/// between, the mark is made again.
+pub fn mark_naming_its_key(
+    sealer: &dyn TokenSealer,
+    purpose: &str,
+    mut bytes: impl FnMut(&DataKeyId) -> Result<Vec<u8>>,
+) -> Result<Mac> {
+    let mut key = sealer.mark(purpose, &[])?.key;
+    for _ in 0..3 {
+        let mark = sealer.mark(purpose, &bytes(&key)?)?;
+        if mark.key == key {
+            return Ok(mark);
+        }
+        key = mark.key;
+    }
+    Err(Error::bug("the audit key changes too fast to mark with"))
+}
+
+/// The event with its mark, as it is committed.
+pub fn marked_event(sealer: &dyn TokenSealer, event: AuditEvent) -> Result<AuditEvent> {
+    let named = |key: &DataKeyId| event.clone().marked(key, |_| Ok([0; 32]));
+    let mark = mark_naming_its_key(sealer, AuditEvent::PURPOSE, |key| Ok(event_bytes(&body_of(&named(key)?)?)))?;
+    event.marked(&mark.key, |_| Ok(mark.tag))
 }

@@ -9,7 +9,7 @@ use super::{
     secrets,
 };
 use crate::{
-    adapters::{Keyring, SealedVault},
+    adapters::{AnchorFile, Keyring, SealedVault},
     app::{
         Asgard, Operation, Operations, Parts, ServiceCatalog, operations::Entry, periodic::PeriodicTask,
         services::Service,
@@ -19,6 +19,7 @@ use crate::{
     domain::audit::{AuditActionSpec, AuditVocabulary},
     error::{Code, Error, Result},
     ports::{
+        anchors::{AnchorSink, LogAnchors},
         policy::Policy,
         runner::Runner,
         secrets::{KeyWrapper, SecretStore},
@@ -273,6 +274,7 @@ impl RuntimeBuilder {
             Some(runner) => (runner, Binding::Nothing),
             None => runner::runner(&config, supervisors, host, &cloud)?,
         };
+        let anchors = config.audit.anchor_file.as_deref().map(AnchorFile::at).transpose()?;
         let (keyring, master) = patience::patiently("The master key", until, || async {
             let (masters, master) =
                 keys::masters(&config.keys, given.as_ref(), &*database.store, &world, &cloud).await?;
@@ -289,7 +291,12 @@ impl RuntimeBuilder {
             Some(secrets) => secrets,
             None => secrets::configured(&config, &vault, &world, &cloud).await?,
         };
+        let anchors: Arc<dyn AnchorSink> = match anchors {
+            Some(file) => Arc::new(file),
+            None => Arc::new(LogAnchors),
+        };
         let parts = Parts::new(Arc::clone(&database.store), Arc::clone(&vault) as _, keyring, secrets, runner)
+            .anchors(anchors)
             .catalog(catalog)
             .operations(operations)
             .vocabulary(vocabulary)

@@ -245,7 +245,7 @@ async fn is_rewritten(copy: &Copy) {
 /// Builds of the version before are refused from now on.
 async fn takes_no_older_build(copy: &Copy) {
     let found = copy.database.store.get_many(&[Key::new(Kind::Meta, "store")]).await.unwrap();
-    assert_eq!(found[0].as_ref().unwrap().body, r#"{"min_writer":2}"#);
+    assert_eq!(found[0].as_ref().unwrap().body, r#"{"min_writer":3}"#);
 }
 
 async fn is_worked_on(copy: &Copy) {

@@ -108,6 +108,11 @@ mod blobs {
     asgard_lib::blobs_contract!(super::fresh);
 }
 
+#[tokio::test]
+async fn verifying_says_what_the_table_says_to_every_attack() {
+    asgard_lib::contract::audit::shows_every_attack(fresh).await;
+}
+
 mod feed {
     asgard_lib::feed_contract!(super::fresh);
 }

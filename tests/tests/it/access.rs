@@ -160,7 +160,8 @@ impl World {
             | "keys.flagged"
             | "requests.pending"
             | "requests.overview"
-            | "audit.verify" => json!({}),
+            | "audit.verify"
+            | "audit.anchors" => json!({}),
             "auth.login" => json!({"username": owner.username, "password": PASSWORD}),
             "auth.change_password" => {
                 json!({"current_password": "not-my-password", "new_password": "another-long-password"})

@@ -1,13 +1,14 @@
 //! Reading the keyring from the store: the first key, every reload, the background task.
 
 use super::{
-    Keyring, MasterKeys, TRIES, Timing, contended, noted,
+    Keyring, MasterKeys, TRIES, Timing, contended, event,
     record::{DataKey, Head, KeyState},
     ring::{Held, Ring, Roots, mac_root},
+    tag,
 };
 use crate::{
-    adapters::commit::commit,
-    domain::audit::AuditAction,
+    adapters::{cipher::Root, commit::commit},
+    domain::audit::{AuditAction, AuditEvent, AuditMarking},
     error::{Code, Error, Result},
     kernel::{DataKeyId, Timestamp},
     ports::{
@@ -59,10 +60,19 @@ impl Keyring {
 
     /// Makes the first key. The head is inserted with it, so one of several racing replicas wins and the others read its key.
     async fn begin(store: &dyn Store, masters: &MasterKeys, world: &World) -> Result<()> {
-        let key = new_key(masters, world, KeyState::Active).await?;
+        let (key, mac) = new_key(masters, world, KeyState::Active).await?;
         let head = Head::of(vec![key.id.clone()]);
-        let made = noted(world, AuditAction::DataKeyMade, &key.id)?;
-        let ops = vec![Op::Insert(draft(&head)?), Op::Insert(draft(&key)?), made];
+        // The first event of the store is marked with the key that it is about. So is every event from then on.
+        let made = event(world, AuditAction::DataKeyMade, &key.id);
+        let made = made.marked(&key.id, |bytes| Ok(tag(&mac, AuditEvent::PURPOSE, bytes)))?;
+        let marking =
+            AuditMarking::since(made.id.clone(), &key.id, |bytes| Ok(tag(&mac, AuditMarking::PURPOSE, bytes)))?;
+        let ops = vec![
+            Op::Insert(draft(&head)?),
+            Op::Insert(draft(&key)?),
+            Op::Insert(draft(&made)?),
+            Op::Insert(draft(&marking)?),
+        ];
         // Refused means that another replica was first; its key is read next.
         commit(store, world, ops).await.map(|_| ())
     }
@@ -213,12 +223,13 @@ fn no_head() -> Error {
     Error::bug("the store had a keyring and has none now; was the database replaced while Asgard was running?")
 }
 
-/// A new data key, wrapped under every master key given.
-pub(super) async fn new_key(masters: &MasterKeys, world: &World, state: KeyState) -> Result<DataKey> {
+/// A new data key, wrapped under every master key given, with the root of its MACs.
+pub(super) async fn new_key(masters: &MasterKeys, world: &World, state: KeyState) -> Result<(DataKey, Root)> {
     let (id, now) = (world.id::<DataKeyId>(), world.now());
     let secret = Zeroizing::new(world.random::<32>());
     let wraps = masters.wrap_all(&id, &secret).await?;
-    Ok(DataKey { id, state, created_at: now, state_since: now, wraps, sweep: None })
+    let key = DataKey { id, state, created_at: now, state_since: now, wraps, sweep: None };
+    Ok((key, mac_root(&secret)))
 }
 
 async fn read_keys(store: &dyn Store, head: &Head) -> Result<Vec<Stored<DataKey>>> {

@@ -4,7 +4,6 @@
 use super::{
     Keyring, TRIES, Timing, contended,
     load::new_key,
-    noted,
     record::{DataKey, Head, KeyState, Sweep},
 };
 use crate::{
@@ -53,13 +52,13 @@ impl Keyring {
                     format!("A store holds at most {} data keys.", Head::MAX_KEYS),
                 ));
             }
-            let key = new_key(&self.masters, &self.world, KeyState::Readable).await?;
+            let (key, _) = new_key(&self.masters, &self.world, KeyState::Readable).await?;
             let mut listed = head.value.clone();
             listed.keys.push(key.id.clone());
             let ops = vec![
                 Op::Replace(redraft(&head, &listed)?, head.version.clone()),
                 Op::Insert(draft(&key)?),
-                noted(&self.world, AuditAction::DataKeyMade, &key.id)?,
+                self.noted(AuditAction::DataKeyMade, &key.id)?,
             ];
             match commit(&*self.store, &self.world, ops).await? {
                 Outcome::Committed => {
@@ -147,7 +146,7 @@ impl Rotation {
         for active in records.iter().filter(|key| key.state == KeyState::Active) {
             ops.push(replace(active, &active.becoming(KeyState::Draining, now)?)?);
         }
-        ops.push(noted(&self.vault.keyring().world, AuditAction::DataKeyActivated, &next.id)?);
+        ops.push(self.vault.keyring().noted(AuditAction::DataKeyActivated, &next.id)?);
         if !self.write(ops).await? {
             return Ok(Step::Raced);
         }
@@ -200,7 +199,7 @@ impl Rotation {
     }
 
     async fn retire(&self, key: &Stored<DataKey>, now: Timestamp) -> Result<Step> {
-        let noted = noted(&self.vault.keyring().world, AuditAction::DataKeyRetired, &key.id)?;
+        let noted = self.vault.keyring().noted(AuditAction::DataKeyRetired, &key.id)?;
         if !self.write(vec![replace(key, &key.becoming(KeyState::Retired, now)?)?, noted]).await? {
             return Ok(Step::Raced);
         }

@@ -2,30 +2,23 @@
 
 use crate::{
     app::Asgard,
-    domain::audit::{AuditBlock, AuditEvent, AuditStub, Body, SealFormat, stub_bytes},
+    domain::audit::{
+        Anchor, AnchoredHead, AuditBlock, AuditEvent, AuditMarking, AuditStub, Body, REFUSED, SealFormat, body_of,
+        event_bytes, marked_bytes,
+    },
     error::{Error, Result},
-    kernel::DataKeyId,
+    kernel::{DataKeyId, EventId, Timestamp},
     ports::{
-        records::{Entity, Stored, key},
+        records::{Entity, Records, Stored, key},
         store::Draft,
-        vault::{Mac, TokenSealer},
+        vault::{Mac, TokenSealer, mark_naming_its_key},
     },
 };
 use data_encoding::HEXLOWER;
-use serde::Serialize;
-use serde_json::Value;
 
 /// The body of a record as it is stored.
 fn body<T>(stored: &Stored<T>) -> Result<Body> {
     serde_json::from_str(stored.body()).map_err(Error::bug)
-}
-
-/// The body that a new record will have.
-fn body_of<T: Serialize>(value: &T) -> Result<Body> {
-    match serde_json::to_value(value).map_err(Error::bug)? {
-        Value::Object(body) => Ok(body),
-        other => Err(Error::bug(format!("{other} is no body of a record"))),
-    }
 }
 
 /// The digest of an event as blocks of that format hold it; `None` when its record holds what the format does not cover.
@@ -37,7 +30,7 @@ pub(crate) fn digest(format: SealFormat, event: &Stored<AuditEvent>) -> Result<O
 /// changed, whatever fields it has. With its digest.
 pub(crate) fn sealed(event: &Stored<AuditEvent>, block: u64) -> Result<(String, Draft)> {
     let mut body = body(event)?;
-    let digest = SealFormat::Stored.event_digest(&body).ok_or_else(|| Error::bug("an event has no digest"))?;
+    let digest = SealFormat::Marked.event_digest(&body).ok_or_else(|| Error::bug("an event has no digest"))?;
     body.remove("unsealed");
     body.insert("block".to_owned(), block.into());
     let text = serde_json::to_string(&body).map_err(Error::bug)?;
@@ -46,42 +39,75 @@ pub(crate) fn sealed(event: &Stored<AuditEvent>, block: u64) -> Result<(String, 
     Ok((digest, draft))
 }
 
-/// A mark. It covers the name of the key that it is made with, which is known only once one was made; if the key changes in
-/// between, the mark is made again.
-fn mark(
-    sealer: &dyn TokenSealer,
-    purpose: &str,
-    mut bytes: impl FnMut(&DataKeyId) -> Result<Vec<u8>>,
-) -> Result<(String, String)> {
-    let mut key = sealer.mark(purpose, &[])?.key;
-    for _ in 0..3 {
-        let mark = sealer.mark(purpose, &bytes(&key)?)?;
-        if mark.key == key {
-            return Ok((key.to_string(), HEXLOWER.encode(&mark.tag)));
-        }
-        key = mark.key;
-    }
-    Err(Error::bug("the audit key changes too fast to seal with"))
+/// The same event, refused: no block will hold it, and it stays where it is.
+pub(crate) fn refused(event: &Stored<AuditEvent>) -> Result<Draft> {
+    let mut body = body(event)?;
+    body.insert("unsealed".to_owned(), REFUSED.into());
+    let body = serde_json::to_string(&body).map_err(Error::bug)?;
+    Ok(Draft { key: key::<AuditEvent>(event.record_id()), schema: event.schema(), body, expires_at: None })
 }
 
-/// The block with its mark.
-pub(crate) fn marked_block(sealer: &dyn TokenSealer, mut block: AuditBlock) -> Result<AuditBlock> {
-    let format = SealFormat::Stored;
+/// The record that says since when events are marked, with its mark.
+pub(crate) fn marked_marking(sealer: &dyn TokenSealer, event: &EventId) -> Result<AuditMarking> {
+    let named = |key: &DataKeyId| AuditMarking::since(event.clone(), key, |_| Ok([0; 32]));
+    let bytes = |key: &DataKeyId| Ok(marked_bytes(&body_of(&named(key)?)?));
+    let mark = mark_naming_its_key(sealer, AuditMarking::PURPOSE, bytes)?;
+    AuditMarking::since(event.clone(), &mark.key, |_| Ok(mark.tag))
+}
+
+/// The block with its mark, sealed since events are marked or before.
+pub(crate) fn marked_block(
+    sealer: &dyn TokenSealer,
+    marking: Option<&AuditMarking>,
+    mut block: AuditBlock,
+) -> Result<AuditBlock> {
+    let format = if marking.is_some() { SealFormat::Marked } else { SealFormat::Stored };
     block.format = format.number();
-    let (mac_key, mac) = mark(sealer, format.purpose(), |key| {
+    block.marking = marking.map(|marking| marking.event.clone());
+    let mark = mark_naming_its_key(sealer, format.purpose(), |key| {
         block.mac_key = key.to_string();
         format.block_bytes(&body_of(&block)?).ok_or_else(|| Error::bug("a block cannot be marked"))
     })?;
-    Ok(AuditBlock { mac_key, mac, ..block })
+    Ok(AuditBlock { mac: HEXLOWER.encode(&mark.tag), ..block })
 }
 
 /// The stub with its mark.
 pub(crate) fn marked_stub(sealer: &dyn TokenSealer, mut stub: AuditStub) -> Result<AuditStub> {
-    let (mac_key, mac) = mark(sealer, AuditStub::PURPOSE, |key| {
+    let mark = mark_naming_its_key(sealer, AuditStub::PURPOSE, |key| {
         stub.mac_key = key.to_string();
-        Ok(stub_bytes(&body_of(&stub)?))
+        Ok(marked_bytes(&body_of(&stub)?))
     })?;
-    Ok(AuditStub { mac_key, mac, ..stub })
+    Ok(AuditStub { mac: HEXLOWER.encode(&mark.tag), ..stub })
+}
+
+/// These heads as anchors, each with as many as it may have.
+pub(crate) fn anchors(sealer: &dyn TokenSealer, at: Timestamp, heads: &[AnchoredHead]) -> Result<Vec<String>> {
+    let anchor = |heads: &[AnchoredHead]| {
+        let bytes = |key: &DataKeyId| Ok(Anchor::bytes(at, heads, key).into_bytes());
+        let Mac { key, tag } = mark_naming_its_key(sealer, Anchor::PURPOSE, bytes)?;
+        Ok(Anchor { at, heads: heads.to_vec(), key, tag }.to_text())
+    };
+    heads.chunks(Anchor::MAX_HEADS).map(anchor).collect()
+}
+
+/// Whether an anchor is one that a sealer of this store made.
+pub(crate) async fn is_genuine_anchor(app: &Asgard, anchor: &Anchor) -> Result<bool> {
+    let bytes = Anchor::bytes(anchor.at, &anchor.heads, &anchor.key);
+    let mark = Mac { key: anchor.key.clone(), tag: anchor.tag };
+    app.sealer().verify(Anchor::PURPOSE, bytes.as_bytes(), &mark).await
+}
+
+/// Whether an event is as Asgard committed it.
+pub(crate) async fn is_genuine_event(app: &Asgard, event: &Stored<AuditEvent>) -> Result<bool> {
+    verifies(app, AuditEvent::PURPOSE, &event_bytes(&body(event)?), &event.mac_key, &event.mac).await
+}
+
+/// The record that says since when events are marked, if there is one; `false` beside one that Asgard did not make.
+pub(crate) async fn marking(app: &Asgard) -> Result<Option<(AuditMarking, bool)>> {
+    let Some(marking) = app.store().read::<AuditMarking>(AuditMarking::ID).await? else { return Ok(None) };
+    let bytes = marked_bytes(&body(&marking)?);
+    let genuine = verifies(app, AuditMarking::PURPOSE, &bytes, &marking.mac_key, &marking.mac).await?;
+    Ok(Some((marking.value, genuine)))
 }
 
 async fn verifies(app: &Asgard, purpose: &str, bytes: &[u8], key: &str, mac: &str) -> Result<bool> {
@@ -104,5 +130,5 @@ pub(crate) async fn is_genuine_block(app: &Asgard, block: &Stored<AuditBlock>) -
 /// Whether a stub's mark is genuine, and it is this chain's.
 pub(crate) async fn is_genuine_stub(app: &Asgard, chain: &str, stub: &Stored<AuditStub>) -> Result<bool> {
     Ok(stub.chain == chain
-        && verifies(app, AuditStub::PURPOSE, &stub_bytes(&body(stub)?), &stub.mac_key, &stub.mac).await?)
+        && verifies(app, AuditStub::PURPOSE, &marked_bytes(&body(stub)?), &stub.mac_key, &stub.mac).await?)
 }

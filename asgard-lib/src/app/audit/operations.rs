@@ -6,10 +6,12 @@
     reason = "about the builders that are derived within `list_command!`"
 )]
 
-use super::verify::{VerifyReport, verify};
+use super::verify::{VerifyReport, verify, verify_anchored};
 use crate::{
     app::{
-        Hints, Meta, Route, SimpleOperation, Tx, core::list::list_command, core::operation::Method::Get,
+        Hints, Meta, Route, SimpleOperation, Tx,
+        core::list::list_command,
+        core::operation::Method::{Get, Post},
         core::scope::ReadMode,
     },
     domain::{
@@ -86,6 +88,7 @@ list_command! {
         /// The id of the only project whose events are wanted. Owners and managers name theirs; admins and finance may
         /// leave it out.
         #[serde(default, alias = "project")]
+        #[schemars(extend("x-aliases" = ["project"]))]
         #[builder(default)]
         pub project_id: Option<ProjectId>,
         /// Only what this actor did: an account's, token's or key's id, or a person's e-mail address.
@@ -262,8 +265,14 @@ impl ListAudit {
 pub struct VerifyAudit {
     /// The id of the only project whose chain is verified; without it every chain is.
     #[serde(default, alias = "project")]
+    #[schemars(extend("x-aliases" = ["project"]))]
     #[builder(default)]
     pub project_id: Option<ProjectId>,
+    /// Anchors that were kept outside: any text that has them in it, such as the process's log or the file of `audit.anchor_file`. With
+    /// them, verifying also shows what was cut off or set back. Send it in the body of a POST.
+    #[serde(default)]
+    #[builder(default)]
+    pub anchors: Option<String>,
 }
 
 impl SimpleOperation for VerifyAudit {
@@ -271,9 +280,13 @@ impl SimpleOperation for VerifyAudit {
     const META: Meta = Meta {
         name: "audit.verify",
         title: "Verify the audit log",
-        description: "Recomputes the hashes and marks of the sealed blocks and reports every break, and how many events are not sealed yet.",
+        description: "Recomputes the hashes and marks of the sealed blocks and of the events that wait, and reports every break. `cannot_know` says \
+                      what could have happened to the log all the same; anchors from outside make that less.",
         action: Action::ReadAudit,
-        routes: &[Route { method: Get, path: "/audit/verify", status: 200 }],
+        routes: &[
+            Route { method: Get, path: "/audit/verify", status: 200 },
+            Route { method: Post, path: "/audit/verify", status: 200 },
+        ],
         tools: &[],
         hints: Hints::READ,
         creates: false,
@@ -281,6 +294,10 @@ impl SimpleOperation for VerifyAudit {
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<VerifyReport> {
         tx.allow(Action::ReadAudit, &Object::Nothing)?;
-        verify(tx.app(), self.project_id.as_ref().map(ProjectId::as_str)).await
+        let chain = self.project_id.as_ref().map(ProjectId::as_str);
+        match &self.anchors {
+            Some(anchors) => verify_anchored(tx.app(), chain, anchors).await,
+            None => verify(tx.app(), chain).await,
+        }
     }
 }

@@ -113,7 +113,7 @@ async fn a_hole_is_filled_and_never_jumped() {
     kit.tamper::<FeedHead>(FeedHead::ID, |head| head.reserved += 2).await;
     let head = kit.read::<FeedHead>(FeedHead::ID).await.unwrap().value;
     // The second of its batches arrived, the first did not.
-    let late = FeedSegment { number: head.reserved, at: kit.world.now(), events: vec![before[0].id.clone()] };
+    let late = FeedSegment { events: vec![before[0].id.clone()], ..FeedSegment::empty(head.reserved, kit.world.now()) };
     kit.plant(&late).await;
     assert!(follow(kit.app.events(), end, 100).await.0.is_empty(), "nothing is read beyond the hole");
     assert!(SealAudit.wanted(&kit.app).await.unwrap(), "a hole is work, though no event waits");
@@ -199,7 +199,7 @@ async fn a_stub_cannot_be_made_moved_or_left_out() {
 #[tokio::test(start_paused = true)]
 async fn asgard_itself_needs_an_event_or_a_reason_for_none() {
     let kit = Kit::staged().await;
-    let segment = |number| FeedSegment { number, at: kit.world.now(), events: Vec::new() };
+    let segment = |number| FeedSegment::empty(number, kit.world.now());
     let system = Call::system("test", kit.app.new_trace());
     let commit = async |call: &Call, number: u64, how: fn(&mut Tx<'_>) -> Result<()>| {
         let segment = &segment(number);

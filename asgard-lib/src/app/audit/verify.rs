@@ -1,14 +1,22 @@
-//! Verifying the sealed audit log: every hash and mark is computed again, and every event is looked for in the block that it
-//! names. What a writer to the database could do without the key shows: changing, removing, adding, moving, cutting off. What
-//! retention removed is said, and its marked stub proves what the rest follows.
+//! Verifying the audit log: every hash and mark is computed again, and every event is looked for in the block that it names.
+//! What a writer to the database could do without the key shows: changing, removing, adding, moving. Cutting off the end of a
+//! chain, or setting everything back, shows only against anchors from outside. What retention removed is said, and its marked
+//! stub proves what the rest follows. What cannot be known is said as well. See the table in `docs/audit.md`.
+
+mod anchored;
+mod report;
+
+pub use report::{AnchorReport, Break, RemovedBlocks, VerifyReport};
 
 use crate::{
     app::{
         Asgard,
-        audit::marks::{digest, is_genuine_block, is_genuine_stub},
+        audit::marks::{digest, is_genuine_block, is_genuine_event, is_genuine_stub, marking},
     },
     domain::{
-        audit::{AuditBlock, AuditEvent, AuditHead, AuditStub, ORG_CHAIN, SealFormat},
+        audit::{
+            AuditAction, AuditBlock, AuditEvent, AuditHead, AuditMarking, AuditStub, ORG_CHAIN, PENDING, SealFormat,
+        },
         project::Project,
     },
     error::Result,
@@ -19,8 +27,8 @@ use crate::{
         store::Query,
     },
 };
-use schemars::JsonSchema;
-use serde::Serialize;
+use anchored::{Anchored, Named};
+use report::Doubts;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -35,68 +43,39 @@ const MAX_REMOVED: usize = 100;
 /// How many blocks are read at a time.
 const BLOCKS: u64 = 20;
 const PAGE: usize = 500;
+/// How long after its registration a project has to have a chain.
+const SETTLED: Duration = Duration::from_secs(60);
+/// No event is older: the first version of Asgard is of 2026.
+const FIRST_DAY: &str = "2025-01-01T00:00:00Z";
+/// How many days before the first event are looked at, where everything is.
+const DAYS_BEFORE: u32 = 400;
 const DAY: Duration = Duration::from_secs(86_400);
-
-/// Where the log is not what was sealed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[non_exhaustive]
-pub struct Break {
-    /// The audit chain: a project's id, or `org` for what belongs to no project.
-    pub chain: String,
-    /// The number of the block that does not verify.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub block: Option<u64>,
-    /// The id of the event that does not verify.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event: Option<EventId>,
-    /// What is wrong with it, in a sentence.
-    pub what: String,
-}
-
-/// Blocks that retention removed from the beginning of a chain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[non_exhaustive]
-pub struct RemovedBlocks {
-    /// The chain: a project's id, or `org`.
-    pub chain: String,
-    /// The number of the last block that was removed; every block before it was removed too.
-    pub through: u64,
-    /// How many events were in them.
-    pub events: u64,
-    /// The time at which the last of them was removed.
-    pub removed_at: Timestamp,
-}
-
-/// What verifying found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[non_exhaustive]
-pub struct VerifyReport {
-    /// The number of chains that were verified.
-    pub chains: u64,
-    /// The number of blocks that were verified.
-    pub blocks: u64,
-    /// The number of sealed events that were verified.
-    pub events: u64,
-    /// The places where the log is not what was sealed, at most 100.
-    pub breaks: Vec<Break>,
-    /// Events that are not sealed yet; nothing protects them so far.
-    pub unsealed: u64,
-    /// The time of this verification.
-    pub as_of: Timestamp,
-    /// What retention removed, for the first 100 chains where it did. The rest of such a chain is proven all the same.
-    pub removed: Vec<RemovedBlocks>,
-    /// Whether everything was looked at; a very long log takes more than one call, chain by chain.
-    pub complete: bool,
-}
 
 /// Verifies one chain, or all of them.
 pub async fn verify(app: &Asgard, chain: Option<&str>) -> Result<VerifyReport> {
-    verify_within(app, chain, BUDGET).await
+    verify_within(app, chain, None, BUDGET).await
+}
+
+/// The same, against anchors: any text that has them in it, such as a log.
+pub async fn verify_anchored(app: &Asgard, chain: Option<&str>, anchors: &str) -> Result<VerifyReport> {
+    verify_within(app, chain, Some(anchors), BUDGET).await
 }
 
 /// The same, looking at about `budget` blocks and events.
-pub async fn verify_within(app: &Asgard, chain: Option<&str>, budget: usize) -> Result<VerifyReport> {
+pub async fn verify_within(
+    app: &Asgard,
+    chain: Option<&str>,
+    anchors: Option<&str>,
+    budget: usize,
+) -> Result<VerifyReport> {
     let as_of = app.world().now();
+    let (anchored, anchors) = match anchors {
+        Some(text) => {
+            let (anchored, report) = anchored::read(app, text).await?;
+            (anchored, Some(report))
+        }
+        None => (Anchored::default(), None),
+    };
     let report = VerifyReport {
         chains: 0,
         blocks: 0,
@@ -105,39 +84,64 @@ pub async fn verify_within(app: &Asgard, chain: Option<&str>, budget: usize) -> 
         unsealed: 0,
         removed: Vec::new(),
         as_of,
+        anchors,
+        cannot_know: Vec::new(),
         complete: true,
     };
-    let mut walk = Walk { app, budget, report };
+    let mut walk = Walk { app, budget, report, anchored, marking: None, doubts: Doubts::default() };
+    walk.look_at_marking().await?;
     let chains = match chain {
         Some(chain) => BTreeSet::from([chain.to_owned()]),
         None => walk.chains().await?,
     };
-    for chain in chains {
+    for name in &chains {
         if walk.spent() {
             break;
         }
         walk.report.chains += 1;
-        let seen = walk.blocks(&chain).await?;
-        walk.events(&chain, &seen).await?;
+        let mut seen = walk.blocks(name).await?;
+        walk.events(name, chain.is_none().then_some(&chains), &mut seen).await?;
+        walk.beginning(name, &seen);
     }
-    Ok(walk.report)
+    let Walk { mut report, doubts, .. } = walk;
+    report.cannot_know = doubts.sentences(&report, chain.is_some());
+    Ok(report)
 }
 
 struct Walk<'a> {
     app: &'a Asgard,
     budget: usize,
     report: VerifyReport,
+    anchored: Anchored,
+    /// Since when events are marked.
+    marking: Option<AuditMarking>,
+    doubts: Doubts,
+}
+
+/// An event as its block lists it.
+struct ListedEvent {
+    block: u64,
+    format: SealFormat,
+    digest: String,
 }
 
 /// What the blocks of a chain say.
 #[derive(Default)]
 struct Seen {
-    /// The block that lists each event.
-    events: BTreeMap<EventId, u64>,
+    /// The events that blocks list.
+    events: BTreeMap<EventId, ListedEvent>,
     /// When the first event happened.
     since: Option<Timestamp>,
+    /// Whether the event was there that the chain begins with.
+    begun: bool,
+    /// Whether blocks that retention removed came before.
+    shortened: bool,
+    /// The present layout of blocks was seen, so none of an earlier may follow.
+    marked: bool,
     /// Whether every block was looked at.
     all: bool,
+    /// Whether every event was.
+    all_events: bool,
 }
 
 impl Walk<'_> {
@@ -156,9 +160,21 @@ impl Walk<'_> {
         }
     }
 
-    /// Every chain there is or should be: a chain whose head was removed is still a project's.
+    async fn look_at_marking(&mut self) -> Result<()> {
+        if let Some((marking, genuine)) = marking(self.app).await? {
+            if !genuine {
+                let what = "The mark of the record that says since when events are marked is not genuine.";
+                self.breaks(ORG_CHAIN, None, Some(&marking.event), what);
+            }
+            self.marking = Some(marking);
+        }
+        Ok(())
+    }
+
+    /// Every chain there is or should be: one whose head was removed is still a project's, and an anchor's.
     async fn chains(&mut self) -> Result<BTreeSet<String>> {
-        let mut chains = BTreeSet::from([ORG_CHAIN.to_owned()]);
+        let mut chains: BTreeSet<String> = self.anchored.chains.keys().cloned().collect();
+        chains.insert(ORG_CHAIN.to_owned());
         let mut heads = Query::new(&AUDIT_HEADS, "").take(PAGE);
         while !self.spent() {
             let page = self.app.store().list::<AuditHead>(&heads).await?;
@@ -171,7 +187,10 @@ impl Walk<'_> {
         while !self.spent() {
             let page = self.app.store().list::<Project>(&projects).await?;
             self.pay(page.items.len());
-            chains.extend(page.items.into_iter().map(|project| project.value.id.to_string()));
+            // The events of one that was registered just now may not show yet.
+            let settled =
+                page.items.into_iter().filter(|project| project.created_at < self.report.as_of.minus(SETTLED));
+            chains.extend(settled.map(|project| project.value.id.to_string()));
             let Some(next) = page.next else { break };
             projects = projects.after(Some(next));
         }
@@ -209,6 +228,19 @@ impl Walk<'_> {
         let mut seen = Seen::default();
         let mut previous = Some(stub.as_ref().map_or_else(String::new, |stub| stub.last_mac.clone()));
         let mut number = stub.as_ref().map_or(1, |stub| stub.through + 1);
+        seen.shortened = stub.is_some();
+        let mut named = self.anchored.chains.remove(chain).unwrap_or_default();
+        if let Some(report) = &mut self.report.anchors
+            && named.last_key_value().is_none_or(|(number, _)| *number < last)
+            && last > 0
+        {
+            report.chains_ahead += 1;
+        }
+        if let Some(stub) = &stub {
+            // What lies before the last block that was removed is proven by that block's mark, which the stub keeps.
+            named = named.split_off(&stub.through);
+            self.compare(chain, stub.through, &stub.last_mac, &mut named);
+        }
         if let Some(AuditStub { chain, through, events, removed_at, .. }) = stub
             && self.report.removed.len() < MAX_REMOVED
         {
@@ -224,12 +256,14 @@ impl Walk<'_> {
                 match block {
                     Some(block) => {
                         self.block(chain, n, &block, previous.as_deref(), &mut seen).await?;
+                        self.compare(chain, n, &block.mac, &mut named);
                         previous = Some(block.value.mac);
                     }
                     None => {
                         if !self.was_removed(chain, n).await? {
                             self.breaks(chain, Some(n), None, "The block is missing.");
                         }
+                        named.remove(&n);
                         previous = None;
                     }
                 }
@@ -237,6 +271,7 @@ impl Walk<'_> {
             number = end + 1;
         }
         seen.all = true;
+        self.beyond(chain, last, &named).await?;
         if let (Some(head), Some(previous)) = (&head, &previous)
             && head.mac != *previous
         {
@@ -247,6 +282,36 @@ impl Walk<'_> {
             self.breaks(chain, Some(last + 1), None, "There is a block after the chain's head.");
         }
         Ok(seen)
+    }
+
+    /// Compares a block with what anchors say of its number.
+    fn compare(&mut self, chain: &str, number: u64, mac: &str, named: &mut Named) {
+        let Some(marks) = named.remove(&number) else { return };
+        for (_, at) in marks.iter().filter(|(named, _)| *named != mac) {
+            let what = format!(
+                "An anchor of {at} names another block of this number: the chain was cut off there and went on."
+            );
+            self.breaks(chain, Some(number), None, what);
+        }
+    }
+
+    /// What anchors say lies after the end of the chain.
+    async fn beyond(&mut self, chain: &str, last: u64, named: &Named) -> Result<()> {
+        let Some((number, marks)) = named.last_key_value() else { return Ok(()) };
+        // An anchor is made after its block, so one that was made since this walk began has its block by now.
+        if self.block_exists(chain, *number).await? {
+            return Ok(());
+        }
+        let at = marks.values().min().map(ToString::to_string).unwrap_or_default();
+        let what = if last == 0 {
+            format!("An anchor of {at} says that the chain had {number} blocks: the whole chain was removed.")
+        } else {
+            format!(
+                "An anchor of {at} says that the chain had {number} blocks, and it has {last}: its end was cut off."
+            )
+        };
+        self.breaks(chain, Some(*number), None, what);
+        Ok(())
     }
 
     async fn block(
@@ -269,6 +334,7 @@ impl Walk<'_> {
             self.breaks(chain, Some(number), None, "The block has a format that this version does not know.");
             return Ok(());
         };
+        self.form(chain, number, format, block, seen);
         if !is_genuine_block(self.app, block).await? {
             self.breaks(chain, Some(number), None, "The block's mark is not genuine: the block has been changed.");
         }
@@ -290,49 +356,121 @@ impl Walk<'_> {
                 }
                 Some(event) => {
                     seen.since = Some(seen.since.map_or(event.at, |since| since.min(event.at)));
+                    seen.begun |= self.begins(chain, &event);
+                    self.doubts.sealed(format, event.at, block.sealed_at);
                 }
             }
-            if seen.events.insert(id.clone(), number).is_some() {
+            let listed = ListedEvent { block: number, format, digest: listed.clone() };
+            if seen.events.insert(id.clone(), listed).is_some() {
                 self.breaks(chain, Some(number), Some(id), "The event is in two blocks.");
             }
         }
         Ok(())
     }
 
-    /// Walks a chain's events: each is in the block that it names, or waits to be sealed.
-    async fn events(&mut self, chain: &str, seen: &Seen) -> Result<()> {
-        if chain != ORG_CHAIN {
-            return self.page_through(chain, Query::new(&AUDIT_BY_PROJECT, chain).take(PAGE), seen).await;
-        }
-        let end = self.report.as_of.plus(DAY);
-        let mut day = seen.since.unwrap_or(self.report.as_of).minus(DAY);
-        while day <= end && !self.spent() {
-            let text: String = day.to_string().chars().take(10).collect();
-            self.page_through(chain, Query::new(&AUDIT_BY_DAY, text).take(PAGE), seen).await?;
-            day = day.plus(DAY);
-        }
-        Ok(())
-    }
-
-    async fn page_through(&mut self, chain: &str, mut query: Query, seen: &Seen) -> Result<()> {
-        while !self.spent() {
-            let page = self.app.store().list::<AuditEvent>(&query).await?;
-            self.pay(page.items.len());
-            for event in page.items.iter().filter(|event| event.chain() == chain) {
-                self.event(chain, event, seen).await?;
+    /// Whether a block is of the marking that the store has, and none of an earlier form comes after one of this.
+    fn form(&mut self, chain: &str, number: u64, format: SealFormat, block: &AuditBlock, seen: &mut Seen) {
+        match format {
+            SealFormat::Fields | SealFormat::Stored if seen.marked => {
+                let what = "The block is of an earlier form than one before it, so its events may be anybody's.";
+                self.breaks(chain, Some(number), None, what);
             }
-            let Some(next) = page.next else { return Ok(()) };
-            query = query.after(Some(next));
+            SealFormat::Fields | SealFormat::Stored => {}
+            SealFormat::Marked => {
+                seen.marked = true;
+                let marking = self.marking.as_ref().map(|marking| &marking.event);
+                if marking != block.marking.as_ref() {
+                    let what = "The block is of another marking of events than the store has: the record of that was removed or made again.";
+                    self.breaks(chain, Some(number), None, what);
+                }
+            }
         }
-        Ok(())
     }
 
-    async fn event(&mut self, chain: &str, event: &AuditEvent, seen: &Seen) -> Result<()> {
-        if seen.events.contains_key(&event.id) {
+    /// Whether this is the event that the chain begins with: its project's registration, or that with which marking began.
+    fn begins(&self, chain: &str, event: &AuditEvent) -> bool {
+        if chain == ORG_CHAIN {
+            self.marking.as_ref().is_some_and(|marking| marking.event == event.id)
+        } else {
+            event.action == AuditAction::ProjectRegistered && event.chain() == chain
+        }
+    }
+
+    /// Whether the chain has its beginning. One that lost everything would begin anew with what happens next.
+    fn beginning(&mut self, chain: &str, seen: &Seen) {
+        let known = seen.all && seen.all_events && !seen.shortened;
+        if !known || seen.begun || (chain == ORG_CHAIN && self.marking.is_none()) {
+            return;
+        }
+        let what = if chain == ORG_CHAIN {
+            "The chain does not hold the event with which marking began: its beginning was removed."
+        } else {
+            "The chain does not hold its project's registration: its beginning was removed, or all of it."
+        };
+        self.breaks(chain, None, None, what);
+    }
+
+    /// Walks a chain's events: each is in the block that it names, or waits to be sealed.
+    async fn events(&mut self, chain: &str, others: Option<&BTreeSet<String>>, seen: &mut Seen) -> Result<()> {
+        if chain != ORG_CHAIN {
+            let query = Query::new(&AUDIT_BY_PROJECT, chain).take(PAGE);
+            seen.all_events = self.page_through(chain, query, None, seen).await?;
             return Ok(());
         }
-        match (event.block, &event.unsealed) {
-            (None, Some(_)) => self.report.unsealed += 1,
+        let end = self.report.as_of.plus(DAY);
+        // Where everything is looked at, an event that is put before the first one shows too.
+        let first = seen.since.unwrap_or(self.report.as_of).minus(DAY);
+        let before = FIRST_DAY.parse::<Timestamp>()?.max(first.minus(DAY * DAYS_BEFORE));
+        let mut day = if others.is_some() { before.min(first) } else { first };
+        while day <= end {
+            let text: String = day.to_string().chars().take(10).collect();
+            let query = Query::new(&AUDIT_BY_DAY, text).take(PAGE);
+            if !self.page_through(chain, query, others, seen).await? {
+                return Ok(());
+            }
+            day = day.plus(DAY);
+        }
+        seen.all_events = true;
+        Ok(())
+    }
+
+    /// Looks at the events of a chain, and at those of chains that are not among the `others`. `false` when it ended early.
+    async fn page_through(
+        &mut self,
+        chain: &str,
+        mut query: Query,
+        others: Option<&BTreeSet<String>>,
+        seen: &mut Seen,
+    ) -> Result<bool> {
+        while !self.spent() {
+            let page = self.app.store().list::<AuditEvent>(&query).await?;
+            self.budget = self.budget.saturating_sub(page.items.len());
+            for event in &page.items {
+                let own = event.chain();
+                if own == chain {
+                    self.event(chain, event, seen).await?;
+                } else if others.is_some_and(|others| !others.contains(own)) {
+                    // A project that was registered just now is not among those that were listed.
+                    self.event(own, event, &mut Seen { all: true, ..Seen::default() }).await?;
+                }
+            }
+            let Some(next) = page.next else { return Ok(true) };
+            query = query.after(Some(next));
+        }
+        Ok(false)
+    }
+
+    async fn event(&mut self, chain: &str, event: &Stored<AuditEvent>, seen: &mut Seen) -> Result<()> {
+        if let Some(listed) = seen.events.get(&event.id) {
+            // The record that has the event's id was compared with its block. Another one may claim to have it.
+            if digest(listed.format, event)?.as_ref() != Some(&listed.digest) {
+                let block = Some(listed.block);
+                self.breaks(chain, block, Some(&event.id), "Another record says that it is this event, and it is not.");
+            }
+            return Ok(());
+        }
+        match (event.block, event.unsealed.as_deref()) {
+            (None, Some(state)) => self.waiting(chain, event, state, seen).await?,
             (None, None) => self.breaks(chain, None, Some(&event.id), "The event is neither sealed nor waiting to be."),
             (Some(block), _) if seen.all => {
                 // It may have been sealed since the blocks were read.
@@ -344,8 +482,31 @@ impl Walk<'_> {
                 if !sealed_since && there {
                     self.breaks(chain, Some(block), Some(&event.id), "The event is not in the block that it names.");
                 }
+                seen.begun |= sealed_since && self.begins(chain, event);
             }
             (Some(_), _) => {}
+        }
+        Ok(())
+    }
+
+    /// An event that is in no block: its own mark proves it.
+    async fn waiting(&mut self, chain: &str, event: &Stored<AuditEvent>, state: &str, seen: &mut Seen) -> Result<()> {
+        let genuine = is_genuine_event(self.app, event).await?;
+        let of_before = self.marking.is_none() && !event.has_mark();
+        match state {
+            PENDING if genuine || of_before => {
+                self.report.unsealed += 1;
+                seen.begun |= self.begins(chain, event);
+            }
+            _ if genuine => {
+                let what = "The event was kept from being sealed: it is genuine and does not wait as it should.";
+                self.breaks(chain, None, Some(&event.id), what);
+            }
+            _ => {
+                let what =
+                    "The event waits to be sealed and its mark is not genuine: Asgard did not commit it in this form.";
+                self.breaks(chain, None, Some(&event.id), what);
+            }
         }
         Ok(())
     }

@@ -16,10 +16,11 @@ use crate::{
         job::{Job, Work},
     },
     error::{Code, Error, Result},
-    kernel::{Actor, ActorRef, JobId, ProjectId},
+    kernel::{Actor, ActorRef, EventId, JobId, ProjectId},
     ports::{
         records::{self, Entity, Stored, key, store_error},
         store::{Batch, Count, Draft, Op, Outcome, Reason, Version},
+        vault::marked_event,
     },
 };
 use std::{
@@ -271,6 +272,18 @@ impl<'a> Tx<'a> {
         object: impl std::fmt::Display,
         details: &[(&str, String)],
     ) -> Result<()> {
+        self.audit_event(actor, project, action, object, details).map(|_| ())
+    }
+
+    /// The same, for whoever names the event.
+    pub(crate) fn audit_event(
+        &mut self,
+        actor: ActorRef,
+        project: Option<&ProjectId>,
+        action: AuditAction,
+        object: impl std::fmt::Display,
+        details: &[(&str, String)],
+    ) -> Result<EventId> {
         self.app().vocabulary().check(&action, project.is_some())?;
         let details = details.iter().map(|(name, value)| ((*name).to_owned(), value.chars().take(500).collect()));
         let event = AuditEvent {
@@ -278,8 +291,10 @@ impl<'a> Tx<'a> {
             details: details.collect(),
             ..AuditEvent::new(self.id(), self.now(), actor, action, object.to_string(), self.call().trace.clone())
         };
+        let event = marked_event(self.app().sealer(), event)?;
         self.audited = true;
-        self.insert(&event)
+        self.insert(&event)?;
+        Ok(event.id)
     }
 
     /// Appends a job that is due `after` from now.

@@ -5,16 +5,20 @@
 //! the same chain. Whoever seals next fills the numbers that a dead sealer reserved and did not use; from then on what that
 //! sealer may still have on its way is refused.
 
+mod anchors;
 mod batches;
+mod marking;
 
 use super::{Next, Periodic, PeriodicTask};
 use crate::{
     app::{
         Asgard, Call, Tx,
-        audit::marks::{marked_block, sealed},
+        audit::marks::{is_genuine_event, marked_block, sealed},
         core::waiver::AuditWaiver,
     },
-    domain::audit::{AuditBlock, AuditEvent, AuditHead, FeedHead, FeedSegment, PENDING, SealFormat},
+    domain::audit::{
+        AnchoredHead, AuditBlock, AuditEvent, AuditHead, AuditMarking, FeedHead, FeedSegment, PENDING, SealFormat,
+    },
     error::{Code, Error, Result},
     kernel::EventId,
     ports::{
@@ -23,6 +27,7 @@ use crate::{
         store::Query,
     },
 };
+use anchors::Anchors;
 use async_trait::async_trait;
 use batches::{Chain, Waiting};
 use futures_util::future::join_all;
@@ -32,6 +37,8 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 pub(crate) const SETTLE: Duration = Duration::from_secs(2);
 /// The most batches under way at once.
 const IN_FLIGHT: usize = 8;
+/// The most pages of waiting events that a turn looks through for one that can be sealed.
+const PAGES: usize = 20;
 
 /// Its declaration.
 pub const SEAL_AUDIT: Periodic = Periodic::every("audit-seal", Duration::from_secs(2));
@@ -47,33 +54,72 @@ impl PeriodicTask for SealAudit {
     }
 
     async fn wanted(&self, app: &Arc<Asgard>) -> Result<bool> {
-        Ok(!app.store().list::<AuditEvent>(&due(app).take(1)).await?.items.is_empty() || is_open(&head(app).await?))
+        let head = head(app).await?;
+        let behind = head.settled > 0 && head.anchored.is_none_or(|anchored| anchored < head.settled);
+        Ok(is_open(&head) || behind || !app.store().list::<AuditEvent>(&due(app).take(1)).await?.items.is_empty())
     }
 
     async fn run(&self, app: &Arc<Asgard>) -> Result<Next> {
-        let pending = app.store().list::<AuditEvent>(&due(app).take(Query::MAX_LIMIT)).await?;
-        // The index may lag and show what was sealed just now.
-        let mut waiting = Waiting::of(still_waiting(app, &pending.items).await?);
-        loop {
-            let round = waiting.round(IN_FLIGHT);
-            if round.is_empty() {
-                if is_open(&head(app).await?) {
-                    reserve(app, 0).await?;
-                    app.appended().notify_waiters();
-                }
-                return Ok(if pending.next.is_some() { Next::Again } else { Next::Rest });
+        let marking = marking::settled(app).await?;
+        let mut anchors = Anchors::begin(app, &head(app).await?).await;
+        let mut query = due(app).take(Query::MAX_LIMIT);
+        for _ in 0..PAGES {
+            let pending = app.store().list::<AuditEvent>(&query).await?;
+            // The index may lag and show what was sealed just now.
+            let events = still_waiting(app, &pending.items).await?;
+            let events = match &marking {
+                Some(_) => marking::genuine(app, events).await?,
+                None => events,
+            };
+            let looked_in_vain = events.is_empty();
+            if !seal_all(app, marking.as_ref(), events, &mut anchors).await? {
+                // Another process seals; what is left is its.
+                return Ok(Next::Rest);
             }
-            let first = reserve(app, u64::try_from(round.len()).map_err(Error::bug)?).await?;
-            let batches = (first..).zip(&round).map(|(number, batch)| append(app, number, batch));
-            let appended = join_all(batches).await;
+            match pending.next {
+                // Nothing on this page can be sealed: what can be is behind it.
+                Some(next) if looked_in_vain => query = query.after(Some(next)),
+                Some(_) => return Ok(Next::Again),
+                None => break,
+            }
+        }
+        let head = head(app).await?;
+        if is_open(&head) || anchors.through(&head) != head.anchored {
+            reserve(app, 0, &anchors).await?;
             app.appended().notify_waiters();
-            for done in appended {
-                match done? {
-                    Appended::Here => {}
-                    // Another process seals; what is left is its.
-                    Appended::Superseded => return Ok(Next::Rest),
-                }
+        }
+        Ok(if anchors.lag(&head) { Next::Again } else { Next::Rest })
+    }
+}
+
+/// Seals these events in rounds. `false` when another process was faster.
+async fn seal_all(
+    app: &Asgard,
+    marking: Option<&AuditMarking>,
+    events: Vec<Stored<AuditEvent>>,
+    anchors: &mut Anchors,
+) -> Result<bool> {
+    let mut waiting = Waiting::of(events);
+    loop {
+        let round = waiting.round(IN_FLIGHT);
+        if round.is_empty() {
+            return Ok(true);
+        }
+        let count = u64::try_from(round.len()).map_err(Error::bug)?;
+        let first = reserve(app, count, anchors).await?;
+        let batches = (first..).zip(&round).map(|(number, batch)| append(app, marking, number, batch));
+        let appended = join_all(batches).await;
+        app.appended().notify_waiters();
+        let (mut heads, mut superseded) = (Vec::new(), false);
+        for done in appended {
+            match done? {
+                Some(sealed) => heads.extend(sealed),
+                None => superseded = true,
             }
+        }
+        anchors.keep(app, first, count, &heads).await;
+        if superseded {
+            return Ok(false);
         }
     }
 }
@@ -106,7 +152,7 @@ fn call(app: &Asgard) -> Call {
 
 /// Reserves numbers of the feed and returns the first of them. What was reserved before and is not there is filled with empty
 /// segments, so that everything below the new numbers is settled, and a batch that comes too late is refused.
-async fn reserve(app: &Asgard, count: u64) -> Result<u64> {
+async fn reserve(app: &Asgard, count: u64, anchors: &Anchors) -> Result<u64> {
     let call = call(app);
     app.transact(&call, |tx| {
         Box::pin(async move {
@@ -115,10 +161,11 @@ async fn reserve(app: &Asgard, count: u64) -> Result<u64> {
             let head = stored.as_ref().map_or_else(FeedHead::empty, |stored| stored.value.clone());
             if head.reserved > head.settled {
                 for number in missing(tx.app(), head.settled + 1..=head.reserved).await? {
-                    tx.insert(&FeedSegment { number, at: tx.now(), events: Vec::new() })?;
+                    tx.insert(&FeedSegment::empty(number, tx.now()))?;
                 }
             }
-            let next = FeedHead { settled: head.reserved, reserved: head.reserved + count, ..head.clone() };
+            let anchored = anchors.through(&head);
+            let next = FeedHead { settled: head.reserved, reserved: head.reserved + count, anchored, ..head.clone() };
             match &stored {
                 None => tx.insert(&next)?,
                 Some(stored) => tx.replace(stored, &next)?,
@@ -129,16 +176,14 @@ async fn reserve(app: &Asgard, count: u64) -> Result<u64> {
     .await
 }
 
-/// What became of a batch.
-enum Appended {
-    /// Its segment is the one that was meant.
-    Here,
-    /// Another sealer filled the number; nothing of the batch was written.
-    Superseded,
-}
-
-/// Seals the events of these chains and writes the segment of that number, in one batch.
-async fn append(app: &Asgard, number: u64, batch: &[Chain]) -> Result<Appended> {
+/// Seals the events of these chains and writes the segment of that number, in one batch. Says where the chains end now; `None` when
+/// another sealer filled the number and nothing of the batch was written.
+async fn append(
+    app: &Asgard,
+    marking: Option<&AuditMarking>,
+    number: u64,
+    batch: &[Chain],
+) -> Result<Option<Vec<AnchoredHead>>> {
     let call = call(app);
     let mut tries = 0;
     let done = app
@@ -147,22 +192,23 @@ async fn append(app: &Asgard, number: u64, batch: &[Chain]) -> Result<Appended> 
             let as_listed = tries == 1;
             Box::pin(async move {
                 tx.waive_audit(AuditWaiver::Sealing)?;
-                let fresh = if as_listed { None } else { Some(read_again(tx.app(), batch).await?) };
+                let fresh = if as_listed { None } else { Some(read_again(tx.app(), marking, batch).await?) };
                 let chains = fresh.as_deref().unwrap_or(batch);
                 let names: Vec<String> = chains.iter().map(|chain| chain.name.clone()).collect();
                 let heads = tx.app().store().read_many::<AuditHead>(&names).await?;
-                let mut events = Vec::new();
+                let (mut events, mut ends) = (Vec::new(), Vec::new());
                 for (chain, head) in chains.iter().zip(&heads) {
-                    seal(tx, chain, head.as_ref(), &mut events)?;
+                    ends.push(seal(tx, marking, chain, head.as_ref(), &mut events)?);
                 }
                 let superseded = Error::new(Code::StaleVersion, "Another process has used this number of the feed.");
-                tx.insert_or(&FeedSegment { number, at: tx.now(), events }, superseded)
+                tx.insert_or(&FeedSegment { number, at: tx.now(), events, chains: names }, superseded)?;
+                Ok(ends)
             })
         })
         .await;
     match done {
-        Ok(()) => Ok(Appended::Here),
-        Err(error) if error.code() == Code::StaleVersion => Ok(Appended::Superseded),
+        Ok(ends) => Ok(Some(ends)),
+        Err(error) if error.code() == Code::StaleVersion => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -174,17 +220,30 @@ async fn still_waiting<'e>(
 ) -> Result<Vec<Stored<AuditEvent>>> {
     let ids: Vec<String> = events.into_iter().map(|event| event.value.id.to_string()).collect();
     let found = app.store().read_many::<AuditEvent>(&ids).await?;
-    Ok(found.into_iter().flatten().filter(|event| event.unsealed.is_some()).collect())
+    let waits = |event: &Stored<AuditEvent>| event.unsealed.as_deref() == Some(PENDING);
+    Ok(found.into_iter().flatten().filter(waits).collect())
 }
 
-/// A batch again after another sealer was faster with some of it.
-async fn read_again(app: &Asgard, batch: &[Chain]) -> Result<Vec<Chain>> {
+/// A batch again after another sealer was faster with some of it, or an event was changed meanwhile.
+async fn read_again(app: &Asgard, marking: Option<&AuditMarking>, batch: &[Chain]) -> Result<Vec<Chain>> {
     let events: Vec<&Stored<AuditEvent>> = batch.iter().flat_map(|chain| &chain.events).collect();
-    Ok(Waiting::of(still_waiting(app, events).await?).everything())
+    let mut waiting = Vec::new();
+    for event in still_waiting(app, events).await? {
+        if marking.is_none() || is_genuine_event(app, &event).await? {
+            waiting.push(event);
+        }
+    }
+    Ok(Waiting::of(waiting).everything())
 }
 
-/// Seals events of a chain into its next block.
-fn seal(tx: &mut Tx<'_>, chain: &Chain, head: Option<&Stored<AuditHead>>, listed: &mut Vec<EventId>) -> Result<()> {
+/// Seals events of a chain into its next block, and says where the chain ends then.
+fn seal(
+    tx: &mut Tx<'_>,
+    marking: Option<&AuditMarking>,
+    chain: &Chain,
+    head: Option<&Stored<AuditHead>>,
+    listed: &mut Vec<EventId>,
+) -> Result<AnchoredHead> {
     let (number, previous) = head.map_or((1, String::new()), |head| (head.number + 1, head.mac.clone()));
     let mut covered = Vec::with_capacity(chain.events.len());
     for event in &chain.events {
@@ -200,14 +259,16 @@ fn seal(tx: &mut Tx<'_>, chain: &Chain, head: Option<&Stored<AuditHead>>, listed
         previous,
         events: covered,
         sealed_at: tx.now(),
+        marking: None,
         mac_key: String::new(),
         mac: String::new(),
     };
-    let block = marked_block(tx.app().sealer(), block)?;
+    let block = marked_block(tx.app().sealer(), marking, block)?;
     let end = AuditHead { chain: chain.name.clone(), number, mac: block.mac.clone() };
     tx.insert(&block)?;
     match head {
-        None => tx.insert(&end),
-        Some(head) => tx.replace(head, &end),
+        None => tx.insert(&end)?,
+        Some(head) => tx.replace(head, &end)?,
     }
+    Ok(AnchoredHead { chain: end.chain, number, mac: end.mac })
 }

@@ -234,7 +234,7 @@ async fn what_is_sealed_verifies_and_what_is_not_is_said() {
     kit.ask("thing", "later", json!({})).await.unwrap();
     let found = report(&kit).await;
     assert_eq!((found.breaks.len(), found.unsealed), (0, 1));
-    let short = verify_within(&kit.app, None, 3).await.unwrap();
+    let short = verify_within(&kit.app, None, None, 3).await.unwrap();
     assert!(!short.complete, "a budget that is spent is said");
     let one = verify(&kit.app, Some(kit.project.as_str())).await.unwrap();
     assert_eq!((one.chains, one.breaks.len()), (1, 0));

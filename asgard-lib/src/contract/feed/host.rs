@@ -17,6 +17,7 @@ use crate::{
     ports::{
         records::draft,
         store::{Batch, Op, Outcome, Store},
+        vault::marked_event,
         world::{ManualClock, SystemEntropy, World},
     },
 };
@@ -31,9 +32,9 @@ use zeroize::Zeroizing;
 const MAX_TURNS: u32 = 20_000;
 
 /// The clock that all processes of a scenario share.
-pub(super) struct Host {
-    clock: Arc<ManualClock>,
-    world: World,
+pub(in crate::contract) struct Host {
+    pub clock: Arc<ManualClock>,
+    pub world: World,
 }
 
 impl Host {
@@ -45,6 +46,11 @@ impl Host {
 
     /// A process on the store.
     pub(crate) async fn boot(&self, store: &Arc<dyn Store>) -> Arc<Asgard> {
+        self.boot_with(store, |parts| parts).await
+    }
+
+    /// The same, with other parts.
+    pub(crate) async fn boot_with(&self, store: &Arc<dyn Store>, change: impl FnOnce(Parts) -> Parts) -> Arc<Asgard> {
         let masters = MasterKeys::only(Arc::new(LocalKey::new(Zeroizing::new([7; 32]), self.world.clone())));
         let blobs = Arc::new(MemoryStore::new());
         let vault = SealedVault::on(Arc::clone(store), blobs, masters, self.world.clone()).await.unwrap();
@@ -52,7 +58,7 @@ impl Host {
         let runner = DryRun::new();
         let secrets = Arc::new(SealedSecrets::new(Arc::clone(&vault), self.world.clone()));
         let parts = Parts::new(Arc::clone(store), vault, keyring, secrets, Arc::clone(&runner) as _);
-        let app = Asgard::new(parts.world(self.world.clone()));
+        let app = Asgard::new(change(parts.world(self.world.clone())));
         runner.bind(&app);
         app
     }
@@ -120,7 +126,11 @@ impl Writer {
         let chain = project.as_ref().map_or_else(|| "org".to_owned(), ToString::to_string);
         let written = self.written.entry(chain).or_default();
         let object = format!("thing-{}", written.len());
-        let action = if project.is_some() { AuditAction::KeyMinted } else { AuditAction::UserCreated };
+        let action = match (&project, written.is_empty()) {
+            (Some(_), true) => AuditAction::ProjectRegistered,
+            (Some(_), false) => AuditAction::KeyMinted,
+            (None, _) => AuditAction::UserCreated,
+        };
         let call = Call::system("contract", app.new_trace());
         let (project, object_name, action) = (&project, &object, &action);
         app.transact(&call, |tx| {
@@ -203,7 +213,7 @@ pub async fn measure(store: Arc<dyn Store>, events: u32, projects: u32) -> Pace 
         host.clock.advance(Duration::from_millis(1));
         let mut batch = Batch::new(host.world.id(), host.world.now());
         for n in first..events.min(first + 90) {
-            let event = event(&host.world, n % projects + 1, n);
+            let event = marked_event(app.sealer(), event(&host.world, n % projects + 1, n)).unwrap();
             batch.push(Op::Insert(draft(&event).unwrap())).unwrap();
         }
         assert_eq!(store.commit(&batch).await.unwrap(), Outcome::Committed);

@@ -184,6 +184,8 @@ audit_actions! {
     DataKeyMade = "data_key.made", Operation, Organisation, "A data key was made: the first of an empty store, or the next, with which a rotation begins.";
     DataKeyActivated = "data_key.activated", Operation, Organisation, "A data key became the one that new things are sealed under.";
     DataKeyRetired = "data_key.retired", Operation, Organisation, "A data key was retired and its wraps were wiped.";
+    AuditMarkingBegan = "audit.marking_began", Operation, Organisation, "From here on every event carries a mark; what a version before left waiting was sealed without.";
+    AuditEventRefused = "audit.event_refused", Operation, Organisation, "Events that waited to be sealed were refused, because their marks are not genuine.";
     AuditRemoved = "audit.removed", Operation, Organisation, "The first block of an audit chain and its events were removed, because the audit log keeps them no longer.";
 }
 

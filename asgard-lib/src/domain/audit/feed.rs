@@ -17,9 +17,17 @@ pub struct FeedSegment {
     pub at: Timestamp,
     /// The events in their order.
     pub events: Vec<EventId>,
+    /// The chains whose heads moved in the same batch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chains: Vec<String>,
 }
 
 impl FeedSegment {
+    /// A segment that says nothing.
+    pub const fn empty(number: u64, at: Timestamp) -> Self {
+        Self { number, at, events: Vec::new(), chains: Vec::new() }
+    }
+
     /// How many numbers each segment has for its events; more than a batch can hold.
     pub const STRIDE: u64 = 128;
 
@@ -45,6 +53,9 @@ pub struct FeedHead {
     pub settled: u64,
     /// The last segment that a sealer may be writing.
     pub reserved: u64,
+    /// Every head that moved up to this segment is anchored outside; absent until every chain's is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchored: Option<u64>,
 }
 
 impl FeedHead {
@@ -53,7 +64,7 @@ impl FeedHead {
 
     /// The head of a feed without segments.
     pub fn empty() -> Self {
-        Self { id: Self::ID.to_owned(), first: 1, settled: 0, reserved: 0 }
+        Self { id: Self::ID.to_owned(), first: 1, settled: 0, reserved: 0, anchored: None }
     }
 }
 

@@ -3,7 +3,9 @@
 //!
 //! A block says in which format it is sealed. A format never changes; a new one gets a new number.
 
+use crate::error::{Error, Result};
 use data_encoding::HEXLOWER;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -12,7 +14,7 @@ pub type Body = Map<String, Value>;
 
 /// The fields of an event that say where it is sealed, which sealing itself changes.
 const SEALING: [&str; 2] = ["unsealed", "block"];
-/// The field of a block or stub that holds its mark.
+/// The field that holds a record's mark.
 const MARK: &str = "mac";
 
 /// How the bytes of a block and of its events are made.
@@ -22,6 +24,8 @@ pub enum SealFormat {
     Fields,
     /// The stored record without its sealing fields, as canonical JSON: members sorted by name, no white space.
     Stored,
+    /// The same bytes. The mark of every event was genuine when it was sealed, and the block names the event with which marking began.
+    Marked,
 }
 
 impl SealFormat {
@@ -30,6 +34,7 @@ impl SealFormat {
         match number {
             1 => Some(Self::Fields),
             2 => Some(Self::Stored),
+            3 => Some(Self::Marked),
             _ => None,
         }
     }
@@ -39,6 +44,7 @@ impl SealFormat {
         match self {
             Self::Fields => 1,
             Self::Stored => 2,
+            Self::Marked => 3,
         }
     }
 
@@ -47,6 +53,7 @@ impl SealFormat {
         match self {
             Self::Fields => "audit",
             Self::Stored => "audit/2",
+            Self::Marked => "audit/3",
         }
     }
 
@@ -54,7 +61,7 @@ impl SealFormat {
     pub fn event_digest(self, event: &Body) -> Option<String> {
         let bytes = match self {
             Self::Fields => fields(event, &SEALING, EVENT_FIELDS)?,
-            Self::Stored => canonical_without(event, &SEALING),
+            Self::Stored | Self::Marked => canonical_without(event, &SEALING),
         };
         Some(HEXLOWER.encode(&Sha256::digest(bytes)))
     }
@@ -67,14 +74,28 @@ impl SealFormat {
                 bare.insert(MARK.to_owned(), Value::String(String::new()));
                 fields(&bare, &[], BLOCK_FIELDS)
             }
-            Self::Stored => Some(canonical_without(block, &[MARK])),
+            Self::Stored | Self::Marked => Some(canonical_without(block, &[MARK])),
         }
     }
 }
 
-/// The bytes that the mark of a stub covers.
-pub fn stub_bytes(stub: &Body) -> Vec<u8> {
-    canonical_without(stub, &[MARK])
+/// The bytes that the mark of a stub or of a marking covers.
+pub fn marked_bytes(record: &Body) -> Vec<u8> {
+    canonical_without(record, &[MARK])
+}
+
+/// The bytes that the mark of an event covers: what is stored, its id and project among it, besides where it is sealed.
+pub fn event_bytes(event: &Body) -> Vec<u8> {
+    let [unsealed, block] = SEALING;
+    canonical_without(event, &[unsealed, block, MARK])
+}
+
+/// The body that a new record will have.
+pub fn body_of<T: Serialize>(value: &T) -> Result<Body> {
+    match serde_json::to_value(value).map_err(Error::bug)? {
+        Value::Object(body) => Ok(body),
+        other => Err(Error::bug(format!("{other} is no body of a record"))),
+    }
 }
 
 fn canonical_without(body: &Body, left_out: &[&str]) -> Vec<u8> {

@@ -273,6 +273,7 @@ async fn projects(walk: &mut Walk) {
     walk.rest(&admin, "requests.overview", json!({})).await;
     walk.rest(&finance, "audit.list", json!({})).await;
     walk.rest(&finance, "audit.verify", json!({})).await;
+    walk.rest(&finance, "audit.anchors", json!({})).await;
 }
 
 async fn resources(walk: &mut Walk) {

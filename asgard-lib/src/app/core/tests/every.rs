@@ -168,6 +168,7 @@ async fn every_operation_keeps_to_its_steps_on_a_store_with_many_races() {
     worker::run_due(&kit.app).await.unwrap();
     caller.call(&owner, "resources.deprovision", resource).await;
     caller.call(&admin, "audit.verify", json!({})).await;
+    caller.call(&admin, "audit.anchors", json!({})).await;
     caller.call(&admin, "requests.overview", json!({})).await;
 
     assert!(kit.shaky.fault.conflicts.load(SeqCst) > 30, "nobody was faster");

@@ -2,7 +2,7 @@
 //! the blocks of a chain follow each other.
 
 use crate::{
-    domain::audit::AuditEvent,
+    domain::audit::{AuditAction, AuditEvent},
     ports::{records::Stored, store::Batch},
 };
 use std::collections::{BTreeMap, VecDeque};
@@ -38,6 +38,13 @@ impl Waiting {
                     places.insert(name.clone(), chains.len());
                     chains.push_back((name, VecDeque::from([event])));
                 }
+            }
+        }
+        for (_, events) in &mut chains {
+            // A chain begins with its project's registration, whatever the clocks of those say who committed what follows.
+            let first = events.iter().position(|event| event.action == AuditAction::ProjectRegistered);
+            if let Some(registration) = first.and_then(|at| events.remove(at)) {
+                events.push_front(registration);
             }
         }
         Self(chains)

@@ -112,7 +112,9 @@ pub(crate) async fn verify(page_request: PageRequest) -> Response {
 }
 
 async fn verify_page(page_request: &PageRequest) -> Result<Response> {
-    let report = page_request.submit(&VerifyAudit { project_id: parsed(page_request.query(), "project")? }).await?;
+    let report = page_request
+        .submit(&VerifyAudit { project_id: parsed(page_request.query(), "project")?, anchors: None })
+        .await?;
     let page = Verify { layout: page_request.layout(Section::Audit), as_of: exact(report.as_of), report };
     page_request.page(&page, None)
 }
