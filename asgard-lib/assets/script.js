@@ -179,7 +179,7 @@
       await later(pause);
       await visible();
       try {
-        const page = await read(`${log.dataset.log}?after=${next}`);
+        const page = await read(`${log.dataset.log}?after=${encodeURIComponent(next)}`);
         const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
         log.append(...page.lines.map(line));
         if (page.lines.length) document.getElementById("log-empty")?.remove();

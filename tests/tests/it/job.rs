@@ -80,11 +80,11 @@ pub fn story(runs: &[Value]) -> Vec<String> {
 pub fn log(reader: &Client, run: &Value) -> Vec<Value> {
     let id = text(run, "run_id");
     let mut lines = Vec::new();
-    let mut after = 0;
+    let mut after = String::new();
     loop {
         let page = reader.get(&format!("/api/runs/{id}/log?after={after}")).ok();
         lines.extend(page["lines"].as_array().expect("lines").iter().cloned());
-        let next = page["next"].as_u64().expect("next");
+        let next = text(&page, "next").to_owned();
         if page["complete"] == true || next == after {
             return lines;
         }

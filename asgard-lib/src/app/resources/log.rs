@@ -1,17 +1,18 @@
-//! A run's log, in pages that can be polled while it grows.
+//! A run's log by lines: in the order of time once the run is over, and as it grows until then.
 
 use super::read::run_of;
 use crate::{
-    app::{Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Get, runs::segments},
+    app::{Asgard, Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Get, runs::segments},
     domain::{
         access::Action,
-        run::{LogLine, RunStatus},
+        run::{LogLine, LogSegment, RunStatus},
     },
     error::{Error, Result},
     kernel::RunId,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
 use typed_builder::TypedBuilder;
 
 /// Reads a run's log.
@@ -22,34 +23,92 @@ use typed_builder::TypedBuilder;
 pub struct RunLog {
     /// The run's id, `run_...`, from `resource_runs` or a request's `current_run`.
     pub run_id: RunId,
-    /// The `next` of an earlier answer: only lines after it are returned.
+    /// The `next` of an earlier answer: only lines after it are returned. Without it the log is read from its beginning.
     #[serde(default)]
     #[builder(default)]
-    pub after: Option<u32>,
+    pub after: Option<String>,
+    /// How many lines are returned at most: 1 to 2000, 500 unless told. Very long lines make it fewer.
+    #[serde(default = "lines")]
+    #[schemars(range(min = 1, max = 2000))]
+    #[builder(default = lines())]
+    pub limit: u32,
+    /// Only the last lines, so many: 1 to 2000. What comes after them is read with `after` set to this answer's `next`.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 2000))]
+    #[builder(default)]
+    pub tail: Option<u32>,
+}
+
+const fn lines() -> u32 {
+    500
 }
 
 /// A piece of a run's log.
 #[derive(Debug, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct LogView {
-    /// The lines of this piece, oldest first.
+    /// The lines of this piece by their times, oldest first. As long as the run goes on, a line that is late may come in a later piece.
     pub lines: Vec<LogLine>,
-    /// The number to pass as `after` to get the lines that come next.
-    pub next: u32,
+    /// The text to pass as `after` to get the lines that come next.
+    pub next: String,
     /// The state of the run.
     pub status: RunStatus,
     /// Whether the run is over and nothing more will come.
     pub complete: bool,
 }
 
-const SEGMENTS: u32 = 8;
+/// The most lines of an answer.
+const MAX_LINES: u32 = 2000;
+/// The most bytes of an answer's lines, unless it is one line.
+const MAX_BYTES: usize = 512 * 1024;
+/// How many segments are read at once.
+const AT_ONCE: u32 = 8;
+/// The most segments of a log that are put in order: twice what a log may hold.
+const MAX_SEGMENTS: u32 = 512;
+
+/// A place in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// After so many lines of a segment, in the order in which they were stored: where a log that grows is read on.
+    Stored { segment: u32, line: u32 },
+    /// After so many lines in the order of time: where a log that is whole is read on.
+    InOrder(u32),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stored { segment, line } => write!(f, "s{segment}.{line}"),
+            Self::InOrder(lines) => write!(f, "t{lines}"),
+        }
+    }
+}
+
+impl FromStr for Place {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        let number = |text: &str| {
+            let plain = (1..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+            plain.then(|| text.parse::<u32>().ok()).flatten()
+        };
+        let place = match text.strip_prefix('t') {
+            Some(lines) => number(lines).map(Self::InOrder),
+            None => text
+                .strip_prefix('s')
+                .and_then(|rest| rest.split_once('.'))
+                .and_then(|(segment, line)| Some(Self::Stored { segment: number(segment)?, line: number(line)? })),
+        };
+        place.ok_or_else(|| Error::invalid("after", "Expected the `next` of an earlier answer."))
+    }
+}
 
 impl SimpleOperation for RunLog {
     type Output = LogView;
     const META: Meta = Meta {
         name: "runs.log",
         title: "Read a run's log",
-        description: "What Terraform said, with secrets taken out, in order. Poll with `after` set to the `next` of the last answer until `complete`.",
+        description: "What Terraform said, with secrets taken out, line by line in the order of time. `tail` gives the last lines. Poll with \
+                      `after` set to the `next` of the last answer until `complete`.",
         action: Action::ReadProject,
         routes: &[Route { method: Get, path: "/runs/{run_id}/log", status: 200 }],
         tools: &["run_log"],
@@ -59,16 +118,121 @@ impl SimpleOperation for RunLog {
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<LogView> {
         let run = run_of(tx, &self.run_id).await?;
-        let from = self.after.unwrap_or(0);
-        if from > 99_999_999 {
-            return Err(Error::invalid("after", "Expected the `next` of an earlier answer."));
+        let counts = |name: &'static str, lines: u32| match lines {
+            1..=MAX_LINES => Ok(lines),
+            _ => Err(Error::invalid(name, format!("Expected 1 to {MAX_LINES} lines."))),
+        };
+        let limit = counts("limit", self.limit)?;
+        let tail = self.tail.map(|lines| counts("tail", lines)).transpose()?;
+        let after = self.after.as_deref().map(str::parse::<Place>).transpose()?;
+        if after.is_some() && tail.is_some() {
+            return Err(Error::invalid("tail", "Send `tail` for the last lines or `after` to read on, not both."));
         }
         // The run was read before its log: one that was over by then had written all of it.
-        let found = segments(tx.app(), &self.run_id, from, SEGMENTS).await?;
-        let ends = found.len() < SEGMENTS as usize;
-        let next = from.saturating_add(u32::try_from(found.len()).unwrap_or(SEGMENTS));
-        let complete = run.status.is_over() && ends;
-        let lines = found.into_iter().flat_map(|segment| segment.lines).collect();
-        Ok(LogView { lines, next, status: run.status, complete })
+        let (app, over) = (tx.app(), run.status.is_over());
+        let page = match (after, tail) {
+            (_, Some(tail)) => last(app, &self.run_id, tail, over).await?,
+            (Some(Place::Stored { segment, line }), None) => as_stored(app, &self.run_id, segment, line, limit).await?,
+            (None, None) if !over => as_stored(app, &self.run_id, 0, 0, limit).await?,
+            (None, None) => in_order(app, &self.run_id, 0, limit).await?,
+            (Some(Place::InOrder(lines)), None) => in_order(app, &self.run_id, lines, limit).await?,
+        };
+        Ok(LogView { lines: page.lines, next: page.next.to_string(), status: run.status, complete: over && page.ends })
+    }
+}
+
+struct Page {
+    lines: Vec<LogLine>,
+    next: Place,
+    /// Whether nothing comes after it.
+    ends: bool,
+}
+
+/// Lines that are small enough for an answer, and one at least.
+fn fitting(lines: impl IntoIterator<Item = LogLine>, limit: u32) -> Vec<LogLine> {
+    let mut bytes = 0;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let fits = |(at, line): &(usize, LogLine)| {
+        bytes += line.message.len() + line.address.as_ref().map_or(0, String::len);
+        *at == 0 || bytes <= MAX_BYTES
+    };
+    lines.into_iter().take(limit).enumerate().take_while(fits).map(|(_, line)| line).collect()
+}
+
+fn count<T>(items: &[T]) -> u32 {
+    u32::try_from(items.len()).unwrap_or(u32::MAX)
+}
+
+/// The next lines as they were stored, those of this answer by their times.
+async fn as_stored(app: &Asgard, run: &RunId, segment: u32, line: u32, limit: u32) -> Result<Page> {
+    let found = segments(app, run, segment, AT_ONCE).await?;
+    let skipped = usize::try_from(line).unwrap_or(usize::MAX);
+    let sizes: Vec<u32> = found.iter().map(|segment| count(&segment.lines)).collect();
+    let stored = found.into_iter().flat_map(|segment| segment.lines).skip(skipped);
+    let mut lines = fitting(stored, limit);
+    let mut left = line.saturating_add(count(&lines));
+    let mut at = segment;
+    for size in &sizes {
+        if left < *size {
+            break;
+        }
+        left -= size;
+        at += 1;
+    }
+    let ends = count(&sizes) < AT_ONCE && at == segment.saturating_add(count(&sizes));
+    lines.sort_by_key(|line| line.at);
+    Ok(Page { lines, next: Place::Stored { segment: at, line: left }, ends })
+}
+
+/// The whole log by time. Lines of one moment stay in the order in which they came.
+async fn whole(app: &Asgard, run: &RunId) -> Result<(Vec<LogLine>, u32)> {
+    let mut all: Vec<LogSegment> = Vec::new();
+    while count(&all) < MAX_SEGMENTS {
+        let found = segments(app, run, count(&all), AT_ONCE * 4).await?;
+        let ends = count(&found) < AT_ONCE * 4;
+        all.extend(found);
+        if ends {
+            break;
+        }
+    }
+    let next = count(&all);
+    let mut lines: Vec<LogLine> = all.into_iter().flat_map(|segment| segment.lines).collect();
+    lines.sort_by_key(|line| line.at);
+    Ok((lines, next))
+}
+
+async fn in_order(app: &Asgard, run: &RunId, after: u32, limit: u32) -> Result<Page> {
+    let (all, _) = whole(app, run).await?;
+    let (total, skipped) = (count(&all), usize::try_from(after).unwrap_or(usize::MAX));
+    let lines = fitting(all.into_iter().skip(skipped), limit);
+    let next = after.saturating_add(count(&lines));
+    Ok(Page { lines, next: Place::InOrder(next), ends: next >= total })
+}
+
+/// The last lines. What a run that goes on says after them is read on as it is stored.
+async fn last(app: &Asgard, run: &RunId, tail: u32, over: bool) -> Result<Page> {
+    let (mut all, segments) = whole(app, run).await?;
+    let total = count(&all);
+    all.reverse();
+    let mut lines = fitting(all, tail);
+    lines.reverse();
+    let next = if over { Place::InOrder(total) } else { Place::Stored { segment: segments, line: 0 } };
+    Ok(Page { lines, next, ends: true })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_text_that_reads_back() {
+        for place in
+            [Place::Stored { segment: 0, line: 0 }, Place::Stored { segment: 12, line: 7 }, Place::InOrder(400)]
+        {
+            assert_eq!(place.to_string().parse::<Place>().unwrap(), place);
+        }
+        for wrong in ["", "7", "s7", "s7.", "s.1", "t", "t-1", "t+1", "t123456789", "x1.2"] {
+            assert_eq!(wrong.parse::<Place>().unwrap_err().field(), Some("after"), "{wrong}");
+        }
     }
 }

@@ -64,23 +64,37 @@ impl Shape {
 }
 
 /// The fields of a command.
-pub(in crate::http) struct Fields(BTreeMap<String, Shape>);
+pub(in crate::http) struct Fields {
+    shapes: BTreeMap<String, Shape>,
+    /// Other names that a field goes by, and the field.
+    aliases: BTreeMap<String, String>,
+}
 
 impl Fields {
     /// The fields that a schema declares.
     pub(crate) fn of(schema: &Value) -> Self {
-        let properties = schema.get("properties").and_then(Value::as_object);
-        Self(properties.into_iter().flatten().map(|(name, schema)| (name.clone(), Shape::of(schema))).collect())
+        let properties = || schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        let shapes = properties().map(|(name, schema)| (name.clone(), Shape::of(schema))).collect();
+        let aliases = properties().flat_map(|(name, schema)| {
+            let others = schema.get("x-aliases").and_then(Value::as_array).into_iter().flatten();
+            others.filter_map(Value::as_str).map(|other| (other.to_owned(), name.clone()))
+        });
+        Self { shapes, aliases: aliases.collect() }
     }
 
     pub(crate) fn shape(&self, name: &str) -> Option<Shape> {
-        self.0.get(name).copied()
+        self.shapes.get(name).copied()
+    }
+
+    /// The name of the field that this name means.
+    pub(crate) fn named(&self, name: String) -> String {
+        self.aliases.get(&name).cloned().unwrap_or(name)
     }
 
     /// The names of what a query may hold besides `fixed`.
     pub(crate) fn queryable(&self, fixed: &[(&str, &str)]) -> Vec<&str> {
         let free =
             |(name, shape): (&String, &Shape)| *shape != Shape::Nested && !fixed.iter().any(|(known, _)| known == name);
-        self.0.iter().filter(|(name, shape)| free((name, shape))).map(|(name, _)| name.as_str()).collect()
+        self.shapes.iter().filter(|(name, shape)| free((name, shape))).map(|(name, _)| name.as_str()).collect()
     }
 }

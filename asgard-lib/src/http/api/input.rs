@@ -41,6 +41,7 @@ pub(super) fn merge(
                 ));
             }
         }
+        let name = fields.named(name);
         if seen.contains(&name) {
             return Err(Error::invalid(name, "This query parameter is there twice."));
         }
@@ -117,6 +118,7 @@ mod tests {
             "all": { "type": ["boolean", "null"] },
             "budget_usd": { "type": "number" },
             "spec": { "type": "object" },
+            "actor_id": { "type": "string", "x-aliases": ["actor", "who"] },
         } }))
     }
 
@@ -134,6 +136,7 @@ mod tests {
         );
         assert_eq!(merged(Method::Get, "cursor=&limit=", json!({})), Ok(json!({"project_id": "p1"})));
         assert_eq!(merged(Method::Get, "&", json!({})), Ok(json!({"project_id": "p1"})));
+        assert_eq!(merged(Method::Get, "who=x", json!({})), Ok(json!({"project_id": "p1", "actor_id": "x"})));
     }
 
     #[test]
@@ -146,8 +149,12 @@ mod tests {
             ("all=yes", "all: Expected `true` or `false`"),
             ("budget_usd=NaN", "budget_usd: Expected a number"),
             ("limit=1&limit=2", "limit: This query parameter is there twice"),
+            ("actor=x&actor_id=y", "actor_id: This query parameter is there twice"),
             ("cursor=&cursor=x", "cursor: This query parameter is there twice"),
-            ("lmit=1", "lmit: There is no such query parameter here. Allowed: all, budget_usd, cursor, limit."),
+            (
+                "lmit=1",
+                "lmit: There is no such query parameter here. Allowed: actor_id, all, budget_usd, cursor, limit.",
+            ),
             ("spec=x", "spec: There is no such query parameter"),
             ("project_id=p1", "project_id: The path says this already"),
             ("cursor=%zz", "query: The query has a broken percent escape"),

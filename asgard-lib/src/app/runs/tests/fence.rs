@@ -329,6 +329,65 @@ async fn a_long_log_keeps_what_recovery_decides_by() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_log_that_is_whole_is_read_by_lines_in_the_order_of_time() {
+    let kit = Kit::staged().await;
+    let (_, run) = apply_waits(&kit, "thing").await;
+    let (_, old) = kit.claim(&run).await;
+    let begun = kit.world.now();
+    let said = |second: u64, text: &str| LogLine {
+        at: begun.plus(Duration::from_secs(second)),
+        message: text.to_owned(),
+        ..line("log", "a.b")
+    };
+    // What Terraform printed last is stored before what another pipe had said earlier.
+    old.log((0..20).map(|n| said(n, &n.to_string())).collect()).await.unwrap();
+    old.log(vec![said(100, "Done")]).await.unwrap();
+    old.log(vec![said(5, "late"), said(50, "late too")]).await.unwrap();
+    let read = async |input: serde_json::Value| {
+        let mut input = input;
+        input["run_id"] = json!(run);
+        let log: RunLog = serde_json::from_value(input).unwrap();
+        kit.app.run(&kit.owner(), &log).await
+    };
+    let texts = |view: &crate::app::resources::LogView| -> Vec<String> {
+        view.lines.iter().map(|line| line.message.clone()).collect()
+    };
+    let growing = read(json!({"tail": 3})).await.unwrap();
+    assert_eq!((texts(&growing), growing.complete), (vec!["19".into(), "late too".into(), "Done".into()], false));
+    let end = growing.next;
+    old.log(vec![said(101, "after that")]).await.unwrap();
+    assert_eq!(texts(&read(json!({"after": end})).await.unwrap()), ["after that"], "a tail is read on");
+    old.finish(RunOutcome::Applied { outputs: Default::default() }).await.unwrap();
+
+    let mut expected: Vec<String> = (0..20).map(|n: u32| n.to_string()).collect();
+    expected.insert(6, "late".into());
+    expected.extend(["late too", "Done", "after that"].map(str::to_owned));
+    for limit in [1, 7, 24, 500] {
+        let (mut all, mut after, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let page = read(json!({"after": after, "limit": limit})).await.unwrap();
+            assert!(page.lines.len() <= limit && pages < 30);
+            all.extend(texts(&page));
+            (after, pages) = (Some(page.next), pages + 1);
+            if page.complete {
+                break;
+            }
+        }
+        assert_eq!(all, expected, "by {limit}");
+    }
+    let tail = read(json!({"tail": 2})).await.unwrap();
+    assert_eq!((texts(&tail), tail.complete), (vec!["Done".into(), "after that".into()], true));
+    for (wrong, field) in [
+        (json!({"limit": 0}), "limit"),
+        (json!({"tail": 2001}), "tail"),
+        (json!({"tail": 1, "after": "s0.0"}), "tail"),
+        (json!({"after": "8"}), "after"),
+    ] {
+        assert_eq!(read(wrong.clone()).await.unwrap_err().field(), Some(field), "{wrong}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_log_is_shown_up_to_the_first_segment_that_is_missing() {
     let kit = Kit::staged().await;
     let (_, run) = apply_waits(&kit, "thing").await;
@@ -339,16 +398,18 @@ async fn a_log_is_shown_up_to_the_first_segment_that_is_missing() {
     let hidden = kit.read::<LogSegment>(LogSegment::id(&run, 9)).await.unwrap().value;
     kit.erase::<LogSegment>(&LogSegment::id(&run, 9)).await;
     let read = async |after| {
-        let view = kit.app.run(&kit.owner(), &RunLog { run_id: run.clone(), after }).await.unwrap();
+        let after: Option<&str> = after;
+        let log: RunLog = serde_json::from_value(json!({"run_id": run, "after": after})).unwrap();
+        let view = kit.app.run(&kit.owner(), &log).await.unwrap();
         (view.lines.len(), view.next, view.complete)
     };
-    assert_eq!(read(None).await, (8, 8, false));
-    assert_eq!(read(Some(8)).await, (1, 9, false), "what comes after a gap waits until it is filled");
+    assert_eq!(read(None).await, (8, "s8.0".into(), false));
+    assert_eq!(read(Some("s8.0")).await, (1, "s9.0".into(), false), "what comes after a gap waits until it is filled");
     kit.plant(&hidden).await;
-    assert_eq!(read(Some(9)).await, (2, 11, false));
+    assert_eq!(read(Some("s9.0")).await, (2, "s11.0".into(), false));
     old.finish(RunOutcome::Applied { outputs: Default::default() }).await.unwrap();
-    assert_eq!(read(Some(11)).await, (0, 11, true));
-    assert_eq!(read(None).await, (8, 8, false), "there is more");
+    assert_eq!(read(Some("s11.0")).await, (0, "s11.0".into(), true));
+    assert_eq!(read(None).await, (11, "t11".into(), true), "a log that is whole is read by lines");
 }
 
 #[tokio::test(start_paused = true)]

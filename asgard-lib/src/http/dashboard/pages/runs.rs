@@ -25,11 +25,16 @@ struct Page {
     took: String,
     plan: Option<PlanTable>,
     lines: Vec<Line>,
-    next: u32,
+    next: String,
+    /// Whether the page begins with the log's first line.
     first: bool,
     complete: bool,
     over: bool,
 }
+
+/// How many lines a page shows.
+const LINES: u32 = 1000;
+const SHOWN: usize = LINES as usize;
 
 struct Line {
     time: String,
@@ -63,8 +68,11 @@ pub(crate) async fn show(page_request: PageRequest, Path(run): Path<String>) -> 
 async fn page(page_request: &PageRequest, run: &str) -> Result<Response> {
     let run_id: RunId = id(run, "run")?;
     let run = page_request.submit(&GetRun { run_id: run_id.clone() }).await?;
-    let after = page_request.query().given("after").and_then(|text| text.parse().ok());
-    let log = page_request.submit(&RunLog { run_id, after }).await?;
+    // The end is what most come for. `from=start` shows the beginning, `after` what comes next.
+    let after = page_request.query().given("after").map(str::to_owned);
+    let whole = after.is_some() || page_request.query().given("from") == Some("start");
+    let tail = (!whole).then_some(LINES);
+    let log = page_request.submit(&RunLog { run_id, after: after.clone(), limit: LINES, tail }).await?;
     let resource = page_request.submit(&GetResource { project_id: None, resource_id: run.resource_id.clone() }).await?;
     let page = Page {
         layout: page_request.layout(Section::Projects),
@@ -73,9 +81,9 @@ async fn page(page_request: &PageRequest, run: &str) -> Result<Response> {
         queued: When::new(run.created_at, page_request.now),
         took: lasted(&run, page_request.now),
         plan: run.plan.as_ref().map(|plan| PlanTable::new(plan, page_request.base(), None)),
+        first: after.is_none() && (whole || log.lines.len() < SHOWN),
         lines: log.lines.into_iter().map(Line::new).collect(),
         next: log.next,
-        first: after.unwrap_or(0) == 0,
         complete: log.complete,
         over: run.status.is_over(),
         run,
