@@ -16,6 +16,7 @@ pub(crate) mod table;
 pub(crate) mod testkit;
 pub(crate) mod text;
 pub(crate) mod time;
+pub(crate) mod words;
 
 pub use actor::{Actor, ActorKind, ActorRef, Role, SignIn};
 pub use base_path::BasePath;

@@ -8,7 +8,10 @@ use super::{
     core::{drive::drive, idempotency::Remember},
     keys, people, projects, requests, resources, secrets, services,
 };
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    kernel::words::plainly,
+};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 use std::{
@@ -98,9 +101,9 @@ fn parse<O: Operation>(input: Value) -> Result<O> {
             return Err(Error::new(Code::InvalidInput, "Expected a JSON object."));
         }
     };
-    serde_path_to_error::deserialize(input).map_err(|error| {
+    serde_path_to_error::deserialize(whole_numbers(input)).map_err(|error| {
         let path = error.path().to_string();
-        let message = error.into_inner().to_string();
+        let message = plainly(&error.into_inner().to_string());
         // Serde's sentence for an unknown or missing field names it; the path then only names what it is in.
         let named = message
             .split('`')
@@ -114,6 +117,23 @@ fn parse<O: Operation>(input: Value) -> Result<O> {
         let message: String = message.chars().take(400).collect();
         Error::new(Code::InvalidInput, format!("{}.", sentence(&message))).at(field)
     })
+}
+
+/// `1.0` is an integer to JSON Schema, which is what commands are described by. What a field holds inside is the field's own.
+fn whole_numbers(mut input: Value) -> Value {
+    /// Up to here every whole number is one `f64`.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    for value in input.as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
+        if let Some(number) = value.as_f64().filter(|_| value.is_f64())
+            && number.fract() == 0.0
+            && number.abs() <= EXACT
+        {
+            #[allow(clippy::cast_possible_truncation, reason = "it is whole, and exact")]
+            let whole = number as i64;
+            *value = whole.into();
+        }
+    }
+    input
 }
 
 fn sentence(message: &str) -> String {
@@ -348,7 +368,15 @@ mod tests {
         assert!(with("ownr", Value::Null).message().contains("expected one of `name`"));
         assert_eq!(with("owner_email", "nobody".into()).field(), Some("owner_email"));
         assert_eq!(with("budget_usd", (-1).into()).field(), Some("budget_usd"));
-        assert_eq!(with("evidence", serde_json::json!({"a": 1})).field(), Some("evidence.a"));
+        let evidence = with("evidence", serde_json::json!({"a": 1}));
+        assert_eq!((evidence.field(), evidence.message()), (Some("evidence.a"), "Expected text, not a number."));
+        assert_eq!(with("evidence", serde_json::json!(["a"])).message(), "Expected an object, not a list.");
+        assert!(
+            parse::<keys::MintKey>(
+                serde_json::json!({"project_id": "proj-2026-0001", "name": "a", "expires_in_days": 3.0})
+            )
+            .is_ok()
+        );
         assert_eq!(error(serde_json::json!([1])).code(), Code::InvalidInput);
     }
 }

@@ -4,7 +4,7 @@ use super::{Service, parent};
 use crate::{
     domain::service::Manifest,
     error::{Code, Error, Result},
-    kernel::Slug,
+    kernel::{Slug, words::plainly},
 };
 use std::{
     collections::BTreeMap,
@@ -100,7 +100,7 @@ fn services(root: &Path, files: &Files) -> Result<BTreeMap<Slug, Arc<Service>>> 
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest> {
     let text = std::str::from_utf8(bytes).map_err(|_| config(path, "is not UTF-8"))?;
-    serde_saphyr::from_str(text).map_err(|e| config(path, e))
+    serde_saphyr::from_str(text).map_err(|e| config(path, plainly(&e.to_string())))
 }
 
 /// Reads one manifest with the files beside it and checks it as the catalogue would.

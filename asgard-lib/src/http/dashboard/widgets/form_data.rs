@@ -108,7 +108,7 @@ impl FormData {
 /// A value as a command holds it, read as it is read on every surface, or what is allowed.
 fn typed<T: DeserializeOwned>(name: &str, value: Value) -> Result<T> {
     serde_json::from_value(value).map_err(|wrong| {
-        let mut letters = wrong.to_string().chars().take(400).collect::<String>();
+        let mut letters = crate::kernel::words::plainly(&wrong.to_string()).chars().take(400).collect::<String>();
         if let Some(first) = letters.get_mut(..1) {
             first.make_ascii_uppercase();
         }
