@@ -104,6 +104,10 @@ pub struct KeyMinted {
     pub key: Option<String>,
     /// The key's id; `revoke_key` takes it as `key_id`.
     pub id: KeyId,
+    /// The same under the name that addresses and commands have for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "KeyId")]
+    pub key_id: Option<KeyId>,
     /// The last four characters of the key, to recognise it by.
     pub suffix: String,
     /// The id of the project that the key acts on.
@@ -192,6 +196,7 @@ impl Operation for MintKey {
         }
         let about = KeyMinted {
             key: None,
+            key_id: Some(key.id.clone()),
             id: key.id,
             suffix: key.suffix,
             project_id: key.project,

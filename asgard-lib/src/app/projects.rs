@@ -17,6 +17,17 @@ pub use view::ProjectView;
 use super::Asgard;
 use crate::domain::project::{Group, Rules};
 
+/// The schema of evidence: what [`crate::domain::project`] accepts.
+fn evidence_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    use crate::{domain::project, kernel::text::PROSE};
+    schemars::json_schema!({
+        "type": "object",
+        "maxProperties": project::MAX_EVIDENCE,
+        "propertyNames": { "pattern": "^[a-z0-9_]{1,64}$" },
+        "additionalProperties": { "type": "string", "maxLength": project::MAX_TEXT, "pattern": PROSE },
+    })
+}
+
 /// The registration rules that the configuration sets.
 pub(crate) fn rules(app: &Asgard) -> Rules<'_> {
     let config = app.config();

@@ -12,7 +12,9 @@ mod lifecycle;
 mod registration;
 
 pub use lifecycle::{decommission, kill, unkill};
-pub use registration::{Changes, Group, MAX_EVIDENCE, Registration, Rules, missing_evidence, register, update};
+pub use registration::{
+    Changes, Group, MAX_EVIDENCE, MAX_TEXT, Registration, Rules, missing_evidence, register, update,
+};
 
 /// A registered project.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

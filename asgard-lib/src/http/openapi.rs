@@ -69,12 +69,15 @@ pub(super) fn document(operations: &Operations, base: &BasePath) -> Value {
                 "IdempotencyKey": {
                     "name": "Idempotency-Key", "in": "header",
                     "description": "Any text of your own. The same key and body within a day does nothing new and gives the first answer again, with `Idempotency-Replayed: true`; what is shown only once is left out.",
-                    "schema": { "type": "string", "minLength": 1, "maxLength": 200 },
+                    "schema": { "type": "string", "pattern": "^[!#-~]([ -~]{0,198}[!#-~])?$" },
                 },
                 "IfMatch": {
                     "name": "If-Match", "in": "header",
-                    "description": "The ETag of what you have read; 412 when it has changed since.",
-                    "schema": { "type": "string" },
+                    "description": "The ETag of what you have read; 412 when it has changed since. `*` accepts any version.",
+                    "schema": { "oneOf": [
+                        { "const": "*" },
+                        { "type": "string", "pattern": "^(W/)?\"cmt_[0-9a-hjkmnp-tv-z]{26}\"$" },
+                    ] },
                 },
             },
             "headers": {
@@ -82,12 +85,19 @@ pub(super) fn document(operations: &Operations, base: &BasePath) -> Value {
                 "Location": { "description": "Where it can be read.", "schema": { "type": "string", "format": "uri-reference" } },
                 "Trace": { "description": "What the request is followed by in logs and the audit log.", "schema": { "type": "string" } },
             },
-            "responses": { "Problem": {
-                "description": "What went wrong.",
-                "headers": { "x-asgard-trace-id": { "$ref": "#/components/headers/Trace" } },
-                "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
-            } },
+            "responses": {
+                "Problem": problem_response("What went wrong."),
+                "Later": problem_response("Too much at once, or not just now: `retry_after` says when to try again, where that is known."),
+            },
         },
+    })
+}
+
+fn problem_response(description: &str) -> Value {
+    json!({
+        "description": description,
+        "headers": { "x-asgard-trace-id": { "$ref": "#/components/headers/Trace" } },
+        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
     })
 }
 

@@ -4,7 +4,7 @@ use super::{Malformed, text_serde};
 use std::{fmt, str::FromStr};
 
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $allowed:literal, $pattern:literal, $parse:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $allowed:literal, $pattern:expr, $parse:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(String);
@@ -39,6 +39,15 @@ macro_rules! text {
         text_serde!($name, $pattern, $allowed);
     };
 }
+
+/// What a schema says of text on one line, for fields whose text stays text.
+pub(crate) const ONE_LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
+
+/// The same of text that may have several lines.
+pub(crate) const LINES: &str = r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$";
+
+/// The same of text that may have several lines and tabs.
+pub(crate) const PROSE: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 
 fn is_label(text: &str, longest: usize) -> bool {
     let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
@@ -77,13 +86,17 @@ text!(
 text!(
     /// An e-mail address, lower-cased: people are matched by it.
     Email, "e-mail address", "an address such as name@example.com, at most 254 characters",
-    "^[^@\\s]+@[^@\\s]+$",
+    concat!(
+        "^[^\\s\\x00-\\x1f\\x7f-\\x9f<>()\\[\\],;:\\\\\"@]{1,64}@",
+        "([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+    ),
     |text| {
         let text = text.trim();
         let (local, domain) = text.rsplit_once('@')?;
         let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"<>()[],;:\\\"@".contains(c);
-        let fits = !local.is_empty() && local.len() <= 64 && text.len() <= 254 && local.chars().all(plain);
-                (fits && is_domain(domain)).then(|| text.to_lowercase())
+        let (long, whole) = (local.chars().count(), text.chars().count());
+        let fits = (1..=64).contains(&long) && whole <= 254 && local.chars().all(plain);
+        (fits && is_domain(domain)).then(|| text.to_lowercase())
     }
 );
 
@@ -111,7 +124,7 @@ text!(
 text!(
     /// A name for people to read: trimmed, one line.
     DisplayName, "display name", "1 to 120 characters on one line",
-    "^\\S(.{0,118}\\S)?$",
+    "^[^\\s\\x00-\\x1f\\x7f-\\x9f]([^\\x00-\\x1f\\x7f-\\x9f]{0,118}[^\\s\\x00-\\x1f\\x7f-\\x9f])?$",
     |text| {
         let text = text.trim();
         let length = text.chars().count();
@@ -140,7 +153,7 @@ fn exact(text: &str) -> Option<String> {
 text!(
     /// Who says that somebody is who they are: `local` for Asgard's own accounts, the URL of an identity provider, the name
     /// of a service that Asgard is embedded in.
-    Issuer, "issuer", "1 to 255 characters on one line", "^.{1,255}$", exact
+    Issuer, "issuer", "1 to 255 characters on one line", "^[^\\x00-\\x1f\\x7f-\\x9f]{1,255}$", exact
 );
 
 impl Issuer {
@@ -167,7 +180,7 @@ impl Issuer {
 
 text!(
     /// What an issuer knows somebody by: never given to anybody else, and the same however often an address changes.
-    IssuerSubject, "subject", "1 to 255 characters on one line", "^.{1,255}$", exact
+    IssuerSubject, "subject", "1 to 255 characters on one line", "^[^\\x00-\\x1f\\x7f-\\x9f]{1,255}$", exact
 );
 
 impl From<&Username> for IssuerSubject {

@@ -72,7 +72,14 @@ impl FromStr for Timestamp {
     }
 }
 
-text_serde!(Timestamp, "^[0-9]{4}-[0-9]{2}-[0-9]{2}T.*", "RFC 3339 time in UTC");
+text_serde!(
+    Timestamp,
+    concat!(
+        "^[0-8][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]",
+        "(\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+    ),
+    "RFC 3339 time in UTC"
+);
 
 #[cfg(test)]
 mod tests {

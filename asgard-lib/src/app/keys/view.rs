@@ -22,6 +22,8 @@ use std::collections::BTreeMap;
 pub struct KeyView {
     /// The key's id; `revoke_key` and `adopt_key` take it as `key_id`.
     pub id: KeyId,
+    /// The same under the name that addresses and commands have for it.
+    pub key_id: KeyId,
     /// The id of the project that the key acts on.
     pub project_id: ProjectId,
     /// The key's name for people.
@@ -135,6 +137,7 @@ pub(super) async fn page(app: &Asgard, page: Page<Stored<ProjectKey>>, now: Time
 pub(super) fn view(app: &Asgard, key: &ProjectKey, last_used_at: Option<Timestamp>, flag: Option<&KeyFlag>) -> KeyView {
     KeyView {
         id: key.id.clone(),
+        key_id: key.id.clone(),
         project_id: key.project.clone(),
         name: key.name.clone(),
         suffix: key.suffix.clone(),

@@ -270,6 +270,7 @@ pub struct ChangePassword {
     /// The present password of the account.
     pub current_password: SecretText,
     /// The new password: 12 to 200 characters.
+    #[schemars(length(min = 12, max = 200))]
     pub new_password: SecretText,
 }
 

@@ -36,6 +36,8 @@ use typed_builder::TypedBuilder;
 pub struct SessionView {
     /// The session's id.
     pub id: SessionId,
+    /// The same under the name that addresses and commands have for it.
+    pub session_id: SessionId,
     /// The time of the sign-in.
     pub created_at: Timestamp,
     /// The time of the last use, to within five minutes.
@@ -54,6 +56,7 @@ impl SessionView {
     fn of(session: &Stored<Session>, current: Option<&SessionId>) -> Self {
         Self {
             id: session.id.clone(),
+            session_id: session.id.clone(),
             created_at: session.created_at,
             last_used_at: session.noted_at.unwrap_or(session.created_at),
             expires_at: session.valid_until,

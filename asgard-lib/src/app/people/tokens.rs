@@ -39,6 +39,10 @@ use typed_builder::TypedBuilder;
 pub struct TokenView {
     /// The token's id, for revoking it.
     pub id: TokenId,
+    /// The same under the name that addresses and commands have for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TokenId")]
+    pub token_id: Option<TokenId>,
     /// The token's name for people.
     pub name: DisplayName,
     /// The last four characters of the token, to recognise it by.
@@ -67,6 +71,7 @@ impl TokenView {
     fn new(token: &UserToken) -> Self {
         Self {
             id: token.id.clone(),
+            token_id: Some(token.id.clone()),
             name: token.name.clone(),
             suffix: token.suffix.clone(),
             created_at: token.created_at,

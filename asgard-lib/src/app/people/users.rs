@@ -38,6 +38,10 @@ use typed_builder::TypedBuilder;
 pub struct UserView {
     /// The account's id, `usr_...`.
     pub id: UserId,
+    /// The same under the name that addresses and commands have for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "UserId")]
+    pub user_id: Option<UserId>,
     /// The name that the person signs in with.
     pub username: Username,
     /// The e-mail address that projects know the person by.
@@ -79,6 +83,7 @@ impl UserView {
         });
         Self {
             id: user.id.clone(),
+            user_id: Some(user.id.clone()),
             username: user.username.clone(),
             email: user.email.clone(),
             role: user.role,
@@ -125,6 +130,7 @@ pub struct CreateUser {
     /// The name to sign in with, unique: 1 to 64 of letters, digits and . _ @ + -, starting with a letter or digit.
     pub username: Username,
     /// The first password: 12 to 200 characters.
+    #[schemars(length(min = 12, max = 200))]
     pub password: SecretText,
     /// The e-mail address that projects know the person by; unique.
     pub email: Email,

@@ -52,10 +52,12 @@ pub struct RegisterProject {
     /// What the project is for, in a sentence or two.
     #[serde(default)]
     #[builder(default)]
+    #[schemars(length(max = 2000), regex(pattern = crate::kernel::text::PROSE))]
     pub description: Option<String>,
     /// The evidence for a tier above poc, by field name; `registration_requirements` lists the fields of each tier.
     #[serde(default)]
     #[builder(default)]
+    #[schemars(schema_with = "super::evidence_schema")]
     pub evidence: BTreeMap<String, String>,
 }
 

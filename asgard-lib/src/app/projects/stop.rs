@@ -28,6 +28,7 @@ pub struct Kill {
     /// The project's id, `proj-YYYY-NNNN`, from `list_projects`.
     pub project_id: ProjectId,
     /// Why the project is stopped; everybody who works on it reads this.
+    #[schemars(length(max = 500), regex(pattern = crate::kernel::text::ONE_LINE))]
     pub reason: String,
     /// The `version` of what you have read; the change is refused when it has changed since.
     #[serde(default)]

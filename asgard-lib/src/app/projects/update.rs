@@ -57,10 +57,12 @@ pub struct UpdateProject {
     /// The new description; empty text clears it.
     #[serde(default)]
     #[builder(default)]
+    #[schemars(length(max = 2000), regex(pattern = crate::kernel::text::PROSE))]
     pub description: Option<String>,
     /// The evidence to set, by field name; empty text removes a field. `registration_requirements` lists the fields.
     #[serde(default)]
     #[builder(default)]
+    #[schemars(schema_with = "super::evidence_schema")]
     pub evidence: BTreeMap<String, String>,
     /// The `version` of the project that you have read; the change is refused when the project has changed since.
     #[serde(default)]
@@ -74,7 +76,7 @@ impl SimpleOperation for UpdateProject {
         name: "projects.update",
         title: "Update a project",
         description: "Changes a project's name, description or evidence; its manager or an admin also group, budget and data class; \
-                      an admin also owner and manager. The tier changes by promotion, not here.",
+                      an admin also owner and manager. The tier is set by the registration and does not change.",
         action: Action::DescribeProject,
         routes: &[Route { method: Patch, path: "/projects/{project_id}", status: 200 }],
         tools: &["update_project"],

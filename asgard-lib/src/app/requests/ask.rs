@@ -20,7 +20,7 @@ use crate::{
         resource::Resource,
     },
     error::{Code, Error, Result},
-    kernel::{ProjectId, ResourceId, ResourceName, Slug},
+    kernel::{AccountName, ProjectId, ResourceId, ResourceName, Slug},
     ports::records::Stored,
 };
 use schemars::JsonSchema;
@@ -55,6 +55,7 @@ pub struct RequestResource {
     /// The account or tenant to create the resource in; the first one that is allowed unless told.
     #[serde(default)]
     #[builder(default)]
+    #[schemars(with = "Option<AccountName>")]
     pub account: Option<String>,
 }
 

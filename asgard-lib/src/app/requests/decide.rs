@@ -88,6 +88,7 @@ pub struct Approve {
     /// A remark for the record, at most 500 characters.
     #[serde(default)]
     #[builder(default)]
+    #[schemars(length(max = 500), regex(pattern = crate::kernel::text::LINES))]
     pub note: Option<String>,
     /// The `version` of the request that you have read; the approval is refused when the request has changed since.
     #[serde(default)]
@@ -188,6 +189,7 @@ pub struct Reject {
     /// The reason, for whoever asked, at most 500 characters.
     #[serde(default, alias = "reason")]
     #[builder(default)]
+    #[schemars(length(max = 500), regex(pattern = crate::kernel::text::LINES))]
     pub note: Option<String>,
     /// The `version` of the request that you have read; the rejection is refused when the request has changed since.
     #[serde(default)]

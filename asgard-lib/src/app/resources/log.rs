@@ -26,6 +26,7 @@ pub struct RunLog {
     /// The `next` of an earlier answer: only lines after it are returned. Without it the log is read from its beginning.
     #[serde(default)]
     #[builder(default)]
+    #[schemars(regex(pattern = r"^(t[0-9]{1,8}|s[0-9]{1,8}\.[0-9]{1,8})$"))]
     pub after: Option<String>,
     /// How many lines are returned at most: 1 to 2000, 500 unless told. Very long lines make it fewer.
     #[serde(default = "lines")]

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 /// The most evidence fields a project keeps.
 pub const MAX_EVIDENCE: usize = 64;
-const MAX_TEXT: usize = 2000;
+/// The most characters of a description, and of a piece of evidence.
+pub const MAX_TEXT: usize = 2000;
 
 /// A group that projects may register against, as the rules see it.
 #[derive(Clone, Debug)]
@@ -176,7 +177,7 @@ pub fn register(
         return Err(Error::new(
             Code::InvalidInput,
             format!(
-                "Registering as {} needs evidence; missing: {}. Register as poc and promote later, or ask an admin.",
+                "Registering as {} needs evidence; missing: {}. Register as poc, give the evidence, or ask an admin.",
                 wanted.classification,
                 missing.join(", ")
             ),

@@ -81,7 +81,7 @@ fn operation(
     if let Some(body) = body(entry, route, input, &in_path) {
         map.insert("requestBody".into(), body);
     }
-    map.insert("responses".into(), responses(entry, route, output, resolved, !in_path.is_empty()));
+    map.insert("responses".into(), responses(entry, route, input, output, resolved));
     if meta.action == Action::Open {
         map.insert("security".into(), json!([]));
     }
@@ -186,8 +186,7 @@ fn body(entry: &Entry, route: &Route, input: &Map<String, Value>, in_path: &[&st
     Some(json!({ "required": required, "content": { "application/json": content } }))
 }
 
-fn responses(entry: &Entry, route: &Route, output: &Value, resolved: &Value, names_something: bool) -> Value {
-    let meta = &entry.meta;
+fn responses(entry: &Entry, route: &Route, input: &Map<String, Value>, output: &Value, resolved: &Value) -> Value {
     let header = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
     let mut headers = serde_json::Map::from_iter([("x-asgard-trace-id".to_owned(), header("Trace"))]);
     if resolved.pointer("/properties/version").is_some() {
@@ -210,20 +209,37 @@ fn responses(entry: &Entry, route: &Route, output: &Value, resolved: &Value, nam
             "content": { "application/json": { "schema": output } },
         }),
     );
-    let open = meta.action == Action::Open;
-    let problems = [
-        (400, true),
-        (401, !open || meta.name == "auth.login"),
-        (403, !open),
-        (404, names_something),
-        (409, !meta.hints.read_only && !open),
-        (429, meta.name == "auth.login" || meta.creates),
-    ];
-    for (status, _) in problems.into_iter().filter(|(_, possible)| *possible) {
-        map.insert(status.to_string(), json!({ "$ref": "#/components/responses/Problem" }));
+    for (status, meaning) in refusals(entry, input) {
+        map.insert(status.into(), json!({ "$ref": format!("#/components/responses/{meaning}") }));
     }
-    map.insert("default".into(), json!({ "$ref": "#/components/responses/Problem" }));
     Value::Object(map)
+}
+
+/// The statuses that an operation may refuse with. There is no `default`: a status that is not named is a mistake.
+fn refusals(entry: &Entry, input: &Map<String, Value>) -> Vec<(&'static str, &'static str)> {
+    let meta = &entry.meta;
+    let open = meta.action == Action::Open;
+    let signs_in = meta.name == "auth.login";
+    let names_something =
+        properties(input).any(|(name, _)| name.ends_with("_id") || name == "service" || name == "name");
+    let versioned = properties(input).any(|(name, _)| name == "version");
+    let writes = !meta.hints.read_only && !open;
+    let checks_passwords = properties(input).any(|(name, _)| name.ends_with("password"));
+    [
+        ("400", true, "Problem"),
+        ("401", !open || signs_in, "Problem"),
+        ("403", !open || signs_in, "Problem"),
+        ("404", !open && names_something, "Problem"),
+        ("409", writes, "Problem"),
+        ("412", versioned, "Problem"),
+        ("413", true, "Problem"),
+        ("415", true, "Problem"),
+        ("429", meta.creates || checks_passwords, "Later"),
+        ("5XX", true, "Later"),
+    ]
+    .into_iter()
+    .filter_map(|(status, possible, meaning)| possible.then_some((status, meaning)))
+    .collect()
 }
 
 /// What is not an operation of the table.
@@ -233,7 +249,9 @@ fn system() -> Map<String, Value> {
             "operationId": id, "tags": ["system"], "summary": summary, "description": description, "security": [],
             "responses": {
                 "200": { "description": "Done.", "content": { content: { "schema": { "type": if content == "application/json" { "object" } else { "string" } } } } },
-                "default": { "$ref": "#/components/responses/Problem" },
+                "401": { "$ref": "#/components/responses/Problem" },
+                "403": { "$ref": "#/components/responses/Problem" },
+                "5XX": { "$ref": "#/components/responses/Later" },
             },
         } })
     };

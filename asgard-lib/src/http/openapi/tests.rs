@@ -1,7 +1,7 @@
 use super::examples::example;
 use crate::{app::operations::OPERATIONS, kernel::BasePath};
 use serde_json::{Map, Value};
-use std::{collections::BTreeSet, sync::LazyLock};
+use std::{collections::BTreeSet, path::Path, sync::LazyLock};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| super::document(&OPERATIONS, &BasePath::root()));
 
@@ -63,10 +63,7 @@ fn it_keeps_the_rules_of_openapi_3_1() {
         let responses = operation["responses"].as_object().unwrap();
         assert!(responses.len() > 1, "{name}");
         for (status, response) in responses {
-            assert!(
-                status == "default" || status.parse::<u16>().is_ok_and(|s| (100..600).contains(&s)),
-                "{name} {status}"
-            );
+            assert!(status == "5XX" || status.parse::<u16>().is_ok_and(|s| (100..600).contains(&s)), "{name} {status}");
             assert!(response.get("$ref").is_some() || response["description"].is_string(), "{name} {status}");
         }
         let tag = &operation["tags"][0];
@@ -122,4 +119,63 @@ fn it_is_the_same_every_time_and_its_paths_are_known() {
         format!("{} {path} {}", method.to_uppercase(), operation["operationId"].as_str().unwrap())
     });
     insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
+}
+
+/// The text files of the documentation, with their paths.
+fn pages() -> Vec<(String, String)> {
+    fn walk(folder: &Path, found: &mut Vec<(String, String)>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && !name.starts_with('.') && !["target", "node_modules", "artefacts"].contains(&&*name) {
+                walk(&path, found);
+            } else if name.ends_with(".md") && name != "CHANGELOG.md" {
+                found.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), &mut found);
+    found
+}
+
+/// Whether a path as documentation writes it, with ids, variables or names in braces in it, is one of the document's.
+fn is_a_route(written: &str) -> bool {
+    let parameter = |part: &str| part.starts_with(['{', '$', '<']) || part.contains("_id") || part == "...";
+    DOCUMENT["paths"].as_object().unwrap().keys().any(|path| {
+        let (ours, theirs): (Vec<&str>, Vec<&str>) = (path.split('/').collect(), written.split('/').collect());
+        let fits = |(ours, theirs): (&&str, &&str)| {
+            ours == theirs || ours.starts_with('{') && (parameter(theirs) || theirs.contains(['-', '_']))
+        };
+        ours.len() == theirs.len() && ours.iter().zip(&theirs).all(fits)
+    })
+}
+
+/// Every route that a page of the documentation names is there.
+#[test]
+fn every_route_that_the_documentation_names_exists() {
+    let mut named = 0;
+    let mut wrong = Vec::new();
+    for (page, text) in pages() {
+        for (start, _) in text.match_indices("/api/") {
+            let before = text[..start].chars().next_back().unwrap_or(' ');
+            let rest = &text[start..];
+            let end =
+                rest.find(|c: char| !(c.is_ascii_alphanumeric() || "/_-{}$<>.".contains(c))).unwrap_or(rest.len());
+            let written = rest[..end].trim_end_matches(['.', '/']);
+            // Part of a longer path of files, or the beginning that all have.
+            if before.is_ascii_alphanumeric() && !text[..start].ends_with("governance") || written == "/api" {
+                continue;
+            }
+            named += 1;
+            if !is_a_route(written)
+                && !DOCUMENT["paths"].as_object().unwrap().keys().any(|path| path.starts_with(&format!("{written}/")))
+            {
+                wrong.push(format!("{page}: {written}"));
+            }
+        }
+    }
+    assert!(named > 20, "only {named} routes were found");
+    assert!(!is_a_route("/api/projects/{id}/resources/{rid}/runs/{run}/log"), "this one never existed");
+    assert!(wrong.is_empty(), "the documentation names routes that do not exist:\n{}", wrong.join("\n"));
 }

@@ -26,9 +26,22 @@ impl Caller<'_> {
     async fn call(&mut self, who: &Actor, name: &'static str, input: Value) -> Value {
         let entry = operations::named(name).unwrap_or_else(|| panic!("there is no {name}"));
         self.called.insert(name);
-        let call = Call::by(who.clone(), self.kit.app.new_trace());
-        match entry.call(&self.kit.app, &call, input).await {
-            Ok(answer) => answer.value,
+        let key = |more: &str| entry.meta.creates.then(|| format!("{more} {}", self.kit.app.new_trace()));
+        let once = key("once");
+        let call =
+            |key: Option<String>| Call { idempotency_key: key, ..Call::by(who.clone(), self.kit.app.new_trace()) };
+        match entry.call(&self.kit.app, &call(once.clone()), input.clone()).await {
+            Ok(answer) => {
+                if entry.meta.creates {
+                    let again = entry.call(&self.kit.app, &call(once), input.clone()).await.unwrap();
+                    assert!(again.replayed, "{name}");
+                    // Asking anew for what is there, or under way, changes nothing or is refused; it is no fault.
+                    if let Err(error) = entry.call(&self.kit.app, &call(key("anew")), input).await {
+                        assert_ne!(error.code(), Code::Bug, "{name}: {}", error.chain());
+                    }
+                }
+                answer.value
+            }
             Err(error) if REFUSED.contains(&name) && error.code() != Code::Bug => Value::Null,
             Err(error) => panic!("{name}: {}", error.chain()),
         }
