@@ -132,6 +132,7 @@ struct Content {
 /// The credential, if one was given: calls without one are refused by the server, with its own words.
 fn token(args: &ServerArgs, env: &Environment) -> Result<Option<SecretText>> {
     let (direct, named) = (env.get(CLIENT_TOKEN), env.get(CLIENT_TOKEN_FILE));
+    let whole = |token: &str| !token.contains(|c: char| c.is_whitespace() || c.is_control());
     let (origin, path) = match (&args.token_file, direct, named) {
         (Some(path), ..) => ("--token-file", path.clone()),
         (None, Some(_), Some(_)) => {
@@ -140,13 +141,20 @@ fn token(args: &ServerArgs, env: &Environment) -> Result<Option<SecretText>> {
             )));
         }
         (None, None, Some(path)) => (CLIENT_TOKEN_FILE, PathBuf::from(path.reveal())),
-        (None, direct, None) => return Ok(direct.cloned()),
+        (None, Some(direct), None) => {
+            return match direct.reveal().trim() {
+                token if whole(token) => Ok(Some(SecretText::new(token))),
+                _ => Err(Failure::usage(format!("{CLIENT_TOKEN} holds more than one word; a credential is one"))),
+            };
+        }
+        (None, None, None) => return Ok(None),
     };
     let cannot = |why: &dyn std::fmt::Display| Failure::usage(format!("{origin} {}: {why}", path.display()));
     let text = zeroize::Zeroizing::new(std::fs::read_to_string(&path).map_err(|error| cannot(&error))?);
     match text.trim() {
         "" => Err(cannot(&"the file is empty")),
-        token => Ok(Some(SecretText::new(token))),
+        token if whole(token) => Ok(Some(SecretText::new(token))),
+        _ => Err(cannot(&"the file holds more than the credential, which is one word")),
     }
 }
 

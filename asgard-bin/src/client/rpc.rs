@@ -7,10 +7,10 @@ use crate::{
 };
 use asgard_lib::kernel::SecretText;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 use ureq::{
     Agent,
-    http::{Response, header},
+    http::{Response, Uri, header},
 };
 
 /// The largest answer that is read.
@@ -30,7 +30,12 @@ pub struct Rpc {
 
 impl Rpc {
     pub fn new(server: &str, token: Option<SecretText>) -> Self {
-        let agent = Agent::config_builder()
+        let mut agent = Agent::config_builder();
+        if names_this_machine(server) {
+            // A variable such as HTTP_PROXY is about the world outside; another machine cannot reach this one's loopback.
+            agent = agent.proxy(None);
+        }
+        let agent = agent
             .timeout_global(Some(PATIENCE))
             .timeout_connect(Some(CONNECT))
             .http_status_as_error(false)
@@ -98,7 +103,18 @@ impl Rpc {
 
     fn lost(&self, error: &ureq::Error) -> Failure {
         Failure::unreachable(format!("{} cannot be reached: {error}", self.url))
-            .hint(format!("Is the server running? --url or {CLIENT_URL} says where it is."))
+            .hint(format!("Is the server running? --url or {CLIENT_URL} says where it is.{}", self.by_proxy()))
+    }
+
+    /// That a proxy was asked, and how to go around it.
+    fn by_proxy(&self) -> &'static str {
+        match self.agent.config().proxy() {
+            Some(_) => {
+                " The call went through the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names; NO_PROXY lists the hosts that \
+                 are reached without it."
+            }
+            None => "",
+        }
     }
 
     fn not_signed_in(&self, body: &str) -> Failure {
@@ -115,13 +131,22 @@ impl Rpc {
         let text = detail(body);
         match status {
             404 => Failure::unreachable(format!("there is no MCP endpoint at {}", self.url))
-                .hint(format!("--url or {CLIENT_URL} takes the server's address without a path.")),
-            502..=504 => {
-                Failure::unreachable(format!("{} is not ready: {text}", self.url)).hint("Try again in a moment.")
-            }
+                .hint(format!("--url or {CLIENT_URL} takes the server's address without a path.{}", self.by_proxy())),
+            407 => Failure::unreachable(format!("a proxy in front of {} wants a credential", self.url))
+                .hint(self.by_proxy().trim_start()),
+            502..=504 => Failure::unreachable(format!("{} is not ready: {text}", self.url))
+                .hint(format!("Try again in a moment.{}", self.by_proxy())),
             _ => Failure::failed(format!("{} answered {status}: {text}", self.url)),
         }
     }
+}
+
+/// Whether an address is one of this machine's own that no other machine can reach.
+fn names_this_machine(server: &str) -> bool {
+    let Some(host) = server.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)) else { return false };
+    let plain = host.trim_start_matches('[').trim_end_matches(']');
+    let name = plain.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost") || plain.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// What an error body says for people, shortened.
@@ -151,6 +176,22 @@ fn answer_in(stream: &str, id: u64) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_proxy_is_asked_for_this_machine() {
+        for (server, own) in [
+            ("http://localhost:8080", true),
+            ("http://LOCALHOST.:8080/x", true),
+            ("http://asgard.localhost", true),
+            ("http://127.0.0.2:1", true),
+            ("http://[::1]:8080", true),
+            ("https://localhost.example.com", false),
+            ("http://10.0.0.1", false),
+            ("https://asgard.example.com", false),
+        ] {
+            assert_eq!(names_this_machine(server), own, "{server}");
+        }
+    }
 
     #[test]
     fn the_answer_is_found_among_events() {

@@ -76,6 +76,8 @@ fn a_run_that_cannot_be_supervised_is_said_so() {
     assert!(done.code == 2 && done.stderr.contains("not armed"), "{done:?}");
     let place = place.with("ASGARD_TF_MODULES_DIR", crate::program::repository("modules").to_str().unwrap());
     assert_eq!(place.run(&["migrate"]).code, 0);
+    let lost = Place::new().with("ASGARD_TF_MODULES_DIR", "/nowhere/modules").run(&["serve", "--bind", "127.0.0.1:0"]);
+    assert!(lost.code == 2 && lost.stderr.contains("ASGARD_TF_MODULES_DIR"), "the setting is named: {lost:?}");
     let done = place.run(&["run", unknown]);
     assert!(done.code == 1 && done.stderr.contains("There is no such run"), "{done:?}");
 }

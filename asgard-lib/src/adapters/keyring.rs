@@ -186,7 +186,7 @@ fn tag(root: &[u8; 32], purpose: &str, bytes: &[u8]) -> [u8; 32] {
 }
 
 /// Longer than any cursor, short enough to decode without a thought.
-const MAX_TOKEN: usize = 8 * 1024;
+const MAX_TOKEN: usize = 256 * 1024;
 const ID_LENGTH: usize = DataKeyId::PREFIX.len() + 1 + 26;
 
 fn parse_token(token: &str) -> Option<(DataKeyId, Vec<u8>)> {

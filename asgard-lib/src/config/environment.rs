@@ -183,7 +183,7 @@ fn not_fetched(environment: &Environment, name: &str, variable: &str) -> String 
     }
 }
 
-/// The content of a file without one newline at its end. The path is not repeated: it may be the secret itself, given under
+/// The content of a file without the newlines at its end. The path is not repeated: it may be the secret itself, given under
 /// the wrong name.
 fn read_file(path: &str) -> Result<SecretText, String> {
     let cannot = |error: std::io::Error| format!("the file that it names cannot be read: {error}");
@@ -194,6 +194,6 @@ fn read_file(path: &str) -> Result<SecretText, String> {
         return Err(format!("the file that it names is larger than {MAX_SECRET_FILE} bytes"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| "the file that it names is not UTF-8 text".to_owned())?;
-    let value = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    let value = text.trim_end_matches(['\r', '\n']);
     if value.is_empty() { Err("the file that it names is empty".to_owned()) } else { Ok(SecretText::new(value)) }
 }

@@ -51,9 +51,9 @@ impl Registration {
 }
 
 section! {
-    /// What promotion asks for.
+    /// What a tier above poc asks for.
     pub struct Governance {
-        /// The evidence that promotion into a tier needs: all of it, for each tier that is listed. Tiers that are not
+        /// The evidence that a tier above poc needs: all of it, for each tier that is listed. Tiers that are not
         /// listed keep their shipped lists.
         classification_requirements: EvidenceRules = EvidenceRules::shipped(),
             at("classification_requirements").default_note("the shipped lists; each holds that of the tier below");

@@ -89,8 +89,8 @@ const CHAPTERS: &[(&str, &str)] = &[
     ("ASGARD_ADMIN", "People"),
     ("groups", "Registration"),
     ("registration", "Registration"),
-    ("classification", "Promotion"),
-    ("governance", "Promotion"),
+    ("classification", "Tiers"),
+    ("governance", "Tiers"),
     ("review", "Review"),
     ("audit", "Audit"),
     ("lease", "Runs and loops"),
@@ -155,7 +155,7 @@ prints every value in force and where it came from, without secrets.
 - An unknown key, a key given twice, a bad value or a file that cannot be read refuses to start. An unknown `ASGARD_`
   variable only warns. A key without a value, and an empty variable, are as if they were not there.
 - Any variable `X` of this page may be given as `X_FILE`: the value is then the content of that file, at most 65536 bytes,
-  without one newline at its end. Or as `X_SECRET_ARN`: the value is then that of a secret in AWS Secrets Manager, fetched
+  without newlines at its end. Or as `X_SECRET_ARN`: the value is then that of a secret in AWS Secrets Manager, fetched
   once at start from the region that the ARN names; all of them together may take 5 seconds. `#field` after the ARN means
   one field of a secret that is a JSON object. For `ASGARD_DATABASE_URL` the secret may be the URL, JSON with `url`, or JSON
   with `engine`, `username`, `password`, `host` and perhaps `port` (5432) and `dbname` (postgres), as AWS keeps it for a

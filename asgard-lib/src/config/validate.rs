@@ -14,7 +14,10 @@ use super::{
     value::{AwsName, EvidenceRules},
     yaml::Content,
 };
-use crate::{domain::person::Trust, kernel::Email};
+use crate::{
+    domain::person::{Trust, check_password},
+    kernel::Email,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -182,6 +185,10 @@ fn people(raw: RawPeople, reader: &mut Reader<'_>, notes: &mut Notes) -> Option<
         reader.problems.outside("people.admin_email", reason);
         return None;
     };
+    // Before anything is made for a server that would refuse to start with it.
+    if let Some(Err(refused)) = raw.admin_password.as_ref().map(|password| check_password(password, &admin_user)) {
+        reader.blame("ASGARD_ADMIN_PASSWORD", refused.message().to_owned());
+    }
     let trust = trust(raw.trusted_issuers, reader);
     Some(People {
         trust,

@@ -80,6 +80,8 @@ impl FromStr for DatabaseLocation {
             lower @ ("postgres" | "postgresql") => match rest.strip_prefix("//") {
                 None => Err(DatabaseUrlFault::Because("`//` is missing after the scheme")),
                 Some("") => Err(DatabaseUrlFault::Because("a PostgreSQL URL names a host")),
+                // Before any part of it is taken for the name of a host and asked for in DNS.
+                Some(rest) if !is_escaped(rest) => Err(DatabaseUrlFault::Because(NOT_ESCAPED)),
                 // Drivers know the scheme in small letters only.
                 Some(_) => Ok(Self::Postgres { url: SecretText::new(format!("{lower}:{rest}")) }),
             },
@@ -90,6 +92,26 @@ impl FromStr for DatabaseLocation {
             _ => Err(DatabaseUrlFault::UnknownScheme),
         }
     }
+}
+
+const NOT_ESCAPED: &str = "its user, password or a parameter has one of `@`, `/`, `?` and `#` as it is; percent-encode them as \
+    `%40`, `%2F`, `%3F` and `%23`";
+
+/// Whether what follows the `//` of a server's URL can be read in one way only: an `@` ends the user and password, and stands
+/// nowhere behind the host but in a parameter; a `#` is nowhere.
+fn is_escaped(rest: &str) -> bool {
+    let parameters = |query: &str| {
+        query.split('&').all(|pair| match pair.split_once('=') {
+            Some((name, _)) => !name.contains(['@', ':', '/']),
+            None => !pair.contains('@'),
+        })
+    };
+    let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = before.split_once('/').unwrap_or((before, ""));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let port = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map(|(_, port)| port);
+    let numbered = port.is_none_or(|port| port.split(',').all(|one| one.bytes().all(|byte| byte.is_ascii_digit())));
+    !rest.contains('#') && !path.contains('@') && parameters(query) && numbered
 }
 
 fn file(path: &str) -> Result<PathBuf, &'static str> {
@@ -144,6 +166,10 @@ mod tests {
             ("sqlite://%C3%BC.db", "file ü.db"),
             ("postgresql://u:p@h/d", "server postgresql://u:p@h/d"),
             ("Postgres://u:P%40w@Host/d?sslmode=require", "server postgres://u:P%40w@Host/d?sslmode=require"),
+            ("postgres://u:p@w@h:5432/d", "server postgres://u:p@w@h:5432/d"),
+            ("postgres://u:p@[::1]:5432/d", "server postgres://u:p@[::1]:5432/d"),
+            ("postgres://u:p@[::1]/d", "server postgres://u:p@[::1]/d"),
+            ("postgres:///d?host=/run/pg&user=a@b", "server postgres:///d?host=/run/pg&user=a@b"),
             ("dynamodb://table?region=eu-west-1", "table table"),
             ("DynamoDB://Table", "table Table"),
         ] {
@@ -159,6 +185,18 @@ mod tests {
             ("mysql://u:hunter2@h/d", "not one that Asgard knows"),
             ("postgres:u:hunter2@h", "`//` is missing"),
             ("postgres://", "names a host"),
+            ("postgres://u:hun/ter2@h/d", "percent-encode"),
+            ("postgres://u:hun?ter2@h/d", "percent-encode"),
+            ("postgres://u:hun#ter2@h/d", "percent-encode"),
+            ("postgres://u:12/ter2@h/d", "percent-encode"),
+            ("postgres://u:12?ter2@h/d", "percent-encode"),
+            ("postgres://u:hun@ter/2@h/d", "percent-encode"),
+            ("postgres://u:hun@ter?2@h/d", "percent-encode"),
+            ("postgres://u:hun@ter#2@h/d", "percent-encode"),
+            ("postgres://u:hun@ter?a:b=2@h/d", "percent-encode"),
+            ("postgres://u:hunter2@h/d#x", "percent-encode"),
+            ("postgres://u:hunter2", "percent-encode"),
+            ("postgres://h/d?password=hun#ter2", "percent-encode"),
             ("sqlite://", "file is missing"),
             ("sqlite:///", "file is missing"),
             ("sqlite://data/", "names a folder"),

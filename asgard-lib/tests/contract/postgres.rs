@@ -244,6 +244,11 @@ async fn schemas_keep_programs_apart() {
             refusal.chain()
         );
     }
+    let other = "DROP TABLE migrations; CREATE TABLE migrations (number integer, checksum bytea, batch integer)";
+    host.execute(sqlx::raw_sql(other)).await.unwrap();
+    let refusal = collides.migrate().await.unwrap_err();
+    assert!(refusal.message().contains("The table `migrations`"), "{}", refusal.chain());
+    assert!(refusal.message().contains("ASGARD_DATABASE_SCHEMA"), "{}", refusal.chain());
     host.execute("DROP TABLE migrations").await.unwrap();
     let refusal = collides.migrate().await.unwrap_err();
     assert!(refusal.message().contains("ASGARD_DATABASE_SCHEMA"), "{}", refusal.chain());

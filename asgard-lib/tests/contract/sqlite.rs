@@ -183,19 +183,36 @@ async fn a_file_that_cannot_be_used_is_refused_clearly() {
     fs::write(at("stump.db"), &bytes[..60]).unwrap();
     raw(&at("foreign.db")).execute_batch("CREATE TABLE precious (id INTEGER)").unwrap();
     fs::create_dir(at("folder.db")).unwrap();
-    for (name, says) in [
-        ("text.db", "file is not a database"),
-        ("truncated.db", "malformed"),
-        ("stump.db", "malformed"),
-        ("foreign.db", "another program"),
-        ("folder.db", "not a file"),
-        ("missing/asgard.db", "folder does not exist"),
+    let (restore, another) = ("Restore it from a backup", "To use another one, name another file");
+    for (name, says, remedy) in [
+        ("text.db", "file is not a database", restore),
+        ("truncated.db", "malformed", restore),
+        ("stump.db", "malformed", restore),
+        ("foreign.db", "another program", another),
+        ("folder.db", "not a file", another),
+        ("missing/asgard.db", "folder does not exist", another),
     ] {
         let before = fs::read(at(name)).ok();
         let error = SqliteStore::open(&at(name), SqliteOptions::default()).await.unwrap_err();
         assert_eq!(error.code(), Code::Config);
         assert!(error.message().contains(says) && error.message().contains(name), "{name}: {error:?}");
+        assert!(
+            error.message().contains(remedy) && error.message().contains("ASGARD_DATABASE_URL"),
+            "{name}: {error:?}"
+        );
         assert!(fs::read(at(name)).ok() == before, "{name} was changed");
+    }
+}
+
+/// A table `migrations` of another shape was made by another program, and is not read as if it were ours.
+#[tokio::test]
+async fn a_foreign_table_of_migrations_is_named() {
+    let (store, _folder) = fresh().await;
+    raw(store.path())
+        .execute_batch("DROP TABLE migrations; CREATE TABLE migrations (number INTEGER, checksum BLOB, batch INTEGER)")
+        .unwrap();
+    for refusal in [store.migrate().await.unwrap_err(), store.check_migrated().await.unwrap_err()] {
+        assert!(refusal.code() == Code::Config && refusal.message().contains("another program made it"), "{refusal}");
     }
 }
 

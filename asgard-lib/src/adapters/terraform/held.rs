@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 /// The most bytes that wait. Problems have a share of their own, because they come last and matter most.
 const MAX_HELD: usize = 1 << 20;
 const MAX_PROBLEMS: usize = 256 << 10;
+/// The most that waits of one problem: enough that no secret that is cut at its end reaches into what is told.
+const MAX_PROBLEM: usize = 128 << 10;
 /// The longest text of one line.
 const MAX_MESSAGE: usize = 8000;
 
@@ -37,7 +39,7 @@ pub(super) struct Held {
 impl Held {
     /// Keeps the free text of a message.
     pub(crate) fn keep(&mut self, at: Timestamp, message: Message) {
-        let text = match message {
+        let mut text = match message {
             Message::Printed { address, text } => {
                 Text { at, sort: Sort::Printed, level: "info", address: Some(address), text }
             }
@@ -64,6 +66,11 @@ impl Held {
         } else {
             (&mut self.bytes, MAX_HELD)
         };
+        // What is told of one text is far shorter than this.
+        if text.sort == Sort::Problem && text.text.len() > MAX_PROBLEM {
+            let end = text.text.floor_char_boundary(MAX_PROBLEM);
+            text.text.truncate(end);
+        }
         if *bytes + text.text.len() > most {
             self.left_out += 1;
             return;

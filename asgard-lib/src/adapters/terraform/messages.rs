@@ -228,7 +228,8 @@ pub(super) fn read(line: &str, now: Timestamp) -> Result<(Timestamp, Message)> {
             remove: counts.remove,
             operation: counts.operation,
         },
-        ("diagnostic", .., Some(found)) => Message::Diagnostic {
+        // What the type says comes last, and is not there when a long message was cut.
+        ("diagnostic" | "", .., Some(found)) => Message::Diagnostic {
             error: found.severity == "error",
             address: found.address.filter(|address| !address.is_empty()),
             summary: found.summary,

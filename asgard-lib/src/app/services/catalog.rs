@@ -78,11 +78,13 @@ impl ServiceCatalog {
         let provisioning = &config.provisioning;
         let modules = provisioning.terraform.as_ref().and_then(|terraform| terraform.modules_dir.as_deref());
         let mut services = match modules {
-            Some(folder) => read::folder(folder)?,
+            Some(folder) => {
+                read::folder(folder).map_err(of("ASGARD_TF_MODULES_DIR (provisioning.terraform.modules_dir)"))?
+            }
             None => read::embedded(&SHIPPED)?,
         };
         if let Some(folder) = &provisioning.services_dir {
-            services.extend(read::folder(folder)?);
+            services.extend(read::folder(folder).map_err(of("provisioning.services_dir"))?);
         }
         let entry = |target: &crate::config::AllowedTarget| Allowed {
             cloud: target.cloud.clone(),
@@ -146,6 +148,14 @@ impl ServiceCatalog {
     /// Where things may be created.
     pub fn allow_list(&self) -> AllowList<'_> {
         AllowList { allowed: &self.allowed, local: LOCAL }
+    }
+}
+
+/// Names the setting that a folder comes from.
+fn of(setting: &'static str) -> impl Fn(Error) -> Error {
+    move |error| {
+        let message = format!("The folder of services that {setting} names cannot be used: {}", error.message());
+        Error::new(error.code(), message).caused_by(error)
     }
 }
 

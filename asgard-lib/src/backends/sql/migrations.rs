@@ -32,6 +32,17 @@ pub(crate) type Applied = (i64, String);
 pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations \
     (number bigint NOT NULL PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at text NOT NULL)";
 
+/// The columns of [`TABLE`], in the order of their names.
+pub(crate) const COLUMNS: &str = "applied_at,checksum,name,number";
+
+/// Refuses a table `migrations` that another program made: many do.
+pub(crate) fn foreign(place: impl std::fmt::Display, remedy: &str) -> Error {
+    Error::new(
+        Code::Config,
+        format!("The table `migrations` in {place} has other columns than Asgard's: another program made it. {remedy}"),
+    )
+}
+
 /// The files of a dialect.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Files {

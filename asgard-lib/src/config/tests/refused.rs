@@ -237,6 +237,11 @@ fn environments_that_are_refused() {
             &[("ASGARD_METRICS_TOKEN", "hunter2"), ("ASGARD_METRICS_TOKEN_FILE", "/nowhere")],
             "ASGARD_METRICS_TOKEN: ASGARD_METRICS_TOKEN and ASGARD_METRICS_TOKEN_FILE are both set; set one of them",
         ),
+        (&[("ASGARD_ADMIN_PASSWORD", "hunter2")], "ASGARD_ADMIN_PASSWORD: A password has 12 to 200 characters."),
+        (
+            &[("ASGARD_ADMIN_USER", "hunter2hunter2"), ("ASGARD_ADMIN_PASSWORD", "Hunter2hunter2")],
+            "ASGARD_ADMIN_PASSWORD: A password must not be the username.",
+        ),
         (
             &[("ASGARD_ADMIN_PASSWORD_FILE", "/nowhere/hunter2")],
             "ASGARD_ADMIN_PASSWORD_FILE: the file that it names cannot be read: No such file or directory (os error 2)",
@@ -293,24 +298,28 @@ fn all_problems_are_said_at_once_in_order() {
 }
 
 #[test]
-fn files_of_secrets_are_bounded_and_lose_one_newline() {
+fn files_of_secrets_are_bounded_and_lose_the_newlines_at_their_end() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
     let read = |content: &[u8]| {
         std::fs::write(&file, content).unwrap();
-        let loaded = load_env([("ASGARD_ADMIN_PASSWORD_FILE", file.to_str().unwrap())])?;
-        Ok::<_, String>(loaded.config.people.admin_password.unwrap().reveal().to_owned())
+        let loaded = load_env([("ASGARD_METRICS_TOKEN_FILE", file.to_str().unwrap())])?;
+        Ok::<_, String>(loaded.config.metrics.token.unwrap().reveal().to_owned())
     };
     assert_eq!(read(b"pass\n").unwrap(), "pass");
     assert_eq!(read(b"pass\r\n").unwrap(), "pass");
-    assert_eq!(read(b" pass\n\n").unwrap(), " pass\n");
+    assert_eq!(read(b" pass\n\r\n\n").unwrap(), " pass");
+    assert_eq!(
+        read(b"pass\nword\n").unwrap_err(),
+        "ASGARD_METRICS_TOKEN_FILE: the value is not allowed; allowed here: 1 to 65536 characters on one line"
+    );
     assert_eq!(read(&[b'x'; 65_536]).unwrap().len(), 65_536);
     assert_eq!(
         read(&[b'x'; 65_537]).unwrap_err(),
-        "ASGARD_ADMIN_PASSWORD_FILE: the file that it names is larger than 65536 bytes"
+        "ASGARD_METRICS_TOKEN_FILE: the file that it names is larger than 65536 bytes"
     );
-    assert_eq!(read(b"\n").unwrap_err(), "ASGARD_ADMIN_PASSWORD_FILE: the file that it names is empty");
-    assert_eq!(read(b"\xff").unwrap_err(), "ASGARD_ADMIN_PASSWORD_FILE: the file that it names is not UTF-8 text");
+    assert_eq!(read(b"\n").unwrap_err(), "ASGARD_METRICS_TOKEN_FILE: the file that it names is empty");
+    assert_eq!(read(b"\xff").unwrap_err(), "ASGARD_METRICS_TOKEN_FILE: the file that it names is not UTF-8 text");
 }
 
 #[test]

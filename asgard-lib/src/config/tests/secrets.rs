@@ -18,7 +18,8 @@ proptest! {
         let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
         let (key, previous) = (hex(&key), hex(&previous));
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("postgres://asgard:{password}@db:5432/asgard?password={token}");
+        let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+        let url = format!("postgres://asgard:{}@db:5432/asgard?password={}", escaped(&password), escaped(&token));
         let mut env = vec![
             ("AUTH0_CLIENT_SECRET".to_owned(), provider.clone()),
             ("ASGARD_DATABASE_URL".to_owned(), url),

@@ -115,11 +115,13 @@ impl Value for PathBuf {
 
 impl Value for SecretText {
     fn allowed(_: &Spec) -> String {
-        "1 to 65536 characters".to_owned()
+        "1 to 65536 characters on one line".to_owned()
     }
 
     fn parse(text: &str, _: &Spec) -> Result<Self, Refusal> {
-        (1..=65_536).contains(&text.len()).then(|| Self::new(text)).ok_or(Refusal::NotAllowed)
+        // A line break is what a file or a variable had around the value, and would be part of it without a word.
+        let fits = (1..=65_536).contains(&text.len()) && !text.contains(['\n', '\r']);
+        fits.then(|| Self::new(text)).ok_or(Refusal::NotAllowed)
     }
 
     fn format(&self) -> String {

@@ -59,17 +59,44 @@ fn denied() -> Error {
     )
 }
 
+/// The same for a page whose address is named. It may well be Asgard's own: a proxy that does not pass the Host header on makes
+/// it look foreign, and who runs the proxy has to know.
+fn foreign(state: &HttpState, parts: &Parts, origin: &str) -> Error {
+    let shown = |text: &str| text.chars().filter(|c| !c.is_control()).take(100).collect::<String>();
+    let host = text(&parts.headers, header::HOST).unwrap_or_default();
+    let remedy = match &state.settings().public_url {
+        Some(public) => format!(
+            "Asgard's own pages are at {}, as ASGARD_PUBLIC_URL (server.public_url) says; open them there, or correct the setting.",
+            public.as_str()
+        ),
+        None => "If it is the address of Asgard behind a reverse proxy, the proxy has to pass the Host header on, or \
+                 ASGARD_PUBLIC_URL (server.public_url) has to name that address. Programs send their credential as \
+                 Authorization: Bearer."
+            .to_owned(),
+    };
+    Error::new(
+        Code::OriginDenied,
+        format!(
+            "This request came from a page of {}, and that is not the address that it was sent to. {remedy}",
+            shown(origin)
+        ),
+    )
+    .caused_by(format!("the Host header says {:?}", shown(host)))
+}
+
 /// Refuses a request that carries a cookie and may have been made by another site's page: `Origin` decides, without one
 /// `Sec-Fetch-Site`, without that `Referer`; a request with none of them is refused.
 pub fn check_origin(state: &HttpState, parts: &Parts) -> Result<()> {
     let headers = &parts.headers;
-    let own = match (text(headers, header::ORIGIN), text(headers, SEC_FETCH_SITE), text(headers, header::REFERER)) {
-        (Some(origin), _, _) => from_own(state, parts, origin),
-        (None, Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, None, Some(referer)) => from_own(state, parts, referer),
-        (None, None, None) => false,
-    };
-    if own { Ok(()) } else { Err(denied()) }
+    match (text(headers, header::ORIGIN), text(headers, SEC_FETCH_SITE), text(headers, header::REFERER)) {
+        (Some(origin), _, _) if from_own(state, parts, origin) => Ok(()),
+        // A browser that knows that the page is of another site says so; then no proxy is to blame.
+        (Some(_), Some("cross-site"), _) => Err(denied()),
+        (Some(origin), _, _) if origin.contains("://") => Err(foreign(state, parts, origin)),
+        (None, Some("same-origin" | "none"), _) => Ok(()),
+        (None, None, Some(referer)) if from_own(state, parts, referer) => Ok(()),
+        (Some(_), _, _) | (None, Some(_), _) | (None, None, _) => Err(denied()),
+    }
 }
 
 /// While sign-in is switched off any page that the developer opens could use this listener: a name that was rebound to

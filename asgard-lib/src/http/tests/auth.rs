@@ -53,6 +53,34 @@ async fn a_browser_gets_a_cookie_and_gives_it_back() {
     assert_eq!(over.json()["code"], "bad-credential");
 }
 
+/// Behind a proxy that does not pass the Host header on, our own page looks like another site's: the refusal says so.
+#[tokio::test]
+async fn a_page_that_a_proxy_made_foreign_is_told_what_the_proxy_lacks() {
+    for public in [None, Some("https://other.example")] {
+        let variables = [("ASGARD_BIND", "127.0.0.1:8080"), ("ASGARD_PUBLIC_URL", public.unwrap_or_default())];
+        let app = TestApp::with(&variables[..1 + usize::from(public.is_some())]).await;
+        let cookie = format!("asgard_session={}", app.owner.credential.clone().unwrap());
+        let sent = |origin: &'static str, site: &'static str| {
+            let (app, cookie) = (&app, cookie.clone());
+            async move {
+                let headers = [JSON, ("cookie", &*cookie), ("origin", origin), ("sec-fetch-site", site)];
+                let reply = app
+                    .anonymous
+                    .send(Method::POST, "/api/auth/tokens", &headers, Body::from("{\"name\":\"t\"}"))
+                    .await;
+                assert_eq!(reply.status, 403);
+                reply.field("detail")
+            }
+        };
+        let told = sent("https://asgard.example", "same-origin").await;
+        assert!(told.contains("https://asgard.example") && told.contains("ASGARD_PUBLIC_URL"), "{told}");
+        assert_eq!(told.contains("pass the Host header on"), public.is_none(), "{told}");
+        assert_eq!(told.contains("https://other.example"), public.is_some(), "{told}");
+        let told = sent("https://evil.example", "cross-site").await;
+        assert!(!told.contains("ASGARD_PUBLIC_URL"), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn a_cookie_changes_things_only_from_our_own_pages() {
     let app =

@@ -24,6 +24,10 @@ const PRESENT: &str = "WITH made AS (SELECT oid, relname, relkind FROM pg_class 
     SELECT made.relname || '.' || attname FROM made JOIN pg_attribute ON attrelid = made.oid \
     WHERE relkind = 'r' AND attnum > 0 AND NOT attisdropped";
 
+/// The columns of the table `migrations`.
+const COLUMNS: &str = "SELECT string_agg(attname, ',' ORDER BY attname COLLATE \"C\") FROM pg_attribute \
+    WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
+
 /// Whether a server takes no writes: a standby, or a primary that is being replaced. What it shows may be the past.
 const READ_ONLY: &str = "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean";
 
@@ -291,6 +295,11 @@ async fn next(connection: &mut PgConnection, engine: &PostgresEngine) -> Result<
     let (mut applied, mut present) = (Vec::<Applied>::new(), BTreeSet::new());
     if remembers(connection, engine).await? {
         let table = engine.named("migrations");
+        let columns: Option<String> = sqlx::query_scalar(COLUMNS).bind(&table).fetch_one(&mut *connection).await?;
+        if columns.as_deref() != Some(migrations::COLUMNS) {
+            let remedy = "Give Asgard a schema of its own: set ASGARD_DATABASE_SCHEMA (database.schema), or use another database.";
+            return Ok(Err(migrations::foreign(place(&engine.connect), remedy)));
+        }
         let sql = AssertSqlSafe(format!("SELECT number, checksum FROM {table}"));
         applied = sqlx::query_as(sql).fetch_all(&mut *connection).await?;
         present = sqlx::query_scalar(PRESENT).bind(table).fetch_all(connection).await?.into_iter().collect();

@@ -33,15 +33,32 @@ impl Default for SqliteOptions {
     }
 }
 
+/// What helps a file that cannot be used.
+#[derive(Clone, Copy)]
+enum Remedy {
+    /// It is damaged.
+    Restore,
+    /// It is somebody else's, or nothing of ours.
+    Another,
+    /// This process may not write it, or its folder.
+    Permit,
+}
+
 /// A file that cannot be used, and what to do about it.
-fn unusable(path: &Path, why: impl std::fmt::Display) -> Error {
-    Error::new(
-        Code::Config,
-        format!(
-            "The SQLite file {} cannot be used: {why}. Restore it from a backup, or name another file in the database URL.",
-            path.display()
-        ),
-    )
+fn unusable(path: &Path, why: impl std::fmt::Display, remedy: Remedy) -> Error {
+    let another = "name another file in ASGARD_DATABASE_URL (database.url)";
+    let remedy = match remedy {
+        Remedy::Restore => format!("Restore it from a backup, or {another}"),
+        Remedy::Another => format!("To use another one, {another}"),
+        Remedy::Permit => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.map_or_else(|| "the working folder".to_owned(), |folder| folder.display().to_string());
+            format!(
+                "Let the user that Asgard runs as write the file and its folder, {folder}, where SQLite keeps its log; or {another}"
+            )
+        }
+    };
+    Error::new(Code::Config, format!("The SQLite file {} cannot be used: {why}. {remedy}.", path.display()))
 }
 
 fn refused(path: &Path, error: rusqlite::Error) -> Error {
@@ -49,7 +66,13 @@ fn refused(path: &Path, error: rusqlite::Error) -> Error {
         Some(_) => error.to_string(),
         None => "it cannot be opened".to_owned(),
     };
-    unusable(path, why).caused_by(error)
+    let remedy = match primary_code(&error) {
+        Some(rusqlite::ffi::SQLITE_PERM | rusqlite::ffi::SQLITE_READONLY | rusqlite::ffi::SQLITE_CANTOPEN) => {
+            Remedy::Permit
+        }
+        Some(_) | None => Remedy::Restore,
+    };
+    unusable(path, why, remedy).caused_by(error)
 }
 
 /// Creates the file so that only its owner reads it. SQLite gives its side files the same mode.
@@ -61,9 +84,13 @@ fn create(path: &Path) -> Result<()> {
     match options.open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_file() => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(unusable(path, "it is not a file")),
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(unusable(path, "its folder does not exist")),
-        Err(error) => Err(unusable(path, error.to_string()).caused_by(error)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Err(unusable(path, "it is not a file", Remedy::Another))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(unusable(path, "its folder does not exist", Remedy::Another))
+        }
+        Err(error) => Err(unusable(path, error.to_string(), Remedy::Permit).caused_by(error)),
     }
 }
 
@@ -92,7 +119,8 @@ pub(super) fn open(path: &Path, wanted: &SqliteOptions) -> Result<SqliteEngine> 
     check_owner(&connection, path)?;
     drop(connection);
     let writing = connect_writing(path, wanted.durable).map_err(|e| refused(path, e))?;
-    let writer = Writer::start(path.to_owned(), wanted.durable, writing).map_err(|e| unusable(path, e))?;
+    let writer =
+        Writer::start(path.to_owned(), wanted.durable, writing).map_err(|e| unusable(path, e, Remedy::Restore))?;
     let readers = Readers::open(path.to_owned(), wanted.readers.max(1), BUSY_TIMEOUT).map_err(|e| refused(path, e))?;
     Ok(SqliteEngine { path: path.to_owned(), readers, writer })
 }
@@ -104,7 +132,7 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<()> {
     let owner = number("PRAGMA application_id")?;
     let tables = number("SELECT count(*) FROM sqlite_schema")?;
     if owner != APPLICATION_ID && tables > 0 {
-        return Err(unusable(path, "it is the database of another program"));
+        return Err(unusable(path, "it is the database of another program", Remedy::Another));
     }
     Ok(())
 }
@@ -119,6 +147,17 @@ fn migrate_on(connection: &mut Connection, apply: bool) -> rusqlite::Result<Resu
     loop {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
         transaction.execute_batch(migrations::TABLE)?;
+        let columns: Option<String> = transaction.query_row(
+            "SELECT group_concat(name) FROM (SELECT name FROM pragma_table_info('migrations') ORDER BY name)",
+            [],
+            |row| row.get(0),
+        )?;
+        if columns.as_deref() != Some(migrations::COLUMNS) {
+            return Ok(Err(migrations::foreign(
+                "the SQLite file",
+                "Give Asgard a file of its own in ASGARD_DATABASE_URL.",
+            )));
+        }
         let applied: Vec<Applied> = transaction
             .prepare("SELECT number, checksum FROM migrations")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -139,5 +178,31 @@ fn migrate_on(connection: &mut Connection, apply: bool) -> rusqlite::Result<Resu
             Err(refusal) => return Ok(Err(refusal)),
         }
         transaction.commit()?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A backup helps a damaged file, and not one that may not be written.
+    #[test]
+    fn what_is_advised_helps() {
+        let said = |code| {
+            refused(
+                Path::new("/srv/asgard/a.db"),
+                rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None),
+            )
+        };
+        for code in [rusqlite::ffi::SQLITE_CANTOPEN, rusqlite::ffi::SQLITE_READONLY, rusqlite::ffi::SQLITE_PERM] {
+            let said = said(code);
+            assert!(said.message().contains("write the file and its folder, /srv/asgard"), "{said}");
+            assert!(!said.message().contains("backup"), "{said}");
+        }
+        for code in [rusqlite::ffi::SQLITE_CORRUPT, rusqlite::ffi::SQLITE_NOTADB] {
+            assert!(said(code).message().contains("Restore it from a backup"), "{code}");
+        }
+        let unwritable = unusable(Path::new("a.db"), "Permission denied", Remedy::Permit);
+        assert!(unwritable.message().contains("the working folder"), "{unwritable}");
     }
 }
