@@ -18,18 +18,18 @@ pub(crate) use frame::in_style;
 
 use super::HttpState;
 use axum::{
-    Router,
+    Router, middleware,
     routing::{get, post},
 };
 use std::sync::Arc;
 
 /// The dashboard's addresses.
-pub(crate) fn routes() -> Router<Arc<HttpState>> {
+pub(crate) fn routes(state: &Arc<HttpState>) -> Router<Arc<HttpState>> {
     Router::new()
         .route("/", get(frame::show))
         .route("/sign-in", post(frame::enter))
         .route("/sign-out", post(frame::leave))
         .route("/assets/{name}", get(frame::asset))
         .route("/icon.svg", get(frame::icon))
-        .merge(pages::routes())
+        .merge(pages::routes().layer(middleware::from_fn_with_state(Arc::clone(state), frame::carry)))
 }

@@ -35,6 +35,8 @@ use tools::Tools;
 
 /// Where MCP lives, and nowhere else.
 const PATH: &str = "/mcp";
+/// What many clients make of it.
+const SAME: &str = "/mcp/";
 
 type Service = StreamableHttpService<Arc<McpServer>, NeverSessionManager>;
 
@@ -54,7 +56,8 @@ pub(super) fn routes(state: &Arc<HttpState>) -> Router<Arc<HttpState>> {
         let service = service.clone();
         async move { answer(&state, &service, request).await }
     };
-    Router::new().route(PATH, any(handler))
+    // Without a redirect: a client that followed one would send its credential a second time, or would not at all.
+    Router::new().route(PATH, any(handler.clone())).route(SAME, any(handler))
 }
 
 async fn answer(state: &Arc<HttpState>, service: &Service, request: Request) -> Result<Response, Problem> {

@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{any, get},
 };
-use http::Method;
+use http::{HeaderMap, Method, header};
 use std::sync::Arc;
 
 /// What is mounted. Everything else is answered as what is not there.
@@ -109,14 +109,14 @@ fn well_known_paths(base: &BasePath) -> Vec<String> {
     issuer.into_iter().chain(resource).collect()
 }
 
-fn rest(routes: Router<Arc<HttpState>>, state: &HttpState) -> Router<Arc<HttpState>> {
+fn rest(routes: Router<Arc<HttpState>>, state: &Arc<HttpState>) -> Router<Arc<HttpState>> {
     let routes = routes
         .route("/metrics", get(metrics::metrics))
         .route("/api/openapi.json", get(openapi::openapi))
         .merge(docs::routes())
         .merge(api::routes(state.app().operations()));
     #[cfg(feature = "dashboard")]
-    let routes = routes.merge(super::dashboard::routes());
+    let routes = routes.merge(super::dashboard::routes(state));
     routes
 }
 
@@ -125,8 +125,17 @@ fn shown(path: &str) -> String {
     path.chars().take(200).collect()
 }
 
-async fn nothing_here(State(state): State<Arc<HttpState>>, OriginalUri(uri): OriginalUri) -> Problem {
+async fn nothing_here(
+    State(state): State<Arc<HttpState>>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+) -> Problem {
     let path = shown(uri.path());
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accepted.contains("text/html") {
+        // A person, who has no use for the description of an API.
+        return Error::new(Code::NotFound, format!("There is no page at {path}.")).into();
+    }
     let list = state.base().join("/api/openapi.json");
     Error::new(Code::NotFound, format!("There is nothing at {path}. {list} lists what there is.")).into()
 }

@@ -1,6 +1,7 @@
 //! What is around every page: who asks for it, the layout, signing in, what was just done, and what cannot be shown.
 
 mod assets;
+mod carried;
 mod flash;
 mod layout;
 mod page_request;
@@ -8,6 +9,7 @@ mod problem;
 mod sign_in;
 
 pub(crate) use assets::{asset, icon};
+pub(crate) use carried::carry;
 pub(crate) use flash::Flash;
 pub(crate) use layout::{Layout, Section};
 #[cfg(test)]

@@ -25,7 +25,12 @@ pub(super) fn check(state: &HttpState, parts: &Parts) -> Result<()> {
     {
         return Err(Error::new(
             Code::OriginDenied,
-            format!("The Host header names {}, which is not an address of this server.", shown(host)),
+            format!(
+                "The Host header names {}, which is not an address that this server knows. The address that agents use has to be \
+                 in ASGARD_MCP_URL (server.mcp_url), or in ASGARD_PUBLIC_URL (server.public_url) when it is that of the pages too; \
+                 a reverse proxy has to pass the Host header on.",
+                shown(host)
+            ),
         )
         .at("host"));
     }

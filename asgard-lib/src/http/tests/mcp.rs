@@ -25,6 +25,44 @@ async fn send(client: &Client, headers: &[(&str, &str)], body: impl ToString) ->
 }
 
 #[tokio::test]
+async fn mcp_with_a_slash_at_its_end_is_the_same_endpoint_without_a_redirect() {
+    let app = TestApp::new().await;
+    for (client, body) in [
+        (&app.key, message("tools/list", json!({})).to_string()),
+        (&app.key, initialize("2025-11-25").to_string()),
+        (&app.anonymous, initialize("2025-11-25").to_string()),
+        (&app.key, "{".to_owned()),
+    ] {
+        let headers = [JSON, ("accept", "application/json, text/event-stream")];
+        let plain = client.send(Method::POST, "/mcp", &headers, Body::from(body.clone())).await;
+        let slashed = client.send(Method::POST, "/mcp/", &headers, Body::from(body.clone())).await;
+        assert_eq!(slashed.status, plain.status, "{body}");
+        if plain.status == 200 {
+            assert_eq!(slashed.json(), plain.json(), "{body}");
+        }
+    }
+}
+
+/// A name that the endpoint does not know is refused with the settings that would make it known.
+#[tokio::test]
+async fn an_unknown_host_at_mcp_is_told_which_settings_name_it() {
+    let app = TestApp::new().await;
+    let credential = format!("Bearer {}", app.key.credential.clone().unwrap());
+    let request = http::Request::post("/mcp")
+        .header("host", "asgard.corp.example")
+        .header("authorization", credential)
+        .header(JSON.0, JSON.1)
+        .body(Body::from(initialize("2025-11-25").to_string()))
+        .unwrap();
+    let refused = app.anonymous.request(request).await;
+    assert_eq!(refused.status, 403);
+    let detail = refused.field("detail");
+    for word in ["asgard.corp.example", "ASGARD_MCP_URL", "ASGARD_PUBLIC_URL", "Host header"] {
+        assert!(detail.contains(word), "{word}: {detail}");
+    }
+}
+
+#[tokio::test]
 async fn the_credential_comes_before_everything() {
     let app = TestApp::new().await;
     let session = app.owner.credential.clone().unwrap();
@@ -48,7 +86,7 @@ async fn the_credential_comes_before_everything() {
     {
         assert_eq!(send(client, &[JSON], initialize("2025-11-25")).await.status, status);
     }
-    for path in ["/mcp/", "/mcp/x", "/MCP"] {
+    for path in ["/mcp//", "/mcp/x", "/MCP"] {
         assert_eq!(app.key.send(Method::POST, path, &[JSON], Body::from("{}")).await.status, 404, "{path}");
     }
     let keys = app.key.tool("list_keys", json!({})).await.unwrap();

@@ -50,6 +50,7 @@ flash! {
     UserChanged = "user-changed", "The account is changed.";
     SignedOutEverywhere = "signed-out-everywhere", "Every session and token of the account is ended.";
     SessionEnded = "session-ended", "The session is ended.";
+    NotSent = "not-sent", "Your session had ended, so what you sent was not taken. Sign in and send it again.";
     TokenRevoked = "token-revoked", "The token is revoked and is refused from now on.";
 }
 

@@ -90,7 +90,7 @@ pub(crate) struct Link {
 
 /// Something that went wrong, above the page.
 pub(crate) struct Banner {
-    /// What kind of thing.
+    /// What kind of thing; empty where the sentence says it.
     pub title: &'static str,
     /// The sentence for the person.
     pub message: String,
@@ -109,8 +109,11 @@ impl Banner {
                 false
             }
         };
+        let title = error.code().title();
+        // A sentence that begins with its own title says it twice.
+        let said = error.message().to_lowercase().starts_with(&title.to_lowercase());
         Self {
-            title: error.code().title(),
+            title: if said { "" } else { title },
             message: error.message().to_owned(),
             help: page(error.code(), base),
             trace: ours.then(|| trace.to_string()),

@@ -1,6 +1,7 @@
 //! A signed-in person's request for a page: the extractor that every page but the sign-in takes, and how pages go out.
 
 use super::{
+    carried::{self, Returned, SignInFirst},
     flash::Flash,
     layout::{Banner, Layout, Section},
     problem::ErrorPage,
@@ -34,6 +35,8 @@ pub(crate) struct PageRequest {
     path: String,
     query: FormData,
     flash: Option<Flash>,
+    /// Whether it is a form that comes back after a sign-in, and is only shown.
+    returned: bool,
     /// The moment that the page is of.
     pub now: Timestamp,
 }
@@ -53,6 +56,7 @@ impl FromRequestParts<Arc<HttpState>> for PageRequest {
                 path: state.base().join(parts.uri.path()),
                 query: FormData::of_query(&parts.uri),
                 flash: Flash::of(parts.uri.query()),
+                returned: parts.extensions.get::<Returned>().is_some(),
                 now: state.app().world().now(),
             }),
             Ok(None) => Err(to_sign_in(state, parts)),
@@ -66,7 +70,11 @@ fn to_sign_in(state: &HttpState, parts: &Parts) -> Response {
     let wanted = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     match super::sign_in::safe_next(&wanted).filter(|_| parts.method == Method::GET) {
         Some(next) => Redirect::to(&state.base().join(&format!("/?next={}", encoded(next)))).into_response(),
-        None => Redirect::to(&state.base().join("/")).into_response(),
+        None => {
+            let mut response = done(state, "/", Flash::NotSent);
+            response.extensions_mut().insert(SignInFirst);
+            response
+        }
     }
 }
 
@@ -166,14 +174,20 @@ impl PageRequest {
         self.state.call(&self.arrival, Some(&self.caller))
     }
 
+    fn may_send<O: Operation>(&self) -> Result<()> {
+        if self.returned && !O::META.hints.read_only { Err(carried::not_sent()) } else { Ok(()) }
+    }
+
     /// Runs an operation.
     pub(crate) async fn submit<O: Operation>(&self, command: &O) -> Result<O::Output> {
+        self.may_send::<O>()?;
         Box::pin(self.state.submit(&self.call(), command)).await
     }
 
     /// Runs an operation that creates something, with what a form sent. Under the form's `once` it happens once, however
     /// often the form is sent.
     pub(crate) async fn submit_once<O: Operation>(&self, command: &O, form_data: &FormData) -> Result<O::Output> {
+        self.may_send::<O>()?;
         let call = Call { idempotency_key: form_data.given("once").map(str::to_owned), ..self.call() };
         Box::pin(self.state.submit(&call, command)).await
     }

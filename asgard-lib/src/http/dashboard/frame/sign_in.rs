@@ -20,7 +20,7 @@ use axum::{
     extract::{FromRequest, Query, Request, State},
     response::{Html, IntoResponse, Redirect, Response},
 };
-use http::header;
+use http::{HeaderValue, header};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -31,6 +31,10 @@ struct Page {
     layout: Layout,
     config: AuthConfigView,
     fields: Fields,
+    /// Where it is sent to, below the base path.
+    action: String,
+    /// A form that waits for the sign-in, sealed.
+    carried: String,
     next: String,
     wait: Option<String>,
 }
@@ -70,14 +74,35 @@ pub(crate) async fn show(
         return Redirect::to(&state.base().join(next)).into_response();
     }
     let flash = Flash::of(Some(&format!("said={}", wanted.flash)));
-    let page = page(&state, &arrival, &wanted.next, None, None, flash).await;
+    let page = page(&state, &arrival, Purpose::Next(&wanted.next), None, None, flash).await;
     page.unwrap_or_else(|error| Problem(error).into_response())
+}
+
+/// What signing in is for.
+#[derive(Clone, Copy)]
+enum Purpose<'p> {
+    /// To go on to a page.
+    Next(&'p str),
+    /// To bring back a form that was sent to `path`.
+    Form { path: &'p str, sealed: &'p str },
+}
+
+/// The sign-in with a form that waits for it.
+pub(super) async fn again(
+    state: &HttpState,
+    arrival: &Arrival,
+    path: &str,
+    sealed: &str,
+    form_data: Option<&FormData>,
+    error: Error,
+) -> Result<Response> {
+    page(state, arrival, Purpose::Form { path, sealed }, form_data, Some(error), None).await
 }
 
 async fn page(
     state: &HttpState,
     arrival: &Arrival,
-    next: &str,
+    purpose: Purpose<'_>,
     form_data: Option<&FormData>,
     error: Option<Error>,
     flash: Option<Flash>,
@@ -87,7 +112,11 @@ async fn page(
     let password = Field::password("password", "Password", "current-password");
     // Whoever comes back with an error has to type the password again, and nothing else.
     let (username, password) =
-        if error.is_some() { (username, password.first()) } else { (username.first(), password) };
+        if form_data.is_some() { (username, password.first()) } else { (username.first(), password) };
+    let (action, carried, next) = match purpose {
+        Purpose::Next(next) => ("/sign-in", "", safe_next(next).unwrap_or_default()),
+        Purpose::Form { path, sealed } => (path, sealed, ""),
+    };
     let page = Page {
         layout: Layout {
             flash: flash.map(Flash::sentence),
@@ -95,7 +124,9 @@ async fn page(
             ..Layout::bare(state)
         },
         fields: Fields(vec![username, password]).keep(form_data),
-        next: safe_next(next).unwrap_or_default().to_owned(),
+        action: action.to_owned(),
+        carried: carried.to_owned(),
+        next: next.to_owned(),
         wait: error.as_ref().and_then(Error::retry_after_secs).map(wait),
         config,
     };
@@ -120,19 +151,30 @@ pub(crate) async fn enter(State(state): State<Arc<HttpState>>, arrival: Arrival,
     match sign_in(&state, &arrival, &form_data).await {
         Ok(response) => response,
         Err(error) => {
-            let page = page(&state, &arrival, form_data.text("next"), Some(&form_data), Some(error), None).await;
+            let purpose = Purpose::Next(form_data.text("next"));
+            let page = page(&state, &arrival, purpose, Some(&form_data), Some(error), None).await;
             page.unwrap_or_else(|error| Problem(error).into_response())
         }
     }
 }
 
 async fn sign_in(state: &HttpState, arrival: &Arrival, form_data: &FormData) -> Result<Response> {
+    let (_, cookie) = session(state, arrival, form_data).await?;
+    let next = safe_next(form_data.text("next")).unwrap_or("/");
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&state.base().join(next))).into_response())
+}
+
+/// A new session for what a sign-in sent: its token, and the cookie that holds it.
+pub(super) async fn session(
+    state: &HttpState,
+    arrival: &Arrival,
+    form_data: &FormData,
+) -> Result<(String, HeaderValue)> {
     let login = Login { username: form_data.text("username").to_owned(), password: form_data.secret("password") };
     let session = Box::pin(state.submit(&state.call(arrival, None), &login)).await?;
     let lasts = session.expires_at.since(state.app().world().now()).as_secs();
     let cookie = session_cookie_header(state, arrival, &session.token, lasts)?;
-    let next = safe_next(form_data.text("next")).unwrap_or("/");
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&state.base().join(next))).into_response())
+    Ok((session.token, cookie))
 }
 
 /// Signs out. A session that is over already is signed out just as well.

@@ -264,3 +264,99 @@ async fn what_is_done_and_read_on_pages_is_counted_like_on_every_surface() {
     owner.send(&settings, &kill, &[("reason", " ")]).await;
     assert_eq!(counted(app, "projects.kill", "invalid").await, 1, "what is refused is counted too");
 }
+
+/// A page with a form on it, left open until its session was over; then the form is sent.
+async fn late(lived: &Lived, page: &str, action: &str, fields: &[(&str, &str)]) -> (Browser, super::Page) {
+    let mut owner = lived.signed_in("olga").await;
+    let form = owner.open(page).await;
+    let session = owner.session().unwrap().to_owned();
+    let out = lived.app.anonymous.with(&session).post("/api/auth/logout", serde_json::json!({})).await;
+    assert_eq!(out.status, 200, "{}", out.text());
+    let asked = owner.submit(&form, action, fields).await;
+    (owner, asked)
+}
+
+#[tokio::test]
+async fn a_form_that_was_sent_after_its_session_had_ended_comes_back_filled_in() {
+    let lived = Lived::new().await;
+    let fields = [
+        ("name", "Late <one>"),
+        ("manager_email", "max@corp.example"),
+        ("group", "applications"),
+        ("budget_usd", "71"),
+        ("description", "Line\nline"),
+    ];
+    let (mut owner, asked) = late(&lived, "/projects/new", "/projects", &fields).await;
+    assert_eq!(asked.status, 401);
+    assert!(asked.has("what you filled in was not sent") && asked.has("name=\"carried\""), "{}", asked.html);
+    assert!(!asked.has("Late") && !asked.has("max@corp.example"), "what was sent is sealed: {}", asked.html);
+
+    let wrong = owner.submit(&asked, "/projects", &[("username", "olga"), ("password", "not the password")]).await;
+    assert!(wrong.status == 401 && wrong.has("username or password is wrong"), "{}", wrong.html);
+    let back = owner.submit(&wrong, "/projects", &[("password", PASSWORD)]).await;
+    assert_eq!(back.status, 409, "{}", back.html);
+    assert!(back.has("You had been signed out, so this was not sent"), "{}", back.html);
+    let filled = back.form("/projects").unwrap();
+    for (name, value) in fields {
+        assert!(filled.contains(&(name.to_owned(), value.to_owned())), "{name}: {filled:?}");
+    }
+    let listed = lived.app.owner.get("/api/projects").await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "nothing was done by signing in: {listed}");
+
+    let made = owner.send(&back, "/projects", &[]).await;
+    assert!(made.has("The project is registered") && made.has("Late &#60;one&#62;"), "{}", made.html);
+}
+
+#[tokio::test]
+async fn what_comes_back_after_a_sign_in_is_never_carried_out_and_holds_no_secret_in_clear() {
+    let lived = Lived::new().await;
+    let fields =
+        [("current_password", PASSWORD), ("new_password", "staple staple staple"), ("again", "staple staple staple")];
+    let known = lived.signed_in("olga").await.open("/account").await.form("/account/password").unwrap();
+    let fields: Vec<_> = fields.into_iter().filter(|(name, _)| known.iter().any(|(field, _)| field == name)).collect();
+    let (mut owner, asked) = late(&lived, "/account", "/account/password", &fields).await;
+    assert!(!asked.has(PASSWORD) && !asked.has("staple"), "{}", asked.html);
+    let back = owner.submit(&asked, "/account/password", &[("username", "olga"), ("password", PASSWORD)]).await;
+    assert!(back.status == 409 && !back.has(PASSWORD) && !back.has("staple"), "{}: {}", back.status, back.html);
+    lived.signed_in("olga").await;
+
+    // An approval, which is a button and a remark.
+    let path = format!("/requests/{}", lived.pending);
+    let mut manager = lived.signed_in("max").await;
+    let shown = manager.open(&path).await;
+    let out =
+        lived.app.anonymous.with(manager.session().unwrap()).post("/api/auth/logout", serde_json::json!({})).await;
+    assert_eq!(out.status, 200);
+    let approve = format!("{path}/approve");
+    let asked = manager.submit(&shown, &approve, &[("note", "Fine by me")]).await;
+    let back = manager.submit(&asked, &approve, &[("username", "max"), ("password", PASSWORD)]).await;
+    assert!(back.has("Waits for approval") && back.has("Fine by me"), "{}", back.html);
+    let done = manager.send(&back, &approve, &[]).await;
+    assert!(done.has("Approved."), "{}", done.html);
+}
+
+#[tokio::test]
+async fn a_carried_form_is_bound_to_its_address_and_its_hour_and_not_given_to_other_sites() {
+    let lived = Lived::new().await;
+    let fields = [("name", "Late"), ("manager_email", "max@corp.example")];
+    let (mut owner, asked) = late(&lived, "/projects/new", "/projects", &fields).await;
+    let carried = asked.form("/projects").unwrap().into_iter().find(|(name, _)| name == "carried").unwrap().1;
+    let body =
+        |carried: &str| format!("username=olga&password={}&carried={carried}", super::super::frame::encoded(PASSWORD));
+    let keys = format!("/projects/{}/keys", lived.app.project);
+    for (path, carried) in
+        [(keys.as_str(), carried.as_str()), ("/projects", "cmt_nothing"), ("/projects", &carried[1..])]
+    {
+        let refused = owner.request(http::Method::POST, path, Some(body(carried))).await;
+        assert!(refused.status == 400 && refused.has("kept for an hour"), "{path}: {}", refused.html);
+        assert!(owner.session().is_none_or(|session| !session.starts_with("asg_new")), "nobody was signed in");
+    }
+    owner.origin = Some("https://evil.example");
+    let refused = owner.request(http::Method::POST, "/projects", Some(body(&carried))).await;
+    assert_eq!(refused.status, 403, "{}", refused.html);
+    let stolen = owner.request(http::Method::POST, "/projects", Some("name=x".into())).await;
+    assert!(!stolen.has("name=\"carried\""), "{}", stolen.html);
+    owner.origin = Some("http://localhost:8080");
+    let large = owner.request(http::Method::POST, "/projects", Some(format!("name={}", "x".repeat(70_000)))).await;
+    assert_eq!((large.status.as_u16(), large.headers["location"].to_str().unwrap()), (303, "/?said=not-sent"));
+}

@@ -170,3 +170,13 @@ async fn assets_are_kept_forever_under_the_name_of_their_content() {
     }
     assert_eq!(browser.open("/assets/style-0000000000000000.css").await.status, 404);
 }
+
+#[tokio::test]
+async fn a_person_at_an_address_that_is_not_there_is_not_sent_to_the_description_of_an_api() {
+    let app = crate::http::testkit::TestApp::new().await;
+    let page = super::Browser::new(app.router.clone()).open("/no/such/page").await;
+    assert_eq!(page.status, 404);
+    assert!(page.has("There is no page at /no/such/page.") && !page.has("openapi"), "{}", page.html);
+    let program = app.anonymous.get("/no/such/page").await;
+    assert!(program.text().contains("/api/openapi.json lists what there is"), "{}", program.text());
+}
