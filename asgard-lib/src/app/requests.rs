@@ -9,6 +9,7 @@ mod overview;
 mod read;
 #[cfg(test)]
 mod tests;
+mod unmade;
 mod view;
 
 pub use ask::{RequestResource, Requested};
@@ -18,4 +19,5 @@ pub use inputs::PreparedInputs;
 pub use open::{Asked, Wanted, open};
 pub use overview::{RequestCount, RequestRowView, RequestsOverview, RequestsOverviewView};
 pub use read::{GetRequest, ListPending, ListRequests};
+pub use unmade::remove_unmade;
 pub use view::RequestView;

@@ -33,7 +33,7 @@ pub(in crate::app) use assignment::secret_reference;
 pub use claimed_run::{Assignment, Claim, ClaimedRun};
 pub(crate) use launch::{Launch, prepare};
 pub(crate) use log::segments;
-pub(crate) use outputs::drop_secrets;
+pub(crate) use outputs::{drop_secrets, remove_all as remove_secrets};
 pub(crate) use queue::LOOK_EVERY;
 pub use queue::{queue, queue_refresh};
 pub use recover::{RunCheck, check_run, recover_at_start};

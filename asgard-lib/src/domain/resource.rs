@@ -124,6 +124,9 @@ pub struct Resource {
     pub created_at: Timestamp,
     /// Who asked first.
     pub created_by: ActorRef,
+    /// Whether no plan of it was ever let through, so that nothing of it can exist. Not known of those of version 0.1.0, and so `false`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmade: bool,
     /// When it first existed as asked; once set, an apply has worked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisioned_at: Option<Timestamp>,

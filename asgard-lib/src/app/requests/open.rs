@@ -146,38 +146,12 @@ async fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Reso
             refreshed_at: None,
             created_at: now,
             created_by: actor.clone(),
+            unmade: true,
             provisioned_at: None,
             updated_at: now,
         },
     };
-    let mut request = Request {
-        id: request_id,
-        project: project.id.clone(),
-        project_name: project.name.clone(),
-        resource: resource.id.clone(),
-        service: service.manifest.id.clone(),
-        name: name.clone(),
-        target,
-        command,
-        status: RequestStatus::Planning,
-        requested_by: actor,
-        monthly,
-        reserved: Usd::ZERO,
-        verdict: None,
-        decision: None,
-        judgements: Vec::new(),
-        approvals: Vec::new(),
-        plan: None,
-        plan_run: None,
-        current_run: None,
-        resumed: 0,
-        began: false,
-        cancel_requested: false,
-        error: None,
-        inbox: None,
-        created_at: now,
-        updated_at: now,
-    };
+    let mut request = Request { id: request_id, ..fresh_request(tx, project, &resource, command, monthly)? };
     let actor = request.requested_by.clone();
     let step = Step { moment: Moment::Asking, actor, at: now, plan: None, grown: false };
     let judged = not_denied(tx.app(), basis(tx, project, service).await?, &request, &resource, step)?;
@@ -218,4 +192,43 @@ async fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Reso
         ],
     )?;
     Ok(Asked::Opened(Box::new(request), Box::new(resource)))
+}
+
+/// A request about a resource, as it begins: nothing decided, nothing run.
+pub(super) fn fresh_request(
+    tx: &Tx<'_>,
+    project: &Project,
+    resource: &Resource,
+    command: Command,
+    monthly: Usd,
+) -> Result<Request> {
+    let (now, actor) = (tx.now(), tx.actor()?.reference());
+    Ok(Request {
+        id: tx.id(),
+        project: project.id.clone(),
+        project_name: project.name.clone(),
+        resource: resource.id.clone(),
+        service: resource.service.clone(),
+        name: resource.name.clone(),
+        target: resource.target.clone(),
+        command,
+        status: RequestStatus::Planning,
+        requested_by: actor,
+        monthly,
+        reserved: Usd::ZERO,
+        verdict: None,
+        decision: None,
+        judgements: Vec::new(),
+        approvals: Vec::new(),
+        plan: None,
+        plan_run: None,
+        current_run: None,
+        resumed: 0,
+        began: false,
+        cancel_requested: false,
+        error: None,
+        inbox: None,
+        created_at: now,
+        updated_at: now,
+    })
 }

@@ -5,11 +5,20 @@ use crate::{
     app::{
         Call,
         keys::{MintKey, RevokeKey},
+        resources::DeprovisionResource,
         testkit::{Kit, OWNER, member},
+        worker,
     },
-    domain::{credential::UserToken, person::User, project::Project, request::Request},
+    domain::{
+        credential::UserToken,
+        person::User,
+        project::Project,
+        request::{Request, RequestStatus},
+        resource::ResourceStatus,
+    },
     error::{Code, Result},
     kernel::{Actor, Party, RequestId, Role},
+    ports::runner::RunOutcome,
 };
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -84,4 +93,46 @@ async fn a_key_that_is_revoked_while_it_waits_is_not_answered() {
         kit.app.run(&kit.owner(), &revoke).await.unwrap();
     };
     assert_eq!(wait(&kit, by_key(), &id, revoke).await.unwrap_err().code(), Code::BadCredential);
+}
+
+/// What was asked for and never let through is removed by asking for it: no run, no module, no service is needed.
+#[tokio::test(start_paused = true)]
+async fn what_was_never_made_is_removed_without_a_run() {
+    let kit = Kit::staged().await;
+    kit.enrol(OWNER).await;
+    let remove = |resource| DeprovisionResource { project_id: None, resource_id: resource, version: None };
+    let asked = kit.ask("thing", "one", json!({})).await.unwrap();
+    let resource = asked.resource.resource_id.clone();
+    let waits = kit.app.run(&kit.owner(), &remove(resource.clone())).await.unwrap_err();
+    assert_eq!(waits.code(), Code::OpenRequest, "its first request is open");
+    let run = kit.request(&asked.request.request_id).await.current_run.unwrap();
+    let why = "terraform init did not work: no such provider".to_owned();
+    kit.supervise(&run, RunOutcome::Failed { error: why, may_exist: Vec::new() }).await;
+    assert_eq!(kit.request(&asked.request.request_id).await.status, RequestStatus::Failed);
+
+    // Nothing carries a run out from here on.
+    let removed = kit.app.run(&kit.owner(), &remove(resource.clone())).await.unwrap();
+    assert_eq!(
+        (removed.request.status, removed.resource.status),
+        (RequestStatus::Fulfilled, ResourceStatus::Destroyed)
+    );
+    assert!(removed.request.current_run.is_none());
+    let again = kit.app.run(&kit.owner(), &remove(resource)).await.unwrap_err();
+    assert_eq!(again.code(), Code::WrongState, "it is destroyed");
+    kit.check().await;
+    let anew = kit.ask("thing", "one", json!({})).await.unwrap();
+    assert_ne!(anew.resource.resource_id, removed.resource.resource_id, "its name is free");
+}
+
+/// Once a plan was let through somebody has to look, whatever came of it.
+#[tokio::test(start_paused = true)]
+async fn what_may_have_been_made_is_removed_by_a_run() {
+    let kit = Kit::dry().await;
+    kit.enrol(OWNER).await;
+    let asked = kit.ask("thing", "one", json!({})).await.unwrap();
+    worker::run_due(&kit.app).await.unwrap();
+    let resource = asked.resource.resource_id;
+    let remove = DeprovisionResource { project_id: None, resource_id: resource, version: None };
+    let removing = kit.app.run(&kit.owner(), &remove).await.unwrap();
+    assert_eq!(removing.request.status, RequestStatus::Planning);
 }

@@ -6,7 +6,7 @@ use crate::{
         Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
         core::operation::Method::{Delete, Post},
         core::scope::ReadMode,
-        requests::{Requested, Wanted, open},
+        requests::{Requested, Wanted, open, remove_unmade},
         runs,
     },
     domain::{
@@ -48,6 +48,11 @@ async fn ask(
     project: &Stored<Project>,
     command: Command,
 ) -> Result<Requested> {
+    if command == Command::Deprovision
+        && let Some(removed) = remove_unmade(tx, project, resource).await?
+    {
+        return Requested::of(tx, removed);
+    }
     let service = tx.app().catalog().need(&resource.service)?;
     let wanted =
         Wanted { project, service, name: &resource.name, target: resource.target.clone(), command, fresh: tx.id() };

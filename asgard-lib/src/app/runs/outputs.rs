@@ -208,7 +208,7 @@ async fn remove_some(
 }
 
 /// Removes the secrets of a resource that is destroyed, those that came in as inputs included. Returns what may be forgotten afterwards, and the secrets that do not fit into the commit.
-pub(super) async fn remove_all(tx: &mut Tx<'_>, resource: &Resource) -> Result<(Vec<ForgottenSecret>, Vec<SecretId>)> {
+pub(crate) async fn remove_all(tx: &mut Tx<'_>, resource: &Resource) -> Result<(Vec<ForgottenSecret>, Vec<SecretId>)> {
     let mut secrets: BTreeSet<SecretId> =
         resource.secret_refs.values().map(|reference| reference.secret_id.clone()).collect();
     let sensitive = tx.app().catalog().get(&resource.service).map(|service| service.manifest.sensitive_inputs.clone());

@@ -29,8 +29,10 @@ pub fn apply_transition(
     transition: Transition,
 ) -> Result<Request> {
     let frees_name = transition.frees_name() && resource.status != ResourceStatus::Destroyed;
-    let Transition { request: mut next, resource: after, next_run, money, ceiling, drop_plan } = transition;
+    let Transition { request: mut next, resource: mut after, next_run, money, ceiling, drop_plan } = transition;
     if let Some(run) = &next_run {
+        // Before the run that may make things, not after: from now on somebody has to look.
+        after.unmade &= !run.op.changes_things();
         queue(tx, &mut next, &after, run)?;
     }
     if next.status.is_over() {

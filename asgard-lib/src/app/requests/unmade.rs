@@ -1,0 +1,85 @@
+//! Removing a resource of which nothing was ever made. It needs no run: there is nothing that a module, a provider or an engine
+//! would have to look at, and so it works where none of them does any more.
+
+use super::{Asked, open::fresh_request};
+use crate::{
+    app::{
+        Tx,
+        judge::{basis, not_denied},
+        runs,
+    },
+    domain::{
+        audit::AuditAction,
+        job::Work,
+        policy::{self, Moment},
+        project::Project,
+        request::{Command, Produced, Request, Step, applied},
+        resource::{Resource, ResourceStatus, StatePointer},
+    },
+    error::Result,
+    kernel::Usd,
+    ports::{records::Stored, store::Count},
+};
+use std::time::Duration;
+
+/// Removes a resource for which no plan was ever let through, in the commit that asks for it. `None` when a run has to look: an
+/// apply was begun or may have been, there is a state, or another request about it is open.
+pub async fn remove_unmade(
+    tx: &mut Tx<'_>,
+    project: &Stored<Project>,
+    resource: &Stored<Resource>,
+) -> Result<Option<Asked>> {
+    let open = Request::open_claim(&project.id, &resource.service, &resource.name);
+    if !resource.unmade || tx.holder(&open).await?.is_some() {
+        return Ok(None);
+    }
+    if tx.read_checked::<StatePointer>(resource.id.as_str()).await?.is_some() {
+        return Ok(None);
+    }
+    project.require_active()?;
+    let now = tx.now();
+    let going = match resource.status {
+        ResourceStatus::Provisioning => resource.value.clone(),
+        ResourceStatus::Provisioned
+        | ResourceStatus::Updating
+        | ResourceStatus::Failed
+        | ResourceStatus::Suspended
+        | ResourceStatus::Destroying
+        | ResourceStatus::Destroyed => resource.go(ResourceStatus::Destroying, now)?,
+    };
+    let mut request = fresh_request(tx, project, &going, Command::Deprovision, Usd::ZERO)?;
+    let going = Resource { request: request.id.clone(), ..going };
+    // A service that is gone has nothing to say about what was never made.
+    if let Some(service) = tx.app().catalog().get(&resource.service).cloned() {
+        let actor = request.requested_by.clone();
+        let step = Step { moment: Moment::Asking, actor, at: now, plan: None, grown: false };
+        let judged = not_denied(tx.app(), basis(tx, project, &service).await?, &request, &going, step)?;
+        policy::record(&mut request.judgements, judged);
+    }
+    let removed = applied(&request, &going, Produced::default(), now)?;
+    let (secrets, dropped) = runs::remove_secrets(tx, resource).await?;
+    if !secrets.is_empty() {
+        tx.job(Work::Forget { sealed: Vec::new(), secrets }, Duration::ZERO)?;
+    }
+    if !dropped.is_empty() {
+        tx.job(Work::DropSecrets { resource: resource.id.clone(), secrets: dropped }, Duration::ZERO)?;
+    }
+    let count = |counter, delta| Count { counter, delta, floor: None, ceiling: None, expires_at: None };
+    if removed.money != 0 {
+        tx.count(count(Project::committed_counter(&project.id), removed.money))?;
+    }
+    tx.insert(&removed.request)?;
+    tx.replace(resource, &removed.resource)?;
+    tx.release(resource.claim(), &resource.id)?;
+    tx.count(count(Project::resources_counter(&project.id), -1))?;
+    let details = [
+        ("command", request.command.name().to_owned()),
+        ("service", request.service.to_string()),
+        ("name", request.name.to_string()),
+        ("made", "nothing".to_owned()),
+    ];
+    tx.audit(Some(&project.id), AuditAction::RequestOpened, &request.id, &details)?;
+    let action = AuditAction::request_became(removed.request.status);
+    tx.audit(Some(&project.id), action, &request.id, &details)?;
+    Ok(Some(Asked::Opened(Box::new(removed.request), Box::new(removed.resource))))
+}
