@@ -203,14 +203,20 @@ def alarms(resources, contract, _template):
     for name, resource in resources.items():
         if resource["Type"] == "AWS::CloudWatch::Alarm":
             properties = resource["Properties"]
-            dimensions = str(properties.get("Dimensions", ""))
-            metrics.setdefault(properties["MetricName"], []).append(dimensions)
+            metrics.setdefault(properties["MetricName"], []).append(str(properties.get("Dimensions", "")))
             if properties.get("AlarmActions") != [{"Ref": "Alarms"}]:
                 found.append(f"{name}: tells nobody")
     for function_ in contract["binaries"]:
         for metric in ("Errors", "Throttles"):
             if not any(f"'{function_}'" in dimensions for dimensions in metrics.get(metric, [])):
                 found.append(f"{function_}: has no alarm on {metric}")
+    for function_, binary in contract["binaries"].items():
+        if binary == "http" and not any(f"'{function_}'" in dimensions for dimensions in metrics.get("Url5xxCount", [])):
+            found.append(f"{function_}: has no alarm on Url5xxCount, which nothing else counts with FrontDoor=FunctionUrl")
+    wanted = {"ReadThrottleEvents": "the table", "WriteThrottleEvents": "the table", "ClaimedAccountConcurrency": "the account's concurrency"}
+    for metric, what in wanted.items():
+        if metric not in metrics:
+            found.append(f"{what}: has no alarm on {metric}")
     for name, resource in resources.items():
         if resource["Type"] == "AWS::SQS::Queue":
             for metric in ("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"):
