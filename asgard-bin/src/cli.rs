@@ -72,6 +72,9 @@ pub enum Command {
         /// The run's id
         #[arg(value_name = "RUN_ID")]
         run: RunId,
+        /// Read settings and credentials from standard input, besides the environment
+        #[arg(long, hide = true)]
+        settings_from_stdin: bool,
     },
     /// List the tools of a running server
     Tools {

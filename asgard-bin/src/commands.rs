@@ -39,7 +39,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Validate { manifests } => validate::run(&manifests),
         Command::Health { live } => health::run(config, live),
         Command::Worker => worker::run(config),
-        Command::Run { run } => run::run(config, &run),
+        Command::Run { run, settings_from_stdin } => run::run(config, &run, settings_from_stdin),
         Command::Tools { server, output } => tools::run(&server, output.output),
         Command::Call(args) => call::run(&args),
         Command::Completions { shell } => {
@@ -58,11 +58,11 @@ fn supervisors(config: Option<&PathBuf>) -> Result<Supervisors> {
     if let Some(file) = config {
         arguments.extend(["--config".into(), file.into()]);
     }
-    arguments.push("run".into());
+    arguments.extend(["run".into(), "--settings-from-stdin".into()]);
     let env = Environment::from_process();
     let environment =
         env.names().filter_map(|name| env.get(name).map(|value| (name.to_owned(), value.clone()))).collect();
-    Ok(Supervisors { program, arguments, environment })
+    Ok(Supervisors { program, arguments, environment, by_pipe: true })
 }
 
 /// Opens what the server stands on, for a command beside it, and lets the command work with it.

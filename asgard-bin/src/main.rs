@@ -10,7 +10,10 @@ mod password;
 mod process;
 mod settings;
 
-use asgard_lib::{adapters::terraform::harden_process, runtime::init};
+use asgard_lib::{
+    adapters::terraform::{harden_process, helper},
+    runtime::init,
+};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -22,6 +25,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // Before anything else: every command may be given the keys, and a run's Terraform may be working beside it.
     harden_process();
+    // A stage between a supervisor and Terraform needs nothing of what follows.
+    if let Some(code) = helper(std::env::args_os().skip(1)) {
+        return code;
+    }
     // Clap says itself what is wrong with a command line, and exits with 2.
     let cli = cli::Cli::parse();
     if cli.command.starts_processes() && init::is_needed() {

@@ -16,9 +16,13 @@ pub const CLIENT_TOKEN_FILE: &str = "ASGARD_TOKEN_FILE";
 
 /// Loads the file and the environment, and fetches what is in AWS Secrets Manager; refuses with everything that is wrong.
 pub fn load(file: Option<PathBuf>, bind: Option<String>) -> Result<Loaded> {
-    let env = Environment::from_process();
+    load_from(Environment::from_process(), &Cloud::default(), file, bind)
+}
+
+/// The same from an environment that is not this process's own.
+pub fn load_from(env: Environment, cloud: &Cloud, file: Option<PathBuf>, bind: Option<String>) -> Result<Loaded> {
     let options = LoadOptions { file, env, bind, also_known: vec![CLIENT_URL, CLIENT_TOKEN] };
-    let loaded = crate::process::one_thread()?.block_on(load_settings(options, &Cloud::default()))?;
+    let loaded = crate::process::one_thread()?.block_on(load_settings(options, cloud))?;
     // A filter that cannot be read would otherwise be found out only when the log is needed.
     crate::logging::filter(&loaded, crate::logging::Talk::Usual)?;
     Ok(loaded)

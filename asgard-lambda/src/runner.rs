@@ -3,14 +3,17 @@
 
 use crate::{Settings, USAGE, ready, said, waker::WorkerWaker};
 use asgard_lib::{
-    adapters::{aws::fargate, terraform::harden_process},
+    adapters::{
+        aws::fargate,
+        terraform::{Helper, harden_process, helper},
+    },
     app::Asgard,
     config::Environment,
     kernel::RunId,
     ports::world::World,
     runtime::{Alone, RuntimeOptions, init, supervise_alone},
 };
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{ffi::OsString, process::ExitCode, sync::Arc, time::Duration};
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
@@ -29,6 +32,9 @@ const METADATA: &str = "ECS_CONTAINER_METADATA_URI_V4";
 pub fn main(arguments: Vec<String>) -> ExitCode {
     // Before anything else: what follows has the variables, and soon the keys.
     harden_process();
+    if let Some(code) = helper(arguments.iter().map(OsString::from)) {
+        return code;
+    }
     let [run] = arguments.as_slice() else {
         return said(
             "Give one argument: the id of the run. Tasks are started by Asgard, with the command [<run id>].",
@@ -79,7 +85,7 @@ async fn carry_out(settings: &Settings, run: &RunId, metadata: Option<&str>) -> 
         None => None,
     };
     let waker = WorkerWaker::new(settings.events.clone(), settings.aws.clone());
-    let alone = Alone { hurry: Some(HURRY), place };
+    let alone = Alone { hurry: Some(HURRY), place, helper: Some(Helper::this_program()), ..Alone::default() };
     let beside = async |app: Arc<Asgard>, ended: CancellationToken| wake(&app, &waker, &ended).await;
     let options = RuntimeOptions::task(PATIENCE).cloud(settings.cloud());
     let done = Box::pin(supervise_alone(&settings.loaded.config, run, options, alone, signal, beside)).await;

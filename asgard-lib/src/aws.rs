@@ -15,8 +15,12 @@ mod unlogged;
 
 pub(crate) use unlogged::Unlogged;
 
-use crate::error::{Code, Error, Result};
+use crate::{
+    config::Environment,
+    error::{Code, Error, Result},
+};
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_credential_types::Credentials;
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
@@ -37,6 +41,7 @@ const ATTEMPTS: u32 = 3;
 pub struct Aws {
     sdk: Arc<OnceCell<SdkConfig>>,
     region: Option<String>,
+    keys: Option<Credentials>,
 }
 
 impl Aws {
@@ -47,7 +52,17 @@ impl Aws {
 
     /// As the caller has set it up: for embedders with a configuration of their own, and for tests.
     pub fn with(sdk: SdkConfig) -> Self {
-        Self { sdk: Arc::new(OnceCell::new_with(Some(sdk))), region: None }
+        Self { sdk: Arc::new(OnceCell::new_with(Some(sdk))), region: None, keys: None }
+    }
+
+    /// With the access key of an environment that is not this process's own, where there is one.
+    #[must_use]
+    pub fn with_keys_of(mut self, environment: &Environment) -> Self {
+        let text = |name: &str| environment.get(name).map(|text| text.reveal().to_owned());
+        if let (Some(id), Some(secret)) = (text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY")) {
+            self.keys = Some(Credentials::new(id, secret, text("AWS_SESSION_TOKEN"), None, "settings"));
+        }
+        self
     }
 
     /// The region where the environment names none: that of the database, in most deployments.
@@ -62,7 +77,11 @@ impl Aws {
         self.sdk
             .get_or_init(|| async {
                 let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-                let sdk = aws_config::defaults(BehaviorVersion::latest())
+                let mut loader = aws_config::defaults(BehaviorVersion::latest());
+                if let Some(keys) = &self.keys {
+                    loader = loader.credentials_provider(keys.clone());
+                }
+                let sdk = loader
                     .http_client(http)
                     .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
                     .timeout_config(

@@ -42,7 +42,11 @@ pub use spec::Spec;
 pub use value::{EvidenceRules, KmsKeyId, MasterKey, PublicUrl, RoleArn, SystemName};
 
 use reader::Reader;
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 use yaml::Node;
 
 /// A checked configuration.
@@ -129,6 +133,9 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigProblems> {
     known::check_file(&mut reader);
     known::check_environment(&mut reader, &options.also_known, &mut notes);
     let config = validate::validate(raw, &mut reader, &mut notes);
+    if let (Some(file), Some(config)) = (&source.file, &config) {
+        notes.warnings.extend(open_to_others(file, &reader.settings, &config.database.location));
+    }
     match config.filter(|_| reader.problems.is_clean()) {
         Some(config) => {
             let settings = reader.settings;
@@ -149,6 +156,30 @@ pub fn load_server(options: &LoadOptions) -> Result<Server, ConfigProblems> {
     let mut reader = source.reader(options);
     let server = <Server as section::Section>::read(&mut reader);
     if reader.problems.is_clean() { Ok(server) } else { Err(reader.problems.finish()) }
+}
+
+/// Says that a file with secrets can be read by everybody on the machine.
+fn open_to_others(file: &Path, settings: &[Setting], database: &DatabaseLocation) -> Option<String> {
+    // The address of a database is a secret when it holds a password.
+    let has_password = match database {
+        DatabaseLocation::Postgres { url } => {
+            url.reveal().split_once('@').is_some_and(|(user, _)| user.matches(':').count() > 1)
+        }
+        DatabaseLocation::Sqlite { .. } | DatabaseLocation::DynamoDb { .. } => false,
+    };
+    let secret = |setting: &&Setting| {
+        let is_one = setting.spec.secret && (has_password || setting.spec.yaml != Some("database.url"));
+        is_one && matches!(setting.origin, Origin::File { .. })
+    };
+    let secret = settings.iter().find(secret)?;
+    #[cfg(unix)]
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(file).ok()?);
+    #[cfg(not(unix))]
+    let mode = 0;
+    let (shown, name) = (file.display(), secret.spec.name());
+    (mode & 0o007 != 0).then(|| {
+        format!("{shown} holds {name} and has mode {:04o}, so everybody on this machine can read it; run `chmod o= {shown}`", mode & 0o777)
+    })
 }
 
 /// The file of a configuration, or what stands for it.

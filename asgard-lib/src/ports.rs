@@ -7,6 +7,7 @@ pub(crate) mod entities;
 pub mod kinds;
 pub mod policy;
 pub mod records;
+pub mod roles;
 pub mod runner;
 pub mod secrets;
 pub mod store;

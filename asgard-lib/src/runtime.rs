@@ -12,6 +12,7 @@ mod cloud;
 mod database;
 #[cfg(feature = "terraform")]
 pub mod init;
+mod instance_role;
 mod keys;
 mod patience;
 mod periodic_tasks;
@@ -29,7 +30,7 @@ pub use periodic_tasks::{Declaration, PERIODIC_TASKS};
 pub use runner::Supervisors;
 pub use settings::load_settings;
 #[cfg(feature = "terraform")]
-pub use supervision::{Alone, supervise_alone};
+pub use supervision::{Alone, supervise_alone, try_runs};
 
 use crate::{
     adapters::{Keyring, SealedVault},

@@ -6,6 +6,7 @@ mod ecs;
 mod emulator;
 mod invokes;
 mod loopback;
+mod roles;
 mod runtime_api;
 
 use crate::{Aws, Cast, Client, PASSWORD, Process, Site, eventually_within};
@@ -13,11 +14,13 @@ pub use ecs::{CLUSTER, Ecs, Fault, Task};
 use emulator::Emulator;
 pub use emulator::{Environment, FUNCTIONS};
 pub use invokes::{Invokes, Outcome, now};
+pub use loopback::{Answer, Asked, Loopback};
+pub use roles::Roles;
 pub use runtime_api::RuntimeApi;
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 /// What only the task is told. Where Terraform works is each task's own.
-const TASK_ONLY: [&str; 3] = ["ASGARD_TF_MODULES_DIR", "ASGARD_TF_BIN", "ASGARD_TF_WORK_DIR"];
+const TASK_ONLY: [&str; 4] = ["ASGARD_TF_MODULES_DIR", "ASGARD_TF_BIN", "ASGARD_TF_WORK_DIR", "ASGARD_TF_READABLE"];
 
 /// A deployment.
 pub struct Functions {
@@ -41,6 +44,8 @@ impl Functions {
     pub fn with(variables: &[(&str, &str)]) -> Self {
         let aws = Aws::get();
         let mut site = Site::dynamodb().armed();
+        // Nothing of a machine is asked where there is none.
+        site.set("ASGARD_TF_INSTANCE_METADATA", "");
         for (name, value) in aws.environment() {
             // KMS and Secrets Manager are there. What else the functions call has an address of its own.
             match name {

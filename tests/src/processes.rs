@@ -66,6 +66,11 @@ impl Process {
         self.command.iter().any(|word| word.starts_with("run_")) && self.command.iter().any(|word| word == "run")
     }
 
+    /// Whether it is the guard of a run.
+    pub fn is_guard(&self) -> bool {
+        self.command.iter().any(|word| word == "internal-guard")
+    }
+
     /// Whether it is the engine, doing `step`.
     pub fn is_terraform(&self, step: &str) -> bool {
         let engine = |word: &String| {

@@ -27,9 +27,32 @@ impl Server {
     /// Starts one and waits until it listens, which it does before it is ready. It chooses its port itself: one that was free
     /// a moment ago may be another test's by now, whose server would answer in its place.
     pub fn launch(site: &Site) -> Self {
+        Self::launched(site, |command| command)
+    }
+
+    /// Starts one as on another machine: with the same database and work folder, and without a sight of any process of this one. Waits
+    /// until it is ready.
+    pub fn start_elsewhere(site: &Site) -> Self {
+        let mut server = Self::launched(site, |command| {
+            let mut elsewhere = std::process::Command::new("unshare");
+            if !rustix::process::geteuid().is_root() {
+                elsewhere.args(["--user", "--map-root-user"]);
+            }
+            elsewhere.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
+            elsewhere.arg(command.get_program()).args(command.get_args());
+            elsewhere.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            elsewhere.current_dir(site.dir()).stdin(std::process::Stdio::null());
+            elsewhere
+        });
+        let ready = server.comes_up(Duration::from_secs(60));
+        assert!(ready, "the server did not become ready:\n{}", server.log_text());
+        server
+    }
+
+    fn launched(site: &Site, adapt: impl FnOnce(std::process::Command) -> std::process::Command) -> Self {
         let log = site.dir().join(format!("server-{}.log", site.next_start()));
         let file = File::create(&log).expect("the log can be made");
-        let mut command = site.command(&["serve", "--bind", "127.0.0.1:0"]);
+        let mut command = adapt(site.command(&["serve", "--bind", "127.0.0.1:0"]));
         command.stdout(file.try_clone().expect("the log can be shared")).stderr(file);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", Peers::get().asgard.display()));
         let port = eventually("the server says where it listens", || {

@@ -87,7 +87,15 @@ impl Site {
             &modules.canonicalize().expect("the modules are there").display().to_string(),
         );
         self.set("ASGARD_TF_WORK_DIR", &self.work_dir().display().to_string());
+        self.set("ASGARD_TF_READABLE", &readable(&Peers::get().terraform));
+        // Whatever machine the tests run on, it is not asked for its role.
+        self.set("ASGARD_TF_INSTANCE_METADATA", "127.0.0.1:1");
         self.set("ASGARD_TF_BIN", &Peers::get().terraform.display().to_string());
+    }
+
+    /// What its armed servers let modules read.
+    pub fn readable(&self) -> String {
+        readable(&Peers::get().terraform)
     }
 
     /// Sets a variable for the servers that start from now on; empty unsets it.
@@ -193,6 +201,11 @@ impl Site {
         self.processes().into_iter().filter(Process::is_supervisor).collect()
     }
 
+    /// The living guards of runs.
+    pub fn guards(&self) -> Vec<Process> {
+        self.processes().into_iter().filter(Process::is_guard).collect()
+    }
+
     /// The living engines that do `step`.
     pub fn terraforms(&self, step: &str) -> Vec<Process> {
         self.processes().into_iter().filter(|process| process.is_terraform(step)).collect()
@@ -238,6 +251,17 @@ impl Site {
         let heaps = [("the database", &*dump), ("the answers", &*answers), ("the logs", &*logs)];
         assert_absent(secrets, &heaps, &[self.dir()]);
     }
+}
+
+/// What the engine needs that is not the system's: the stand-in is a Python program in a folder of its own.
+fn readable(engine: &Path) -> String {
+    let Some(home) = engine.parent().and_then(Path::parent).filter(|home| home.join("bin/python").exists()) else {
+        return String::new();
+    };
+    let python = home.join("bin/python").canonicalize().expect("a link to Python");
+    let prefix = python.parent().and_then(Path::parent).expect("Python lies in a folder of programs");
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
+    [home, prefix, &program].map(|path| path.display().to_string()).join(",")
 }
 
 /// Sixteen bytes twice: enough for a key that nobody else has.

@@ -10,11 +10,11 @@ use crate::{
     settings,
 };
 use asgard_lib::{
-    adapters::terraform::find_engine,
+    adapters::terraform::{Confined, Helper},
     app::Asgard,
-    config::{Config, Server},
+    config::{Config, Loaded, Server},
     http::{Front, HttpState, Readiness, serve},
-    runtime::{Master, Runtime, RuntimeOptions, init},
+    runtime::{Master, Runtime, RuntimeOptions, init, try_runs},
 };
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -28,12 +28,13 @@ pub fn run(config: Option<PathBuf>, bind: Option<String>) -> Result<()> {
     logging::start(&loaded, logging::Talk::Usual)?;
     process::raise_file_limit();
     let threads = process::many_threads()?;
-    let done = threads.block_on(serving(&loaded.config, config.as_ref()));
+    let done = threads.block_on(serving(&loaded, config.as_ref()));
     threads.shutdown_timeout(LAST_BREATH);
     done
 }
 
-async fn serving(config: &Config, file: Option<&PathBuf>) -> Result<()> {
+async fn serving(loaded: &Loaded, file: Option<&PathBuf>) -> Result<()> {
+    let config = &loaded.config;
     let mut signals = Stop::listen()?;
     let listener = listen(&config.server).await?;
     let address = listener.local_addr().unwrap_or(config.server.bind);
@@ -52,7 +53,7 @@ async fn serving(config: &Config, file: Option<&PathBuf>) -> Result<()> {
     front.open(&state);
     let background = runtime.spawn_background(&stop);
     announce(config, &runtime, address);
-    tokio::spawn(look_for_terraform(Arc::clone(runtime.app())));
+    tokio::spawn(try_terraform(Arc::clone(runtime.app()), loaded.file.clone()));
     let asked = tokio::select! {
         (name, _) = signals.next() => {
             tracing::info!("{name}: no new requests; finishing those that run.");
@@ -160,14 +161,25 @@ pub fn tell_of(runtime: &Runtime) {
     }
 }
 
-/// A missing Terraform is better known at the start than at the first approval. Asking it takes a while, so nobody waits.
-async fn look_for_terraform(app: Arc<Asgard>) {
-    let provisioning = &app.config().provisioning;
-    let (Some(terraform), None) = (&provisioning.terraform, &provisioning.fargate) else { return };
-    let environment: Vec<_> =
-        provisioning.child_env("local").map(|(name, value)| (name.to_owned(), value.clone())).collect();
-    match find_engine(&terraform.bin, &environment).await {
-        Ok(engine) => tracing::info!(engine = engine.name(), "Terraform was found."),
-        Err(error) => tracing::error!(error = error.chain(), "Terraform cannot be used: runs will fail until it can."),
+/// What runs could not work with is better known at the start than at the first approval. Trying it takes a while, so nobody waits.
+pub async fn try_terraform(app: Arc<Asgard>, settings: Option<PathBuf>) {
+    match try_runs(app.config(), Some(Helper::this_program()), settings.into_iter().collect()).await {
+        None => {}
+        Some(Ok(trial)) => {
+            tracing::info!(engine = trial.engine.name(), "Terraform was found, and the work folder can be used.");
+            match trial.confined {
+                Some(confined @ Confined::Landlock { whole: true, .. }) => tracing::info!("Terraform is {confined}."),
+                Some(confined @ (Confined::Landlock { whole: false, .. } | Confined::No)) => tracing::warn!(
+                    "Terraform is {confined}. What a module can reach of this machine then is in docs/operations.md, \"What a module can reach\"."
+                ),
+                None => {}
+            }
+        }
+        Some(Err(error)) => tracing::error!(
+            setting = error.field(),
+            error = error.chain(),
+            "Runs cannot be carried out, and will fail until this is mended: {}",
+            error.message()
+        ),
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     process::{self, Stop},
 };
 use asgard_lib::runtime::{Runtime, RuntimeOptions};
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 pub fn run(config: Option<PathBuf>) -> Result<()> {
@@ -24,6 +24,7 @@ pub fn run(config: Option<PathBuf>) -> Result<()> {
             }
         };
         super::serve::tell_of(&runtime);
+        tokio::spawn(super::serve::try_terraform(Arc::clone(runtime.app()), loaded.file.clone()));
         let background = runtime.spawn_background(&CancellationToken::new());
         tracing::info!("Working. Nothing listens here.");
         let (name, _) = signals.next().await;

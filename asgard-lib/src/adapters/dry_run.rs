@@ -4,7 +4,7 @@
 use crate::{
     app::{
         Asgard,
-        runs::{Assignment, Claim, ClaimedRun},
+        runs::{Assignment, Claim, Claimant, ClaimedRun},
     },
     domain::{
         request::Command,
@@ -70,7 +70,7 @@ impl Runner for DryRun {
             ));
         };
         let place = SupervisorLocation::InProcess { holder: app.holder().to_string() };
-        match ClaimedRun::claim(&app, run, place).await? {
+        match ClaimedRun::claim(&app, run, Claimant::at(place).ending_in_time()).await? {
             Claim::Claimed(assignment, supervision) => {
                 let ending = match execute(&app, &assignment, &supervision).await {
                     Ok(ending) => ending,

@@ -7,9 +7,12 @@
 
 mod child;
 mod conduct;
+mod confine;
 mod engine;
 mod environment;
+mod guard;
 mod held;
+mod helper;
 mod keeper;
 mod local_process;
 mod messages;
@@ -27,16 +30,22 @@ mod step;
 mod stop;
 mod supervisor;
 mod tail;
+mod term;
 #[cfg(test)]
 mod testkit;
 #[cfg(test)]
 mod tests;
 mod tracker;
+mod trial;
+mod uptime;
 mod watch;
 mod workdir;
 
 pub use conduct::SuperviseOptions;
-pub use engine::{Engine, find as find_engine};
+pub use confine::Confined;
+pub use engine::Engine;
+pub use helper::{Helper, helper};
 pub use local_process::{LocalProcess, LocalProcessOptions};
 pub use place::here;
 pub use supervisor::{SupervisorExit, harden_process, supervise};
+pub use trial::{Trial, try_out};

@@ -30,7 +30,7 @@ mod transition;
 
 pub use assignment::secret_input;
 pub(in crate::app) use assignment::secret_reference;
-pub use claimed_run::{Assignment, Claim, ClaimedRun};
+pub use claimed_run::{Assignment, Claim, Claimant, ClaimedRun};
 pub(crate) use launch::{Launch, prepare};
 pub(crate) use log::segments;
 pub(crate) use outputs::{drop_secrets, remove_all as remove_secrets};

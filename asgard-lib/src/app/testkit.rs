@@ -9,7 +9,7 @@ use super::{
     Asgard, Call, Parts, ServiceCatalog,
     projects::RegisterProject,
     requests::{RequestResource, Requested},
-    runs::{Assignment, Claim, ClaimedRun},
+    runs::{Assignment, Claim, Claimant, ClaimedRun},
     services::Service,
 };
 use crate::{
@@ -57,6 +57,8 @@ pub(crate) struct Kit {
     pub stage: Arc<Stage>,
     pub shaky: Arc<ShakyStore>,
     pub project: ProjectId,
+    /// Whether supervisors promise that what they started ends with their lease.
+    pub promises: bool,
 }
 
 pub(crate) const OWNER: &str = "owner@corp.example";
@@ -213,7 +215,7 @@ impl Kit {
         .unwrap();
         let project = app.run(&Call::by(signed_in(OWNER), app.new_trace()), &register).await.unwrap();
         let project = serde_json::to_value(project).unwrap()["project_id"].as_str().unwrap().parse().unwrap();
-        Self { memory: MemoryStore::clone(&shaky.inner), clock, world, app, stage, shaky, project }
+        Self { memory: MemoryStore::clone(&shaky.inner), clock, world, app, stage, shaky, project, promises: true }
     }
 
     pub(crate) fn pass(&self, time: Duration) {
@@ -297,7 +299,9 @@ impl Kit {
             started: 2,
             installation: None,
         };
-        ClaimedRun::claim(&self.app, run, place).await
+        let claimant = Claimant::at(place);
+        let claimant = if self.promises { claimant.ending_in_time() } else { claimant };
+        ClaimedRun::claim(&self.app, run, claimant).await
     }
 
     /// What must hold between any two commits.

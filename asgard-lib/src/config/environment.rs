@@ -11,6 +11,12 @@ use zeroize::Zeroizing;
 /// The largest file that `X_FILE` may name.
 const MAX_SECRET_FILE: u64 = 64 * 1024;
 
+/// The most that comes through a pipe; the system bounds an environment by less.
+const MAX_PIPE: u64 = 4 << 20;
+
+/// The variables that hold master keys: with `_FILE` they name files that nobody else may read.
+const KEYS: &[&str] = &["ASGARD_SECRET_KEY", "ASGARD_SECRET_KEY_PREVIOUS"];
+
 /// What `X_SECRET_ARN` ends with.
 const BY_ARN: &str = "_SECRET_ARN";
 
@@ -44,6 +50,34 @@ impl Environment {
     )]
     pub fn from_process() -> Self {
         std::env::vars_os().collect()
+    }
+
+    /// The process's environment with what another process gave it besides: those variables win. They come through a pipe, as
+    /// [`Environment::to_pipe`] writes them, because the environment of a process that has just been started can be read by others of
+    /// its user.
+    ///
+    /// # Errors
+    ///
+    /// The pipe cannot be read, is too long, or does not hold variables. What it holds is not repeated.
+    pub fn from_process_and_pipe(pipe: impl Read) -> std::io::Result<Self> {
+        let mut text = Zeroizing::new(Vec::new());
+        pipe.take(MAX_PIPE + 1).read_to_end(&mut text)?;
+        let refused = |why: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, why.to_owned());
+        if text.len() as u64 > MAX_PIPE {
+            return Err(refused("the settings are too long"));
+        }
+        let given: BTreeMap<String, String> = serde_json::from_slice(&text)
+            .map_err(|_| refused("whoever started this process did not give it all of its settings"))?;
+        let mut this = Self::from_process();
+        this.set.extend(given.into_iter().map(|(name, value)| (name, Text::Utf8(SecretText::new(value)))));
+        Ok(this)
+    }
+
+    /// What [`Environment::from_process_and_pipe`] reads.
+    pub fn to_pipe<'a>(variables: impl IntoIterator<Item = (&'a str, &'a SecretText)>) -> Zeroizing<Vec<u8>> {
+        let variables: BTreeMap<&str, &str> =
+            variables.into_iter().map(|(name, value)| (name, value.reveal())).collect();
+        Zeroizing::new(serde_json::to_vec(&variables).unwrap_or_default())
     }
 
     /// The same without what would have to be fetched from AWS Secrets Manager.
@@ -152,7 +186,7 @@ pub(super) fn resolve(environment: &Environment, name: &str, problems: &mut Find
                 return None;
             };
             if **variable == file {
-                return match read_file(text.reveal()) {
+                return match read_file(text.reveal(), KEYS.contains(&name)) {
                     Ok(text) => Some(FromEnvironment { text, variable: file }),
                     Err(reason) => {
                         problems.outside(file, reason);
@@ -185,10 +219,21 @@ fn not_fetched(environment: &Environment, name: &str, variable: &str) -> String 
 
 /// The content of a file without the newlines at its end. The path is not repeated: it may be the secret itself, given under
 /// the wrong name.
-fn read_file(path: &str) -> Result<SecretText, String> {
+fn read_file(path: &str, is_key: bool) -> Result<SecretText, String> {
     let cannot = |error: std::io::Error| format!("the file that it names cannot be read: {error}");
     let mut bytes = Zeroizing::new(Vec::new());
     let file = File::open(path).map_err(cannot)?;
+    #[cfg(unix)]
+    if is_key {
+        let mode = std::os::unix::fs::MetadataExt::mode(&file.metadata().map_err(cannot)?);
+        if mode & 0o007 != 0 {
+            let mode = mode & 0o777;
+            return Err(format!(
+                "the file that it names has mode {mode:04o}, so everybody on this machine may have read the key; run `chmod 600` on it (440 where \
+                 the group is Asgard's alone), and change the master key if they may have"
+            ));
+        }
+    }
     file.take(MAX_SECRET_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_SECRET_FILE {
         return Err(format!("the file that it names is larger than {MAX_SECRET_FILE} bytes"));

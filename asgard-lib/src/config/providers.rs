@@ -27,6 +27,9 @@ const CLOUDS: &[(&str, &str, &[&str])] = &[
     ("auth0", "AUTH0_", &["AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET"]),
 ];
 
+/// Never kept for children: the address of the credentials of a container, which are Asgard's own.
+const OWN: &str = "AWS_CONTAINER_";
+
 /// AWS's own files, which a child could not find because its HOME is its work folder.
 const AWS_FILES: &[(&str, &str)] =
     &[("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
@@ -58,6 +61,7 @@ pub(super) fn gather(reader: &mut Reader<'_>, notes: &mut Notes) -> BTreeMap<Str
             |by_file: &&str| name.strip_prefix(by_file).is_some_and(|end| ["", "_FILE", "_SECRET_ARN"].contains(&end));
         match of_a_cloud {
             None if !COMMON.contains(&name) => continue,
+            Some(_) if name.starts_with(OWN) => continue,
             Some((.., by_file)) if by_file.iter().any(resolved) => continue,
             Some((.., by_file)) if name.ends_with("_SECRET_ARN") => {
                 let reason =
@@ -86,7 +90,8 @@ pub(super) fn gather(reader: &mut Reader<'_>, notes: &mut Notes) -> BTreeMap<Str
 pub(super) fn described() -> String {
     let clouds = CLOUDS.iter().map(|(cloud, prefix, by_file)| {
         format!(
-            "- Cloud `{cloud}`: every variable that starts with `{prefix}`. As `X_FILE` or `X_SECRET_ARN`, too: {}.\n",
+            "- Cloud `{cloud}`: every variable that starts with `{prefix}`{}. As `X_FILE` or `X_SECRET_ARN`, too: {}.\n",
+            if OWN.starts_with(prefix) { format!(", but not with `{OWN}`") } else { String::new() },
             code(by_file)
         )
     });

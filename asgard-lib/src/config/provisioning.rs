@@ -4,13 +4,17 @@ use super::{
     providers,
     section::{entry, section},
     spec::at,
-    value::{AwsName, Refusal, RoleArn},
+    value::{AwsName, Refusal, RoleArn, Value},
 };
 use crate::{
     domain::tier::Tier,
     kernel::{AccountName, SecretText, Slug, Usd},
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 entry! {
     /// A target that may be provisioned into.
@@ -21,16 +25,22 @@ entry! {
         account: AccountName, at("account");
         /// The region, where the cloud has regions. Runs for `aws` find it in `AWS_REGION`.
         region: Option<Slug>, at("region");
-        /// The role that runs assume for this target, where the cloud is `aws`. Not supported yet: refused at start.
+        /// The role that runs assume for this target, where the cloud is `aws`. Terraform gets its credentials and none of Asgard's own,
+        /// for an hour at most.
         credentials: Option<RoleArn>, at("credentials");
-    }, "cloud:account, or a map of cloud, account, region, credentials", cloud_and_account
+    }, "cloud:account, cloud:account=role, or a map of cloud, account, region, credentials", cloud_and_account
 }
 
 fn cloud_and_account(text: &str) -> Result<AllowedTarget, Refusal> {
+    let (text, role) = match text.split_once('=') {
+        Some((text, role)) => (text, Some(role.trim())),
+        None => (text, None),
+    };
+    let credentials = role.map(|role| RoleArn::parse(role, &at("credentials"))).transpose()?;
     let (cloud, account) = text.split_once(':').ok_or(Refusal::NotAllowed)?;
     let cloud = cloud.trim().parse().map_err(|_| Refusal::NotAllowed)?;
     let account = account.trim().parse().map_err(|_| Refusal::NotAllowed)?;
-    Ok(AllowedTarget { cloud, account, region: None, credentials: None })
+    Ok(AllowedTarget { cloud, account, region: None, credentials })
 }
 
 section! {
@@ -42,7 +52,8 @@ section! {
         /// The account of the target used when a request names none.
         default_account: Option<AccountName> = None, at("provisioning.default_account")
             .default_note("that of the first allowed target");
-        /// The targets that may be provisioned into; every other is refused. The variable takes `cloud:account,...`.
+        /// The targets that may be provisioned into; every other is refused. The variable takes
+        /// `cloud:account,...`, and `cloud:account=role` where runs assume a role.
         allowed: Vec<AllowedTarget> = Vec::new(), at("provisioning.allowed").env("ASGARD_TF_ALLOWED");
         /// Up to how many dollars a month a project of a tier may have without a person's approval, for services that
         /// allow it. A tier that is not listed always needs a person; 0 means free things only.
@@ -64,6 +75,16 @@ section! {
         provider_mirror: Option<PathBuf> = None, at("provisioning.terraform.provider_mirror")
             .env("ASGARD_TF_PROVIDER_MIRROR")
             .default_note("each provider's registry");
+        /// Folders and files that modules may read besides the system's own, their run's folder and the providers, where the kernel
+        /// confines Terraform (Landlock): tools that modules call, certificates. What is Asgard's own stays closed inside them.
+        readable: Vec<PathBuf> = Vec::new(), at("provisioning.terraform.readable").env("ASGARD_TF_READABLE");
+        /// Accepts that modules may have the role of the machine: on EC2 the instance metadata service gives it to every process. Without
+        /// this a server that is armed does not start where that service offers a role.
+        accept_instance_role: bool = false, at("provisioning.terraform.accept_instance_role")
+            .env("ASGARD_TF_ACCEPT_INSTANCE_ROLE");
+        /// Where the instance metadata service is looked for.
+        instance_metadata: SocketAddr = SocketAddr::from((Ipv4Addr::new(169, 254, 169, 254), 80)),
+            at("provisioning.terraform.instance_metadata").env("ASGARD_TF_INSTANCE_METADATA");
         /// How long one run may take when its service does not say.
         timeout_secs: u64 = 3600, at("provisioning.terraform.timeout_secs").unit("seconds").range(60, 86_400);
         /// How many runs this process supervises at once.
@@ -118,6 +139,12 @@ pub struct Terraform {
     pub work_dir: PathBuf,
     /// A folder of providers, the only place that they come from; without one, their registries.
     pub provider_mirror: Option<PathBuf>,
+    /// What modules may read besides what every program needs.
+    pub readable: Vec<PathBuf>,
+    /// Whether modules may have the role of the machine.
+    pub accept_instance_role: bool,
+    /// Where the instance metadata service is looked for.
+    pub instance_metadata: SocketAddr,
     /// How long one run may take when its service does not say, in seconds.
     pub timeout_secs: u64,
     /// How many runs this process supervises at once.

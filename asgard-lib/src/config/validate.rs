@@ -259,14 +259,16 @@ fn provisioning(raw: RawProvisioning, reader: &mut Reader<'_>, notes: &mut Notes
             reader.blame("provisioning.allowed", reason);
         }
         // Accepting the role and running without it would use wider rights than the operator meant to give.
-        if target.credentials.is_some() {
-            let reason = match target.cloud.as_str() {
-                "aws" => format!(
-                    "runs cannot assume a role yet; leave `credentials` of aws:{} out and give Asgard's own AWS variables that role",
-                    target.account
-                ),
-                cloud => format!("credentials are only for the cloud aws, not for {cloud}"),
-            };
+        let refused = match (&target.credentials, target.cloud.as_str()) {
+            (None, _) => None,
+            (Some(_), "aws") if cfg!(feature = "aws") => None,
+            (Some(_), "aws") => Some(format!(
+                "assuming a role needs the `aws` feature, which is not part of this build; leave `credentials` of aws:{} out",
+                target.account
+            )),
+            (Some(_), cloud) => Some(format!("credentials are only for the cloud aws, not for {cloud}")),
+        };
+        if let Some(reason) = refused {
             reader.blame("provisioning.allowed", reason);
         }
     }
@@ -368,6 +370,9 @@ fn terraform(raw: &RawProvisioning, fargate: bool, reader: &mut Reader<'_>, note
         modules_dir: raw.modules_dir.clone(),
         work_dir: raw.work_dir.clone().unwrap_or_else(scratch),
         provider_mirror: raw.provider_mirror.clone(),
+        readable: raw.readable.clone(),
+        accept_instance_role: raw.accept_instance_role,
+        instance_metadata: raw.instance_metadata,
         timeout_secs: raw.timeout_secs,
         concurrency: raw.concurrency,
     })

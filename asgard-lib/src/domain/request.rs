@@ -20,7 +20,7 @@ pub use super::target::Target;
 pub use admission::{added_cost, admit};
 pub use facts::{Basis, Step, facts};
 pub use outcome::{
-    NextRun, Planned, Produced, Transition, applied, approved, cancelled, failed, interrupted, partly_approved,
+    Left, NextRun, Planned, Produced, Transition, applied, approved, cancelled, failed, interrupted, partly_approved,
     planned, rejected, stale,
 };
 pub use row::{REQUEST_LIST, RequestRow};

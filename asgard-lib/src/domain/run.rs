@@ -194,6 +194,10 @@ pub struct Run {
     /// Where its supervisor is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whereabouts: Option<SupervisorLocation>,
+    /// Whether everything that its supervisor started ends with the lease, whatever becomes of the supervisor. Of a version before
+    /// nobody knows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ends_in_time: bool,
     /// Whether it should stop.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel: bool,

@@ -86,6 +86,9 @@ pub trait Runner: Send + Sync + 'static {
 pub struct Salvage {
     /// Whether the run's folder is here. Without it nobody can tell what the run did: silence is no evidence.
     pub found: bool,
+    /// Whether all that the run started is proven to have ended: where it ran can be seen from here, and what was left of it was ended
+    /// before anything was looked at.
+    pub ended: bool,
     /// The newest complete Terraform state in the left-over work directory.
     pub state: Option<Zeroizing<Vec<u8>>>,
     /// Addresses that were being created and that neither the log nor the state says are finished, at most 200.

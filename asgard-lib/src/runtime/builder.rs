@@ -1,7 +1,7 @@
 //! Putting a [`Runtime`] together from a configuration and from what the embedder gives instead.
 
 use super::{
-    Runtime, RuntimeOptions, Supervisors, Tables, database,
+    Host, Runtime, RuntimeOptions, Supervisors, Tables, database, instance_role,
     keys::{self, GivenKey},
     patience,
     periodic_tasks::PERIODIC_TASKS,
@@ -211,11 +211,14 @@ impl RuntimeBuilder {
             Ok(own) => own,
             Err(error) => return Err(closed(given.as_ref(), error).await),
         };
-        let (catalog, database) = tokio::join!(self.services(), self.ready(given.as_ref()));
+        let (catalog, database, role) = tokio::join!(self.services(), self.ready(given.as_ref()), self.instance_role());
         let (database, until) = match database {
             Ok(ready) => ready,
             Err(error) => return Err(closed(given.as_ref(), error).await),
         };
+        if let Err(error) = role {
+            return Err(closed(Some(&database), error).await);
+        }
         let assembled = async { Box::pin(self.assemble(own, catalog?, database.clone(), until)).await };
         match Box::pin(assembled).await {
             Ok(runtime) => Ok(runtime),
@@ -242,6 +245,16 @@ impl RuntimeBuilder {
         match &self.catalog {
             Some(catalog) => Ok(catalog.clone()),
             None => load_catalog(self.config.clone()).await,
+        }
+    }
+
+    /// Whether modules of Terraform would have the role of this machine. Asked by servers, whose runs are processes of it.
+    async fn instance_role(&self) -> Result<()> {
+        let provisioning = &self.config.provisioning;
+        let serves = matches!((self.options.host, self.options.tables), (Host::Machine, Tables::Migrate));
+        match (&provisioning.terraform, &provisioning.fargate) {
+            (Some(terraform), None) if serves && self.runner.is_none() => instance_role::refuse(terraform).await,
+            (Some(_) | None, _) => Ok(()),
         }
     }
 

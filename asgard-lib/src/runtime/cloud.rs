@@ -28,6 +28,20 @@ impl Cloud {
     }
 }
 
+impl Cloud {
+    /// The way of a process that was given its settings, access keys of AWS among them, by another one.
+    #[cfg_attr(
+        not(any(feature = "aws", feature = "dynamodb")),
+        allow(unused_variables, reason = "no AWS is compiled in")
+    )]
+    pub fn with_keys_of(environment: &Environment) -> Self {
+        #[cfg(any(feature = "aws", feature = "dynamodb"))]
+        return Self::on(Aws::new().with_keys_of(environment));
+        #[cfg(not(any(feature = "aws", feature = "dynamodb")))]
+        Self::default()
+    }
+}
+
 #[cfg(feature = "aws")]
 impl Cloud {
     /// A master key in KMS.
@@ -46,6 +60,13 @@ impl Cloud {
         Ok(Arc::new(store))
     }
 
+    /// What assumes the roles of targets.
+    #[cfg(feature = "terraform")]
+    #[allow(clippy::unnecessary_wraps, reason = "the same signature as without the feature")]
+    pub(super) fn roles(&self) -> Option<Arc<dyn crate::ports::roles::Roles>> {
+        Some(Arc::new(crate::adapters::aws::roles::AssumedRoles::new(self.aws.clone())))
+    }
+
     /// The settings that are in Secrets Manager.
     pub(super) async fn fetch(&self, environment: &mut Environment, wanted: &[SecretVariable]) {
         crate::adapters::aws::secret_arns::fetch(&self.aws, environment, wanted).await;
@@ -61,6 +82,13 @@ impl Cloud {
 
     pub(super) async fn secrets_manager(&self, _: &SecretPath, _: Option<&KmsKeyId>) -> Result<Arc<dyn SecretStore>> {
         Err(missing("AWS Secrets Manager"))
+    }
+
+    /// The configuration refuses roles by itself.
+    #[cfg(feature = "terraform")]
+    #[allow(clippy::unused_self, reason = "the same signature as with the feature")]
+    pub(super) fn roles(&self) -> Option<Arc<dyn crate::ports::roles::Roles>> {
+        None
     }
 
     /// The configuration refuses the variables by itself.

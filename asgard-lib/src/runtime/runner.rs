@@ -22,12 +22,16 @@ pub struct Supervisors {
     pub arguments: Vec<OsString>,
     /// The variables to choose from. A supervisor opens the same database, so it gets Asgard's settings.
     pub environment: Vec<(String, SecretText)>,
+    /// Whether settings and credentials are written to its standard input instead, for
+    /// [`Environment::from_process_and_pipe`](crate::config::Environment::from_process_and_pipe) to read. In its environment a Terraform
+    /// of the same user may read them while it starts.
+    pub by_pipe: bool,
 }
 
 impl Supervisors {
     /// For processes that start none.
     pub fn none() -> Self {
-        Self { program: PathBuf::new(), arguments: Vec::new(), environment: Vec::new() }
+        Self { program: PathBuf::new(), arguments: Vec::new(), environment: Vec::new(), by_pipe: false }
     }
 }
 
@@ -80,6 +84,7 @@ fn processes(terraform: &Terraform, supervisors: Supervisors) -> Result<(Arc<dyn
     let options = LocalProcessOptions::new(supervisors.program, &terraform.work_dir)
         .args(supervisors.arguments)
         .environment(supervisors.environment)
+        .settings_by_pipe(supervisors.by_pipe)
         .concurrency(usize::try_from(terraform.concurrency).unwrap_or(usize::MAX));
     Ok((LocalProcess::new(options), Binding::Nothing))
 }

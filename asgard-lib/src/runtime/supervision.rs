@@ -2,14 +2,14 @@
 
 use super::{Runtime, RuntimeOptions};
 use crate::{
-    adapters::terraform::{SuperviseOptions, SupervisorExit, supervise},
+    adapters::terraform::{Helper, SuperviseOptions, SupervisorExit, Trial, supervise, try_out},
     app::Asgard,
-    config::Config,
+    config::{Config, DatabaseLocation, KeySource, Terraform},
     error::{Code, Error, Result},
     kernel::RunId,
     ports::runner::SupervisorLocation,
 };
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// What is particular about the process.
@@ -19,6 +19,11 @@ pub struct Alone {
     pub hurry: Option<Duration>,
     /// Where the process is, when the process table does not say.
     pub place: Option<SupervisorLocation>,
+    /// That the program calls [`helper`](crate::adapters::terraform::helper) first, so that it can stand between the supervisor and
+    /// Terraform.
+    pub helper: Option<Helper>,
+    /// Files with settings, which no module may read.
+    pub closed: Vec<PathBuf>,
 }
 
 crate::kernel::opaque!(Alone);
@@ -43,6 +48,7 @@ pub async fn supervise_alone(
         let message = "Provisioning is not armed, so there is nothing to supervise: set ASGARD_TF_MODULES_DIR, or provisioning.terraform in the file, as for the server.";
         return Err(Error::new(Code::Config, message));
     };
+    let roles = options.cloud.roles();
     let runtime = tokio::select! {
         opened = Runtime::open(config, options) => opened?,
         // Nothing was claimed yet: the run is as it was.
@@ -51,14 +57,8 @@ pub async fn supervise_alone(
             return Ok(());
         }
     };
-    let Alone { hurry, place } = alone;
-    let supervision = SuperviseOptions {
-        own_process: true,
-        hurry,
-        place,
-        mirror: terraform.provider_mirror.clone(),
-        ..SuperviseOptions::new(&terraform.work_dir, &terraform.bin)
-    };
+    let Alone { hurry, place, helper, closed } = alone;
+    let supervision = SuperviseOptions { hurry, place, roles, ..supervise_options(config, terraform, helper, closed) };
     let ended = CancellationToken::new();
     let mut along = pin!(beside(Arc::clone(runtime.app()), ended.clone()));
     let mut along_ended = false;
@@ -89,4 +89,41 @@ pub async fn supervise_alone(
         SupervisorExit::LeaseLost => tracing::warn!(run.id = %run, "Somebody else has the run by now."),
     }
     Ok(())
+}
+
+/// Tries everything that runs of Terraform on this machine need: the work folder, the folder of providers, the engine. Nothing to try is
+/// where runs are carried out elsewhere, or made up.
+pub async fn try_runs(config: &Config, helper: Option<Helper>, closed: Vec<PathBuf>) -> Option<Result<Trial>> {
+    let provisioning = &config.provisioning;
+    let (Some(terraform), None) = (&provisioning.terraform, &provisioning.fargate) else { return None };
+    let given = provisioning.child_env("local");
+    let given: Vec<_> = given.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+    Some(try_out(&supervise_options(config, terraform, helper, closed), &given).await)
+}
+
+/// How runs of Terraform are carried out by processes of this machine.
+fn supervise_options(
+    config: &Config,
+    terraform: &Terraform,
+    helper: Option<Helper>,
+    mut closed: Vec<PathBuf>,
+) -> SuperviseOptions {
+    if let DatabaseLocation::Sqlite { path } = &config.database.location {
+        closed.extend(["", "-wal", "-shm", "-journal", ".key"].map(|end| {
+            let mut file = path.clone().into_os_string();
+            file.push(end);
+            PathBuf::from(file)
+        }));
+    }
+    if let KeySource::GeneratedFile { path } = &config.keys.source {
+        closed.push(path.clone());
+    }
+    SuperviseOptions {
+        own_process: true,
+        helper,
+        closed,
+        readable: terraform.readable.clone(),
+        mirror: terraform.provider_mirror.clone(),
+        ..SuperviseOptions::new(&terraform.work_dir, &terraform.bin)
+    }
 }

@@ -28,7 +28,7 @@ fn config(folder: &Path) -> Config {
 }
 
 fn supervisors() -> Supervisors {
-    Supervisors { program: "asgard".into(), arguments: vec!["run".into()], environment: Vec::new() }
+    Supervisors { program: "asgard".into(), arguments: vec!["run".into()], environment: Vec::new(), by_pipe: false }
 }
 
 async fn ann(runtime: &Runtime) -> Call {

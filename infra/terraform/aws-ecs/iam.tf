@@ -1,4 +1,4 @@
-# The execution role starts the task; the task role is what Asgard, and Terraform below it, may do.
+# The execution role starts the task; the task role is what Asgard may do. Terraform gets the role of its target.
 
 # ECS documents aws:SourceAccount for task roles and not for execution roles, and a task whose role cannot be assumed never starts. A
 # role can be handed to ECS by its own account only, so nobody else is let in.

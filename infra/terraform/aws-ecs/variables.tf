@@ -232,24 +232,24 @@ variable "alarm_topic_arns" {
 }
 
 variable "terraform_targets" {
-  description = "Arms provisioning: the targets that may be provisioned into, such as [\"aws:123456789012\"]. Empty for dry runs only."
+  description = "Arms provisioning: the targets that may be provisioned into, such as [\"aws:123456789012=arn:aws:iam::123456789012:role/provision\"]. Terraform has the role of its target, and without one no rights in AWS. Empty for dry runs only."
   type        = list(string)
   default     = []
 
   validation {
-    condition     = alltrue([for target in var.terraform_targets : can(regex("^[a-z0-9-]+:[A-Za-z0-9._-]+$", target))])
-    error_message = "terraform_targets takes cloud:account, for example aws:123456789012 or auth0:your-tenant."
+    condition     = alltrue([for target in var.terraform_targets : can(regex("^[a-z0-9-]+:[A-Za-z0-9._-]+(=arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=.@_/-]+)?$", target))])
+    error_message = "terraform_targets takes cloud:account or cloud:account=role, for example auth0:your-tenant or aws:123456789012=arn:aws:iam::123456789012:role/provision."
   }
 }
 
 variable "assumable_role_arns" {
-  description = "Roles that modules of your own may assume. Asgard itself assumes none."
+  description = "The roles that terraform_targets names. Asgard assumes them for Terraform."
   type        = list(string)
   default     = []
 }
 
 variable "task_policy_arns" {
-  description = "Managed policies for what Terraform does as the service itself. Give as little as your modules need."
+  description = "Managed policies for the role of the service itself, which only Asgard has. Terraform has the role of its target."
   type        = set(string)
   default     = []
 }

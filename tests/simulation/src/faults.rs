@@ -16,6 +16,7 @@ enum Fault {
     RepliesLost,
     LongPowerCut,
     LongLinkCut,
+    Orphaned,
     Upgrade,
 }
 
@@ -29,7 +30,7 @@ pub async fn happen(simulation: Arc<Simulation>) {
         all.extend(usual);
     }
     if course.long_outages {
-        all.extend([Fault::LongPowerCut, Fault::LongLinkCut]);
+        all.extend([Fault::LongPowerCut, Fault::LongLinkCut, Fault::Orphaned]);
     }
     if course.upgrades {
         all.push(Fault::Upgrade);
@@ -75,6 +76,15 @@ async fn strike(simulation: &Arc<Simulation>, fault: Fault, host: &Arc<Host>, di
             host.link.cut(true);
             sleep(dice.millis(90_000, 240_000)).await;
             host.link.cut(false);
+        }
+        // Nobody is left who answers for the Terraform that works, until long after its lease.
+        Fault::Orphaned => {
+            if let Some(server) = host.server() {
+                host.kill(server);
+            }
+            host.kill_supervisors();
+            sleep(dice.millis(90_000, 240_000)).await;
+            simulation.serve(host);
         }
         Fault::RepliesLost => {
             host.link.lose(25);

@@ -65,6 +65,8 @@ struct Processes {
     live: BTreeMap<u32, Vec<AbortHandle>>,
     /// Terraform's process, by run.
     children: BTreeMap<String, u32>,
+    /// The processes on which Terraform's life hangs.
+    guards: BTreeSet<u32>,
     server: Option<u32>,
 }
 
@@ -116,6 +118,13 @@ impl Host {
         pid
     }
 
+    /// Starts a guard of a Terraform.
+    pub fn start_guard(self: &Arc<Self>) -> u32 {
+        let pid = self.start();
+        lock(&self.processes).guards.insert(pid);
+        pid
+    }
+
     /// Runs something in a process; nothing, when that has been killed.
     pub fn run(&self, pid: u32, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         let handle = tokio::spawn(work);
@@ -148,19 +157,26 @@ impl Host {
         processes.boot += 1;
         processes.server = None;
         processes.children.clear();
+        processes.guards.clear();
     }
 
     /// Kills some process that is not the server: a supervisor, with the Terraform that it started.
     pub fn kill_a_supervisor(&self, dice: &Dice) {
-        let supervisors: Vec<u32> = {
-            let processes = lock(&self.processes);
-            let children: BTreeSet<u32> = processes.children.values().copied().collect();
-            let others = processes.live.keys().filter(|pid| Some(**pid) != processes.server && !children.contains(pid));
-            others.copied().collect()
-        };
-        if let Some(pid) = dice.pick(&supervisors) {
+        if let Some(pid) = dice.pick(&self.supervisors()) {
             self.kill(*pid);
         }
+    }
+
+    /// Kills every supervisor, and none of what they started.
+    pub fn kill_supervisors(&self) {
+        self.supervisors().into_iter().for_each(|pid| self.kill(pid));
+    }
+
+    fn supervisors(&self) -> Vec<u32> {
+        let processes = lock(&self.processes);
+        let children: BTreeSet<u32> = processes.children.values().chain(&processes.guards).copied().collect();
+        let others = processes.live.keys().filter(|pid| Some(**pid) != processes.server && !children.contains(pid));
+        others.copied().collect()
     }
 
     /// The server's process.

@@ -9,14 +9,21 @@ use crate::{
 };
 use asgard_lib::{
     Result,
-    app::runs::{Assignment, Claim, ClaimedRun},
+    app::runs::{Assignment, Claim, Claimant, ClaimedRun},
     domain::run::{CreationTracker, LogLine, RunOp, addresses},
     kernel::{RunId, Timestamp},
     ports::runner::{Liveness, OutputValue, Renewal, RunOutcome, RunReporter, Runner, Salvage, SupervisorLocation},
 };
 use async_trait::async_trait;
 use serde_json::json;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
@@ -51,6 +58,7 @@ impl Runner for HostRunner {
             seed: self.seed,
             pid,
             run: run.clone(),
+            until: Arc::default(),
         };
         let host = Arc::clone(&self.host);
         self.host.run(pid, async move {
@@ -99,6 +107,7 @@ fn left_in(folder: &Folder) -> Salvage {
     folder.log.iter().for_each(|line| creations.follow(line));
     Salvage {
         found: true,
+        ended: true,
         state: state.map(Zeroizing::new),
         may_exist: creations.may_exist(&stored).map(str::to_owned).collect(),
         logged: folder.log.iter().skip(folder.sent).cloned().collect(),
@@ -114,12 +123,15 @@ struct Supervisor {
     seed: u64,
     pid: u32,
     run: RunId,
+    /// Until when the guard lets Terraform work, on the host's clock.
+    until: Arc<AtomicI64>,
 }
 
 impl Supervisor {
     async fn work(&self) {
         let Ok(app) = open(&self.host, &self.cloud, &self.notes, self.pid, self.seed).await else { return };
-        let claim = ClaimedRun::claim(&app, &self.run, self.host.place(self.pid)).await;
+        let claimant = Claimant::at(self.host.place(self.pid)).ending_in_time();
+        let claim = ClaimedRun::claim(&app, &self.run, claimant).await;
         let Ok(Claim::Claimed(assignment, claimed)) = claim else { return };
         let Some(outcome) = self.carry_out(&assignment, &claimed).await else { return };
         // What cannot be stored now is for recovery.
@@ -192,6 +204,7 @@ impl Supervisor {
             terraform.carry_out().await;
             host.kill(child);
         });
+        self.guard(child, claimed);
 
         let stopped = tokio::select! {
             biased;
@@ -226,6 +239,23 @@ impl Supervisor {
         })
     }
 
+    /// Starts the guard on which Terraform's life hangs: it ends Terraform when the supervisor is gone, and when the lease ends that the
+    /// supervisor told it of last.
+    fn guard(&self, child: u32, claimed: &ClaimedRun) {
+        self.until.store(claimed.stop_by().as_millis(), SeqCst);
+        let (host, supervisor, until, guard) =
+            (Arc::clone(&self.host), self.pid, Arc::clone(&self.until), self.host.start_guard());
+        self.host.run(guard, async move {
+            while host.lives(child) {
+                sleep(LOOK).await;
+                if !host.lives(supervisor) || host.now().as_millis() >= until.load(SeqCst) {
+                    host.kill(child);
+                }
+            }
+            host.kill(guard);
+        });
+    }
+
     fn outputs(&self, assignment: &Assignment) -> BTreeMap<String, OutputValue> {
         let things = assignment.variables.get("things").cloned().unwrap_or_default();
         let token = format!("token-{}", self.dice.next());
@@ -242,7 +272,7 @@ impl Supervisor {
             sleep(pause).await;
             let renewing = tokio::time::timeout(claimed.stop_by().since(self.host.now()), claimed.renew());
             match renewing.await {
-                Ok(Ok(Renewal::Held { cancel: false })) => {}
+                Ok(Ok(Renewal::Held { cancel: false })) => self.until.store(claimed.stop_by().as_millis(), SeqCst),
                 Ok(Ok(Renewal::Held { cancel: true } | Renewal::Lost)) => return,
                 Ok(Err(_)) | Err(_) if self.host.now() >= claimed.stop_by() => return,
                 Ok(Err(_)) | Err(_) => sleep(Duration::from_secs(1)).await,

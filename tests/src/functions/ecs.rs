@@ -21,6 +21,8 @@ use std::{
 
 /// The cluster that runs are started in.
 pub const CLUSTER: &str = "arn:aws:ecs:eu-west-1:000000000000:cluster/asgard";
+/// What a task has instead of the address of its credentials in the variables of a site.
+const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 /// How long a task gets to end after it was asked to: the most that Fargate gives.
 const STOP_WITHIN: Duration = Duration::from_secs(120);
 
@@ -154,6 +156,15 @@ impl Shared {
         if let Some(id) = asked.line.strip_prefix("GET /v4/").and_then(|rest| rest.strip_suffix("/task")) {
             return Answer::Json(200, json!({"Cluster": CLUSTER, "TaskARN": arn(id)}));
         }
+        if asked.line.starts_with("GET /v2/credentials/") {
+            let variables = self.variables.lock().expect("nobody panicked while writing");
+            let [id, secret] = KEYS.map(|name| variables.get(name).cloned().unwrap_or_default());
+            let expires = "2099-01-01T00:00:00Z";
+            return Answer::Json(
+                200,
+                json!({"AccessKeyId": id, "SecretAccessKey": secret, "Token": "task", "Expiration": expires}),
+            );
+        }
         let operation = asked.header("x-amz-target").rsplit('.').next().unwrap_or_default().to_owned();
         let body = asked.json();
         if body["cluster"] != CLUSTER {
@@ -243,12 +254,17 @@ impl Shared {
         }
         let log = File::create(self.dir.join(format!("{id}.log"))).expect("the log can be made");
         let metadata = format!("{}/v4/{id}", self.address.get().expect("it listens"));
+        // The role of a task has an address: whoever knows it has the credentials.
+        let credentials = format!("{}/v2/credentials/{id}", self.address.get().expect("it listens"));
         let mut command = Command::new(&self.runner);
         command
             .arg(run)
             .env_clear()
             .envs(&*self.variables.lock().expect("nobody panicked while writing"))
             .env("ECS_CONTAINER_METADATA_URI_V4", metadata)
+            .env_remove(KEYS[0])
+            .env_remove(KEYS[1])
+            .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", credentials)
             .env("HOME", path("home"))
             .env("TMPDIR", path("tmp"))
             .env("ASGARD_TF_WORK_DIR", path("work"))

@@ -39,6 +39,8 @@ pub enum Answer {
     Json(u16, Value),
     /// The same with headers.
     With(Vec<(&'static str, String)>, Value),
+    /// XML, as the older services of AWS answer.
+    Xml(String),
     /// Nothing: the connection ends, as when a reply gets lost.
     Lost,
 }
@@ -94,17 +96,15 @@ fn converse(stream: TcpStream, over: &AtomicBool, handler: &dyn Fn(&Asked) -> An
     let mut stream = BufReader::new(stream);
     while !over.load(Ordering::SeqCst) {
         let Some((asked, last)) = heard(&mut stream)? else { return Ok(()) };
-        let (status, headers, body) = match handler(&asked) {
-            Answer::Json(status, body) => (status, Vec::new(), body),
-            Answer::With(headers, body) => (200, headers, body),
+        let (status, headers, kind, body) = match handler(&asked) {
+            Answer::Json(status, body) => (status, Vec::new(), "application/json", body.to_string()),
+            Answer::With(headers, body) => (200, headers, "application/json", body.to_string()),
+            Answer::Xml(body) => (200, Vec::new(), "text/xml", body),
             Answer::Lost => return Ok(()),
         };
-        let body = body.to_string();
         let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let head = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{more}content-length: {}\r\n\r\n",
-            body.len()
-        );
+        let head =
+            format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\n{more}content-length: {}\r\n\r\n", body.len());
         stream.get_mut().write_all(format!("{head}{body}").as_bytes())?;
         if last {
             return Ok(());

@@ -6,6 +6,7 @@ mod keys;
 use crate::job::{all, ask, committed, log, request_id, runs, story, text, the_resource};
 use asgard_tests::{
     Cast, Client, Fault, Functions, PASSWORD, RuntimeApi, Task, assert_absent, eventually, eventually_within, now,
+    overlay,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -277,6 +278,26 @@ fn a_run_waits_for_room() {
     assert_eq!(scene.assert_one_task_each(&resource).len(), 2);
     scene.functions.assert_tasks_ended_clean();
     scene.functions.assert_events_went_well();
+}
+
+/// Whoever knows the address of a task's credentials may write Asgard's own table.
+#[test]
+fn terraform_in_a_task_has_nothing_of_the_tasks_role() {
+    let scene = Scene::new();
+    let modules = scene.functions.site().dir().join("modules-of-tasks");
+    overlay(&modules, "local-demo", &[("exec sleep ${local.step_seconds}", "sh ${path.module}/look.sh")]);
+    let look = "if env | grep -q AWS_; then echo found a variable; fi\n\
+                if grep -qs v2/credentials /proc/[0-9]*/environ; then echo found the address; fi\necho looked\n";
+    std::fs::write(modules.join("local-demo/look.sh"), look).unwrap();
+    scene.functions.ecs.define("ASGARD_TF_MODULES_DIR", &modules.display().to_string());
+    let (request, resource) = scene.ask("looks", 0);
+    fulfilled(scene.owner(), &request);
+    let apply = runs(scene.owner(), &resource).pop().expect("an apply");
+    let lines = log(scene.owner(), &apply);
+    let said: Vec<&str> = lines.iter().filter_map(|line| Some(line["message"].as_str()?.trim())).collect();
+    assert_eq!(said.iter().filter(|line| **line == "looked").count(), 4, "{said:#?}");
+    assert!(!said.iter().any(|line| line.starts_with("found")), "{said:#?}");
+    scene.functions.assert_tasks_ended_clean();
 }
 
 #[test]

@@ -10,6 +10,7 @@
 
 mod access;
 mod aws;
+mod confined;
 mod dashboard;
 mod embedded;
 mod failover;
@@ -22,6 +23,7 @@ mod keys;
 mod kills;
 mod main_job;
 mod mcp_sdk;
+mod orphans;
 mod programs;
 mod proxy;
 mod replicas;

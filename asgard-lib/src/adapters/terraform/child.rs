@@ -4,7 +4,11 @@
 
 use super::{
     environment::Environment,
+    guard::{Guarded, Order},
+    helper::Helper,
     place, processes,
+    stop::Rung,
+    uptime::Uptime,
     workdir::{ChildFacts, Layout, output_file},
 };
 use crate::error::{Code, Error, Result};
@@ -23,10 +27,16 @@ pub(super) enum Exit {
 
 /// A running command.
 pub(super) struct Child {
-    inner: tokio::process::Child,
-    pid: u32,
+    engine: Engine,
     layout: Layout,
     over: bool,
+}
+
+enum Engine {
+    /// It is this process's own child, and lives on when this process is killed.
+    Own(tokio::process::Child, u32),
+    /// Its life hangs on a guard.
+    Guarded(Box<Guarded>),
 }
 
 impl Child {
@@ -47,46 +57,70 @@ impl Child {
                 .caused_by(format!("{}: {error}", program.display()))
         })?;
         let pid = inner.id().ok_or_else(|| Error::bug("a child that ended before it was waited for"))?;
-        let child = Self { inner, pid, layout: layout.clone(), over: false };
+        let child = Self { engine: Engine::Own(inner, pid), layout: layout.clone(), over: false };
         // If this cannot be written, dropping the child ends it: it must not run without being found again.
         let started = place::facts(pid).map(|facts| facts.started).unwrap_or_default();
         let boot = place::boot().unwrap_or_default();
-        layout.note_child(&ChildFacts { pid, started, boot, step: step.to_owned() })?;
+        layout.note_child(&ChildFacts { pid, started, boot, step: step.to_owned(), guard: None })?;
         Ok(child)
     }
 
-    /// Asks Terraform to stop: to finish what is under way, write its state and end. Asked twice, it gives up at once.
-    pub(crate) fn interrupt(&self) {
-        if !self.over {
-            processes::signal(self.pid, Signal::INT);
+    /// Starts what an order says behind a guard.
+    pub(crate) async fn guarded(helper: Helper, order: &Order, layout: &Layout) -> Result<Self> {
+        let guarded = Guarded::start(helper, layout.name(), order).await?;
+        Ok(Self { engine: Engine::Guarded(Box::new(guarded)), layout: layout.clone(), over: false })
+    }
+
+    /// Says until when the lease lasts, to whoever outlives this process.
+    pub(crate) fn tell(&mut self, until: Uptime) {
+        match &mut self.engine {
+            Engine::Own(..) => {}
+            Engine::Guarded(guarded) => guarded.tell(until),
         }
     }
 
-    /// Ends Terraform and everything in its group at once.
-    pub(crate) fn kill(&self) {
-        if !self.over {
-            processes::kill_group(self.pid);
+    /// Takes a step of the ladder. An interrupt asks Terraform to finish what is under way, write its state and end; at the second it
+    /// gives up at once. The last step ends it with everything in its group.
+    pub(crate) fn climb(&mut self, rung: Rung) {
+        if self.over {
+            return;
+        }
+        match (&mut self.engine, rung) {
+            (_, Rung::Run) => {}
+            (Engine::Guarded(guarded), rung) => guarded.climb(rung),
+            (Engine::Own(_, pid), Rung::Interrupt | Rung::InterruptAgain) => processes::signal(*pid, Signal::INT),
+            (Engine::Own(_, pid), Rung::Kill) => processes::kill_group(*pid),
         }
     }
 
     /// Waits until it has ended, for at most `patience`.
     pub(crate) async fn ended(&mut self, patience: Duration) -> Result<Option<Exit>> {
-        let Ok(status) = tokio::time::timeout(patience, self.inner.wait()).await else { return Ok(None) };
-        let status = status.map_err(|error| Error::bug(format!("waiting for Terraform: {error}")))?;
+        let waited = match &mut self.engine {
+            Engine::Own(inner, _) => {
+                let Ok(status) = tokio::time::timeout(patience, inner.wait()).await else { return Ok(None) };
+                let status = status.map_err(|error| Error::bug(format!("waiting for Terraform: {error}")))?;
+                match (status.code(), status.signal()) {
+                    (Some(code), _) => Ok(Exit::Code(code)),
+                    (None, Some(signal)) => Ok(Exit::Signal(signal)),
+                    (None, None) => Err(Error::bug(format!("Terraform ended in an unknown way: {status:?}"))),
+                }
+            }
+            Engine::Guarded(guarded) => {
+                let Ok(exit) = tokio::time::timeout(patience, guarded.ended()).await else { return Ok(None) };
+                Ok(exit)
+            }
+        };
         self.over = true;
         // A provider that crashed or a provisioner's own children may still be there.
         processes::kill_all(&self.layout).await;
-        Ok(Some(match (status.code(), status.signal()) {
-            (Some(code), _) => Exit::Code(code),
-            (None, Some(signal)) => Exit::Signal(signal),
-            (None, None) => return Err(Error::bug(format!("Terraform ended in an unknown way: {status:?}"))),
-        }))
+        waited.map(Some)
     }
 }
 
-/// A supervisor that is torn down leaves nobody who could keep the run's lease, so nothing of the run may go on.
+/// A supervisor that is torn down leaves nobody who could keep the run's lease, so nothing of the run may go on. A guard sees to that
+/// by itself.
 impl Drop for Child {
     fn drop(&mut self) {
-        self.kill();
+        self.climb(Rung::Kill);
     }
 }

@@ -2,12 +2,15 @@
 //! the lease is kept, states and lines are stored, and reasons to stop are listened for.
 
 use super::{
+    confine::Around,
     engine::{self, Engine},
     environment::{self, Environment},
+    helper::Helper,
     keeper, local_process, processes,
     record::Record,
     salvage,
     stop::{Reason, Stop},
+    term::Term,
     workdir::{self, Layout, WorkDir},
 };
 use crate::{
@@ -15,12 +18,13 @@ use crate::{
     error::Result,
     kernel::{RunId, SecretText, Timestamp},
     ports::{
+        roles::Roles,
         runner::{Renewal, RunOutcome, RunReporter, SupervisorLocation},
         world::World,
     },
 };
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -73,6 +77,16 @@ pub struct SuperviseOptions {
     /// Whether this process exists for the run alone. Then it is closed to other processes (see
     /// [`super::harden_process`]); turn it off where a service supervises runs inside itself and takes care of that.
     pub own_process: bool,
+    /// That this program can stand between the supervisor and Terraform. Then Terraform's life hangs on a guard that ends it before
+    /// the lease does, also when this process is killed or stopped, and Terraform is confined where the kernel can do that. Without
+    /// it a run whose supervisor cannot be proven dead waits for a person.
+    pub helper: Option<Helper>,
+    /// Folders and files that every module may read, besides the system's own.
+    pub readable: Vec<PathBuf>,
+    /// What no module may read wherever it lies: the database, key files, settings. The work folder belongs to it by itself.
+    pub closed: Vec<PathBuf>,
+    /// What assumes the roles of targets that name one.
+    pub roles: Option<Arc<dyn Roles>>,
 }
 
 impl SuperviseOptions {
@@ -87,7 +101,19 @@ impl SuperviseOptions {
             hurry: None,
             place: None,
             own_process: true,
+            helper: None,
+            readable: Vec::new(),
+            closed: Vec::new(),
+            roles: None,
         }
+    }
+
+    /// What confined programs may and may not reach, whatever they do.
+    pub(super) fn around(&self) -> Around {
+        let in_full = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let readable = self.readable.iter().chain(&self.mirror).map(in_full).collect();
+        let closed = self.closed.iter().chain([&self.work_dir]).map(in_full).collect();
+        Around { readable, closed }
     }
 }
 
@@ -101,6 +127,9 @@ pub(super) struct Conductor<'a> {
     pub dir: &'a WorkDir,
     pub engine: Engine,
     pub environment: Environment,
+    pub helper: Option<Helper>,
+    pub around: Around,
+    pub term: &'a Term,
 }
 
 impl Conductor<'_> {
@@ -128,7 +157,8 @@ pub(super) async fn conduct(
     let clock = world.clock();
     let layout = workdir::parent(&options.work_dir).map(|parent| Layout::new(&parent, &order.run));
     let kept = layout.as_ref().ok();
-    let lease = keeper::keep(reporter, &*clock, &stop);
+    let term = Term::new(reporter, &*clock);
+    let lease = keeper::keep(reporter, &*clock, &term, &stop);
     tokio::pin!(lease);
 
     let (done, mut lease_ended) = (CancellationToken::new(), false);
@@ -137,7 +167,7 @@ pub(super) async fn conduct(
 
     let mut dir = None;
     let ending = {
-        let work = perform(order, reporter, world, options, &stop, &record, &mut dir);
+        let work = perform(order, reporter, world, options, (&stop, &term), &record, &mut dir);
         let limits = limits(order, options, &stop, kept);
         tokio::pin!(work, limits);
         loop {
@@ -230,7 +260,7 @@ async fn perform(
     reporter: &dyn RunReporter,
     world: &World,
     options: &SuperviseOptions,
-    stop: &Stop,
+    (stop, term): (&Stop, &Term),
     record: &Record,
     kept: &mut Option<WorkDir>,
 ) -> Result<RunOutcome> {
@@ -240,7 +270,8 @@ async fn perform(
         return salvage_own(order, record, &layout).await;
     }
     let mirror = options.mirror.as_deref().map(workdir::mirror).transpose()?;
-    let engine = engine::find(&options.bin, &order.child_env).await?;
+    let (helper, around) = (options.helper, options.around());
+    let engine = engine::find(&options.bin, &order.child_env, helper, &around).await?;
     let name = engine.name();
     let noted = noted(order, stop, || reporter.engine(&name, &order.module_digest)).await?;
     if let Err(reason) = noted {
@@ -260,7 +291,7 @@ async fn perform(
         dir.put_state(state)?;
     }
     let environment = Environment::of_run(&order.child_env, dir.layout());
-    let conductor = Conductor { order, reporter, world, stop, record, dir, engine, environment };
+    let conductor = Conductor { order, reporter, world, stop, record, dir, engine, environment, helper, around, term };
     let ending = match order.op {
         RunOp::Plan | RunOp::PlanDestroy => conductor.plan().await,
         RunOp::Apply | RunOp::Destroy => conductor.apply().await,

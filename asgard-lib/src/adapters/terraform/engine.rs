@@ -1,6 +1,11 @@
 //! The engine: which program it is, that it really is Terraform, and which version.
 
-use super::{environment::Environment, query};
+use super::{
+    confine::{Around, Confinement},
+    environment::Environment,
+    helper::Helper,
+    query::{self, Asked},
+};
 use crate::{
     error::{Code, Error, Result},
     kernel::SecretText,
@@ -40,8 +45,13 @@ type Print = (PathBuf, u64, i64, i64, u64);
 /// Versions by program, so that each is asked once per process. A program that is replaced is asked again.
 static KNOWN: Mutex<BTreeMap<Print, Engine>> = Mutex::new(BTreeMap::new());
 
-/// Finds `bin` (a path, or a name that is looked for on the PATH among `given`) and asks for its version.
-pub async fn find(bin: &Path, given: &[(String, SecretText)]) -> Result<Engine> {
+/// Finds `bin` (a path, or a name that is looked for on the PATH among `given`) and asks for its version, confined where that is possible.
+pub(super) async fn find(
+    bin: &Path,
+    given: &[(String, SecretText)],
+    helper: Option<Helper>,
+    around: &Around,
+) -> Result<Engine> {
     let environment = Environment::bare(given);
     let (program, print) = locate(bin, &environment.path())?;
     if is_tofu(&program) {
@@ -50,9 +60,11 @@ pub async fn find(bin: &Path, given: &[(String, SecretText)]) -> Result<Engine> 
     if let Some(known) = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(&print) {
         return Ok(known.clone());
     }
-    let ask = |args: &'static [&'static str]| query::run(&program, args, &environment, Path::new("/"), PATIENCE);
-    let (said, told) =
-        tokio::try_join!(ask(&["version"]), ask(&["version", "-json"])).map_err(|error| broken(&program, error))?;
+    let confined = helper.map(|helper| (helper, Confinement::of_program(&program, &environment, around)));
+    let asked = Asked { program: &program, environment: &environment, folder: Path::new("/"), confined };
+    let (text, json) =
+        (query::run(&asked, &["version"], PATIENCE), query::run(&asked, &["version", "-json"], PATIENCE));
+    let (said, told) = tokio::try_join!(text, json).map_err(|error| broken(&program, error))?;
     let engine = Engine { version: version(&program, &said, &told)?, bin: program };
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(print, engine.clone());
     Ok(engine)
@@ -119,10 +131,17 @@ fn tofu(program: &Path) -> Error {
 }
 
 fn broken(program: &Path, error: Error) -> Error {
+    let (shown, why) = (program.display(), error.chain());
     missing(format!(
-        "The program that {SETTING} names does not work as Terraform does. Install Terraform 1.5 or later."
+        "The program {shown}, which {SETTING} or ASGARD_TF_BIN names, does not work as Terraform does: {} \
+         It is started without the user's own environment: without HOME, for example. Name Terraform 1.5 or later itself.",
+        sentence(&why)
     ))
-    .caused_by(format!("{}: {}", program.display(), error.chain()))
+}
+
+fn sentence(words: &str) -> String {
+    let words = words.trim();
+    if words.ends_with(['.', '!', '?']) { words.to_owned() } else { format!("{words}.") }
 }
 
 fn missing(message: String) -> Error {
@@ -159,7 +178,7 @@ mod tests {
         let folder = testkit::folder();
         let path = SecretText::new(folder.path().to_str().unwrap());
         let given = vec![("PATH".to_owned(), path)];
-        let error = find(Path::new("terraform"), &given).await.unwrap_err();
+        let error = find(Path::new("terraform"), &given, None, &Around::default()).await.unwrap_err();
         assert_eq!((error.code(), error.field()), (Code::EngineMissing, Some(SETTING)));
         assert!(error.message().contains("ASGARD_TF_BIN"), "{error}");
 
@@ -172,15 +191,18 @@ mod tests {
         };
         testkit::script(&program, &script("1.9.1"));
         let asked = || fs::read(folder.path().join("asked")).unwrap_or_default().len() / 2;
-        assert_eq!(find(Path::new("terraform"), &given).await.unwrap().name(), "terraform 1.9.1");
-        assert_eq!(find(&program, &given).await.unwrap().version, "1.9.1");
+        assert_eq!(
+            find(Path::new("terraform"), &given, None, &Around::default()).await.unwrap().name(),
+            "terraform 1.9.1"
+        );
+        assert_eq!(find(&program, &given, None, &Around::default()).await.unwrap().version, "1.9.1");
         assert_eq!(asked(), 2, "asked in both ways, once");
         testkit::script(&program, &script("1.10.22"));
-        assert_eq!(find(&program, &given).await.unwrap().version, "1.10.22");
+        assert_eq!(find(&program, &given, None, &Around::default()).await.unwrap().version, "1.10.22");
 
         let tofu = folder.path().join("tofu");
         fs::rename(&program, &tofu).unwrap();
         std::os::unix::fs::symlink(&tofu, &program).unwrap();
-        assert!(find(&program, &given).await.unwrap_err().message().contains("OpenTofu"));
+        assert!(find(&program, &given, None, &Around::default()).await.unwrap_err().message().contains("OpenTofu"));
     }
 }

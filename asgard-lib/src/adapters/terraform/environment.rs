@@ -2,7 +2,10 @@
 //! the credentials of the run's own target and none of Asgard's.
 
 use super::workdir::Layout;
-use crate::kernel::SecretText;
+use crate::{
+    error::{Code, Error, Result},
+    kernel::SecretText,
+};
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
@@ -11,7 +14,7 @@ use std::{
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Never handed on, whoever asks for it: Asgard's own settings, what would make Terraform behave differently or write
 /// elsewhere, and what would put other code into its process.
-const NEVER: &[&str] = &["ASGARD_", "TF_", "LD_", "DATABASE_URL", "CHECKPOINT_", "HOME", "TMPDIR"];
+const NEVER: &[&str] = &["ASGARD_", "TF_", "LD_", "DATABASE_URL", "CHECKPOINT_", "HOME", "TMPDIR", "AWS_CONTAINER_"];
 /// Parts of names of variables whose values are hidden in logs.
 const SECRET: &[&str] = &["SECRET", "TOKEN", "PASSWORD", "CREDENTIAL", "ACCESS_KEY", "PRIVATE_KEY", "API_KEY"];
 
@@ -59,6 +62,23 @@ impl Environment {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// The files and folders that variables name and that whoever has them reads: credentials, tokens, certificates.
+    pub(crate) fn named_files(&self) -> Vec<PathBuf> {
+        let names_one = |name: &str| ["_FILE", "_DIR", "_BUNDLE"].iter().any(|end| name.ends_with(end));
+        let named = self.0.iter().filter(|(name, _)| names_one(name)).map(|(_, value)| PathBuf::from(value));
+        named.filter(|path| path.is_absolute()).collect()
+    }
+
+    /// All of it as text.
+    pub(crate) fn text(&self) -> Result<Vec<(String, String)>> {
+        let as_text = |(name, value): &(String, OsString)| Some((name.clone(), value.to_str()?.to_owned()));
+        let all: Option<_> = self.0.iter().map(as_text).collect();
+        all.ok_or_else(|| {
+            Error::new(Code::RunnerFailed, "The path of the work folder is not UTF-8 text.")
+                .at("provisioning.terraform.work_dir")
+        })
+    }
+
     /// Where programs are looked for.
     pub(crate) fn path(&self) -> Vec<PathBuf> {
         self.0
@@ -99,6 +119,19 @@ pub(super) fn supervisor_needs(name: &str) -> bool {
     NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
+/// Whether a variable that a supervisor needs may be in its environment, which others of its user can read for the moment between its
+/// start and its closing itself to them. Settings and credentials may not.
+pub(super) fn may_be_seen(name: &str) -> bool {
+    const NEVER: &[&str] = &[
+        "PGPASSWORD",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    ];
+    !NEVER.contains(&name) && !["ASGARD_", "AUTH0_"].iter().any(|prefix| name.starts_with(prefix))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +150,8 @@ mod tests {
             given("TF_CLI_CONFIG_FILE", "/missing"),
             given("HOME", "/root"),
             given("LD_PRELOAD", "x.so"),
+            given("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/asgards-own"),
+            given("AWS_CONTAINER_AUTHORIZATION_TOKEN", "asgards-own"),
             given("A=B", "x"),
         ];
         let layout = Layout::new("/w".as_ref(), &"run_00000000000000000000000000".parse().unwrap());

@@ -1,6 +1,10 @@
 //! Keeping the run's lease while it works, and saying in time when it cannot be kept.
 
-use super::stop::{Reason, Stop};
+use super::{
+    stop::{Reason, Stop},
+    term::Term,
+    uptime::Uptime,
+};
 use crate::ports::{
     runner::{Renewal, RunReporter},
     world::Clock,
@@ -13,27 +17,26 @@ const EVERY: Duration = Duration::from_secs(20);
 const HELD_EVERY: Duration = Duration::from_secs(5);
 /// How soon after a failure.
 const AGAIN: Duration = Duration::from_secs(2);
-/// How long before the child must be gone it is interrupted, when the lease cannot be renewed; less when the lease is short.
-const WIND_DOWN: Duration = Duration::from_secs(20);
 /// How often the time that is left is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Renews until the lease is lost. Never returns otherwise; drop it when the run is over.
-pub(super) async fn keep(reporter: &dyn RunReporter, clock: &dyn Clock, stop: &Stop) {
-    let lasts = reporter.stop_by().since(clock.now());
-    let (every, wind_down) = (EVERY.min(lasts / 3), WIND_DOWN.min(lasts * 2 / 5));
+pub(super) async fn keep(reporter: &dyn RunReporter, clock: &dyn Clock, term: &Term, stop: &Stop) {
+    let every = EVERY.min(term.lasts() / 3);
     tokio::select! {
-        () = renew(reporter, stop, every) => {}
-        () = watch(reporter, clock, stop, wind_down) => {}
+        () = renew(reporter, stop, every, |asked| term.renewed(asked, reporter, clock)) => {}
+        () = watch(reporter, clock, term, stop) => {}
     }
 }
 
-async fn renew(reporter: &dyn RunReporter, stop: &Stop, every: Duration) {
+async fn renew(reporter: &dyn RunReporter, stop: &Stop, every: Duration, renewed: impl Fn(Uptime)) {
     let mut pause = every;
     loop {
         tokio::time::sleep(pause).await;
+        let asked = Uptime::now();
         match reporter.renew().await {
             Ok(Renewal::Held { cancel }) => {
+                renewed(asked);
                 if cancel {
                     stop.ask(Reason::Cancelled);
                 }
@@ -53,19 +56,19 @@ async fn renew(reporter: &dyn RunReporter, stop: &Stop, every: Duration) {
 
 /// Renews a lease that may have run out, for what is only stored under it, until somebody else has it. Never returns otherwise.
 pub(super) async fn hold(reporter: &dyn RunReporter, stop: &Stop) {
-    renew(reporter, stop, HELD_EVERY).await;
+    renew(reporter, stop, HELD_EVERY, |_| {}).await;
 }
 
-/// The lease's own clock, apart from the renewals: one of them may hang.
-async fn watch(reporter: &dyn RunReporter, clock: &dyn Clock, stop: &Stop, wind_down: Duration) {
+/// The lease's own clocks, apart from the renewals: one of them may hang.
+async fn watch(reporter: &dyn RunReporter, clock: &dyn Clock, term: &Term, stop: &Stop) {
     loop {
         tokio::time::sleep(LOOK).await;
-        let left = reporter.stop_by().since(clock.now());
+        let left = term.left(reporter, clock);
         if left.is_zero() {
             tracing::error!("the run's lease ran out");
             return stop.lose(true);
         }
-        if left <= wind_down {
+        if left <= term.wind_down() {
             stop.ask(Reason::Fading);
         }
     }

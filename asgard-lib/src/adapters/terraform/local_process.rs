@@ -6,6 +6,7 @@ use super::{
     workdir::{self, Layout},
 };
 use crate::{
+    config::Environment,
     error::{Code, Error, Result},
     kernel::{RunId, SecretText, Timestamp},
     ports::runner::{Liveness, Runner, Salvage, SupervisorLocation},
@@ -21,7 +22,7 @@ use std::{
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::process::Command;
+use tokio::{io::AsyncWriteExt, process::Command};
 
 /// The most that a supervisor's own log grows to; past it, it starts again.
 const LOG: u64 = 4 << 20;
@@ -36,6 +37,7 @@ pub struct LocalProcessOptions {
     environment: Vec<(String, SecretText)>,
     work_dir: PathBuf,
     concurrency: usize,
+    by_pipe: bool,
 }
 
 crate::kernel::opaque!(LocalProcessOptions);
@@ -44,7 +46,7 @@ impl LocalProcessOptions {
     /// Starts `program` with the run's id as its last argument; runs work in `work_dir`.
     pub fn new(program: impl Into<PathBuf>, work_dir: impl Into<PathBuf>) -> Self {
         let (program, work_dir) = (program.into(), work_dir.into());
-        Self { program, args: Vec::new(), environment: Vec::new(), work_dir, concurrency: 4 }
+        Self { program, args: Vec::new(), environment: Vec::new(), work_dir, concurrency: 4, by_pipe: false }
     }
 
     /// The arguments before the run's id, for example `--config`, a path, `run`.
@@ -59,6 +61,15 @@ impl LocalProcessOptions {
     #[must_use]
     pub fn environment(mut self, variables: impl IntoIterator<Item = (String, SecretText)>) -> Self {
         self.environment = variables.into_iter().filter(|(name, _)| environment::supervisor_needs(name)).collect();
+        self
+    }
+
+    /// Gives settings and credentials through a pipe, its standard input, which it reads with
+    /// [`Environment::from_process_and_pipe`](crate::config::Environment::from_process_and_pipe). Without this they are in its
+    /// environment, where a Terraform of the same user may read them while it starts.
+    #[must_use]
+    pub fn settings_by_pipe(mut self, by_pipe: bool) -> Self {
+        self.by_pipe = by_pipe;
         self
     }
 
@@ -116,10 +127,14 @@ impl LocalProcess {
         let mut command = Command::new(&self.options.program);
         command.args(&self.options.args).arg(run.as_str());
         command.env_clear();
-        for (name, value) in &self.options.environment {
+        let by_pipe = self.options.by_pipe;
+        for (name, value) in
+            self.options.environment.iter().filter(|(name, _)| !by_pipe || environment::may_be_seen(name))
+        {
             command.env(name, value.reveal());
         }
-        command.stdin(Stdio::null()).stdout(out.try_clone().map_err(failed)?).stderr(out).process_group(0);
+        command.stdin(if by_pipe { Stdio::piped() } else { Stdio::null() });
+        command.stdout(out.try_clone().map_err(failed)?).stderr(out).process_group(0);
         Ok((command.spawn().map_err(failed)?, log))
     }
 }
@@ -136,8 +151,17 @@ impl Runner for LocalProcess {
         }
         let place = Place { running: Arc::clone(&self.running), run: run.clone() };
         let (mut child, log) = self.start(run)?;
+        let settings = child.stdin.take().map(|stdin| {
+            let given = self.options.environment.iter().filter(|(name, _)| !environment::may_be_seen(name));
+            (stdin, Environment::to_pipe(given.map(|(name, value)| (name.as_str(), value))))
+        });
         // Waiting for it reaps it; it goes on when this process ends first.
         tokio::spawn(async move {
+            if let Some((mut stdin, settings)) = settings
+                && let Err(error) = stdin.write_all(&settings).await
+            {
+                tracing::error!(run.id = %place.run, "a supervisor did not take its settings: {error}");
+            }
             match child.wait().await {
                 Ok(status) => ended(&place.run, status, &log),
                 Err(error) => tracing::error!(run.id = %place.run, "a supervisor cannot be waited for: {error}"),

@@ -2,8 +2,9 @@
 
 use super::{
     conduct::{Conductor, failed, known_secrets, stopped},
+    confine::{Confined, Confinement},
     plan::{self, Basis, Pack},
-    query,
+    query::{self, Asked},
     redact::Redactor,
     sensitive, state,
     step::Stepped,
@@ -148,6 +149,9 @@ impl Conductor<'_> {
         let done = self.step("init", &args, false, None, redactor).await?;
         if done.worked(&[0]) {
             self.record.say(self.now(), "info", format!("{} is ready.", self.engine.name()));
+            if self.helper.is_some() {
+                self.say_confined();
+            }
             return Ok(self.stop.reason().map(|reason| stopped(reason, Vec::new())));
         }
         if let Some(reason) = self.stop.reason() {
@@ -160,6 +164,17 @@ impl Conductor<'_> {
             "terraform init did not work: {}",
             complaint(&redactor.text(&done.stderr), "it gave no reason")
         ))))
+    }
+
+    /// Says how far Terraform is confined, as the stage before it noted.
+    fn say_confined(&self) {
+        match self.dir.layout().confinement("init") {
+            Some(confined @ Confined::Landlock { .. }) => {
+                self.record.say(self.now(), "info", format!("Terraform is {confined}."))
+            }
+            Some(confined @ Confined::No) => self.record.say(self.now(), "warn", format!("Terraform is {confined}.")),
+            None => self.record.say(self.now(), "warn", "How far Terraform is confined is not known."),
+        }
     }
 
     /// What a command that did not work means for the run.
@@ -197,11 +212,15 @@ impl Conductor<'_> {
     async fn show(&self, plan: Option<&str>) -> Result<Value> {
         let mut args = vec!["show", "-json"];
         args.extend(plan);
-        let module = self.dir.layout().module();
+        let (module, program) = (self.dir.layout().module(), &self.engine.bin);
+        let confined = self
+            .helper
+            .map(|helper| (helper, Confinement::of_run(program, &self.environment, &self.around, self.dir.layout())));
+        let asked = Asked { program, environment: &self.environment, folder: &module, confined };
         let answer = tokio::select! {
             biased;
             () = self.stop.taken() => return Err(Error::bug("the lease is lost")),
-            answer = query::run(&self.engine.bin, &args, &self.environment, &module, SHOW) => answer?,
+            answer = query::run(&asked, &args, SHOW) => answer?,
         };
         serde_json::from_slice(&answer).map_err(|error| Error::bug(format!("`terraform show`: {error}")))
     }

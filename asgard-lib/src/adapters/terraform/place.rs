@@ -25,6 +25,8 @@ pub(super) enum Sight {
 pub(super) struct Facts {
     /// Its id.
     pub pid: u32,
+    /// Its parent.
+    pub parent: u32,
     /// Its process group.
     pub group: u32,
     /// When it started, in clock ticks since boot.
@@ -112,7 +114,8 @@ fn parse_stat(stat: &str) -> Option<Facts> {
     let (_, rest) = stat.rsplit_once(')')?;
     let field = |number: usize| rest.split_ascii_whitespace().nth(number - 3);
     let zombie = matches!(field(3)?, "Z" | "X");
-    Some(Facts { pid, group: field(5)?.parse().ok()?, started: field(22)?.parse().ok()?, zombie })
+    let (parent, group) = (field(4)?.parse().ok()?, field(5)?.parse().ok()?);
+    Some(Facts { pid, parent, group, started: field(22)?.parse().ok()?, zombie })
 }
 
 /// The host's name, with what tells machines of the same name apart where there is such a thing. The machine id itself
@@ -149,7 +152,7 @@ mod tests {
     #[test]
     fn a_stat_line_is_read_whatever_the_program_is_called() {
         let line = "4242 (a) b) (c) S 1 77 77 0 -1 4194304 100 0 0 0 0 0 0 0 20 0 1 0 337100 3133440 388 0";
-        assert_eq!(parse_stat(line), Some(Facts { pid: 4242, group: 77, started: 337_100, zombie: false }));
+        assert_eq!(parse_stat(line), Some(Facts { pid: 4242, parent: 1, group: 77, started: 337_100, zombie: false }));
         assert!(parse_stat(&line.replace(") S ", ") Z ")).unwrap().zombie);
         assert_eq!(parse_stat("4242 (a"), None);
     }

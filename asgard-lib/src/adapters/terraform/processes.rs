@@ -3,10 +3,10 @@
 
 use super::{
     place::{self, Sight},
-    workdir::{ChildFacts, Layout},
+    workdir::{ChildFacts, GuardFacts, Layout},
 };
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use std::{fs, os::unix::ffi::OsStrExt, path::Path, time::Duration};
+use std::{collections::BTreeSet, fs, os::unix::ffi::OsStrExt, path::Path, time::Duration};
 
 /// How often a process that is ending is looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -70,6 +70,32 @@ fn in_group(facts: &place::Facts, child: &ChildFacts) -> bool {
         && place::facts(child.pid).is_none_or(|leader| leader.zombie || leader.started == child.started)
 }
 
+/// The living descendants of a process, those among them that became its children because it adopts what is left behind.
+pub(super) fn descendants(ancestor: u32) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let all: Vec<place::Facts> = pids.filter_map(place::facts).collect();
+    let mut family = BTreeSet::from([ancestor]);
+    loop {
+        let known = family.len();
+        family.extend(
+            all.iter().filter(|facts| family.contains(&facts.parent)).map(|facts| facts.pid).collect::<Vec<_>>(),
+        );
+        if family.len() == known {
+            break;
+        }
+    }
+    let living = all.iter().filter(|facts| facts.pid != ancestor && family.contains(&facts.pid) && !facts.zombie);
+    living.map(|facts| facts.pid).collect()
+}
+
+/// Kills every descendant of this process.
+pub(super) fn kill_descendants() {
+    for pid in descendants(std::process::id()) {
+        signal(pid, Signal::KILL);
+    }
+}
+
 /// Kills what is left of a run and waits until it is gone. `false` means that something is still there.
 pub(super) async fn kill_all(layout: &Layout) -> bool {
     let mut waited = Duration::ZERO;
@@ -97,8 +123,10 @@ pub(super) async fn end_left_over(layout: &Layout, patience: Duration) -> bool {
         && place::boot().is_some_and(|boot| boot == child.boot)
         && place::look_at(child.pid, child.started) == Sight::Alive
     {
-        // A second interrupt would make Terraform give up at once, and the supervisor may have sent the first.
-        if !layout.was_interrupted(&child.step) {
+        // A second interrupt would make Terraform give up at once. The supervisor may have sent the first, and a guard sends it as soon
+        // as the supervisor is gone.
+        let guarded = child.guard.as_ref().is_some_and(is_there);
+        if !guarded && !layout.was_interrupted(&child.step) {
             tracing::warn!(
                 run.id = layout.name(),
                 process.pid = child.pid,
@@ -112,5 +140,13 @@ pub(super) async fn end_left_over(layout: &Layout, patience: Duration) -> bool {
             waited += LOOK;
         }
     }
+    if let Some(guard) = layout.child().and_then(|child| child.guard).filter(is_there) {
+        // It would end by itself, unless somebody has stopped it.
+        signal(guard.pid, Signal::KILL);
+    }
     kill_all(layout).await
+}
+
+fn is_there(guard: &GuardFacts) -> bool {
+    place::look_at(guard.pid, guard.started) == Sight::Alive
 }

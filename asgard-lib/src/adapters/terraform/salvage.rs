@@ -1,7 +1,7 @@
 //! What a dead supervisor left in its folder: the newest state, what may exist beside it, and lines that were not stored.
 
 use super::{
-    messages, processes, state,
+    messages, place, processes, state,
     tail::Tail,
     tracker::{MAX_LISTED, Tracker},
     watch,
@@ -43,7 +43,10 @@ pub(super) async fn salvage(layout: &Layout) -> Result<Salvage> {
     logged.truncate(LINES);
     let mut may_exist = tracker.may_exist(&stored);
     may_exist.truncate(MAX_LISTED);
-    Ok(Salvage { found: true, state: newest.map(|(_, bytes)| bytes), may_exist, logged })
+    // Processes of another machine or container that has the folder, too, cannot be seen from here.
+    let seen = layout.facts().zip(layout.root().parent());
+    let ended = seen.is_some_and(|(facts, parent)| place::look(&facts.supervisor, parent) != place::Sight::Unclear);
+    Ok(Salvage { found: true, ended, state: newest.map(|(_, bytes)| bytes), may_exist, logged })
 }
 
 /// Follows a step's output from its beginning, and gives out the lines that had not been stored.

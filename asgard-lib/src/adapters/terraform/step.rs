@@ -3,6 +3,8 @@
 use super::{
     child::{Child, Exit},
     conduct::Conductor,
+    confine::Confinement,
+    guard::Order,
     held::Held,
     messages::{self, Message},
     redact::Redactor,
@@ -11,6 +13,7 @@ use super::{
     tail::Tail,
     tracker::Tracker,
     watch::Watch,
+    workdir::Layout,
 };
 use crate::{
     domain::run::LogLine,
@@ -102,7 +105,7 @@ impl Conductor<'_> {
             return Err(Error::bug(format!("{step} is not started: {}", reason.sentence())));
         }
         let layout = self.dir.layout();
-        let mut child = Child::start(&self.engine.bin, step, args, &self.environment, layout).await?;
+        let mut child = self.start(step, args, layout).await?;
         let mut following = Following {
             conductor: self,
             step,
@@ -118,11 +121,12 @@ impl Conductor<'_> {
             if let Some(exit) = child.ended(LOOK).await? {
                 break exit;
             }
+            child.tell(self.term.until());
             if broken.is_none()
                 && let Err(error) = following.look(false)
             {
                 tracing::error!(run.id = layout.name(), "{}", error.chain());
-                child.interrupt();
+                child.climb(Rung::Interrupt);
                 broken = Some(error);
             }
             if let Some(newer) = state.as_mut().and_then(|watch| watch.newer()) {
@@ -131,7 +135,7 @@ impl Conductor<'_> {
             let interrupted = following.tracker.was_interrupted();
             let due = self.stop.due(self.order.grace, interrupted);
             if due > rung {
-                self.climb(&child, rung, due, interrupted);
+                self.climb(&mut child, rung, due, interrupted);
                 rung = due;
             }
         };
@@ -149,8 +153,27 @@ impl Conductor<'_> {
         Ok(Stepped { exit, tracker: following.tracker, held: following.held, stderr, broken })
     }
 
+    /// Starts Terraform: behind a guard, where this program can be one.
+    async fn start(&self, step: &str, args: &[&str], layout: &Layout) -> Result<Child> {
+        let Some(helper) = self.helper else {
+            return Child::start(&self.engine.bin, step, args, &self.environment, layout).await;
+        };
+        let order = Order {
+            root: layout.root().to_owned(),
+            step: step.to_owned(),
+            program: self.engine.bin.clone(),
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            environment: self.environment.text()?,
+            confinement: Confinement::of_run(&self.engine.bin, &self.environment, &self.around, layout),
+            grace: self.order.grace,
+            until: self.term.until(),
+            wind_down: self.term.wind_down(),
+        };
+        Child::guarded(helper, &order, layout).await
+    }
+
     /// Takes the next steps of the ladder.
-    fn climb(&self, child: &Child, from: Rung, to: Rung, interrupted: bool) {
+    fn climb(&self, child: &mut Child, from: Rung, to: Rung, interrupted: bool) {
         if from == Rung::Run {
             if let Some(reason) = self.stop.reason() {
                 self.record.say(self.now(), "warn", reason.sentence());
@@ -158,18 +181,18 @@ impl Conductor<'_> {
             // Where the platform has interrupted Terraform too, ours would be the second interrupt.
             let once_is_enough = interrupted && self.stop.reason() == Some(Reason::Stopped);
             if to == Rung::Interrupt && !once_is_enough {
-                child.interrupt();
+                child.climb(to);
             }
         }
         match to {
             Rung::Run | Rung::Interrupt => {}
             Rung::InterruptAgain => {
                 self.record.say(self.now(), "warn", "Terraform did not stop in time and is interrupted again.");
-                child.interrupt();
+                child.climb(to);
             }
             Rung::Kill => {
                 self.record.say(self.now(), "error", "Terraform did not stop and is killed.");
-                child.kill();
+                child.climb(to);
             }
         }
     }

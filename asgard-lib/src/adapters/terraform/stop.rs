@@ -1,11 +1,12 @@
 //! Why a run has to stop, and the ladder by which its Terraform is stopped: an interrupt, which lets it finish what is under
 //! way and write its state; after the service's grace a second one, at which it gives up; then the end of the whole group.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::{sync::watch, time::Instant};
 
 /// Between the second interrupt and the end.
-const LAST: Duration = Duration::from_secs(10);
+pub(super) const LAST: Duration = Duration::from_secs(10);
 /// How long a Terraform whose lease is lost gets: others may start soon, and its state is found in the folder.
 const LOST: Duration = Duration::from_secs(5);
 /// A platform that stops the supervisor may have interrupted Terraform as well, and a second interrupt is one too many:
@@ -128,7 +129,8 @@ impl Stop {
 }
 
 /// A step of the ladder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Rung {
     /// Let it run.
     Run,

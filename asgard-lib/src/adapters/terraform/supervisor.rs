@@ -7,12 +7,16 @@ use super::{
 use crate::{
     app::{
         Asgard,
-        runs::{Assignment, Claim, ClaimedRun},
+        runs::{Assignment, Claim, Claimant, ClaimedRun},
     },
     error::Result,
     kernel::{RunId, Timestamp},
+    ports::runner::RunOutcome,
 };
 use std::{sync::Arc, time::Duration};
+
+/// How long before a role's credentials end the run is out of time: Terraform has to record what it made.
+const BEFORE_THEY_END: Duration = Duration::from_secs(180);
 
 /// What became of a supervisor. None of these is a failure of its own: how the run went is in the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,13 +50,24 @@ pub async fn supervise(app: Arc<Asgard>, run: &RunId, options: &SuperviseOptions
     if options.own_process {
         harden_process();
     }
-    let (assignment, supervision) = match ClaimedRun::claim(&app, run, place).await? {
+    let mut claimant = Claimant::at(place);
+    if options.helper.is_some() {
+        claimant = claimant.ending_in_time();
+    }
+    let (assignment, supervision) = match ClaimedRun::claim(&app, run, claimant).await? {
         Claim::Claimed(assignment, supervision) => (assignment, supervision),
         Claim::NotNeeded { why } => return Ok(SupervisorExit::NotNeeded { why }),
         Claim::Held { until } => return Ok(SupervisorExit::Held { until }),
     };
     tracing::info!(run.id = %run, op = assignment.run.op.name(), resource.id = %assignment.resource.id, "supervising a run");
-    let order = order(*assignment);
+    let role = assignment.role.clone();
+    let mut order = order(*assignment);
+    if let Some(role) = role
+        && let Err(ending) = assume(&mut order, &role, options).await
+    {
+        supervision.finish(ending).await?;
+        return Ok(SupervisorExit::Finished { ending: "failed" });
+    }
     let Some(ending) = Box::pin(conduct(&order, &supervision, app.world(), options)).await else {
         return Ok(SupervisorExit::LeaseLost);
     };
@@ -60,6 +75,23 @@ pub async fn supervise(app: Arc<Asgard>, run: &RunId, options: &SuperviseOptions
     supervision.finish(ending).await?;
     tracing::info!(run.id = %run, ending = name, "the run is over");
     Ok(SupervisorExit::Finished { ending: name })
+}
+
+/// Gives the run the credentials of its target's role, and no more time than they last.
+async fn assume(order: &mut Order, role: &str, options: &SuperviseOptions) -> Result<(), RunOutcome> {
+    let failed = |why: String| RunOutcome::Failed { error: why, may_exist: Vec::new() };
+    let Some(roles) = &options.roles else {
+        return Err(failed(format!(
+            "This target's role {role} cannot be assumed: whoever supervises this run has no way to AWS."
+        )));
+    };
+    let assumed = roles.assume(role, &order.run, order.timeout).await.map_err(|error| {
+        tracing::error!(run.id = %order.run, "a target's role cannot be assumed: {}", error.chain());
+        failed(error.message().to_owned())
+    })?;
+    order.child_env.extend(assumed.variables);
+    order.timeout = order.timeout.min(assumed.lasts.saturating_sub(BEFORE_THEY_END));
+    Ok(())
 }
 
 fn order(assignment: Assignment) -> Order {

@@ -1,7 +1,7 @@
 //! A run's private folder. Plans, states and variables hold secrets and Terraform writes them readable for everybody, so
 //! the folder is closed to others. It is removed when the run is over and everything in it was stored, and only then.
 
-use super::place;
+use super::{confine::Confined, place};
 use crate::{
     error::{Code, Error, Result},
     kernel::RunId,
@@ -17,7 +17,7 @@ use std::{
 };
 
 /// The setting that names the parent folder.
-const SETTING: &str = "provisioning.terraform.work_dir";
+pub(super) const SETTING: &str = "provisioning.terraform.work_dir";
 /// Files of a module's folder that Asgard writes itself; a module that brings one would change what was asked for.
 const OURS: &[&str] = &[STATE, "errored.tfstate", PLAN, BACKEND];
 const STATE: &str = "terraform.tfstate";
@@ -54,11 +54,27 @@ pub(super) struct ChildFacts {
     pub boot: String,
     /// What it does: `init`, `plan`, `apply`.
     pub step: String,
+    /// The guard on which its life hangs, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<GuardFacts>,
+}
+
+/// The guard of a Terraform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct GuardFacts {
+    /// Its id.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot.
+    pub started: u64,
 }
 
 impl Layout {
     pub(crate) fn new(parent: &Path, run: &RunId) -> Self {
-        Self { root: parent.join(run.as_str()) }
+        Self::at(parent.join(run.as_str()))
+    }
+    /// That of the run's folder itself.
+    pub(crate) const fn at(root: PathBuf) -> Self {
+        Self { root }
     }
     pub(crate) fn root(&self) -> &Path {
         &self.root
@@ -94,6 +110,14 @@ impl Layout {
     }
     pub(crate) fn stderr(&self, step: &str) -> PathBuf {
         self.root.join(format!("{step}.err"))
+    }
+    /// Where a step's stage notes how far it is confined.
+    pub(crate) fn confined(&self, step: &str) -> PathBuf {
+        self.root.join(format!("{step}.confined"))
+    }
+    /// How far a step is confined; nothing when no stage said.
+    pub(crate) fn confinement(&self, step: &str) -> Option<Confined> {
+        self.read(&format!("{step}.confined"))
     }
     pub(crate) fn facts(&self) -> Option<RunFacts> {
         self.read("run.json")
@@ -140,14 +164,7 @@ pub(super) struct WorkDir {
 impl WorkDir {
     /// Makes the folder. It must not exist: what an earlier supervisor left behind is looked at first.
     pub(crate) fn create(parent: &Path, run: &RunId, facts: &RunFacts, min_free_bytes: u64) -> Result<Self> {
-        let free = statvfs(parent)
-            .map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
-            .map_err(|e| failed(parent, e.into()))?;
-        if free < min_free_bytes {
-            let message =
-                format!("The work folder's disk has {} MB left; a run needs {} MB.", free >> 20, min_free_bytes >> 20);
-            return Err(Error::new(Code::RunnerFailed, message).caused_by(parent.display().to_string()));
-        }
+        free(parent, min_free_bytes)?;
         let layout = Layout::new(parent, run);
         private_folder(&layout.root).map_err(|error| failed(&layout.root, error))?;
         let this = Self { layout };
@@ -238,6 +255,18 @@ impl WorkDir {
     }
 }
 
+/// Whether the disk has room for a run.
+pub(super) fn free(parent: &Path, min_free_bytes: u64) -> Result<()> {
+    let free = statvfs(parent).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+    let free = free.map_err(|error| failed(parent, error.into()))?;
+    if free < min_free_bytes {
+        let message =
+            format!("The work folder's disk has {} MB left; a run needs {} MB.", free >> 20, min_free_bytes >> 20);
+        return Err(Error::new(Code::RunnerFailed, message).at(SETTING).caused_by(parent.display().to_string()));
+    }
+    Ok(())
+}
+
 /// Removes a run's folder; removing nothing is fine.
 pub(super) fn remove(layout: &Layout) -> std::io::Result<()> {
     match fs::remove_dir_all(&layout.root) {
@@ -288,7 +317,7 @@ pub(super) fn parent(work_dir: &Path) -> Result<PathBuf> {
     fs::canonicalize(work_dir).or_else(|error| refuse(format!("cannot be used: {error}.")))
 }
 
-fn private_folder(path: &Path) -> std::io::Result<()> {
+pub(super) fn private_folder(path: &Path) -> std::io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 

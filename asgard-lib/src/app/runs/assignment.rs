@@ -3,7 +3,7 @@
 use super::{claimed_run::Assignment, state, transition::plan_id};
 use crate::{
     app::{Asgard, services::Service},
-    config::Provisioning,
+    config::{AllowedTarget, Provisioning},
     domain::{
         project::Project,
         request::{Command, Request, Target},
@@ -12,7 +12,7 @@ use crate::{
         secret::{REFERENCE, Secret},
     },
     error::{Error, Result},
-    kernel::{RunId, SecretId, SecretText, canonical::canonical},
+    kernel::{RunId, SecretId, SecretText, Slug, canonical::canonical},
     ports::records::{Records, store_error},
 };
 use data_encoding::HEXLOWER;
@@ -70,7 +70,8 @@ pub(super) async fn assignment(app: &Asgard, claimed: &Claimed) -> Result<Assign
         Some(planned) => Some(plan(app, planned).await?.ok_or(Missing::Plan)?),
         None => None,
     };
-    let child_env = child_env(&app.config().provisioning, &resource.target);
+    let provisioning = &app.config().provisioning;
+    let (child_env, role) = (child_env(provisioning, &resource.target), role(provisioning, &resource.target));
     Ok(Assignment {
         run: run.clone(),
         request: request.clone(),
@@ -82,6 +83,7 @@ pub(super) async fn assignment(app: &Asgard, claimed: &Claimed) -> Result<Assign
         state,
         plan,
         child_env,
+        role,
     })
 }
 
@@ -92,7 +94,40 @@ fn child_env(provisioning: &Provisioning, target: &Target) -> Vec<(String, Secre
     if let Some(region) = target.region.as_deref().filter(|_| target.cloud.as_str() == "aws") {
         given.extend(["AWS_REGION", "AWS_DEFAULT_REGION"].map(|name| (name.to_owned(), SecretText::new(region))));
     }
+    if role(provisioning, target).is_some() {
+        given.retain(|name, _| !gives_credentials(name));
+        // Nothing else is to be looked for where the role's credentials have ended.
+        given.insert("AWS_EC2_METADATA_DISABLED".to_owned(), SecretText::new("true"));
+    }
     given.into_iter().collect()
+}
+
+/// The role that runs assume for a target.
+fn role(provisioning: &Provisioning, target: &Target) -> Option<String> {
+    let account = target.account.as_deref()?;
+    let same = |known: &&AllowedTarget| known.cloud == target.cloud && known.account.as_str() == account;
+    let known = || provisioning.allowed.iter().filter(same);
+    let regional = known().find(|known| known.region.as_ref().map(Slug::as_str) == target.region.as_deref());
+    let role = regional.or_else(|| known().next())?.credentials.as_ref()?;
+    Some(role.as_str().to_owned())
+}
+
+/// Whether a variable gives credentials of AWS, or says where there are some.
+fn gives_credentials(name: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_SECURITY_TOKEN",
+        "AWS_PROFILE",
+        "AWS_DEFAULT_PROFILE",
+        "AWS_CONFIG_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_ROLE_ARN",
+        "AWS_ROLE_SESSION_NAME",
+    ];
+    NAMES.contains(&name) || name.starts_with("AWS_CONTAINER_")
 }
 
 /// A digest of a run's inputs. Some are guessable secrets, so it is a MAC: only who has the data key can try guesses. With the next
@@ -170,6 +205,40 @@ mod tests {
         ] {
             assert_eq!(secret_reference(&other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_target_with_a_role_gets_none_of_asgards_own_credentials() {
+        let env = [("ASGARD_TF_ALLOWED", "aws:1, aws:2=arn:aws:iam::000000000002:role/a")];
+        let options = crate::config::LoadOptions { env: env.into(), ..crate::config::LoadOptions::default() };
+        let mut provisioning = crate::config::load(&options).unwrap().config.provisioning;
+        for name in [
+            "PATH",
+            "AWS_REGION",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SESSION_TOKEN",
+            "AWS_PROFILE",
+            "AWS_CONFIG_FILE",
+            "AWS_ENDPOINT_URL",
+        ] {
+            provisioning.provider_env.insert(name.to_owned(), SecretText::new("own"));
+        }
+        let of = |account: &str, region: Option<&str>| {
+            let target = Target {
+                cloud: "aws".parse().unwrap(),
+                account: Some(account.to_owned()),
+                region: region.map(str::to_owned),
+            };
+            let names: Vec<String> = child_env(&provisioning, &target).into_iter().map(|(name, _)| name).collect();
+            (role(&provisioning, &target).unwrap_or_default(), names.join(" "))
+        };
+        let (none, names) = of("1", None);
+        assert_eq!(none, "");
+        assert!(names.contains("AWS_ACCESS_KEY_ID") && !names.contains("METADATA_DISABLED"), "{names}");
+        let (role_of_two, names) = of("2", None);
+        assert_eq!(role_of_two, "arn:aws:iam::000000000002:role/a");
+        assert_eq!(names, "AWS_EC2_METADATA_DISABLED AWS_ENDPOINT_URL AWS_REGION PATH");
+        assert_eq!(of("2", Some("eu-west-1")).0, role_of_two, "of any region, where no entry is for that one");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     assignment::{Claimed, Missing, assignment, inputs_digest},
-    claimed_run::{Claim, ClaimedRun},
+    claimed_run::{Claim, Claimant, ClaimedRun},
     held_lease::HeldLease,
     log_budget::LogBudget,
     permit,
@@ -23,7 +23,7 @@ use crate::{
     kernel::{HolderId, RunId, Timestamp},
     ports::{
         records::{Records, Stored},
-        runner::{RunOutcome, SupervisorLocation},
+        runner::RunOutcome,
     },
 };
 use std::{sync::Arc, time::Duration};
@@ -46,23 +46,23 @@ enum Attempt {
 }
 
 impl ClaimedRun {
-    /// Claims a run for a supervisor at `place`.
-    pub async fn claim(app: &Arc<Asgard>, run: &RunId, place: SupervisorLocation) -> Result<Claim> {
-        claim(app, run, place).await
+    /// Claims a run.
+    pub async fn claim(app: &Arc<Asgard>, run: &RunId, claimant: Claimant) -> Result<Claim> {
+        claim(app, run, claimant).await
     }
 }
 
-async fn claim(app: &Arc<Asgard>, id: &RunId, place: SupervisorLocation) -> Result<Claim> {
+async fn claim(app: &Arc<Asgard>, id: &RunId, claimant: Claimant) -> Result<Claim> {
     let Some(seen) = app.store().read::<Run>(id.as_str()).await? else { return Err(Error::not_found("run")) };
     let ttl = lease_lasts(app);
     let holder: HolderId = app.world().id();
     let call = Call::system("supervisor", seen.trace.clone());
-    let (place, owner) = (&place, &holder);
+    let (claimant, owner) = (&claimant, &holder);
     let attempt = app
         .transact(&call, |tx| {
             Box::pin(async move {
                 tx.as_system()?;
-                attempt(tx, id, place, owner, ttl).await
+                attempt(tx, id, claimant, owner, ttl).await
             })
         })
         .await?;
@@ -118,10 +118,11 @@ async fn hand_over(mut supervision: ClaimedRun, claimed: &Claimed) -> Result<Cla
 async fn attempt(
     tx: &mut Tx<'_>,
     id: &RunId,
-    place: &SupervisorLocation,
+    claimant: &Claimant,
     holder: &HolderId,
     ttl: Duration,
 ) -> Result<Attempt> {
+    let Claimant { place, ends_in_time } = claimant;
     let run = tx.need::<Run>(id.as_str()).await?;
     match run.status {
         RunStatus::Queued | RunStatus::Starting => {}
@@ -169,6 +170,7 @@ async fn attempt(
         state,
         attempts: run.attempts + 1,
         whereabouts: Some(place.clone()),
+        ends_in_time: *ends_in_time,
         runner: tx.app().runner().name().to_owned(),
         started_at: Some(run.started_at.unwrap_or_else(|| tx.now())),
         ..run.go(RunStatus::Running, tx.now())?

@@ -7,6 +7,7 @@ use crate::{
     domain::{project::Project, request::Request, resource::Resource, run::Run},
     error::{Code, Error},
     kernel::{ResourceId, RunId, SecretText, Timestamp},
+    ports::runner::SupervisorLocation,
 };
 use serde_json::{Map, Value};
 use std::{sync::Arc, time::Duration};
@@ -34,9 +35,33 @@ pub struct Assignment {
     pub plan: Option<Zeroizing<Vec<u8>>>,
     /// Provider variables for the target's cloud.
     pub child_env: Vec<(String, SecretText)>,
+    /// The role of the target, whose credentials the run gets; `child_env` has none then.
+    pub role: Option<String>,
 }
 
 crate::kernel::opaque!(Assignment);
+
+/// Who claims a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimant {
+    pub(super) place: SupervisorLocation,
+    pub(super) ends_in_time: bool,
+}
+
+impl Claimant {
+    /// A supervisor at that place. Where it cannot be proven dead later, what its run was doing may be going on, and a person
+    /// decides what becomes of the request.
+    pub const fn at(place: SupervisorLocation) -> Self {
+        Self { place, ends_in_time: false }
+    }
+
+    /// The promise that everything which the supervisor starts has ended when its lease runs out, also when the supervisor is killed
+    /// or stopped: its life hangs on something else that knows until when the lease lasts. Then another supervisor may go on.
+    #[must_use]
+    pub fn ending_in_time(self) -> Self {
+        Self { ends_in_time: true, ..self }
+    }
+}
 
 /// What came of claiming a run.
 #[allow(clippy::large_enum_variant, reason = "made once per run, and taken apart at once")]

@@ -53,6 +53,7 @@ enum Ready {
     Cancelled(Vec<String>),
     TimedOut(Vec<String>),
     Interrupted(Vec<String>),
+    Unseen(Vec<String>),
     Stale(String),
 }
 
@@ -60,15 +61,20 @@ impl ClaimedRun {
     /// Ends the run: one commit with request, resource, money, secrets, audit event, the run that follows and the lease
     /// handed back. Tries again until it is done or the lease is lost.
     pub async fn finish(self, ending: RunOutcome) -> Result<()> {
-        finish(&self, ending).await
+        let ready = prepare(&self, ending).await?;
+        finish(&self, &ready).await
+    }
+
+    /// Ends a run of which nobody can see whether it is still being carried out: nothing goes on by itself.
+    pub(super) async fn finish_unseen(self, may_exist: Vec<String>) -> Result<()> {
+        finish(&self, &Ready::Unseen(bounded(&may_exist))).await
     }
 }
 
-async fn finish(supervision: &ClaimedRun, ending: RunOutcome) -> Result<()> {
-    let ready = prepare(supervision, ending).await?;
+async fn finish(supervision: &ClaimedRun, ready: &Ready) -> Result<()> {
     let mut tries = 0;
     loop {
-        match commit(supervision, &ready).await {
+        match commit(supervision, ready).await {
             Ok(Some(())) => return Ok(()),
             Ok(None) => return if is_done(supervision).await { Ok(()) } else { Err(lost()) },
             Err(error) if error.kind().retryable() && tries < MAX_COMMITS => {
@@ -191,7 +197,7 @@ fn end_refresh(tx: &mut Tx<'_>, ready: &Ready, run: &Stored<Run>, resource: &Sto
         Ready::Failed(error, _) => ended(run, RunStatus::Failed, Some(error.clone()), &[], now)?,
         Ready::Cancelled(_) => ended(run, RunStatus::Cancelled, None, &[], now)?,
         Ready::TimedOut(_) => ended(run, RunStatus::TimedOut, Some(TOO_LONG.to_owned()), &[], now)?,
-        Ready::Interrupted(_) => ended(run, RunStatus::Interrupted, None, &[], now)?,
+        Ready::Interrupted(_) | Ready::Unseen(_) => ended(run, RunStatus::Interrupted, None, &[], now)?,
         Ready::Stale(why) => ended(run, RunStatus::Failed, Some(why.clone()), &[], now)?,
         Ready::Planned(..) | Ready::Applied(_) | Ready::Destroyed => {
             ended(run, RunStatus::Failed, Some(mismatch(run)), &[], now)?
@@ -288,13 +294,13 @@ async fn end_request(
             }
             (ended(run, RunStatus::Cancelled, None, may_exist, now)?, transition)
         }
-        (Ready::Interrupted(may_exist), op) => {
+        (Ready::Interrupted(may_exist) | Ready::Unseen(may_exist), _) => {
             let safe = service.as_ref().is_some_and(|service| service.manifest.retry == Retry::Safe);
-            let harmless = !op.changes_things() || safe || may_exist.is_empty();
-            let transition = if stop && harmless {
+            let left = request::Left { may_exist, safe, unseen: matches!(ready, Ready::Unseen(_)) };
+            let transition = if stop && left.is_harmless(run) {
                 request::cancelled(request, resource, now)?
             } else {
-                request::interrupted(request, resource, run, may_exist, safe, now)?
+                request::interrupted(request, resource, run, left, now)?
             };
             let status = match transition.request.status {
                 RequestStatus::NeedsAttention => RunStatus::NeedsAttention,

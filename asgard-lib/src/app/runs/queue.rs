@@ -62,6 +62,7 @@ fn fresh(tx: &Tx<'_>, resource: &Resource, op: RunOp, actor: ActorRef) -> Run {
         fence: 0,
         attempts: 0,
         whereabouts: None,
+        ends_in_time: false,
         cancel: false,
         launch: None,
         runner: tx.app().runner().name().to_owned(),

@@ -227,7 +227,7 @@ async fn recover(app: &Arc<Asgard>, run: &Run) -> Result<bool> {
     };
     let gone = match liveness {
         Liveness::Dead => true,
-        // A supervisor that cannot renew has stopped its child by now.
+        // A supervisor that cannot renew has stopped its child by now, and whatever its child's life hangs on has when it was killed.
         Liveness::Unknown => now > lease.expires_at.plus(MARGIN),
         Liveness::Alive => now > lease.expires_at.plus(MARGIN).plus(STUCK),
     };
@@ -237,8 +237,14 @@ async fn recover(app: &Arc<Asgard>, run: &Run) -> Result<bool> {
     let Some((supervision, run)) = take_over(app, run, &lease, liveness).await? else { return Ok(false) };
     let run = &run;
     tracing::warn!(run.id = %run.id, op = run.op.name(), ?liveness, "The supervisor of a run is gone; recovering.");
-    let Some(Found { may_exist, complete }) = salvage(&supervision, run).await? else { return Ok(false) };
-    supervision.finish(RunOutcome::Interrupted { may_exist }).await?;
+    let Some(Found { may_exist, complete, ended }) = salvage(&supervision, run).await? else { return Ok(false) };
+    // A lease that ran out proves nothing about a Terraform whose life did not hang on it.
+    if liveness == Liveness::Dead || ended || run.ends_in_time || !run.may_have_changed_things() {
+        supervision.finish(RunOutcome::Interrupted { may_exist }).await?;
+    } else {
+        tracing::error!(run.id = %run.id, op = run.op.name(), "Whether Terraform is still at work for a run cannot be seen from here; a person has to look.");
+        supervision.finish_unseen(may_exist).await?;
+    }
     if complete {
         app.runner().clean(&run.id).await?;
     } else {
@@ -294,6 +300,8 @@ async fn take_over(
 /// What a dead supervisor left behind, stored.
 struct Found {
     may_exist: Vec<String>,
+    /// Whether all that the run had started is proven to have ended.
+    ended: bool,
     /// Whether everything worth keeping is stored, so that the rest can go.
     complete: bool,
 }
@@ -313,7 +321,7 @@ async fn salvage(supervision: &ClaimedRun, run: &Run) -> Result<Option<Found>> {
         let Some(unseen) = renewing(supervision, unseen(supervision, run)).await? else { return Ok(None) };
         unseen
     };
-    Ok(Some(Found { may_exist, complete }))
+    Ok(Some(Found { may_exist, ended: left.ended, complete }))
 }
 
 /// What may exist of a run whose folder is not here: all there is to go by is its plan and what it had sent, its log and states.

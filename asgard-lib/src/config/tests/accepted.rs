@@ -170,6 +170,42 @@ fn unknown_variables_only_warn_and_the_nearest_is_named() {
 }
 
 #[test]
+fn files_that_everybody_can_read_are_no_place_for_secrets() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str, text: &str, mode: u32| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        file
+    };
+    let warnings = |text: &str, mode: u32| {
+        let file = Some(at("asgard.yaml", text, mode));
+        load(&LoadOptions { file, ..LoadOptions::default() }).unwrap().warnings
+    };
+    let secret = format!("provisioning: {{ secrets: {{ master_key_hex: '{KEY}' }} }}\n");
+    let warned = warnings(&secret, 0o644).pop().unwrap();
+    assert!(warned.contains("master_key_hex") && warned.contains("0644") && warned.contains("chmod o="), "{warned}");
+    assert!(!warned.contains(KEY));
+    let database = format!("database: {{ url: 'postgres://asgard:word@db/asgard' }}\n{secret}");
+    assert!(warnings(&database, 0o604).pop().unwrap().contains("database.url"));
+    assert_eq!(warnings("database: { url: 'sqlite://asgard.db' }\n", 0o644), Vec::<String>::new());
+    assert_eq!((warnings(&secret, 0o640).len(), warnings("lease_ttl_secs: 60\n", 0o644).len()), (0, 0));
+
+    let key = |mode: u32| {
+        let file = at("key", KEY, mode);
+        load_env([("ASGARD_SECRET_KEY_FILE", file.to_str().unwrap())])
+    };
+    let refused = key(0o644).unwrap_err();
+    assert!(
+        refused.contains("ASGARD_SECRET_KEY_FILE") && refused.contains("chmod 600") && refused.contains("0644"),
+        "{refused}"
+    );
+    assert!(!refused.contains(KEY));
+    assert!(key(0o600).is_ok() && key(0o440).is_ok());
+}
+
+#[test]
 fn children_get_what_their_cloud_needs_and_nothing_of_ours() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join(".aws")).unwrap();
@@ -182,6 +218,7 @@ fn children_get_what_their_cloud_needs_and_nothing_of_ours() {
         ("ASGARD_SECRET_KEY", KEY),
         ("AWS_REGION", "eu-west-1"),
         ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/token"),
+        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/asgards-own"),
         ("AUTH0_CLIENT_SECRET_FILE", secret.to_str().unwrap()),
         ("OTHER", "x"),
     ])

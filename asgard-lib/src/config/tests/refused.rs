@@ -82,8 +82,8 @@ fn files_that_are_refused() {
         ),
         (
             "provisioning:\n  allowed:\n    - aws\n    - { cloud: auth0, account: t, credentials: 'arn:aws:iam::123456789012:role/x' }\n    - { cloud: aws, account: '1', credentials: key }\n",
-            "asgard.yaml:3: provisioning.allowed[0]: `aws` is not allowed; allowed here: cloud:account, or a map of cloud, \
-             account, region, credentials\n\
+            "asgard.yaml:3: provisioning.allowed[0]: `aws` is not allowed; allowed here: cloud:account, \
+             cloud:account=role, or a map of cloud, account, region, credentials\n\
              asgard.yaml:5: provisioning.allowed[2].credentials: `key` is not allowed; allowed here: the ARN of a role, for \
              example arn:aws:iam::123456789012:role/asgard",
         ),
@@ -91,8 +91,6 @@ fn files_that_are_refused() {
             "provisioning:\n  allowed:\n    - { cloud: auth0, account: t, credentials: 'arn:aws:iam::123456789012:role/x' }\n    - { cloud: aws, account: '2', credentials: 'arn:aws:iam::123456789012:role/x' }\n    - auth0:u\n    - auth0:u\n  default_cloud: aws\n  default_account: '1'\n",
             "asgard.yaml:2: provisioning.allowed: auth0:u is given twice\n\
              asgard.yaml:2: provisioning.allowed: credentials are only for the cloud aws, not for auth0\n\
-             asgard.yaml:2: provisioning.allowed: runs cannot assume a role yet; leave `credentials` of aws:2 out and give \
-             Asgard's own AWS variables that role\n\
              asgard.yaml:7: provisioning.default_cloud: aws:1 is not one of provisioning.allowed",
         ),
         (
@@ -252,8 +250,8 @@ fn environments_that_are_refused() {
         ),
         (
             &[("ASGARD_TF_ALLOWED", "auth0:tenant, aws")],
-            "ASGARD_TF_ALLOWED: `aws` is not allowed; allowed here: cloud:account, or a map of cloud, account, region, \
-             credentials, separated by commas",
+            "ASGARD_TF_ALLOWED: `aws` is not allowed; allowed here: cloud:account, cloud:account=role, or a map of cloud, \
+             account, region, credentials, separated by commas",
         ),
         (
             &[("ASGARD_ADMIN_USER", "a@b@c")],

@@ -304,17 +304,33 @@ fn planning(request: &Request, now: Timestamp) -> Result<Request> {
     }
 }
 
-/// Its run was interrupted. `may_exist` lists what may exist without being in the state.
+/// What an interrupted run left behind.
+#[derive(Clone, Copy, Debug)]
+pub struct Left<'a> {
+    /// What may exist without being in the state.
+    pub may_exist: &'a [String],
+    /// Whether the service may be tried again whatever exists.
+    pub safe: bool,
+    /// Whether nobody can see if the run is still being carried out somewhere.
+    pub unseen: bool,
+}
+
+impl Left<'_> {
+    /// Whether the request may go on, or end, by itself.
+    pub fn is_harmless(self, run: &Run) -> bool {
+        !run.op.changes_things() || (!self.unseen && (self.safe || self.may_exist.is_empty()))
+    }
+}
+
+/// Its run was interrupted.
 pub fn interrupted(
     request: &Request,
     resource: &Resource,
     run: &Run,
-    may_exist: &[String],
-    safe: bool,
+    left: Left<'_>,
     now: Timestamp,
 ) -> Result<Transition> {
-    let harmless = !run.op.changes_things() || safe || may_exist.is_empty();
-    if harmless && request.resumed < MAX_RESUMES {
+    if left.is_harmless(run) && request.resumed < MAX_RESUMES {
         let mut next = Transition::new(planning(request, now)?, resource.clone());
         next.request.resumed += 1;
         next.request.current_run = None;
@@ -324,13 +340,18 @@ pub fn interrupted(
         return Ok(next);
     }
     let mut next = ended(request, resource, RequestStatus::NeedsAttention, now)?;
-    let what = if may_exist.is_empty() {
+    let unseen = if left.unseen {
+        " Its supervisor was lost on a machine that cannot be seen from here, and Terraform may still be at work there: make sure that it has ended."
+    } else {
+        ""
+    };
+    let what = if left.may_exist.is_empty() {
         String::new()
     } else {
-        format!(" These may exist without being recorded: {}.", may_exist.join(", "))
+        format!(" These may exist without being recorded: {}.", left.may_exist.join(", "))
     };
     let message = format!(
-        "The {} was interrupted.{what} Look at the target, remove or import what is there, then retry the resource.",
+        "The {} was interrupted.{unseen}{what} Look at the target, remove or import what is there, then retry the resource.",
         run.op.name()
     );
     next.request.error = Some(message.clone());

@@ -4,7 +4,7 @@ use asgard_lib::{
     Code, Error, Result,
     app::{
         Asgard,
-        runs::{Assignment, Claim, ClaimedRun},
+        runs::{Assignment, Claim, Claimant, ClaimedRun},
         services::Service,
     },
     domain::run::{Change, PlanSummary, PlannedChange, RunOp},
@@ -137,7 +137,9 @@ impl Runner for Facilities {
             return Err(Error::new(Code::RunnerFailed, "The facilities do not know yet whose runs they carry out."));
         };
         let place = SupervisorLocation::InProcess { holder: app.holder().to_string() };
-        let (assignment, run) = match ClaimedRun::claim(&app, run, place).await? {
+        // What a run books is in this process alone, and ends with it.
+        let claimant = Claimant::at(place).ending_in_time();
+        let (assignment, run) = match ClaimedRun::claim(&app, run, claimant).await? {
             Claim::Claimed(assignment, run) => (assignment, run),
             // It is over, or somebody else has it or its resource.
             Claim::NotNeeded { .. } | Claim::Held { .. } => return Ok(()),

@@ -58,6 +58,39 @@ async fn supervisors_are_started_apart_with_what_they_need_and_no_more() {
 }
 
 #[tokio::test]
+async fn settings_and_credentials_reach_a_supervisor_by_a_pipe_and_are_in_no_environment() {
+    let folder = testkit::folder();
+    let program = folder.path().join("asgard");
+    let notes = folder.path().join("notes");
+    testkit::script(&program, &format!("(env; echo; cat) >'{0}.new'; mv '{0}.new' '{0}'", notes.display()));
+    let secret = |name: &str, value: &str| (name.to_owned(), SecretText::new(value));
+    let options = LocalProcessOptions::new(&program, folder.path().join("work")).settings_by_pipe(true).environment([
+        secret("PATH", "/usr/bin:/bin"),
+        secret("ASGARD_SECRET_KEY", "master"),
+        secret("ASGARD_DATABASE_URL", "postgres://user:word@host/x"),
+        secret("AWS_REGION", "here"),
+        secret("AWS_SECRET_ACCESS_KEY", "aws"),
+        secret("AUTH0_CLIENT_SECRET", "auth0"),
+        secret("PGPASSWORD", "pg"),
+    ]);
+    let (runner, run) = (LocalProcess::new(options), run());
+    runner.launch(&run).await.unwrap();
+    until("it has run", async || notes.exists()).await;
+    let seen = fs::read_to_string(&notes).unwrap();
+    let (environment, pipe) = seen.split_once("\n\n").unwrap();
+    assert!(environment.contains("PATH=/usr/bin:/bin") && environment.contains("AWS_REGION=here"), "{environment}");
+    for hidden in ["ASGARD_", "master", "word", "SECRET", "PGPASSWORD"] {
+        assert!(!environment.contains(hidden), "{hidden} in {environment}");
+    }
+    let read = Environment::from_process_and_pipe(pipe.as_bytes()).unwrap();
+    for (name, value) in [("ASGARD_SECRET_KEY", "master"), ("AWS_SECRET_ACCESS_KEY", "aws"), ("PGPASSWORD", "pg")] {
+        assert_eq!(read.get(name).map(SecretText::reveal), Some(value));
+    }
+    let cut = Environment::from_process_and_pipe(&pipe.as_bytes()[..pipe.len() / 2]).unwrap_err();
+    assert!(cut.to_string().contains("did not give it all") && !cut.to_string().contains("master"));
+}
+
+#[tokio::test]
 async fn more_than_the_limit_wait_and_the_same_run_starts_once() {
     let folder = testkit::folder();
     let program = folder.path().join("asgard");

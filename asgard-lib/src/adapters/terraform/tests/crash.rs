@@ -115,7 +115,8 @@ async fn orphan(demo: &Demo, body: Option<&str>) -> (Layout, u32, RunId) {
     command.stdin(std::process::Stdio::null()).stdout(std::fs::File::create(layout.stdout("apply")).unwrap());
     let child = std::os::unix::process::CommandExt::process_group(&mut command, 0).spawn().unwrap();
     let started = place::facts(child.id()).unwrap().started;
-    let facts = ChildFacts { pid: child.id(), started, boot: place::boot().unwrap(), step: "apply".into() };
+    let facts =
+        ChildFacts { pid: child.id(), started, boot: place::boot().unwrap(), step: "apply".into(), guard: None };
     layout.note_child(&facts).unwrap();
     let pid = child.id();
     std::thread::spawn(move || child.wait_with_output());

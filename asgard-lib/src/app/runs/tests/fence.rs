@@ -144,6 +144,39 @@ async fn a_supervisor_that_lost_its_lease_commits_nothing() {
     assert_eq!(format!("{:?}", kit.memory), before);
 }
 
+/// A supervisor that promised nothing, of a version before or of an embedder: its Terraform may outlive it and its lease.
+#[tokio::test(start_paused = true)]
+async fn a_terraform_that_may_still_be_at_work_gets_no_successor() {
+    let proofs =
+        [(Liveness::Unknown, false), (Liveness::Unknown, true), (Liveness::Alive, false), (Liveness::Dead, false)];
+    for (liveness, ended) in proofs {
+        let mut kit = Kit::staged().await;
+        kit.promises = false;
+        let (id, run) = apply_waits(&kit, "thing").await;
+        let old = applies(&kit, &run).await;
+        *kit.stage.liveness.lock().unwrap() = Some(liveness);
+        *kit.stage.salvage.lock().unwrap() = Some(Salvage { found: true, ended, ..Salvage::default() });
+        kit.pass(Duration::from_secs(kit.app.config().runs.lease_ttl_secs + 3600));
+        assert_eq!(check_run(&kit.app, &run).await.unwrap(), RunCheck::Over, "{liveness:?} {ended}");
+        kit.check().await;
+        let request = kit.request(&id).await;
+        if ended || liveness == Liveness::Dead {
+            assert_eq!(request.status, RequestStatus::Planning, "{liveness:?} {ended}");
+            continue;
+        }
+        // Although the service may be tried again whatever exists, and nothing is known that may.
+        assert_eq!(request.status, RequestStatus::NeedsAttention, "{liveness:?} {ended}");
+        assert_eq!(kit.run(&run).await.status, RunStatus::NeedsAttention);
+        assert!(request.error.unwrap().contains("Terraform may still be at work there"));
+        assert!(
+            kit.all::<crate::domain::run::Run>(&crate::ports::kinds::RUNS_OPEN, crate::domain::run::OPEN)
+                .await
+                .is_empty()
+        );
+        assert!(old.finish(RunOutcome::Applied { outputs: Default::default() }).await.is_err());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_dead_supervisor_left_behind_is_kept_and_the_rest_goes_on() {
     let kit = Kit::staged().await;
@@ -154,6 +187,7 @@ async fn what_a_dead_supervisor_left_behind_is_kept_and_the_rest_goes_on() {
     *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
     *kit.stage.salvage.lock().unwrap() = Some(Salvage {
         found: true,
+        ended: true,
         state: Some(Zeroizing::new(state("l", 4, "newest"))),
         may_exist: vec!["a.b".into()],
         logged: vec![line("apply_start", "a.b")],
