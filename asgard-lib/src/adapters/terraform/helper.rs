@@ -134,9 +134,8 @@ fn confine(mut arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, St
     let note = stage.note.map(fs::File::create).transpose().map_err(|error| error.to_string())?;
     let confined = stage.confinement.enforce().map_err(|error| format!("Terraform cannot be confined: {error}"))?;
     let said = serde_json::to_vec(&confined).map_err(|error| error.to_string())?;
-    match note {
-        Some(mut note) => io::Write::write_all(&mut note, &said).map_err(|error| error.to_string())?,
-        None => {}
+    if let Some(mut note) = note {
+        io::Write::write_all(&mut note, &said).map_err(|error| error.to_string())?;
     }
     let Some(program) = arguments.next() else {
         io::Write::write_all(&mut io::stdout(), &said).map_err(|error| error.to_string())?;
