@@ -6,6 +6,7 @@ use crate::{
     cli::Format,
     failure::{Failure, Result},
 };
+use asgard_lib::kernel::is_plain;
 use serde_json::Value;
 use std::{
     fmt::Display,
@@ -41,7 +42,26 @@ pub fn value(value: &Value, format: Format) -> Result<()> {
             if text.ends_with('\n') { text } else { text + "\n" }
         }
     };
-    write(&text)
+    write(&if io::stdout().is_terminal() { seen(&text, format) } else { text })
+}
+
+/// The text as it may go to a terminal, which takes C1 controls for commands. JSON escapes them; elsewhere they are replaced.
+fn seen(text: &str, format: Format) -> String {
+    let mut seen = String::with_capacity(text.len());
+    for c in text.chars() {
+        match (c, format) {
+            ('\n', _) => seen.push(c),
+            (c, Format::Json) if c.is_control() || !is_plain(c) => {
+                let mut units = [0; 2];
+                for unit in c.encode_utf16(&mut units) {
+                    seen.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+            (c, Format::Yaml | Format::Table) if c.is_control() || !is_plain(c) => seen.push('\u{FFFD}'),
+            (c, Format::Json | Format::Yaml | Format::Table) => seen.push(c),
+        }
+    }
+    seen
 }
 
 /// The width to fit a table into; what is not shown on a terminal is only kept from growing without bounds.
@@ -51,4 +71,18 @@ fn width() -> Option<usize> {
         let columns = rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| usize::from(size.ws_col));
         if columns == 0 { WIDTH } else { columns }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_gets_no_c1_control_and_json_stays_json() {
+        let hostile = serde_json::json!({"name": "a\u{9b}31m\u{85}\u{7f}\u{202e}b\u{e0041}", "fine": "Jürgen"});
+        let printed = seen(&serde_json::to_string_pretty(&hostile).unwrap(), Format::Json);
+        assert!(printed.chars().all(|c| c == '\n' || is_plain(c)), "{printed:?}");
+        assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), hostile);
+        assert!(seen("a\u{9b}b\n", Format::Yaml).chars().all(|c| c == '\n' || is_plain(c)));
+    }
 }

@@ -52,6 +52,7 @@ pub struct Asgard {
     appended: tokio::sync::Notify,
     passwords: people::Passwords,
     counters: ProcessCounters,
+    places: worker::fair::FairPlaces,
 }
 
 crate::kernel::opaque!(Asgard);
@@ -68,6 +69,7 @@ impl Asgard {
             appended: tokio::sync::Notify::new(),
             passwords: people::Passwords::default(),
             counters: ProcessCounters::default(),
+            places: worker::fair::FairPlaces::default(),
         })
     }
 
@@ -104,6 +106,11 @@ impl Asgard {
     /// A new trace id.
     pub fn new_trace(&self) -> TraceId {
         self.world().id()
+    }
+
+    /// Who waits for a place of the runner's.
+    pub(crate) fn places(&self) -> &worker::fair::FairPlaces {
+        &self.places
     }
 
     pub(crate) fn passwords(&self) -> &people::Passwords {

@@ -29,7 +29,10 @@ pub use principal::{Party, Person, VerifiedEmail};
 pub use schema::SchemaName;
 pub use secret::SecretText;
 pub use table::DynamoTable;
-pub use text::{AccountName, DisplayName, Email, EmailDomain, Issuer, IssuerSubject, ResourceName, Slug, Username};
+pub use text::{
+    AccountName, DisplayName, Email, EmailDomain, Issuer, IssuerSubject, ResourceName, Slug, Username, is_plain,
+    is_plain_text,
+};
 pub use time::Timestamp;
 
 /// A value that did not parse: what it was for, and what is allowed. Never carries the value itself when that could be
@@ -65,6 +68,9 @@ pub(crate) use opaque;
 /// Serde and JSON Schema for a type that is text outside and parsed inside (`FromStr` in, `Display` out).
 macro_rules! text_serde {
     ($name:ident, $pattern:expr, $description:expr) => {
+        $crate::kernel::text_serde!($name, $pattern, $description, |text: &str| text.parse::<$name>());
+    };
+    ($name:ident, $pattern:expr, $description:expr, $read:expr) => {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
                 s.collect_str(self)
@@ -73,7 +79,8 @@ macro_rules! text_serde {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
                 let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
-                text.parse().map_err(serde::de::Error::custom)
+                let read: fn(&str) -> Result<Self, $crate::kernel::Malformed> = $read;
+                read(&text).map_err(serde::de::Error::custom)
             }
         }
         impl schemars::JsonSchema for $name {

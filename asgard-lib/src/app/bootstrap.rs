@@ -187,7 +187,8 @@ pub async fn create_user(
     .await
 }
 
-/// Sets an account's password from the operator's console; its sessions and tokens are over. A switched-off account stays off.
+/// Sets an account's password from the operator's console; its sessions and tokens are over, and for a while nobody's guesses lock
+/// the account. A switched-off account stays off.
 pub async fn set_password(app: &Asgard, username: &Username, password: &SecretText) -> Result<()> {
     set(app, username, password, Noted::Not).await.map(drop)
 }
@@ -238,7 +239,7 @@ async fn set(app: &Asgard, username: &Username, password: &SecretText, noted: No
                 put(tx, &Applied { id, password: hash.clone() }).await?;
             }
             let user = tx.need::<User>(&id).await?;
-            tx.replace(&user, &user.with_password(hash.clone(), tx.now()))?;
+            tx.replace(&user, &user.with_password(hash.clone(), tx.now()).unlocked(tx.now()))?;
             tx.audit(None, AuditAction::UserPasswordReset, &user.id, &[("by", "operator".into())])?;
             Ok(true)
         })

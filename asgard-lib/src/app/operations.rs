@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    kernel::words::plainly,
+    kernel::{is_plain_text, words::plainly},
 };
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
@@ -92,6 +92,25 @@ fn root(schema: fn(&mut SchemaGenerator) -> Schema, settings: schemars::generate
     schema
 }
 
+/// What is told about a text that [`hidden`] finds.
+pub(crate) const HIDDEN: &str = "This text holds a control character, one that cannot be seen, or one that turns the direction of text. \
+     Leave it out: people compare what they read with what they know.";
+
+/// Where a command holds a text that does not show as what it is. The inputs of a service are the service's, and a password is read by
+/// nobody.
+fn hidden(path: &str, value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => (!is_plain_text(text)).then(|| path.to_owned()),
+        Value::Array(items) => items.iter().enumerate().find_map(|(at, item)| hidden(&format!("{path}[{at}]"), item)),
+        Value::Object(fields) => fields.iter().find_map(|(name, field)| match name.as_str() {
+            "spec" | "password" | "current_password" | "new_password" => None,
+            name if path.is_empty() => hidden(name, field),
+            name => hidden(&format!("{path}.{name}"), field),
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
 /// Reads a command and says which field is wrong when it cannot.
 fn parse<O: Operation>(input: Value) -> Result<O> {
     let input = match input {
@@ -101,6 +120,9 @@ fn parse<O: Operation>(input: Value) -> Result<O> {
             return Err(Error::new(Code::InvalidInput, "Expected a JSON object."));
         }
     };
+    if let Some(path) = hidden("", &input) {
+        return Err(Error::new(Code::InvalidInput, HIDDEN).at(path));
+    }
     serde_path_to_error::deserialize(whole_numbers(input)).map_err(|error| {
         let path = error.path().to_string();
         let message = plainly(&error.into_inner().to_string());
@@ -378,5 +400,13 @@ mod tests {
             .is_ok()
         );
         assert_eq!(error(serde_json::json!([1])).code(), Code::InvalidInput);
+        for (name, value) in [
+            ("name", serde_json::json!("Pi\u{202e}lot")),
+            ("owner_email", serde_json::json!("a\u{200b}@b.c")),
+            ("description", serde_json::json!("two\nlines\u{2066}")),
+            ("evidence", serde_json::json!({"runbook_url": "https://\u{200d}x"})),
+        ] {
+            assert!(with(name, value).field().is_some_and(|field| field.starts_with(name)), "{name}");
+        }
     }
 }

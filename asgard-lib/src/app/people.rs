@@ -6,6 +6,7 @@ mod credentials;
 mod host;
 mod login;
 mod passwords;
+mod refusals;
 mod rewrite;
 mod sessions;
 #[cfg(test)]

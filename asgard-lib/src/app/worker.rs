@@ -5,6 +5,7 @@
 //! state first. Progress is logged with the fields `job.id`, `job.work` and `trace.id`.
 
 mod claim;
+pub(crate) mod fair;
 #[cfg(test)]
 mod tests;
 mod wake_hint;

@@ -34,8 +34,8 @@ section! {
         /// The first admin's e-mail address.
         admin_email: Option<Email> = None, at("people.admin_email")
             .default_note("the username when it is an address, else `<username>@localhost`");
-        /// The first admin's password. When it differs at a later start, that admin's password is reset and their sessions end;
-        /// on functions, when it is another one than was configured before.
+        /// The first admin's password. When it differs at a later start, that admin's password is reset and their sessions and
+        /// user tokens end; on functions, when it is another one than was configured before.
         admin_password: Option<SecretText> = None, env("ASGARD_ADMIN_PASSWORD").secret()
             .default_note("generated at the first start and printed once");
         /// Turns password sign-in off for everybody. Ignored, and logged as an error, unless single sign-on is configured.
@@ -93,6 +93,9 @@ section! {
         account_failures: u32 = 10, at("people.throttle.account_failures").unit("failures").range(1, 10_000);
         /// How many failed sign-ins one address may have in a window.
         source_failures: u32 = 30, at("people.throttle.source_failures").unit("failures").range(1, 100_000);
+        /// How many failed sign-ins one connecting peer may have in a window, whatever addresses it forwards: a proxy, or whoever
+        /// pretends to be one from a private network. It is coarse, because everybody behind a proxy shares it.
+        peer_failures: u32 = 300, at("people.throttle.peer_failures").unit("failures").range(1, 1_000_000);
         /// How long a window is, and so how long a lock-out lasts at most.
         window_secs: u64 = 300, at("people.throttle.window_secs").unit("seconds").range(10, 86_400);
     }

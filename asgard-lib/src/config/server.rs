@@ -36,6 +36,9 @@ section! {
         request_timeout_secs: u64 = 30, at("server.request_timeout_secs").unit("seconds").range(1, 600);
         /// How many connections are served at once; more wait.
         max_connections: u32 = 4096, at("server.max_connections").unit("connections").range(1, 1_000_000);
+        /// How many connections one peer may have at once; more wait. A proxy is one peer: where one opens more, raise this. IPv6
+        /// addresses of one /64 network are one peer. `/healthz` and `/readyz` are answered without a place of either kind.
+        max_connections_per_peer: u32 = 1024, at("server.max_connections_per_peer").unit("connections").range(1, 1_000_000);
         /// How long requests may finish after a signal to stop.
         shutdown_grace_secs: u64 = 25, at("server.shutdown_grace_secs").unit("seconds").range(0, 600);
     }

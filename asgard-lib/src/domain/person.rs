@@ -11,6 +11,7 @@ use crate::{
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::time::Duration;
 
 mod joining;
 pub use joining::{Asked, Joining, MAX_PENDING, PENDING_FOR, Trust, joining, too_alike, unconfirmed};
@@ -114,9 +115,15 @@ pub struct User {
     pub generation: Generation,
     /// Sessions that name no generation, as versions up to 0.1.0 made them, are over when they began before this moment.
     pub credentials_from: Timestamp,
+    /// Until when guesses do not lock the account, because its password was set on the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlocked_until: Option<Timestamp>,
     /// When the account was made.
     pub created_at: Timestamp,
 }
+
+/// How long after its password was set on the machine guesses do not lock an account.
+const UNLOCKED_FOR: Duration = Duration::from_secs(900);
 
 /// Leaves the password hash out.
 impl std::fmt::Debug for User {
@@ -233,6 +240,17 @@ impl User {
             next.identities.push(Identity { issuer, subject, email: None, verified: false });
         }
         next
+    }
+
+    /// The account, which guesses do not lock for a while.
+    #[must_use]
+    pub fn unlocked(&self, now: Timestamp) -> Self {
+        Self { unlocked_until: Some(now.plus(UNLOCKED_FOR)), ..self.clone() }
+    }
+
+    /// Whether guesses do not lock the account now. A moment that a wrong clock put far ahead counts for nothing.
+    pub fn is_unlocked(&self, now: Timestamp) -> bool {
+        self.unlocked_until.is_some_and(|until| now < until && until.since(now) <= UNLOCKED_FOR)
     }
 
     /// How this account names itself where a record names one of its addresses: by its id, and the address that is shown.

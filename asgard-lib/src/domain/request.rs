@@ -6,7 +6,9 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    kernel::{ActorRef, DisplayName, ProjectId, RequestId, ResourceId, ResourceName, RunId, Slug, Timestamp, Usd},
+    kernel::{
+        ActorRef, DisplayName, Party, ProjectId, RequestId, ResourceId, ResourceName, RunId, Slug, Timestamp, Usd,
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -192,6 +194,10 @@ pub struct Request {
     pub status: RequestStatus,
     /// Who asked.
     pub requested_by: ActorRef,
+    /// Who may not approve it beside whoever asked, whatever becomes of the project: its owner when it was asked for, and everybody
+    /// who may hold the key that asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub barred: Vec<Party>,
     /// What it will cost a month, as estimated from the manifest.
     pub monthly: Usd,
     /// What it adds to what the resource costs now; held against the project's headroom while in flight.

@@ -18,7 +18,9 @@ pub(crate) use frame::in_style;
 
 use super::HttpState;
 use axum::{
-    Router, middleware,
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
     routing::{get, post},
 };
 use std::sync::Arc;
@@ -32,4 +34,6 @@ pub(crate) fn routes(state: &Arc<HttpState>) -> Router<Arc<HttpState>> {
         .route("/assets/{name}", get(frame::asset))
         .route("/icon.svg", get(frame::icon))
         .merge(pages::routes().layer(middleware::from_fn_with_state(Arc::clone(state), frame::carry)))
+        // A form is read like every body, against `max_body_bytes`; see `FormData`.
+        .layer(DefaultBodyLimit::disable())
 }

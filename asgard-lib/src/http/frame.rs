@@ -69,10 +69,12 @@ impl Arrival {
             Some(peer) => peer.address.to_canonical().to_string(),
             None => "unknown".to_owned(),
         };
+        let connecting = peer.map(|peer| peer.address.to_canonical().to_string()).unwrap_or_default();
+        let connecting = if connecting == address { String::new() } else { connecting };
         let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         Self {
             trace: incoming_trace(headers).unwrap_or_else(|| state.app().new_trace()),
-            source: Source { address, agent: agent.chars().take(120).collect() },
+            source: Source { address, peer: connecting, agent: agent.chars().take(120).collect() },
             tls: forwarded_tls || peer.is_some_and(|peer| peer.tls),
             answer_by: state.app().world().now().plus(limit),
         }

@@ -1,5 +1,6 @@
 //! The listener of a server: accepts, limits, and stops without dropping what it has begun.
 
+mod places;
 mod watch;
 
 use super::{Peer, Surface, health::not_ready, problem, state::HttpState};
@@ -9,21 +10,19 @@ use crate::{
     ports::world::World,
 };
 use axum::{Router, body::Body, response::IntoResponse};
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
+use places::{Place, Places, is_probe};
 use std::{
     convert::Infallible,
     io,
     net::SocketAddr,
     pin::pin,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 use watch::Watch;
@@ -102,32 +101,29 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
-    let room = Arc::new(Semaphore::new(usize::try_from(settings.max_connections).unwrap_or(Semaphore::MAX_PERMITS)));
+    let places = Places::new(settings.max_connections, settings.max_connections_per_peer);
     let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
     let idle = Duration::from_secs(settings.request_timeout_secs) + watch::KEEP_ALIVE;
     loop {
-        let (place, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            next = async {
-                let place = Arc::clone(&room).acquire_owned().await;
-                (place, listener.accept().await)
-            } => next,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
                 let (front, stop, cut) = (Arc::clone(&front), stop.clone(), cut.clone());
+                let places = Arc::clone(&places);
                 tasks.spawn(async move {
                     // Counted where it ends as where it began, also when the front opened in between.
                     let counted = front.state();
                     if let Some(state) = &counted {
                         state.meters().connections(1.0);
                     }
-                    connection(stream, peer, front, stop, cut, idle).await;
+                    connection(stream, peer, front, &places, stop, cut, idle).await;
                     if let Some(state) = &counted {
                         state.meters().connections(-1.0);
                     }
-                    drop(place);
                 });
             }
             Err(error) if is_the_clients(&error) => {}
@@ -160,10 +156,24 @@ fn is_the_clients(error: &io::Error) -> bool {
     )
 }
 
+fn lock(place: &Mutex<Option<Place>>) -> MutexGuard<'_, Option<Place>> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Resolves when a connection without a place has to make room for another one.
+async fn displaced(wait: Option<&places::Wait>) {
+    match wait {
+        Some(wait) => wait.over.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "the parts of one connection")]
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     front: Arc<Front>,
+    places: &Arc<Places>,
     stop: CancellationToken,
     cut: CancellationToken,
     idle: Duration,
@@ -172,16 +182,30 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
+    // Without a place the connection is heard all the same: it may be a probe.
+    let place = Arc::new(Mutex::new(places.take(peer.ip())));
+    let mut wait = lock(&place).is_none().then(|| places.join());
     let watch = Arc::new(Watch::new(idle));
     let io = TokioIo::new(watch::Watched::new(stream, Arc::clone(&watch)));
     let service = {
-        let watch = Arc::clone(&watch);
+        let (watch, places, place) = (Arc::clone(&watch), Arc::clone(places), Arc::clone(&place));
         service_fn(move |mut request: Request<Incoming>| {
             watch.head_is_read();
             request.extensions_mut().insert(Peer { address: peer.ip(), tls: false });
             let (front, watch) = (Arc::clone(&front), Arc::clone(&watch));
+            let (places, place) = (Arc::clone(&places), Arc::clone(&place));
             async move {
-                let response = front.answer(request.map(Body::new)).await;
+                let placed = lock(&place).is_some();
+                let probes = !placed && is_probe(request.uri().path());
+                if !placed && !probes {
+                    let taken = places.wait(peer.ip()).await;
+                    *lock(&place) = Some(taken);
+                }
+                let mut response = front.answer(request.map(Body::new)).await;
+                if probes {
+                    // It is answered beside the places, once.
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
                 watch.answered();
                 Ok::<_, Infallible>(response)
             }
@@ -200,6 +224,12 @@ async fn connection(
                 connection.as_mut().graceful_shutdown();
             }
             () = cut.cancelled() => return,
+            () = displaced(wait.as_ref()) => {
+                if lock(&place).is_none() {
+                    return;
+                }
+                wait = None;
+            }
             () = watch.given_up() => return,
         }
     }

@@ -10,6 +10,8 @@ use crate::{
 pub struct Source {
     /// The client's address as far as trusted proxies tell.
     pub address: String,
+    /// The address of the other end of the connection, where it is another one: a proxy's. Empty otherwise.
+    pub peer: String,
     /// The browser or client, shortened.
     pub agent: String,
 }

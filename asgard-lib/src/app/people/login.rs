@@ -1,9 +1,14 @@
 //! Signing in and out, and one's own password.
 
-use super::{bind, throttle, users::UserView};
+use super::{
+    bind,
+    refusals::{self, Refusal},
+    throttle,
+    users::UserView,
+};
 use crate::{
     app::{
-        Asgard, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
+        Asgard, Call, Hints, Meta, Operation, Reads, Route, SimpleOperation, Tx,
         core::operation::{
             Method::{Get, Post},
             Unremembered,
@@ -98,6 +103,15 @@ fn wrong() -> Error {
     Error::new(Code::LoginFailed, "The username or password is wrong.")
 }
 
+/// Counts an attempt; one that is refused is said to whoever reads the logs.
+async fn counted(app: &Asgard, call: &Call, username: &Username) -> Result<throttle::Attempt> {
+    let attempt = throttle::attempt(app, call, username).await;
+    if attempt.as_ref().is_err_and(|error| error.code() == Code::Throttled) {
+        refusals::note(app, call, username.as_str(), Refusal::LockedOut).await;
+    }
+    attempt
+}
+
 /// A password that was right, and the attempt that was counted before it was looked at.
 #[expect(unnameable_types, reason = "between prepare and decide; nobody else needs its name")]
 pub struct Verified {
@@ -131,10 +145,13 @@ impl Operation for Login {
     /// An unknown name costs as much as a wrong password.
     async fn prepare(&self, reads: &mut Reads<'_>, (): &(), before: Option<Verified>) -> Result<Verified> {
         let app = reads.app();
-        let username: Username = self.username.parse().map_err(|_| wrong())?;
+        let Ok(username) = self.username.parse::<Username>() else {
+            refusals::note(app, reads.call(), &self.username, Refusal::Failed).await;
+            return Err(wrong());
+        };
         let attempt = match before {
             Some(before) => before.attempt,
-            None => throttle::attempt(app, reads.call(), &username).await?,
+            None => counted(app, reads.call(), &username).await?,
         };
         let id = reads.holder(&User::username_claim(&username)).await?;
         let user = match &id {
@@ -145,7 +162,10 @@ impl Operation for Login {
             .passwords()
             .verify(&self.password, user.as_ref().and_then(|user| user.password.as_deref()), app.world())
             .await?;
-        let user = user.filter(|user| right && user.active).ok_or_else(wrong)?;
+        let Some(user) = user.filter(|user| right && user.active) else {
+            refusals::note(app, reads.call(), username.as_str(), Refusal::Failed).await;
+            return Err(wrong());
+        };
         Ok(Verified { attempt, user: user.value.id })
     }
 
@@ -311,9 +331,10 @@ impl Operation for ChangePassword {
         check_password(&self.new_password, &user.username).map_err(|e| e.at("new_password"))?;
         let (attempt, hash) = match before {
             Some(before) => (before.attempt, Some(before.hash)),
-            None => (throttle::attempt(app, reads.call(), &user.username).await?, None),
+            None => (counted(app, reads.call(), &user.username).await?, None),
         };
         if !app.passwords().verify(&self.current_password, user.password.as_deref(), app.world()).await? {
+            refusals::note(app, reads.call(), user.username.as_str(), Refusal::Failed).await;
             return Err(Error::invalid("current_password", "The present password is wrong."));
         }
         let hash = match hash {

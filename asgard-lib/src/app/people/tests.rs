@@ -6,7 +6,11 @@ use crate::{
         Call, Source,
         testkit::{Kit, signed_in},
     },
-    domain::{credential::Session, person::User},
+    domain::{
+        audit::{AuditAction, AuditEvent},
+        credential::Session,
+        person::User,
+    },
     error::Code,
     kernel::{Actor, Person, Role, SecretText, UserId},
     ports::{
@@ -121,6 +125,84 @@ async fn a_login_stands_on_the_account_version_that_its_password_was_checked_aga
     assert_eq!(changed, (Err(Code::LoginFailed), 2), "the old password opens nothing any more");
     assert_eq!(log_in(&kit, OTHER).await, Ok(()));
     assert_eq!(kit.all::<Session>(&SESSIONS_BY_USER, user.as_str()).await.len(), 2);
+}
+
+/// Tries a wrong password from a client behind a peer.
+async fn guess(kit: &Kit, username: &str, address: String, peer: &str) -> Code {
+    let source = Source { address, peer: peer.into(), ..Source::default() };
+    let call = Call::anonymous(kit.app.new_trace(), source);
+    let login = Login { username: username.into(), password: text(OTHER) };
+    kit.app.run(&call, &login).await.map(drop).unwrap_err().code()
+}
+
+async fn said(kit: &Kit, action: &AuditAction) -> Vec<AuditEvent> {
+    let mut events = kit.all::<AuditEvent>(&crate::ports::kinds::AUDIT_PENDING, crate::domain::audit::PENDING).await;
+    events.retain(|event| event.action == *action);
+    events
+}
+
+/// A peer whose forwarded addresses are believed gets no further by a new one with each guess.
+#[tokio::test]
+async fn guesses_are_counted_by_connecting_peer_too() {
+    let mut kit = Kit::staged().await;
+    let mut config = crate::config::Config::default();
+    config.throttle.peer_failures = 20;
+    let (store, stage) = (Arc::clone(&kit.shaky), Arc::clone(&kit.stage));
+    kit.app =
+        crate::app::testkit::boot_configured(store, &kit.world, stage as _, crate::app::testkit::catalog(), config)
+            .await
+            .unwrap();
+    for n in 0..20 {
+        let code = guess(&kit, &format!("user-{n}"), format!("198.51.100.{n}"), "10.0.0.1").await;
+        assert_eq!(code, Code::LoginFailed, "{n}");
+    }
+    assert_eq!(guess(&kit, "user-x", "198.51.100.99".into(), "10.0.0.1").await, Code::Throttled);
+    assert_eq!(guess(&kit, "user-x", "198.51.100.99".into(), "10.0.0.2").await, Code::LoginFailed);
+}
+
+/// Whoever resets the password on the machine gets in, whoever guesses meanwhile.
+#[tokio::test]
+async fn a_lock_out_by_guesses_is_overcome_by_a_reset_on_the_machine() {
+    let kit = Kit::staged().await;
+    mia(&kit).await;
+    let lock = async || {
+        for n in 0..kit.app.config().throttle.account_failures {
+            guess(&kit, "mia", format!("198.51.100.{n}"), "").await;
+        }
+    };
+    lock().await;
+    assert_eq!(log_in(&kit, PASSWORD).await, Err(Code::Throttled), "the right password alone does not help");
+    crate::app::bootstrap::set_password(&kit.app, &"mia".parse().unwrap(), &text("a new good password")).await.unwrap();
+    lock().await;
+    assert_eq!(log_in(&kit, "a new good password").await, Ok(()));
+    kit.pass(Duration::from_secs(901));
+    lock().await;
+    assert_eq!(log_in(&kit, "a new good password").await, Err(Code::Throttled), "for a while only");
+}
+
+#[tokio::test]
+async fn failed_sign_ins_and_lock_outs_are_audited_and_fill_no_log() {
+    let kit = Kit::staged().await;
+    mia(&kit).await;
+    let allowed = kit.app.config().throttle.account_failures;
+    for _ in 0..allowed + 5 {
+        guess(&kit, "mia", "198.51.100.7".into(), "10.0.0.1").await;
+    }
+    let (failed, locked) =
+        (said(&kit, &AuditAction::SignInFailed).await, said(&kit, &AuditAction::SignInLockedOut).await);
+    assert_eq!((failed.len(), locked.len()), (1, 1), "once in a window");
+    let details = &failed[0].details;
+    assert_eq!((details["source"].as_str(), details["peer"].as_str()), ("198.51.100.7", "10.0.0.1"));
+    assert_eq!(details["account_digest"], locked[0].details["account_digest"], "one account is told from another");
+    assert!(!format!("{failed:?}{locked:?}").contains("mia"), "nobody reads the name");
+    kit.pass(Duration::from_secs(kit.app.config().throttle.window_secs));
+    // A name that can be nobody's costs no hash, and is said as well: a flood of them is.
+    for n in 0..300 {
+        guess(&kit, &format!("no body {n}"), format!("198.51.{}.{}", n / 200, n % 200), "").await;
+    }
+    let failed = said(&kit, &AuditAction::SignInFailed).await;
+    assert_eq!(failed.len(), 1 + 100 + 1, "a window is bounded, and says that there was more");
+    assert_eq!(failed.iter().filter(|event| event.details.contains_key("more")).count(), 1);
 }
 
 /// A replica's clock that is ahead gives a session a later beginning than the change of password that ends it.

@@ -192,6 +192,7 @@ pub fn new_user(tx: &mut Tx<'_>, account: Account<'_>) -> Result<User> {
         password_set_by,
         generation: Generation::FIRST,
         credentials_from: tx.now(),
+        unlocked_until: None,
         created_at: tx.now(),
     };
     let taken = |field: &'static str| {

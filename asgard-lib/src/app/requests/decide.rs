@@ -23,7 +23,7 @@ use crate::{
         run::Run,
     },
     error::{Code, Error, Result},
-    kernel::RequestId,
+    kernel::{RequestId, is_plain_text},
     ports::{records::Stored, store::Version},
 };
 use schemars::JsonSchema;
@@ -52,8 +52,9 @@ async fn load(tx: &mut Tx<'_>, id: &RequestId, action: Action, version: Option<&
 
 fn note(text: Option<&str>) -> Result<Option<String>> {
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
-    if text.chars().count() > MAX_NOTE || text.chars().any(|c| c.is_control() && c != '\n') {
-        return Err(Error::invalid("note", "A remark has at most 500 characters."));
+    if text.chars().count() > MAX_NOTE || !is_plain_text(text) {
+        let allowed = "A remark has at most 500 characters, none of them invisible or turning the direction of text.";
+        return Err(Error::invalid("note", allowed));
     }
     Ok(Some(text.to_owned()))
 }

@@ -9,6 +9,7 @@ use crate::{
     },
     domain::{
         audit::AuditAction,
+        credential::ProjectKey,
         policy::{self, Moment},
         project::Project,
         request::{Command, NextRun, Request, RequestStatus, Step, Target},
@@ -16,7 +17,7 @@ use crate::{
         run::RunOp,
     },
     error::{Code, Error, Result},
-    kernel::{RequestId, ResourceId, ResourceName, Usd},
+    kernel::{Actor, Party, RequestId, ResourceId, ResourceName, Usd},
     ports::{records::Stored, store::Count},
 };
 use serde_json::{Map, Value};
@@ -106,6 +107,16 @@ pub async fn open(tx: &mut Tx<'_>, wanted: Wanted<'_>) -> Result<Asked> {
     begin(tx, wanted, existing).await
 }
 
+/// Who may not approve what is asked for now: the owner as of now, and everybody who may hold the key that asks.
+async fn barred(tx: &Tx<'_>, project: &Project) -> Result<Vec<Party>> {
+    let mut barred = vec![project.owner.clone()];
+    if let Actor::ProjectKey { key, .. } = tx.actor()? {
+        let key = tx.read::<ProjectKey>(key.as_str()).await?;
+        barred.extend(key.iter().flat_map(|key| key.held_by.iter().cloned()));
+    }
+    Ok(barred)
+}
+
 async fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Resource>>) -> Result<Asked> {
     let Wanted { project, service, name, target, command, fresh } = wanted;
     let (now, actor) = (tx.now(), tx.actor()?.reference());
@@ -115,6 +126,7 @@ async fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Reso
         (Command::RotateSecrets | Command::Deprovision, _) => Usd::ZERO,
     };
     let request_id: RequestId = tx.id();
+    let barred = barred(tx, project).await?;
     let life = match (&command, existing.as_ref().map(|r| (r.status, r.provisioned_at))) {
         (Command::Provision { .. }, None) => ResourceStatus::Provisioning,
         (Command::Provision { .. }, Some((ResourceStatus::Failed, None))) => ResourceStatus::Provisioning,
@@ -151,7 +163,7 @@ async fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Reso
             updated_at: now,
         },
     };
-    let mut request = Request { id: request_id, ..fresh_request(tx, project, &resource, command, monthly)? };
+    let mut request = Request { id: request_id, barred, ..fresh_request(tx, project, &resource, command, monthly)? };
     let actor = request.requested_by.clone();
     let step = Step { moment: Moment::Asking, actor, at: now, plan: None, grown: false };
     let judged = not_denied(tx.app(), basis(tx, project, service).await?, &request, &resource, step)?;
@@ -214,6 +226,7 @@ pub(super) fn fresh_request(
         command,
         status: RequestStatus::Planning,
         requested_by: actor,
+        barred: Vec::new(),
         monthly,
         reserved: Usd::ZERO,
         verdict: None,

@@ -7,7 +7,7 @@ use crate::{
         request::{Command, Decision, Request, RequestStatus, Target, Verdict},
         run::PlanSummary,
     },
-    kernel::{ActorRef, Dollars, ProjectId, RequestId, ResourceId, ResourceName, RunId, Slug, Timestamp},
+    kernel::{ActorRef, Dollars, Party, ProjectId, RequestId, ResourceId, ResourceName, RunId, Slug, Timestamp},
     ports::{records::Stored, store::Version},
 };
 use schemars::JsonSchema;
@@ -37,6 +37,10 @@ pub struct RequestView {
     pub status: RequestStatus,
     /// Who asked: the credential, and the person behind it.
     pub requested_by: ActorRef,
+    /// Who may not approve it besides; for surfaces in this process.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub barred: Vec<Party>,
     /// The estimated cost of the resource in US dollars a month.
     pub monthly_usd: Dollars,
     /// Whether policy or a person decides, and the reason.
@@ -92,6 +96,7 @@ impl RequestView {
             command: request.command.clone(),
             status: request.status,
             requested_by: request.requested_by.clone(),
+            barred: request.barred.clone(),
             monthly_usd: Dollars(request.monthly),
             verdict: request.verdict.clone(),
             rule: request.judgements.last().map(|judged| judged.judgement.rule.clone()),

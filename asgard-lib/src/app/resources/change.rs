@@ -148,6 +148,17 @@ impl Operation for RetryResource {
                 "The resource is destroyed; ask for it anew with request_resource.",
             ));
         }
+        let service = tx.app().catalog().need(&resource.service)?;
+        if let Command::Provision { spec } = &last.command {
+            // What was admitted once is admitted again only as the catalogue is now.
+            service.check_kept_spec(spec).map_err(|error| {
+                let message = format!(
+                    "The service takes other inputs than when this was asked for: {} Ask anew with request_resource.",
+                    error.message()
+                );
+                Error::new(Code::WrongState, message)
+            })?;
+        }
         ask(tx, &resource, &project, last.command.clone()).await
     }
 }

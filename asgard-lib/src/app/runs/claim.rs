@@ -228,8 +228,15 @@ pub(super) async fn refuse(
     }
     let (status, why, transition) = if run.cancel || request.cancel_requested {
         (RunStatus::Cancelled, "it was cancelled".to_owned(), request::cancelled(request, resource, now)?)
-    } else if let Some(why) =
-        permit::objection(tx, request, resource, project, tx.app().catalog().get(&resource.service)).await?
+    } else if let Some(why) = permit::objection(
+        tx,
+        request,
+        resource,
+        project,
+        tx.app().catalog().get(&resource.service),
+        run.op.changes_things(),
+    )
+    .await?
     {
         (RunStatus::Failed, why.clone(), request::failed(request, resource, &why, now)?)
     } else if let Some(why) = foreign_plan(tx, run).await? {

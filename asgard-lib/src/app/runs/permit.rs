@@ -10,9 +10,9 @@ use crate::{
         access::{self, Action, Object, Subject},
         credential::ProjectKey,
         person::User,
-        policy::Moment,
+        policy::{Moment, rules},
         project::Project,
-        request::{Request, Step},
+        request::{Command, Request, Step},
         resource::Resource,
     },
     error::{Error, Result},
@@ -27,6 +27,7 @@ pub(super) async fn objection(
     resource: &Resource,
     project: &Project,
     service: Option<&Arc<Service>>,
+    changes: bool,
 ) -> Result<Option<String>> {
     if let Err(error) = project.require_active() {
         return Ok(Some(error.message().to_owned()));
@@ -37,8 +38,28 @@ pub(super) async fn objection(
     let basis = basis(tx, project, service).await?;
     let (actor, plan) = (request.requested_by.clone(), request.plan.as_ref());
     let step = Step { moment: Moment::Starting, actor, at: tx.now(), plan, grown: false };
-    if let Err(error) = not_denied(tx.app(), basis, request, resource, step) {
-        return Ok(Some(error.message().to_owned()));
+    let judged = match not_denied(tx.app(), basis, request, resource, step) {
+        Ok(judged) => judged,
+        Err(error) => return Ok(Some(error.message().to_owned())),
+    };
+    if let Command::Provision { spec } = &request.command
+        && let Err(error) = service.check_kept_spec(spec)
+    {
+        let message =
+            format!("The service takes other inputs than when this was asked for: {} Ask anew.", error.message());
+        return Ok(Some(message));
+    }
+    // What nobody had to approve when it was planned, and somebody would have to now, does not go on by itself.
+    let asks = [judged.weighed.present_asks_human, judged.weighed.wanted_asks_human].contains(&Some(true));
+    let planned = request.judgements.iter().rev().find(|judged| judged.moment == Moment::Planned);
+    // The rest of what a person approved is theirs.
+    let rest = planned.is_some_and(|judged| judged.judgement.rule == rules::PLAN_REST);
+    if changes && asks && request.decision.is_none() && !rest {
+        let message = format!(
+            "Service {} is approved by a person by now, and nobody was asked when this was planned. Ask anew.",
+            request.service
+        );
+        return Ok(Some(message));
     }
     requester(tx, request, project).await
 }
@@ -50,14 +71,18 @@ async fn requester(tx: &Tx<'_>, request: &Request, project: &Project) -> Result<
         ActorKind::System => return Ok(None),
         ActorKind::ProjectKey => {
             let key = tx.read::<ProjectKey>(&by.id).await?;
-            let good = key.as_ref().filter(|key| key.revoked_at.is_none() && key.project == project.id);
+            let grace = tx.app().config().people.key_adoption();
+            let over = |key: &ProjectKey| key.revoked_at.is_some() || key.stopped(tx.now(), grace);
+            let good = key.as_ref().filter(|key| !over(key) && key.project == project.id);
             match good {
                 Some(key) => Actor::ProjectKey {
                     key: key.id.clone(),
                     project: project.id.clone(),
                     minted_by: key.minted_by.clone(),
                 },
-                None => return Ok(Some("The project key that asked for this has been revoked.".to_owned())),
+                None => {
+                    return Ok(Some("The project key that asked for this has been revoked or has stopped.".to_owned()));
+                }
             }
         }
         ActorKind::Human | ActorKind::UserToken => {

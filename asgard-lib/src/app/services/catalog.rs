@@ -59,6 +59,12 @@ impl Service {
         spec::check(&self.manifest, &self.validator, spec)
     }
 
+    /// Checks a spec that was admitted before, against the manifest as it is now. The values of sensitive inputs are elsewhere by then
+    /// and are not looked at.
+    pub fn check_kept_spec(&self, spec: &Map<String, Value>) -> Result<()> {
+        spec::check_kept(&self.manifest, &self.validator, spec)
+    }
+
     /// The spec with the schema's defaults filled in: what two specs are compared by.
     pub fn effective(&self, spec: &Map<String, Value>) -> Map<String, Value> {
         spec::with_defaults(&self.manifest, spec)

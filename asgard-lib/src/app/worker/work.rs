@@ -62,7 +62,14 @@ async fn launch(app: &Arc<Asgard>, id: &RunId, job: &Job) -> Result<JobOutcome> 
     match runs::prepare(app, id).await? {
         Launch::Go => {}
         Launch::Wait => return Ok(JobOutcome::Wait(BlockReason::Resource, BUSY)),
-        Launch::NotNeeded => return Ok(JobOutcome::Done),
+        Launch::NotNeeded => {
+            app.places().went(id);
+            return Ok(JobOutcome::Done);
+        }
+    }
+    if app.places().has_to_wait(app, id).await? {
+        app.places().waits(app, id, BUSY).await?;
+        return Ok(JobOutcome::Wait(BlockReason::Room, BUSY));
     }
     // Giving up with the reason is better than one more try.
     if job.attempts >= MAX_ATTEMPTS
@@ -71,15 +78,15 @@ async fn launch(app: &Arc<Asgard>, id: &RunId, job: &Job) -> Result<JobOutcome> 
         return Err(Error::new(Code::RunnerFailed, why));
     }
     match app.runner().launch(id).await {
-        Ok(()) => {}
-        Err(error) => return put_off(app, id, job, error),
+        Ok(()) => app.places().went(id),
+        Err(error) => return put_off(app, id, job, error).await,
     }
     let waits = app.store().read::<Run>(id.as_str()).await?.is_some_and(|run| run.status.waits());
     Ok(if waits { JobOutcome::Retry(app.runner().claim_within()) } else { JobOutcome::Done })
 }
 
 /// A launch that failed because of what passes by itself is put off for as long as the runner says.
-fn put_off(app: &Asgard, run: &RunId, job: &Job, error: Error) -> Result<JobOutcome> {
+async fn put_off(app: &Asgard, run: &RunId, job: &Job, error: Error) -> Result<JobOutcome> {
     let Some(obstacle) = obstacle(&error).filter(|obstacle| job.may_wait_for(*obstacle, app.world().now())) else {
         return Err(error);
     };
@@ -93,8 +100,12 @@ fn put_off(app: &Asgard, run: &RunId, job: &Job, error: Error) -> Result<JobOutc
             }
         }
     }
-    let pause = error.retry_after_secs().map_or(BUSY, |secs| Duration::from_secs(secs.max(1)));
-    Ok(JobOutcome::Wait(obstacle, pause.min(MAX_WAIT)))
+    let pause = error.retry_after_secs().map_or(BUSY, |secs| Duration::from_secs(secs.max(1))).min(MAX_WAIT);
+    match obstacle {
+        BlockReason::Room => app.places().waits(app, run, pause).await?,
+        BlockReason::Resource | BlockReason::Runner => {}
+    }
+    Ok(JobOutcome::Wait(obstacle, pause))
 }
 
 fn obstacle(error: &Error) -> Option<BlockReason> {

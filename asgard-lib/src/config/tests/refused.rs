@@ -39,7 +39,8 @@ fn files_that_are_refused() {
             "asgard.yaml:3: groups[1].kee: unknown key; allowed here: key, display_name, cost_center\n\
              asgard.yaml:3: groups[1].key: `Bad Key` is not allowed; allowed here: 1 to 63 of a-z, 0-9 and -, starting with a \
              letter and not ending with -\n\
-             asgard.yaml:4: groups[2]: `display_name` is missing: 1 to 120 characters on one line\n\
+             asgard.yaml:4: groups[2]: `display_name` is missing: 1 to 120 characters on one line, none of them invisible \
+             or turning the direction of text\n\
              asgard.yaml:4: groups[2]: `key` is missing: 1 to 63 of a-z, 0-9 and -, starting with a letter and not ending with -",
         ),
         (
@@ -287,8 +288,8 @@ fn all_problems_are_said_at_once_in_order() {
         "asgard.yaml:1: lease_ttl_secs: `1` is not allowed; allowed here: a whole number from 60 to 86400 seconds\n\
          asgard.yaml:2: server.bind: `x` is not allowed; allowed here: an address and a port, for example 0.0.0.0:8080, \
          [::1]:8080 or localhost:8080\n\
-         asgard.yaml:2: server.nme: unknown key; allowed here: bind, force_https, max_body_bytes, max_connections, mcp_url, public_url, \
-         request_timeout_secs, shutdown_grace_secs, system_name\n\
+         asgard.yaml:2: server.nme: unknown key; allowed here: bind, force_https, max_body_bytes, max_connections, \
+         max_connections_per_peer, mcp_url, public_url, request_timeout_secs, shutdown_grace_secs, system_name\n\
          asgard.yaml:3: provisioning.secrets.master_key_hex: the value is not allowed; allowed here: 64 hex digits (make them \
          with `openssl rand -hex 32`)\n\
          ASGARD_LOG_FORMAT: `xml` is not allowed; allowed here: text or json"

@@ -15,7 +15,7 @@ use crate::{
 /// `require_manager: false` and one person as owner and manager, an admin approves, even if that admin is the owner;
 /// `Ok(true)` says that this was a self-approval, to be audited as such.
 pub fn may_approve(actor: &Actor, subject: &Subject, request: &Request, require_manager: bool) -> Result<bool> {
-    may_approve_of(actor, subject, &request.requested_by, require_manager)
+    may_approve_of(actor, subject, &request.requested_by, &request.barred, require_manager)
 }
 
 /// The same for whatever `requested_by` asked for: surfaces know a request only by its view.
@@ -23,6 +23,7 @@ pub fn may_approve_of(
     actor: &Actor,
     subject: &Subject,
     requested_by: &ActorRef,
+    barred: &[Party],
     require_manager: bool,
 ) -> Result<bool> {
     decide(Action::Decide, actor, &Object::Project(subject))?;
@@ -31,7 +32,8 @@ pub fn may_approve_of(
     };
     let owner = subject.owner.may_be(person);
     let asked = requested_by.answerable().is_some_and(|party| party.may_be(person));
-    if !owner && !asked {
+    let barred = barred.iter().any(|party| party.may_be(person));
+    if !owner && !asked && !barred {
         return Ok(false);
     }
     let alone = !require_manager && subject.owner.same(&subject.manager);
@@ -44,6 +46,10 @@ pub fn may_approve_of(
         (false, _) if owner => Err(Error::new(
             Code::SeparationOfDuties,
             format!("The owner never approves for their own project; {} or another admin can.", subject.manager),
+        )),
+        (false, _) if barred && !asked => Err(Error::new(
+            Code::SeparationOfDuties,
+            "You owned the project when this was asked for, or held the key that asked; somebody else has to approve it.",
         )),
         (false, _) => Err(Error::new(
             Code::SeparationOfDuties,

@@ -182,6 +182,7 @@ fn request(by: &Actor) -> Request {
         command: Command::Provision { spec: Map::new() },
         status: RequestStatus::Pending,
         requested_by: ActorRef { ..by.reference() },
+        barred: Vec::new(),
         monthly: Usd::ZERO,
         reserved: Usd::ZERO,
         verdict: None,
@@ -227,6 +228,12 @@ fn nobody_approves_what_they_own_asked_for_or_hold_the_key_of() {
         (&one, human("owner", Role::Admin), &by_owner, false, Ok(true)),
         (&two, human("owner", Role::Admin), &by_owner, false, Err(Code::SeparationOfDuties)),
     ];
+    // Whoever owned the project at the time, and whoever held the key before it was adopted, stays barred after everything moved.
+    let moved = Subject { owner: Party::Address(email("next")), ..subject() };
+    let before = Request { barred: vec![Party::Address(email("root"))], ..by_owner.clone() };
+    let may = |actor: &Actor| may_approve(actor, &moved, &before, true).map_err(|error| error.code());
+    assert_eq!(may(&human("root", Role::Admin)), Err(Code::SeparationOfDuties));
+    assert_eq!(may(&human("manager", Role::Member)), Ok(false));
     for (row, (subject, actor, request, strict, expected)) in table.into_iter().enumerate() {
         assert_eq!(may_approve(&actor, subject, request, strict).map_err(|e| e.code()), expected, "row {row}");
     }

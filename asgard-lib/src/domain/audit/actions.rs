@@ -141,6 +141,8 @@ audit_actions! {
     UserAddressChanged = "user.address_changed", People, Organisation, "An issuer gave another address for an account's identity.";
     UserAddressReleased = "user.address_released", People, Organisation, "An address that an account had left was given up.";
     SessionOpened = "session.opened", People, Organisation, "Somebody signed in.";
+    SignInFailed = "session.refused", People, Organisation, "Somebody failed to sign in: of one account from one client it is said once in a window.";
+    SignInLockedOut = "session.locked_out", People, Organisation, "A sign-in was refused without looking at the password, because too many had failed before.";
     SessionClosed = "session.closed", People, Organisation, "Somebody signed out.";
     SessionRevoked = "session.revoked", People, Organisation, "Somebody ended a session of their own, or an admin did.";
     TokenCreated = "token.created", People, Organisation, "Somebody made a token of their own.";

@@ -28,6 +28,7 @@ pub(super) fn user() -> User {
         password_set_by: None,
         generation: Generation::FIRST,
         credentials_from: at,
+        unlocked_until: None,
         created_at: at,
     }
 }

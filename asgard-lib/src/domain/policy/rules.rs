@@ -1,7 +1,7 @@
 //! Asgard's own rules, all of them. What they ask for holds whatever else is configured. `docs/policy.md` lists them by id.
 
 use super::{Approver, ChangeKind, Facts, Judgement, Moment, RuleId};
-use crate::kernel::Usd;
+use crate::{domain::run::Change, kernel::Usd};
 
 /// The target has to be on the allow-list.
 pub const TARGET_ALLOWED: RuleId = RuleId::known("target.allowed");
@@ -127,12 +127,27 @@ fn change_without_cost(facts: &Facts) -> Option<Judgement> {
 
 fn losses(facts: &Facts) -> Option<Judgement> {
     match facts.change {
-        // Removing is meant to destroy, and a rotation to replace the secrets.
-        ChangeKind::Remove | ChangeKind::RotateSecrets => return None,
+        // Removing is meant to destroy.
+        ChangeKind::Remove => return None,
+        ChangeKind::RotateSecrets => return beside_the_secrets(facts),
         ChangeKind::Create | ChangeKind::Update => {}
     }
     let lost = facts.plan.as_ref().map_or(0, |plan| plan.destroy.saturating_add(plan.replace));
     (lost > 0).then(|| ask(PLAN_DESTROYS, format!("It would destroy or replace {lost} existing object(s).")))
+}
+
+/// A rotation is meant to replace values, and nothing else. A plan lists everything that it destroys or replaces.
+fn beside_the_secrets(facts: &Facts) -> Option<Judgement> {
+    let changes = &facts.plan.as_ref()?.changes;
+    let lost: Vec<&str> = changes
+        .iter()
+        .filter(|planned| planned.change.loses() && !(planned.change == Change::Replace && planned.is_only_a_value()))
+        .map(|planned| planned.address.as_str())
+        .collect();
+    let first = lost.first()?;
+    let more = lost.len() - 1;
+    let named = if more == 0 { format!("`{first}`") } else { format!("`{first}` and {more} more") };
+    Some(ask(PLAN_DESTROYS, format!("Rotating the secrets would destroy or replace {named} as well.")))
 }
 
 fn cost(facts: &Facts) -> Option<Judgement> {

@@ -5,6 +5,7 @@ use crate::{
     domain::{
         project::Lifecycle,
         resource::ResourceStatus,
+        run::{Change, PlannedChange},
         service::Approval,
         target::Target,
         tier::{DataClass, Tier},
@@ -78,6 +79,14 @@ fn rotation(asks: bool) -> Facts {
 fn the_rules_one_by_one() {
     let costs = |now, adds, ceiling| Facts { cost: cost(now, adds, ceiling), ..facts() };
     let grown = Facts { plan: Some(PlanFacts { grown: true, ..plan(0, 0) }), ..facts() };
+    let losing = |change: Change, address: &str| {
+        let changes = vec![PlannedChange { address: address.to_owned(), change }];
+        let plan = Some(PlanFacts {
+            changes,
+            ..plan(u32::from(change == Change::Replace), u32::from(change == Change::Delete))
+        });
+        Facts { plan, ..rotation(false) }
+    };
     let table = [
         ("fits exactly", costs(0, 50, Some(50)), "allow", COST_WITHIN_CEILING),
         ("is one above", costs(50, 1, Some(50)), "ask", COST_ABOVE_CEILING),
@@ -95,6 +104,15 @@ fn the_rules_one_by_one() {
         ("removes anything else", removal(false, 4), "allow", REMOVAL_FREE),
         ("rotates", rotation(false), "allow", ROTATION_FREE),
         ("rotates what a person approved", rotation(true), "ask", APPROVAL_WANTED),
+        (
+            "rotates and replaces a value",
+            losing(Change::Replace, "module.m[\"a.b\"].random_password.this[0]"),
+            "allow",
+            ROTATION_FREE,
+        ),
+        ("rotates and replaces something else", losing(Change::Replace, "aws_db_instance.main"), "ask", PLAN_DESTROYS),
+        ("rotates and deletes a value", losing(Change::Delete, "random_password.this"), "ask", PLAN_DESTROYS),
+        ("rotates and changes in place", losing(Change::Update, "aws_db_instance.main"), "allow", ROTATION_FREE),
         ("grew after an interruption", grown, "ask", PLAN_GROWN),
         ("is not listed", Facts { target_listed: false, ..facts() }, "deny", TARGET_ALLOWED),
         ("is not listed and destroys", Facts { target_listed: false, ..removal(true, 1) }, "deny", TARGET_ALLOWED),

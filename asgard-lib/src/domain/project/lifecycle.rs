@@ -3,7 +3,7 @@
 use super::{Project, ProjectStatus};
 use crate::{
     error::{Code, Error, Result},
-    kernel::{ActorRef, Timestamp},
+    kernel::{ActorRef, Timestamp, is_plain},
 };
 
 const MAX_REASON: usize = 500;
@@ -18,8 +18,10 @@ fn wrong(project: &Project, verb: &str) -> Error {
 /// Stops a project at once. An admin may take over somebody else's kill, so that only an admin can lift it.
 pub fn kill(project: &Project, by: ActorRef, by_admin: bool, reason: &str, now: Timestamp) -> Result<Project> {
     let reason = reason.trim();
-    if reason.is_empty() || reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
-        return Err(Error::invalid("reason", "Say why in 1 to 500 characters on one line."));
+    if reason.is_empty() || reason.chars().count() > MAX_REASON || !reason.chars().all(is_plain) {
+        let allowed =
+            "Say why in 1 to 500 characters on one line, none of them invisible or turning the direction of text.";
+        return Err(Error::invalid("reason", allowed));
     }
     match &project.status {
         ProjectStatus::Active => {}

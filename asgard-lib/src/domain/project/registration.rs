@@ -4,7 +4,7 @@ use super::{Project, ProjectStatus};
 use crate::{
     domain::tier::{DataClass, Tier},
     error::{Code, Error, Result},
-    kernel::{ActorRef, DisplayName, Party, ProjectId, Slug, Timestamp, Usd},
+    kernel::{ActorRef, DisplayName, Party, ProjectId, Slug, Timestamp, Usd, is_plain_text},
 };
 use std::collections::BTreeMap;
 
@@ -132,8 +132,10 @@ fn one_of(rules: &Rules<'_>) -> String {
 }
 
 fn check_text(field: &'static str, text: &str) -> Result<()> {
-    if text.chars().count() > MAX_TEXT || text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-        return Err(Error::invalid(field, "At most 2000 characters, without control characters."));
+    if text.chars().count() > MAX_TEXT || !is_plain_text(text) {
+        let allowed =
+            "At most 2000 characters, none of them a control character, invisible or turning the direction of text.";
+        return Err(Error::invalid(field, allowed));
     }
     Ok(())
 }

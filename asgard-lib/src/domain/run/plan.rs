@@ -55,6 +55,34 @@ pub struct PlannedChange {
     pub change: Change,
 }
 
+/// The types of resources that are nothing but a value, and that a new value of a secret replaces.
+const VALUES: [&str; 4] = ["random_", "tls_", "time_", "terraform_data"];
+
+impl PlannedChange {
+    /// Whether the thing is nothing but a value: replacing it takes nothing else away.
+    pub fn is_only_a_value(&self) -> bool {
+        // `module.x["a.b"].random_password.this[0]`: what is in brackets is a key and not a part of the address.
+        let mut depth = 0_u32;
+        let plain: String = self
+            .address
+            .chars()
+            .filter(|c| match c {
+                '[' => {
+                    depth += 1;
+                    false
+                }
+                ']' => {
+                    depth = depth.saturating_sub(1);
+                    false
+                }
+                _ => depth == 0,
+            })
+            .collect();
+        let kind = plain.rsplit('.').nth(1).unwrap_or_default();
+        VALUES.iter().any(|value| kind == *value || (value.ends_with('_') && kind.starts_with(value)))
+    }
+}
+
 /// What a plan would do: addresses and actions, never values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlanSummary {

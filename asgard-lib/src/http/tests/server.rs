@@ -142,3 +142,29 @@ async fn connections_beyond_the_limit_wait_for_a_place() {
     assert!(answer.contains("200"));
     server.stop.cancel();
 }
+
+/// Idle connections of one peer neither take every place nor keep the health check out, whoever asks for it.
+#[tokio::test]
+async fn a_probe_is_answered_whoever_holds_the_connections() {
+    for settings in [
+        Server { max_connections: 2, ..Server::default() },
+        Server { max_connections_per_peer: 2, ..Server::default() },
+    ] {
+        let app = TestApp::new().await;
+        let front = Front::closed();
+        front.open(&app.state);
+        let server = start(front, settings).await;
+        let mut idle = Vec::new();
+        for _ in 0..300 {
+            idle.push(TcpStream::connect(server.address).await.unwrap());
+        }
+        for path in ["/healthz", "/readyz"] {
+            let mut probe = TcpStream::connect(server.address).await.unwrap();
+            send(&mut probe, path).await;
+            let limit = Duration::from_secs(5);
+            let answer = tokio::time::timeout(limit, read_until(&mut probe, "never")).await.expect("an answer");
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+        }
+        server.stop.cancel();
+    }
+}

@@ -272,3 +272,72 @@ async fn a_policy_that_fails_lets_nothing_pass() {
     plan(&kit, &id).await;
     assert_eq!(last_rule(&kit.request(&id).await), "policy.unavailable");
 }
+
+/// A catalogue whose services are those of [`catalog`], changed.
+fn changed(change: impl Fn(&mut crate::domain::service::Manifest)) -> crate::app::ServiceCatalog {
+    use crate::{app::services::Service, domain::service::tests::manifest};
+    let mut thing = manifest("local", "auto");
+    thing.id = "thing".parse().unwrap();
+    change(&mut thing);
+    let files = BTreeMap::from([("main.tf".to_owned(), b"# nothing".to_vec())]);
+    crate::app::ServiceCatalog::of([Service::new(thing, files).unwrap()], Vec::new())
+}
+
+async fn later_with(kit: &mut Kit, catalog: crate::app::ServiceCatalog) {
+    let runner = Arc::clone(&kit.stage) as _;
+    kit.app = boot_under(Arc::clone(&kit.shaky), &kit.world, runner, catalog, Arc::new(BuiltIn)).await.unwrap();
+}
+
+/// Claims the request's run, which does not start, and says why.
+async fn not_started(kit: &Kit, id: &RequestId) -> String {
+    let run = kit.request(id).await.current_run.unwrap();
+    assert!(matches!(kit.try_claim(&run).await.unwrap(), crate::app::runs::Claim::NotNeeded { .. }));
+    let request = kit.request(id).await;
+    assert_eq!(request.status, RequestStatus::Failed);
+    request.error.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_does_not_start_with_what_the_catalogue_forbids_by_now() {
+    let mut kit = Kit::staged().await;
+    let id = kit.ask("thing", "one", json!({"size": "l"})).await.unwrap().request.request_id;
+    assert_eq!(plan(&kit, &id).await, RequestStatus::Approved);
+    later_with(&mut kit, changed(|thing| thing.inputs["properties"]["size"] = json!({"enum": ["s"]}))).await;
+    let why = not_started(&kit, &id).await;
+    assert!(why.contains("other inputs") && why.contains("spec.size"), "{why}");
+
+    // Nor is it asked again by a retry.
+    let resource_id = kit.request(&id).await.resource;
+    let retry = crate::app::resources::RetryResource { project_id: None, resource_id };
+    let refused = kit.app.run(&kit.owner(), &retry).await.unwrap_err();
+    assert!(refused.code() == Code::WrongState && refused.message().contains("spec.size"), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_passed_by_itself_does_not_start_once_a_person_would_have_to_be_asked() {
+    let mut kit = Kit::staged().await;
+    let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
+    assert_eq!(plan(&kit, &id).await, RequestStatus::Approved);
+    later_with(&mut kit, changed(|thing| thing.approval = crate::domain::service::Approval::Human)).await;
+    let why = not_started(&kit, &id).await;
+    assert!(why.contains("approved by a person by now"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_owned_the_project_when_it_was_asked_for_stays_barred() {
+    let kit = Kit::staged().await;
+    let agent: crate::app::keys::MintKey =
+        serde_json::from_value(json!({"project_id": kit.project, "name": "agent"})).map_err(|e| e.to_string()).unwrap();
+    let key = kit.app.run(&kit.manager(), &agent).await.unwrap().id;
+    let wanted = json!({"service": "asked", "name": "one"});
+    let wanted: crate::app::requests::RequestResource = serde_json::from_value(wanted).unwrap();
+    let id = kit.app.as_key(&key).await.unwrap().run(&wanted).await.unwrap().request.request_id;
+    assert_eq!(plan(&kit, &id).await, RequestStatus::Pending);
+    // The project moves to others, and its former owner manages it now.
+    let update = json!({"project_id": kit.project, "owner_email": "next@corp.example", "manager_email": crate::app::testkit::OWNER});
+    let update: crate::app::projects::UpdateProject = serde_json::from_value(update).unwrap();
+    kit.app.run(&admin(&kit), &update).await.unwrap();
+    let former = Call::by(signed_in(crate::app::testkit::OWNER), kit.app.new_trace());
+    assert_eq!(approve(&kit, &former, &id).await.unwrap_err().code(), Code::SeparationOfDuties);
+    assert_eq!(approve(&kit, &admin(&kit), &id).await.unwrap(), RequestStatus::Approved);
+}

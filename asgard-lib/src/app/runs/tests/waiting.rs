@@ -146,3 +146,48 @@ async fn every_open_run_is_the_first_to_be_looked_after_some_time() {
     }
     assert_eq!(first, runs);
 }
+
+/// Four places filled by one key: of what waits, a run of the project that holds fewer places goes first.
+#[tokio::test(start_paused = true)]
+async fn a_run_of_the_project_that_holds_fewer_places_is_launched_first() {
+    use crate::{
+        app::{
+            Call,
+            projects::RegisterProject,
+            requests::RequestResource,
+            testkit::{MANAGER, OWNER, signed_in},
+        },
+        kernel::ProjectId,
+    };
+    let kit = Kit::staged().await;
+    let register: RegisterProject = serde_json::from_value(json!({
+        "name": "Quiet", "owner_email": OWNER, "manager_email": MANAGER, "group": "platform"
+    }))
+    .unwrap();
+    let owner = Call::by(signed_in(OWNER), kit.app.new_trace());
+    let quiet: ProjectId = kit.app.run(&owner, &register).await.unwrap().project_id;
+    let (first, second) = (ask(&kit, "aa").await, ask(&kit, "bb").await);
+    worker::run_due(&kit.app).await.unwrap();
+    let held = (kit.claim(&first).await, kit.claim(&second).await);
+    // All places are taken; the busy project asks for more before the quiet one asks for its first.
+    refuse(&kit, Some(Code::QuotaReached));
+    let (third, fourth) = (ask(&kit, "cc").await, ask(&kit, "dd").await);
+    let wanted: RequestResource =
+        serde_json::from_value(json!({"project_id": quiet, "service": "thing", "name": "ee"})).unwrap();
+    let only = kit.app.run(&owner, &wanted).await.unwrap().request.current_run.unwrap();
+    worker::run_due(&kit.app).await.unwrap();
+    refuse(&kit, None);
+    kit.stage.launched.lock().unwrap().clear();
+    kit.pass(Duration::from_secs(60));
+    worker::run_due(&kit.app).await.unwrap();
+    let launched = kit.stage.launched.lock().unwrap().clone();
+    assert_eq!(launched.first(), Some(&only), "{launched:?} of {third} {fourth} {only}");
+    kit.pass(Duration::from_secs(3));
+    worker::run_due(&kit.app).await.unwrap();
+    let launched = kit.stage.launched.lock().unwrap().clone();
+    assert!(
+        launched.contains(&third) && launched.contains(&fourth),
+        "nobody is kept waiting for nothing: {launched:?}"
+    );
+    drop(held);
+}

@@ -37,6 +37,31 @@ pub(super) fn refuse_unknown_inputs(schema: &mut Value) {
 
 /// Every problem of a spec, at most a handful, with the field of the first.
 pub(super) fn check(manifest: &Manifest, validator: &jsonschema::Validator, spec: &Map<String, Value>) -> Result<()> {
+    known_inputs(manifest, spec)?;
+    if let Some((input, _)) = spec.iter().find(|(_, value)| has_key(value, REFERENCE)) {
+        let message = format!(
+            "No input has a field `{REFERENCE}`: Asgard itself keeps the values of sensitive inputs as secrets. Give the value."
+        );
+        return Err(Error::new(Code::InvalidSpec, message).at(format!("spec.{input}")));
+    }
+    fits(validator, spec, |_| true)
+}
+
+/// The same for a spec that was admitted before: where an input is sensitive, only a reference to its value is left.
+pub(super) fn check_kept(
+    manifest: &Manifest,
+    validator: &jsonschema::Validator,
+    spec: &Map<String, Value>,
+) -> Result<()> {
+    known_inputs(manifest, spec)?;
+    let sensitive = |path: &str| {
+        let input = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        manifest.sensitive_inputs.iter().any(|name| name == input)
+    };
+    fits(validator, spec, |path| !sensitive(path))
+}
+
+fn known_inputs(manifest: &Manifest, spec: &Map<String, Value>) -> Result<()> {
     let names = manifest.input_names();
     let unknown: Vec<&str> =
         spec.keys().map(String::as_str).filter(|key| !names.contains(key)).take(MAX_PROBLEMS).collect();
@@ -48,20 +73,19 @@ pub(super) fn check(manifest: &Manifest, validator: &jsonschema::Validator, spec
         return Err(Error::new(Code::InvalidSpec, message)
             .at(format!("spec.{}", first.escape_debug().take(80).collect::<String>())));
     }
-    if let Some((input, _)) = spec.iter().find(|(_, value)| has_key(value, REFERENCE)) {
-        let message = format!(
-            "No input has a field `{REFERENCE}`: Asgard itself keeps the values of sensitive inputs as secrets. Give the value."
-        );
-        return Err(Error::new(Code::InvalidSpec, message).at(format!("spec.{input}")));
-    }
+    Ok(())
+}
+
+/// Whether the schema takes a spec; problems at paths that do not `count` are passed over.
+fn fits(validator: &jsonschema::Validator, spec: &Map<String, Value>, counts: impl Fn(&str) -> bool) -> Result<()> {
     let instance = Value::Object(spec.clone());
     if serde_json::to_vec(&instance).map_or(usize::MAX, |bytes| bytes.len()) > LARGEST_SPEC {
         return Err(Error::new(Code::InvalidSpec, "A spec holds at most 64 KiB.").at("spec"));
     }
     let mut field = None;
     let mut problems = Vec::new();
-    for error in validator.iter_errors(&instance).take(MAX_PROBLEMS) {
-        let path = error.instance_path().to_string();
+    let errors = validator.iter_errors(&instance).map(|error| (error.instance_path().to_string(), error));
+    for (path, error) in errors.filter(|(path, _)| counts(path)).take(MAX_PROBLEMS) {
         let at = format!("spec{}", path.replace('/', "."));
         // The value itself stays out of the message: it may be a secret.
         problems.push(format!("{at}: {}", error.masked_with("the value")));

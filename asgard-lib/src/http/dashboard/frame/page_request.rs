@@ -11,7 +11,7 @@ use crate::{
     domain::access::{Action, Object, decide},
     error::{Code, Error, Result},
     http::{
-        Arrival, Caller, HttpState,
+        Arrival, Caller, HttpState, OwnName,
         auth::Via,
         dashboard::widgets::{FormData, Pager},
         problem::told,
@@ -23,7 +23,7 @@ use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts},
     response::{Html, IntoResponse, Redirect, Response},
 };
-use http::{Method, header, request::Parts};
+use http::{Method, request::Parts};
 use std::sync::Arc;
 
 /// A person's request for a page. Without a session, people are sent to sign in and come back afterwards.
@@ -52,7 +52,7 @@ impl FromRequestParts<Arc<HttpState>> for PageRequest {
                 state: Arc::clone(state),
                 caller,
                 arrival,
-                host: host(parts),
+                host: host(state, parts),
                 path: state.base().join(parts.uri.path()),
                 query: FormData::of_query(&parts.uri),
                 flash: Flash::of(parts.uri.query()),
@@ -78,9 +78,17 @@ fn to_sign_in(state: &HttpState, parts: &Parts) -> Response {
     }
 }
 
-fn host(parts: &Parts) -> String {
-    let header = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    header.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str)).unwrap_or("localhost").to_owned()
+/// The name of this Asgard where no `public_url` says it: what the platform gave the endpoint, or else where it listens. Never what the
+/// request says, because pages show it beside a new key.
+fn host(state: &HttpState, parts: &Parts) -> String {
+    if let Some(OwnName(own)) = parts.extensions.get() {
+        return own.clone();
+    }
+    let bind = state.settings().bind;
+    if bind.ip().is_unspecified() || bind.ip().to_canonical().is_loopback() {
+        return format!("localhost:{}", bind.port());
+    }
+    bind.to_string()
 }
 
 /// Text as it stands in a query.

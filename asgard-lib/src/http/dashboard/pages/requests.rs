@@ -59,7 +59,7 @@ impl Deciding {
         }
         let (actor, subject) = (page_request.actor(), subject(project));
         let alone = page_request.app().config().registration.require_manager;
-        match may_approve_of(actor, &subject, &request.requested_by, alone) {
+        match may_approve_of(actor, &subject, &request.requested_by, &request.barred, alone) {
             Ok(_) if project.status != Lifecycle::Active => Self::RejectOnly {
                 why: format!("The project is {}; nothing of it is carried out.", project.status.name()),
             },

@@ -156,3 +156,35 @@ async fn hostile_text_is_text() {
     let page = nobody.open("/?said=%3Cscript%3E&next=%22%3E%3Cscript%3E").await;
     assert!(!page.has("<script>"), "{}", page.html);
 }
+
+/// What a visitor's request says of the host is not shown beside a new key.
+#[tokio::test]
+async fn the_address_for_agents_is_not_what_the_request_says() {
+    let lived = Lived::new().await;
+    let (path, cookie) = (format!("/projects/{}/keys", lived.app.project), lived.app.owner.credential.clone().unwrap());
+    let cookie = format!("asgard_session={cookie}");
+    let request = http::Request::post(&path)
+        .header("host", "evil.example")
+        .header("origin", "http://evil.example")
+        .header("cookie", cookie)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(axum::body::Body::from("name=agent&once=1"))
+        .unwrap();
+    let page = lived.app.anonymous.request(request).await.text();
+    assert!(!page.contains("evil.example/mcp"), "{page}");
+}
+
+#[tokio::test]
+async fn forms_keep_to_the_size_of_bodies() {
+    let app = crate::http::testkit::TestApp::tuned(&[("ASGARD_BIND", "127.0.0.1:8080")], |config| {
+        config.server.max_body_bytes = 2048;
+    })
+    .await;
+    let headers = [("content-type", "application/x-www-form-urlencoded"), ("origin", "http://localhost:8080")];
+    let send = async |path: &str, size: usize| {
+        let body = axum::body::Body::from(format!("username=olga&password={}", "x".repeat(size)));
+        app.anonymous.send(http::Method::POST, path, &headers, body).await.status.as_u16()
+    };
+    assert_eq!(send("/sign-in", 4096).await, 413);
+    assert_ne!(send("/sign-in", 100).await, 413);
+}

@@ -1,17 +1,20 @@
 //! What a form sent, and reading it as a command's fields.
 
 use crate::{
+    app::operations::HIDDEN,
     error::{Code, Error, Result},
-    http::Problem,
-    kernel::SecretText,
+    http::{HttpState, Problem, api::collect},
+    kernel::{SecretText, is_plain_text},
 };
 use axum::{
     Form,
+    body::Body,
     extract::{FromRequest, Request},
     response::IntoResponse,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value};
+use std::sync::Arc;
 
 /// The most fields that a form of ours can have.
 const MAX_FIELDS: usize = 500;
@@ -20,10 +23,15 @@ const MAX_FIELDS: usize = 500;
 #[derive(Default)]
 pub(crate) struct FormData(Vec<(String, String)>);
 
-impl<S: Send + Sync> FromRequest<S> for FormData {
+impl FromRequest<Arc<HttpState>> for FormData {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    /// A form is a body like every other: as large as `max_body_bytes` allows, and no larger. The routes of the pages have no limit
+    /// besides.
+    async fn from_request(request: Request, state: &Arc<HttpState>) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = collect(state, &parts.headers, body).await?;
+        let request = Request::from_parts(parts, Body::from(bytes));
         match Form::<Vec<(String, String)>>::from_request(request, state).await {
             Ok(Form(mut fields)) => {
                 fields.truncate(MAX_FIELDS);
@@ -107,6 +115,9 @@ impl FormData {
 
 /// A value as a command holds it, read as it is read on every surface, or what is allowed.
 fn typed<T: DeserializeOwned>(name: &str, value: Value) -> Result<T> {
+    if value.as_str().is_some_and(|text| !is_plain_text(text)) {
+        return Err(Error::invalid(name.to_owned(), HIDDEN));
+    }
     serde_json::from_value(value).map_err(|wrong| {
         let mut letters = crate::kernel::words::plainly(&wrong.to_string()).chars().take(400).collect::<String>();
         if let Some(first) = letters.get_mut(..1) {
