@@ -229,6 +229,8 @@ pub fn update(project: &Project, changes: Changes, rules: &Rules<'_>, now: Times
     next.name = changes.name.unwrap_or(next.name);
     next.data_class = changes.data_class.unwrap_or(next.data_class);
     next.budget = changes.budget.or(next.budget);
+    // What is taken away is named as well: a name that no field can have is a mistake.
+    check_evidence(&changes.evidence)?;
     for (field, value) in changes.evidence {
         if value.trim().is_empty() {
             next.evidence.remove(&field);
