@@ -34,7 +34,8 @@ impl AnchorFile {
         if path.exists() {
             append(path, false).map_err(|error| refused(&error))?;
         } else {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder =
+                path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
             if !folder.is_dir() {
                 return Err(refused(&format!("there is no folder {}", folder.display())));
             }

@@ -39,7 +39,7 @@ impl Scene {
         let cast = site.cast(&server);
         let key = cast.key(&cast.project("Orphans"));
         let asked = ask(&key, "restless", "restless", &json!({"seconds": 1}));
-        let owner = cast.owner.session.clone();
+        let owner = cast.owner.session;
         running(&owner, &asked["resource"], "apply");
         let worker = cloud.somebody_but(&[], SOON);
         Self { cloud, site, server, owner, resource: asked["resource"].clone(), request: request_id(&asked), worker }

@@ -134,7 +134,12 @@ impl Site {
     }
 
     async fn record(&self, key: Key) -> Record {
-        self.store.get_many(&[key.clone()]).await.unwrap().remove(0).unwrap_or_else(|| panic!("{key} is not there"))
+        self.store
+            .get_many(std::slice::from_ref(&key))
+            .await
+            .unwrap()
+            .remove(0)
+            .unwrap_or_else(|| panic!("{key} is not there"))
     }
 
     async fn commit(&self, op: Op) {

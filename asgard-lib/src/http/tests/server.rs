@@ -150,7 +150,8 @@ async fn a_probe_is_answered_whoever_holds_the_connections() {
         Server { max_connections: 2, ..Server::default() },
         Server { max_connections_per_peer: 2, ..Server::default() },
     ] {
-        let probes = Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(|| async { "ready" }));
+        let probes =
+            Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(|| async { "ready" }));
         let server = start(Arc::new(Front::from(probes)), settings).await;
         let mut idle = Vec::new();
         for _ in 0..300 {
