@@ -18,6 +18,7 @@ use std::{
     },
     time::Instant,
 };
+use zeroize::Zeroizing;
 
 /// Whether this process should be sent requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +112,16 @@ impl HttpState {
     /// The OpenAPI document of this control plane's operations, made when it is first asked for.
     pub(super) fn openapi(&self) -> &Value {
         self.openapi.get_or_init(|| openapi::document(self.app.operations(), &self.base))
+    }
+
+    /// Seals what a page holds for whoever gets it, for one purpose.
+    pub(super) fn seal(&self, purpose: &str, plain: &[u8]) -> Result<String> {
+        self.app.sealer().seal_token(purpose, plain)
+    }
+
+    /// What was sealed for this purpose; `None` when it was not.
+    pub(super) async fn unseal(&self, purpose: &str, sealed: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        self.app.sealer().open_token(purpose, sealed).await
     }
 
     /// Runs an operation of the table with a command in JSON, and counts it like [`HttpState::submit`].

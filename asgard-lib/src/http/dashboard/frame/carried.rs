@@ -21,8 +21,8 @@ use axum::{
 };
 use http::{HeaderValue, Method, header, request::Parts};
 use http_body_util::BodyExt;
-use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
+use zeroize::Zeroizing;
 
 /// The largest form that is carried. What people type is far smaller.
 const LARGEST: u64 = 64 * 1024;
@@ -47,10 +47,21 @@ pub(super) fn not_sent() -> Error {
     )
 }
 
-#[derive(Serialize, Deserialize)]
 struct Carried {
     at: Timestamp,
     body: String,
+}
+
+impl Carried {
+    /// What is sealed. It is no longer than what was sent, whatever that is, but for the line with the time.
+    fn to_plain(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([self.at.to_string().as_bytes(), b"\n", self.body.as_bytes()].concat())
+    }
+
+    fn from_plain(plain: &[u8]) -> Option<Self> {
+        let (at, body) = std::str::from_utf8(plain).ok()?.split_once('\n')?;
+        Some(Self { at: at.parse().ok()?, body: body.to_owned() })
+    }
 }
 
 /// Text that was sealed for one address is read by no other.
@@ -95,8 +106,7 @@ async fn answer(state: &Arc<HttpState>, arrival: &Arrival, parts: Parts, body: B
         return Ok(response);
     }
     let carried = Carried { at: state.app().world().now(), body: text };
-    let plain = zeroize::Zeroizing::new(serde_json::to_vec(&carried).map_err(Error::bug)?);
-    let sealed = state.app().sealer().seal_token(&purpose(&path), &plain)?;
+    let sealed = state.seal(&purpose(&path), &carried.to_plain())?;
     let ended = Error::new(
         Code::NoCredential,
         "Your session had ended, so what you filled in was not sent. Sign in here, and it comes back for you to send.",
@@ -115,8 +125,8 @@ async fn come_back(
 ) -> Result<Response> {
     check_origin(state, &parts)?;
     let path = parts.uri.path().to_owned();
-    let plain = state.app().sealer().open_token(&purpose(&path), sealed).await?;
-    let carried = plain.and_then(|plain| serde_json::from_slice::<Carried>(&plain).ok());
+    let plain = state.unseal(&purpose(&path), sealed).await?;
+    let carried = plain.and_then(|plain| Carried::from_plain(&plain));
     let Some(carried) = carried.filter(|carried| state.app().world().now().since(carried.at) <= LASTS) else {
         return Err(Error::new(
             Code::InvalidInput,
@@ -127,7 +137,7 @@ async fn come_back(
         Ok(session) => session,
         Err(error) => return sign_in::again(state, arrival, &path, sealed, Some(form_data), error).await,
     };
-    let own = zeroize::Zeroizing::new(format!("{}={token}", state.session_cookie()));
+    let own = Zeroizing::new(format!("{}={token}", state.session_cookie()));
     let mut own = HeaderValue::from_str(&own).map_err(Error::bug)?;
     own.set_sensitive(true);
     parts.headers.insert(header::COOKIE, own);
