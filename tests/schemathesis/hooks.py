@@ -1,9 +1,14 @@
 """What a schema cannot say. Everything else that a schema allows has to be accepted."""
 
+import os
+
 import schemathesis
 
-# The operation (or `*`), the field that the refusal names, a word of its sentence, and why no schema can say it.
+# The operation (or `*`), the field that the refusal names (or `*`), a word of its sentence, and why no schema can say it.
 UNSAYABLE = [
+    ("*", "*", "one that cannot be seen", "patterns of JSON Schema name no classes of characters, and no character beyond the first plane, in a way that all readers share"),
+    ("*", "anchors", "anchor", "an anchor is marked by the server"),
+    ("*", "budget_usd", "at most six decimals", "readers disagree about multiples of a fraction"),
     ("*", "cursor", "Start the list again", "a cursor is sealed by the server"),
     ("*", "group", "There is no group", "groups are configured"),
     ("*", "group", "A group is required", "what registrations need is configured"),
@@ -27,7 +32,7 @@ def says_what_no_schema_can(problem):
     if problem.get("code") == "invalid-spec":
         return True  # each service has a schema of its own, which `GET /api/services/{service}` gives
     field, detail = problem.get("field", ""), problem.get("detail", "")
-    return any(field == known and word in detail for _, known, word, _ in UNSAYABLE)
+    return any(known in (field, "*") and word in detail for _, known, word, _ in UNSAYABLE)
 
 
 @schemathesis.hook
@@ -38,7 +43,10 @@ def filter_query(ctx, query):
 
 @schemathesis.hook
 def filter_case(ctx, case):
-    """The same for cases that are not made from random input."""
+    """The same for cases that are not made from random input. And nobody ends the account or the token of who walks."""
+    own = os.environ["ASGARD_WALK_OWN"].split()
+    if case.method.upper() != "GET" and any(value in own for value in (case.path_parameters or {}).values()):
+        return False
     return not any(value in ("", [], {}, None, [""]) for value in (case.query or {}).values())
 
 

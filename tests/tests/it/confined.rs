@@ -152,7 +152,7 @@ fn a_module_gets_the_role_of_its_target_and_nothing_of_asgards() {
     let look = "env | cut -d= -f1 | grep AWS_ | sort | tr '\\n' ' '; echo\n\
          case $AWS_SECRET_ACCESS_KEY in key-of*assumed*) echo has the role of the target ;; esac\n\
          grep -qs v2/credentials /proc/[0-9]*/environ && echo found the address\n\
-         grep -qs token-of-the-task /proc/[0-9]*/environ && echo found the token\n\
+         grep -qs token-of-the.task /proc/[0-9]*/environ && echo found the token\n\
          echo looked\n";
     fs::write(services.join("aws-demo/look.sh"), look).unwrap();
     let site = site.yaml(&format!("provisioning: {{ services_dir: {} }}\n", services.display()));

@@ -104,7 +104,7 @@ fn a_dead_replica_is_replaced() {
         .find_map(|round| {
             let key = key.at(one.base());
             let more: Vec<String> = thread::scope(|scope| {
-                let askers: Vec<_> = (0..12)
+                let askers: Vec<_> = (0..24)
                     .map(|number| {
                         let key = key.clone();
                         scope.spawn(move || {
@@ -115,6 +115,8 @@ fn a_dead_replica_is_replaced() {
                 askers.into_iter().map(|asker| asker.join().expect("an answer")).collect()
             });
             requests.extend(more);
+            // As soon as a lease is seen: whoever works at it may be the one that dies.
+            (0..100).any(|_| !held().is_empty());
             one.kill();
             let mut left = held();
             // What the living replica does takes milliseconds; what is held after a while was the dead one's.

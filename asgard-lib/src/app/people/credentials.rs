@@ -172,11 +172,14 @@ impl JsonSchema for CredentialId {
     fn inline_schema() -> bool {
         true
     }
+
     fn schema_name() -> Cow<'static, str> {
-        String::schema_name()
+        "CredentialId".into()
     }
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        String::json_schema(generator)
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let (session, token) = (SessionId::PREFIX, TokenId::PREFIX);
+        schemars::json_schema!({ "type": "string", "pattern": format!("^({session}|{token})_[0-9a-hjkmnp-tv-z]{{26}}$") })
     }
 }
 
