@@ -173,6 +173,6 @@ async fn present(app: &Asgard, assignment: &Assignment, output: &str) -> Result<
     let Some(reference) = assignment.resource.secret_refs.get(output) else { return Ok(None) };
     let Some(secret) = app.store().read::<Secret>(reference.secret_id.as_str()).await? else { return Ok(None) };
     let (id, version) = secret.stored();
-    let value = app.secrets().get(id, version).await?;
+    let value = app.secrets().get(id, version, &assignment.resource.owner()).await?;
     Ok(value.map(|value| json!(value.reveal())))
 }

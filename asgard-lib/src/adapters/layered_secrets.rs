@@ -1,8 +1,9 @@
 //! A secret store that came after another one: new values go to the new one, what is only in the old one stays readable.
 
 use crate::{
+    domain::secret::SecretOwner,
     error::Result,
-    kernel::{ProjectId, SecretId, SecretText},
+    kernel::{SecretId, SecretText},
     ports::secrets::SecretStore,
 };
 use async_trait::async_trait;
@@ -20,19 +21,19 @@ crate::kernel::opaque!(LayeredSecrets);
 
 #[async_trait]
 impl SecretStore for LayeredSecrets {
-    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, project: &ProjectId) -> Result<()> {
-        self.now.put(id, version, value, project).await
+    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, owner: &SecretOwner) -> Result<()> {
+        self.now.put(id, version, value, owner).await
     }
 
-    async fn get(&self, id: &SecretId, version: u32) -> Result<Option<SecretText>> {
-        match self.now.get(id, version).await? {
+    async fn get(&self, id: &SecretId, version: u32, owner: &SecretOwner) -> Result<Option<SecretText>> {
+        match self.now.get(id, version, owner).await? {
             Some(value) => Ok(Some(value)),
-            None => self.before.get(id, version).await,
+            None => self.before.get(id, version, owner).await,
         }
     }
 
-    async fn forget(&self, id: &SecretId, version: u32) -> Result<()> {
-        self.now.forget(id, version).await?;
-        self.before.forget(id, version).await
+    async fn forget(&self, id: &SecretId, version: u32, owner: Option<&SecretOwner>) -> Result<()> {
+        self.now.forget(id, version, owner).await?;
+        self.before.forget(id, version, owner).await
     }
 }

@@ -1,14 +1,18 @@
 //! Secret values encrypted in Asgard's own store.
 
-use super::{SealedVault, commit::commit, vault::SealedRecord};
+use super::{
+    SealedVault,
+    commit::commit,
+    vault::{Opened, SealedRecord},
+};
 use crate::{
+    domain::secret::SecretOwner,
     error::{Code, Error, Result},
-    kernel::{ProjectId, SecretId, SecretText},
+    kernel::{SecretId, SecretText},
     ports::{
         records::{Records, Stored},
         secrets::SecretStore,
         store::{Op, Outcome},
-        vault::Vault,
         world::World,
     },
 };
@@ -34,8 +38,18 @@ fn record_id(id: &SecretId, version: u32) -> String {
     format!("secret/{id}/{version}")
 }
 
-fn context(id: &SecretId, version: u32) -> String {
+/// What a value is bound to: its owner's.
+fn context(id: &SecretId, version: u32, owner: &SecretOwner) -> String {
+    format!("secret|{id}|{version}|{}|{}", owner.project, owner.resource)
+}
+
+/// What versions before bound a value to. Whose it is only the metadata says.
+fn context_of_before(id: &SecretId, version: u32) -> String {
     format!("secret|{id}|{version}")
+}
+
+fn anothers(id: &SecretId) -> Error {
+    Error::bug(format!("the secret {id} was asked for by a resource whose it is not"))
 }
 
 /// The largest value.
@@ -47,7 +61,7 @@ impl SealedSecrets {
         Self { vault, world }
     }
 
-    async fn seal(&self, id: &SecretId, version: u32, value: &SecretText) -> Result<SealedRecord> {
+    async fn seal(&self, id: &SecretId, version: u32, value: &SecretText, owner: &SecretOwner) -> Result<SealedRecord> {
         if value.reveal().len() > MAX_VALUE {
             let message = format!("A secret's value has at most {} MB.", MAX_VALUE >> 20);
             return Err(Error::new(Code::InvalidInput, message).caused_by(format!("secret {id}")));
@@ -55,7 +69,7 @@ impl SealedSecrets {
         if !(1..=MAX_VERSION).contains(&version) {
             return Err(Error::bug(format!("secret {id} cannot have version {version}")));
         }
-        self.vault.seal(&record_id(id, version), &context(id, version), value.reveal().as_bytes()).await
+        self.vault.seal(&record_id(id, version), &context(id, version, owner), value.reveal().as_bytes()).await
     }
 
     async fn remove(&self, found: Vec<Stored<SealedRecord>>) -> Result<bool> {
@@ -79,14 +93,14 @@ impl SealedSecrets {
 
 #[async_trait]
 impl SecretStore for SealedSecrets {
-    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, _: &ProjectId) -> Result<()> {
-        let sealed = self.seal(id, version, value).await?;
+    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, owner: &SecretOwner) -> Result<()> {
+        let sealed = self.seal(id, version, value, owner).await?;
         let outcome = commit(self.vault.store(), &self.world, vec![SealedVault::write(&sealed, None)?]).await?;
         if outcome == Outcome::Committed {
             return Ok(());
         }
         self.vault.discard(&sealed.blobs).await;
-        match self.get(id, version).await? {
+        match self.get(id, version, owner).await? {
             Some(stored) if stored.same(value.reveal()) => Ok(()),
             Some(_) => Err(Error::new(
                 Code::AlreadyExists,
@@ -99,9 +113,12 @@ impl SecretStore for SealedSecrets {
         }
     }
 
-    async fn get(&self, id: &SecretId, version: u32) -> Result<Option<SecretText>> {
-        let Some(mut value) = self.vault.read(&record_id(id, version), &context(id, version)).await? else {
-            return Ok(None);
+    async fn get(&self, id: &SecretId, version: u32, owner: &SecretOwner) -> Result<Option<SecretText>> {
+        let contexts = [context(id, version, owner), context_of_before(id, version)];
+        let mut value = match self.vault.read_one_of(&record_id(id, version), &contexts).await? {
+            Opened::Value(value) => value,
+            Opened::Nothing => return Ok(None),
+            Opened::Anothers => return Err(anothers(id)),
         };
         match String::from_utf8(std::mem::take(&mut *value)) {
             Ok(text) => Ok(Some(SecretText::new(text))),
@@ -112,13 +129,21 @@ impl SecretStore for SealedSecrets {
         }
     }
 
-    async fn forget(&self, id: &SecretId, version: u32) -> Result<()> {
+    async fn forget(&self, id: &SecretId, version: u32, owner: Option<&SecretOwner>) -> Result<()> {
         let versions: Vec<u32> = (1..=version.min(MAX_VERSION)).rev().collect();
         for chunk in versions.chunks(CHUNK) {
             let ids: Vec<String> = chunk.iter().map(|version| record_id(id, *version)).collect();
             let mut tries = 0;
             loop {
                 let found = self.vault.store().read_many::<SealedRecord>(&ids).await?;
+                for (sealed, version) in found.iter().zip(chunk) {
+                    let Some((sealed, owner)) = sealed.as_ref().zip(owner) else { continue };
+                    if sealed.context != context(id, *version, owner)
+                        && sealed.context != context_of_before(id, *version)
+                    {
+                        return Err(anothers(id));
+                    }
+                }
                 if self.remove(found.into_iter().flatten().collect()).await? {
                     break;
                 }

@@ -97,6 +97,16 @@ pub(crate) struct Removal {
     pub blobs: Vec<BlobId>,
 }
 
+/// What became of opening a value that may belong to several.
+pub(crate) enum Opened {
+    /// The value.
+    Value(Zeroizing<Vec<u8>>),
+    /// There is none.
+    Nothing,
+    /// It belongs to somebody else.
+    Anothers,
+}
+
 /// What became of sealing a value again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resealed {
@@ -240,6 +250,15 @@ impl SealedVault {
         };
         let sealed = SealedBytes { key: record.data_key.clone(), bytes };
         self.keyring.unseal(&bound_to(&record.id, context, &record.blobs), &sealed).await.map(Some)
+    }
+
+    /// The value under `id`, if it is bound to one of these contexts.
+    pub(crate) async fn read_one_of(&self, id: &str, contexts: &[String]) -> Result<Opened> {
+        let Some(stored) = self.stored(id).await? else { return Ok(Opened::Nothing) };
+        let Some(context) = contexts.iter().find(|context| **context == stored.context) else {
+            return Ok(Opened::Anothers);
+        };
+        Ok(self.read(id, context).await?.map_or(Opened::Nothing, Opened::Value))
     }
 
     /// How to remove the value of `id`, if there is one.

@@ -28,8 +28,6 @@ mod state;
 mod tests;
 mod transition;
 
-pub use assignment::secret_input;
-pub(in crate::app) use assignment::secret_reference;
 pub use claimed_run::{Assignment, Claim, Claimant, ClaimedRun};
 pub(crate) use launch::{Launch, prepare};
 pub(crate) use log::segments;

@@ -35,8 +35,11 @@ pub struct ResourceView {
     /// The state of that request: `fulfilled` once it is done. Shown where one resource is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_state: Option<RequestStatus>,
-    /// The inputs that were last applied.
+    /// The inputs that were last applied, without the sensitive ones.
     pub spec: Map<String, Value>,
+    /// The names of the sensitive inputs that were given; their values are kept as secrets and shown nowhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_inputs: Vec<String>,
     /// The outputs of the last apply that are no secrets.
     pub outputs: Map<String, Value>,
     /// The secret outputs, by output name: pass `name` to `get_secret`.
@@ -80,7 +83,8 @@ impl ResourceView {
             status: resource.status,
             request_id: resource.request.clone(),
             request_state: request.map(|request| request.status),
-            spec: resource.spec.clone(),
+            spec: resource.spec.values.clone(),
+            secret_inputs: resource.spec.secret_inputs.keys().cloned().collect(),
             outputs: resource.outputs.clone(),
             secret_refs: resource.secret_refs.clone(),
             monthly_usd: Dollars(resource.committed),

@@ -2,7 +2,8 @@
 
 use crate::{
     Code,
-    kernel::{ProjectId, SecretId, SecretText},
+    domain::secret::SecretOwner,
+    kernel::{ProjectId, ResourceId, SecretId, SecretText},
     ports::{secrets::SecretStore, world::World},
 };
 use futures_util::future::BoxFuture;
@@ -39,6 +40,7 @@ scenarios! { $
     what_is_forgotten_stays_forgotten,
     a_forgotten_secret_takes_new_versions,
     no_refusal_shows_a_value,
+    nobody_but_the_owner_gets_a_value,
 }
 
 /// Runs every scenario in turn, each on a store of its own.
@@ -54,16 +56,16 @@ fn new_id() -> SecretId {
     World::system().id()
 }
 
-fn project() -> ProjectId {
-    ProjectId::new(2026, 7)
+fn owner() -> SecretOwner {
+    SecretOwner { project: ProjectId::new(2026, 7), resource: ResourceId::from_digest(&[7; 32]) }
 }
 
 async fn put(store: &dyn SecretStore, id: &SecretId, version: u32, value: &str) {
-    store.put(id, version, &SecretText::new(value), &project()).await.unwrap();
+    store.put(id, version, &SecretText::new(value), &owner()).await.unwrap();
 }
 
 async fn shows(store: &dyn SecretStore, id: &SecretId, version: u32) -> Option<String> {
-    store.get(id, version).await.unwrap().map(|value| value.reveal().to_owned())
+    store.get(id, version, &owner()).await.unwrap().map(|value| value.reveal().to_owned())
 }
 
 /// Any text, short or as long as every store takes; each version its own.
@@ -87,7 +89,7 @@ pub async fn values_come_back_as_they_were_put(store: &dyn SecretStore) {
 pub async fn a_version_is_written_once(store: &dyn SecretStore) {
     let id = new_id();
     put(store, &id, 1, "first").await;
-    let error = store.put(&id, 1, &SecretText::new("second"), &project()).await.unwrap_err();
+    let error = store.put(&id, 1, &SecretText::new("second"), &owner()).await.unwrap_err();
     assert_eq!(error.code(), Code::AlreadyExists, "{}", error.chain());
     assert_eq!(shows(store, &id, 1).await.as_deref(), Some("first"));
 }
@@ -122,7 +124,7 @@ pub async fn forgetting_goes_up_to_a_version(store: &dyn SecretStore) {
         put(store, &id, version, &format!("v{version}")).await;
     }
     put(store, &other, 1, "other").await;
-    store.forget(&id, 3).await.unwrap();
+    store.forget(&id, 3, Some(&owner())).await.unwrap();
     for version in 1..=3 {
         assert_eq!(shows(store, &id, version).await, None, "version {version} is forgotten");
     }
@@ -137,11 +139,11 @@ pub async fn forgetting_goes_up_to_a_version(store: &dyn SecretStore) {
 /// Forgetting twice, forgetting more than there is, and forgetting what never was.
 pub async fn what_is_forgotten_stays_forgotten(store: &dyn SecretStore) {
     let id = new_id();
-    store.forget(&id, 10).await.unwrap();
+    store.forget(&id, 10, Some(&owner())).await.unwrap();
     put(store, &id, 1, "one").await;
     put(store, &id, 2, "two").await;
     for _ in 0..2 {
-        store.forget(&id, 52).await.unwrap();
+        store.forget(&id, 52, Some(&owner())).await.unwrap();
         assert_eq!((shows(store, &id, 1).await, shows(store, &id, 2).await), (None, None));
     }
 }
@@ -151,13 +153,29 @@ pub async fn a_forgotten_secret_takes_new_versions(store: &dyn SecretStore) {
     let id = new_id();
     put(store, &id, 1, "one").await;
     put(store, &id, 2, "two").await;
-    store.forget(&id, 2).await.unwrap();
+    store.forget(&id, 2, Some(&owner())).await.unwrap();
     put(store, &id, 3, "three").await;
     for (version, value) in [(1, None), (2, None), (3, Some("three"))] {
         assert_eq!(shows(store, &id, version).await.as_deref(), value, "version {version}");
     }
-    store.forget(&id, 3).await.unwrap();
+    store.forget(&id, 3, Some(&owner())).await.unwrap();
     assert_eq!(shows(store, &id, 3).await, None);
+}
+
+/// Another resource of the project, and another project, get an error or nothing, and forget nothing.
+pub async fn nobody_but_the_owner_gets_a_value(store: &dyn SecretStore) {
+    let id = new_id();
+    put(store, &id, 1, "the owner's").await;
+    let others = [
+        SecretOwner { resource: ResourceId::from_digest(&[8; 32]), ..owner() },
+        SecretOwner { project: ProjectId::new(2026, 8), ..owner() },
+    ];
+    for other in &others {
+        let found = store.get(&id, 1, other).await;
+        assert!(found.is_err() || found.is_ok_and(|found| found.is_none()), "somebody else got the value");
+        let _: Result<(), crate::Error> = store.forget(&id, 1, Some(other)).await;
+    }
+    assert_eq!(shows(store, &id, 1).await.as_deref(), Some("the owner's"));
 }
 
 /// Neither the person who asked nor the log sees a value.
@@ -166,7 +184,7 @@ pub async fn no_refusal_shows_a_value(store: &dyn SecretStore) {
     let (hidden, longer) = ("correct-horse-battery", "correct-horse-battery".repeat(2_000_000));
     put(store, &id, 1, hidden).await;
     for (version, value) in [(1, "correct-horse-staple"), (0, hidden), (2, &longer)] {
-        let error = store.put(&id, version, &SecretText::new(value), &project()).await.unwrap_err();
+        let error = store.put(&id, version, &SecretText::new(value), &owner()).await.unwrap_err();
         let said = format!("{error} {} {error:?}", error.chain());
         assert!(!said.contains("correct-horse"), "version {version}: {said}");
     }

@@ -1,5 +1,6 @@
 //! Jobs: work that a commit causes and somebody does afterwards (the outbox).
 
+use super::secret::SecretOwner;
 use crate::kernel::{ActorRef, HolderId, JobId, ResourceId, RunId, SecretId, Timestamp, TraceId, UserId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -59,6 +60,9 @@ pub struct ForgottenSecret {
     pub id: SecretId,
     /// The last version to forget.
     pub through: u32,
+    /// Whose it is; absent in jobs of versions before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<SecretOwner>,
 }
 
 impl Work {

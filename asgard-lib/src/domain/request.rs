@@ -2,6 +2,7 @@
 
 use super::{
     policy::{Approver, Judged},
+    resource::Spec,
     run::PlanSummary,
 };
 use crate::{
@@ -11,7 +12,6 @@ use crate::{
     },
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 mod admission;
 mod facts;
@@ -34,7 +34,8 @@ pub enum Command {
     /// Create the resource, or change it in place to this spec.
     Provision {
         /// The inputs, validated against the service's manifest.
-        spec: Map<String, Value>,
+        #[serde(flatten)]
+        spec: Spec,
     },
     /// Make new secret values, leaving everything else as it is.
     RotateSecrets,

@@ -1,13 +1,16 @@
 //! Resources: what a project has. `(project, service, name)` names one while it lives.
 
-use super::target::Target;
+use super::{
+    secret::{SecretInput, SecretOwner},
+    target::Target,
+};
 use crate::{
     error::{Code, Error, Result},
     kernel::{ActorRef, ProjectId, RequestId, ResourceId, ResourceName, SecretId, Slug, Timestamp, Usd},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Deref};
 
 /// Where a resource is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -93,7 +96,8 @@ pub struct Resource {
     /// Where it is in its life.
     pub status: ResourceStatus,
     /// The spec that was last applied, or is being applied first.
-    pub spec: Map<String, Value>,
+    #[serde(flatten)]
+    pub spec: Spec,
     /// Plain outputs of the last apply.
     #[serde(default)]
     pub outputs: Map<String, Value>,
@@ -134,7 +138,37 @@ pub struct Resource {
     pub updated_at: Timestamp,
 }
 
+/// What a resource is asked to be: plain values, and beside them where the values of sensitive inputs are. No plain value
+/// stands for anything else, whatever it looks like.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Spec {
+    /// The inputs that are not sensitive.
+    #[serde(rename = "spec")]
+    pub values: Map<String, Value>,
+    /// The sensitive inputs, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_inputs: BTreeMap<String, SecretInput>,
+}
+
+impl Deref for Spec {
+    type Target = Map<String, Value>;
+    fn deref(&self) -> &Map<String, Value> {
+        &self.values
+    }
+}
+
+impl From<Map<String, Value>> for Spec {
+    fn from(values: Map<String, Value>) -> Self {
+        Self { values, secret_inputs: BTreeMap::new() }
+    }
+}
+
 impl Resource {
+    /// Whose its secrets are.
+    pub fn owner(&self) -> SecretOwner {
+        SecretOwner { project: self.project.clone(), resource: self.id.clone() }
+    }
+
     /// The claim that makes a name unique, and finds the resource by it.
     pub fn name_claim(project: &ProjectId, service: &Slug, name: &ResourceName) -> String {
         format!("resource/{project}/{service}/{name}")

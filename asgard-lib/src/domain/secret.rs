@@ -5,9 +5,35 @@ use crate::{
     kernel::{ProjectId, ResourceId, SecretId, Timestamp},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-/// The key of what stands for a sensitive input's value in a stored spec. What users send never holds one.
+/// The key by which versions before kept a reference to a secret among the values of a spec. What users send holds none.
 pub(crate) const REFERENCE: &str = "$secret";
+
+/// Whose a secret value is. The secret store gives it to nobody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretOwner {
+    /// The project.
+    pub project: ProjectId,
+    /// The resource.
+    pub resource: ResourceId,
+}
+
+/// Where the value of a sensitive input is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SecretInput {
+    /// The id under which the secret store has the value.
+    pub secret: SecretId,
+    /// The version of the value.
+    pub version: u32,
+}
+
+impl SecretInput {
+    /// What a version before kept among the values of a spec. A user may have sent such an object, before that was refused.
+    pub(crate) fn as_a_value(&self) -> Value {
+        json!({ REFERENCE: self.secret, "version": self.version })
+    }
+}
 
 /// A secret's metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +64,11 @@ pub struct Secret {
 }
 
 impl Secret {
+    /// Whose it is.
+    pub fn owner(&self) -> SecretOwner {
+        SecretOwner { project: self.project.clone(), resource: self.resource.clone() }
+    }
+
     /// Where the secret store has the present value: under which id, as which version.
     pub fn stored(&self) -> (&SecretId, u32) {
         match &self.stored_as {

@@ -192,6 +192,7 @@ impl Entity for LogSegment {
 
 impl Entity for Resource {
     const KIND: Kind = Kind::Resource;
+    const UPCASTS: &'static [Upcast] = upcasts::RESOURCE;
     const NOUN: &'static str = "resource";
     fn record_id(&self) -> String {
         self.id.to_string()

@@ -1,26 +1,28 @@
 //! Secret values and the keys that protect them.
 
+pub use crate::domain::secret::SecretOwner;
 use crate::{
     error::Result,
-    kernel::{ProjectId, SecretId, SecretText},
+    kernel::{SecretId, SecretText},
 };
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
-/// Where secret values live. Metadata (name, project, version) is a record of Asgard's; this holds only the values.
+/// Where secret values live. Metadata (name, project, version) is a record of Asgard's; this holds only the values. Each value has
+/// an owner, a resource of a project, and is given to no other: whoever asks as another one gets an error or nothing.
 #[async_trait]
 pub trait SecretStore: Send + Sync + 'static {
     /// Stores a value as version `version` of a secret. Storing the same version again with the same value is fine; with
-    /// another value it is refused as [`Code::AlreadyExists`](crate::Code::AlreadyExists). The project is for stores that
-    /// show their secrets to people, as a label.
-    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, project: &ProjectId) -> Result<()>;
+    /// another value it is refused as [`Code::AlreadyExists`](crate::Code::AlreadyExists).
+    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, owner: &SecretOwner) -> Result<()>;
 
-    /// The value of a version.
-    async fn get(&self, id: &SecretId, version: u32) -> Result<Option<SecretText>>;
+    /// The value of a version, for its owner.
+    async fn get(&self, id: &SecretId, version: u32, owner: &SecretOwner) -> Result<Option<SecretText>>;
 
     /// Forgets every version up to and including `version`; none of them can be had afterwards. Doing it again is fine. A
-    /// store may refuse to store another value under a number that it was made to forget.
-    async fn forget(&self, id: &SecretId, version: u32) -> Result<()>;
+    /// store may refuse to store another value under a number that it was made to forget. Without an owner it is a job of a version
+    /// before, which named none.
+    async fn forget(&self, id: &SecretId, version: u32, owner: Option<&SecretOwner>) -> Result<()>;
 }
 
 /// What a wrapped data key is bound to; the same facts are needed to unwrap it.

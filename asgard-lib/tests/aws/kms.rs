@@ -7,7 +7,7 @@ use asgard_lib::{
     backends::MemoryStore,
     kernel::{ProjectId, SecretId, SecretText},
     ports::{
-        secrets::{KeyWrapper, SecretStore, WrapContext},
+        secrets::{KeyWrapper, SecretOwner, SecretStore, WrapContext},
         world::World,
     },
 };
@@ -98,9 +98,10 @@ async fn the_master_key_moves_to_kms_between_keys_of_kms_and_back() {
     let local: Arc<dyn KeyWrapper> = Arc::new(LocalKey::new(Zeroizing::new([9; 32]), World::system()));
     let one: Arc<dyn KeyWrapper> = Arc::new(wrapper(&new_key().await).await.unwrap());
     let two: Arc<dyn KeyWrapper> = Arc::new(wrapper(&new_key().await).await.unwrap());
-    let (id, project): (SecretId, _) = (World::system().id(), ProjectId::new(2026, 1));
+    let id: SecretId = World::system().id();
+    let owner = &SecretOwner { project: ProjectId::new(2026, 1), resource: World::system().id() };
     let first = start(&store, MasterKeys::only(Arc::clone(&local))).await.unwrap();
-    first.secrets.put(&id, 1, &SecretText::new("correct horse battery"), &project).await.unwrap();
+    first.secrets.put(&id, 1, &SecretText::new("correct horse battery"), owner).await.unwrap();
     let mark = asgard_lib::ports::vault::TokenSealer::mark(&*first.keyring, "audit", b"block").unwrap();
 
     let path = [&local, &one, &two, &local];
@@ -111,7 +112,7 @@ async fn the_master_key_moves_to_kms_between_keys_of_kms_and_back() {
         assert!(refused.message().contains(&old.master_id()) && refused.message().contains(&new.master_id()));
 
         let rolled = start(&store, MasterKeys::replacing(Arc::clone(old), Arc::clone(new))).await.unwrap();
-        assert!(rolled.secrets.get(&id, 1).await.unwrap().unwrap().same("correct horse battery"));
+        assert!(rolled.secrets.get(&id, 1, owner).await.unwrap().unwrap().same("correct horse battery"));
         // A replica that has not rolled yet still starts.
         start(&store, MasterKeys::only(Arc::clone(old))).await.unwrap();
         let alone = start(&store, MasterKeys::only(Arc::clone(new))).await.unwrap();
@@ -119,7 +120,7 @@ async fn the_master_key_moves_to_kms_between_keys_of_kms_and_back() {
         assert_eq!(Keyring::masters_of(&store).await.unwrap(), [new.master_id()]);
         assert!(start(&store, MasterKeys::only(Arc::clone(old))).await.is_err(), "the old key is of no use any more");
         let again = start(&store, MasterKeys::only(Arc::clone(new))).await.unwrap();
-        assert!(again.secrets.get(&id, 1).await.unwrap().unwrap().same("correct horse battery"));
+        assert!(again.secrets.get(&id, 1, owner).await.unwrap().unwrap().same("correct horse battery"));
         assert!(
             asgard_lib::ports::vault::TokenSealer::verify(&*again.keyring, "audit", b"block", &mark).await.unwrap()
         );

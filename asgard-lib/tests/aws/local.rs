@@ -5,7 +5,10 @@ use asgard_lib::{
     adapters::{LocalKey, MasterKeys, SealedSecrets, SealedVault},
     backends::MemoryStore,
     kernel::{ProjectId, SecretId, SecretText},
-    ports::{secrets::SecretStore, world::World},
+    ports::{
+        secrets::{SecretOwner, SecretStore},
+        world::World,
+    },
 };
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -39,13 +42,13 @@ struct Empty;
 
 #[async_trait::async_trait]
 impl SecretStore for Empty {
-    async fn put(&self, _: &SecretId, _: u32, _: &SecretText, _: &ProjectId) -> Result<()> {
+    async fn put(&self, _: &SecretId, _: u32, _: &SecretText, _: &SecretOwner) -> Result<()> {
         panic!("nothing is put into the store that was there before")
     }
-    async fn get(&self, _: &SecretId, _: u32) -> Result<Option<SecretText>> {
+    async fn get(&self, _: &SecretId, _: u32, _: &SecretOwner) -> Result<Option<SecretText>> {
         Ok(None)
     }
-    async fn forget(&self, _: &SecretId, _: u32) -> Result<()> {
+    async fn forget(&self, _: &SecretId, _: u32, _: Option<&SecretOwner>) -> Result<()> {
         Ok(())
     }
 }
@@ -62,15 +65,17 @@ mod layers {
 #[tokio::test]
 async fn what_was_there_before_is_read_and_forgotten_and_not_written() {
     let (now, before) = (Arc::new(sealed().await.0), Arc::new(sealed().await.0));
-    let (id, project): (SecretId, _) = (World::system().id(), ProjectId::new(2026, 1));
-    before.put(&id, 1, &SecretText::new("old"), &project).await.unwrap();
+    let id: SecretId = World::system().id();
+    let owner = SecretOwner { project: ProjectId::new(2026, 1), resource: World::system().id() };
+    before.put(&id, 1, &SecretText::new("old"), &owner).await.unwrap();
     let both = asgard_lib::adapters::LayeredSecrets { now: Arc::clone(&now) as _, before: Arc::clone(&before) as _ };
-    both.put(&id, 2, &SecretText::new("new"), &project).await.unwrap();
+    both.put(&id, 2, &SecretText::new("new"), &owner).await.unwrap();
     assert!(
-        both.get(&id, 1).await.unwrap().unwrap().same("old") && both.get(&id, 2).await.unwrap().unwrap().same("new")
+        both.get(&id, 1, &owner).await.unwrap().unwrap().same("old")
+            && both.get(&id, 2, &owner).await.unwrap().unwrap().same("new")
     );
-    assert!(before.get(&id, 2).await.unwrap().is_none() && now.get(&id, 1).await.unwrap().is_none());
-    both.forget(&id, 1).await.unwrap();
-    assert!(both.get(&id, 1).await.unwrap().is_none() && before.get(&id, 1).await.unwrap().is_none());
-    assert!(both.get(&id, 2).await.unwrap().is_some());
+    assert!(before.get(&id, 2, &owner).await.unwrap().is_none() && now.get(&id, 1, &owner).await.unwrap().is_none());
+    both.forget(&id, 1, Some(&owner)).await.unwrap();
+    assert!(both.get(&id, 1, &owner).await.unwrap().is_none() && before.get(&id, 1, &owner).await.unwrap().is_none());
+    assert!(both.get(&id, 2, &owner).await.unwrap().is_some());
 }

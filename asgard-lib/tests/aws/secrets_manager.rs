@@ -4,8 +4,11 @@ use super::peer::{aws, new_key, secrets};
 use asgard_lib::{
     adapters::SecretsManager,
     config::{KmsKeyId, SecretPath},
-    kernel::{ProjectId, SecretId, SecretText},
-    ports::{secrets::SecretStore, world::World},
+    kernel::{ProjectId, ResourceId, SecretId, SecretText},
+    ports::{
+        secrets::{SecretOwner, SecretStore},
+        world::World,
+    },
 };
 use std::collections::BTreeMap;
 
@@ -14,6 +17,15 @@ async fn store_under(key: Option<KmsKeyId>) -> (SecretsManager, String) {
     let path = format!("asgard-test/{}", World::system().id::<SecretId>());
     let store = SecretsManager::open(&aws(), SecretPath::parse(&path).unwrap(), key).await.unwrap();
     (store, path)
+}
+
+fn owner() -> SecretOwner {
+    SecretOwner { project: ProjectId::new(2026, 12), resource: ResourceId::from_digest(&[7; 32]) }
+}
+
+fn name(path: &str, id: &SecretId) -> String {
+    let owner = owner();
+    format!("{path}/{}/{}/{id}", owner.project, owner.resource)
 }
 
 async fn fresh() -> (SecretsManager, String) {
@@ -46,27 +58,28 @@ fn map<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
 async fn an_operator_finds_the_secret_by_its_id_project_key_and_stages() {
     let key = new_key().await;
     let (store, path) = store_under(KmsKeyId::parse(&key)).await;
-    let (id, project): (SecretId, _) = (World::system().id(), ProjectId::new(2026, 12));
+    let id: SecretId = World::system().id();
     let put = async |version: u32| {
-        store.put(&id, version, &SecretText::new(format!("v{version}")), &project).await.unwrap();
+        store.put(&id, version, &SecretText::new(format!("v{version}")), &owner()).await.unwrap();
     };
     put(1).await;
-    let name = format!("{path}/{id}");
+    let name = name(&path, &id);
     assert_eq!(labels(&name).await, map([("AWSCURRENT", "v1"), ("asgard-1", "v1")]));
     let known = secrets().describe_secret().secret_id(&name).send().await.unwrap();
     assert_eq!(known.kms_key_id(), Some(key.as_str()));
     let tags: Vec<_> = known.tags().iter().map(|tag| (tag.key().unwrap(), tag.value().unwrap())).collect();
-    assert_eq!(tags, [("asgard:project", "proj-2026-0012")]);
+    let (project, resource) = (owner().project, owner().resource);
+    assert_eq!(tags, [("asgard:project", project.as_str()), ("asgard:resource", resource.as_str())]);
 
     put(2).await;
     let rotated = [("AWSCURRENT", "v2"), ("AWSPREVIOUS", "v1"), ("asgard-1", "v1"), ("asgard-2", "v2")];
     assert_eq!(labels(&name).await, map(rotated));
     put(3).await;
     put(1).await;
-    store.forget(&id, 1).await.unwrap();
+    store.forget(&id, 1, Some(&owner())).await.unwrap();
     let forgotten = [("AWSCURRENT", "v3"), ("AWSPREVIOUS", "v2"), ("asgard-2", "v2"), ("asgard-3", "v3")];
     assert_eq!(labels(&name).await, map(forgotten));
-    store.forget(&id, 2).await.unwrap();
+    store.forget(&id, 2, Some(&owner())).await.unwrap();
     assert_eq!(
         labels(&name).await,
         map([("AWSCURRENT", "v3"), ("asgard-3", "v3")]),
@@ -77,28 +90,28 @@ async fn an_operator_finds_the_secret_by_its_id_project_key_and_stages() {
 #[tokio::test]
 async fn a_forgotten_secret_waits_for_its_deletion_and_shows_nothing_to_asgard() {
     let (store, path) = fresh().await;
-    let (id, project): (SecretId, _) = (World::system().id(), ProjectId::new(2026, 1));
-    store.put(&id, 1, &SecretText::new("v1"), &project).await.unwrap();
-    store.forget(&id, 51).await.unwrap();
-    let name = format!("{path}/{id}");
+    let id: SecretId = World::system().id();
+    store.put(&id, 1, &SecretText::new("v1"), &owner()).await.unwrap();
+    store.forget(&id, 51, Some(&owner())).await.unwrap();
+    let name = name(&path, &id);
     let known = secrets().describe_secret().secret_id(&name).send().await.unwrap();
     assert!(known.deleted_date().is_some(), "it can be restored for a while");
-    assert!(store.get(&id, 1).await.unwrap().is_none());
+    assert!(store.get(&id, 1, &owner()).await.unwrap().is_none());
     secrets().restore_secret().secret_id(&name).send().await.unwrap();
     let value = secrets().get_secret_value().secret_id(&name).send().await.unwrap();
     assert_eq!(value.secret_string(), Some("v1"), "an operator who restores it can read it");
-    assert!(store.get(&id, 1).await.unwrap().is_none(), "and Asgard does not take it up again");
+    assert!(store.get(&id, 1, &owner()).await.unwrap().is_none(), "and Asgard does not take it up again");
 }
 
 /// What somebody puts into the secret by hand is not what Asgard reveals.
 #[tokio::test]
 async fn only_versions_that_asgard_put_are_read() {
     let (store, path) = fresh().await;
-    let (id, project): (SecretId, _) = (World::system().id(), ProjectId::new(2026, 1));
-    store.put(&id, 1, &SecretText::new("v1"), &project).await.unwrap();
-    secrets().put_secret_value().secret_id(format!("{path}/{id}")).secret_string("by hand").send().await.unwrap();
-    assert!(store.get(&id, 1).await.unwrap().unwrap().same("v1"));
-    store.put(&id, 2, &SecretText::new("v2"), &project).await.unwrap();
-    assert!(store.get(&id, 2).await.unwrap().unwrap().same("v2"));
-    assert_eq!(labels(&format!("{path}/{id}")).await["AWSCURRENT"], "v2");
+    let id: SecretId = World::system().id();
+    store.put(&id, 1, &SecretText::new("v1"), &owner()).await.unwrap();
+    secrets().put_secret_value().secret_id(name(&path, &id)).secret_string("by hand").send().await.unwrap();
+    assert!(store.get(&id, 1, &owner()).await.unwrap().unwrap().same("v1"));
+    store.put(&id, 2, &SecretText::new("v2"), &owner()).await.unwrap();
+    assert!(store.get(&id, 2, &owner()).await.unwrap().unwrap().same("v2"));
+    assert_eq!(labels(&name(&path, &id)).await["AWSCURRENT"], "v2");
 }

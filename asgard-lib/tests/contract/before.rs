@@ -203,9 +203,14 @@ async fn records(copy: &Copy, index: &'static Index, partition: &str) -> Vec<(u1
 /// Older layouts are written again in today's, and who is named by an address comes to be named by account.
 async fn is_rewritten(copy: &Copy) {
     let pilot = copy.known("project.pilot");
-    let walked: [(&'static Index, &str); 4] =
-        [(&kinds::USERS, ""), (&kinds::PROJECTS, ""), (&kinds::REQUESTS, ""), (&kinds::KEYS_BY_PROJECT, pilot)];
-    for (index, partition) in walked {
+    let walked: [(&'static Index, &str, u16); 5] = [
+        (&kinds::USERS, "", 2),
+        (&kinds::PROJECTS, "", 2),
+        (&kinds::REQUESTS, "", 3),
+        (&kinds::KEYS_BY_PROJECT, pilot, 2),
+        (&kinds::RESOURCES_BY_PROJECT, pilot, 2),
+    ];
+    for (index, partition, _) in walked {
         let old = records(copy, index, partition).await;
         assert!(old.iter().all(|(layout, _)| *layout == 1), "{} is of the version before", index.name);
     }
@@ -216,9 +221,9 @@ async fn is_rewritten(copy: &Copy) {
     }
     assert_eq!(turns, 3, "one for each kind that is walked");
     assert!(!RewriteRecords.wanted(&copy.app).await.unwrap());
-    for (index, partition) in walked {
+    for (index, partition, today) in walked {
         let new = records(copy, index, partition).await;
-        assert!(new.iter().all(|(layout, _)| *layout == 2), "{} is of this version", index.name);
+        assert!(new.iter().all(|(layout, _)| *layout == today), "{} is of this version", index.name);
     }
     let [ann, mia, hosted] = ["user.ann", "user.mia", "user.hosted"].map(|name| json!(copy.known(name)));
     for (_, project) in records(copy, &kinds::PROJECTS, "").await {

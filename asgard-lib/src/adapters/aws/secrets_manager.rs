@@ -1,4 +1,6 @@
-//! Secret values in AWS Secrets Manager: one secret there per secret of Asgard's, named `<path>/<secret id>`.
+//! Secret values in AWS Secrets Manager: one secret there per secret of Asgard's, named
+//! `<path>/<project id>/<resource id>/<secret id>`, so that a resource finds its own and no other. Versions before named them
+//! `<path>/<secret id>`; those are read and forgotten under that name.
 //!
 //! Version `n` is the version with the staging label `asgard-<n>`, so a version that Asgard needs is never one that Secrets
 //! Manager may clear away, and forgetting one is taking its label off. The newest also has `AWSCURRENT`, and the one before
@@ -14,8 +16,9 @@ mod versions;
 use crate::{
     aws::{Aws, Fault, Trouble, Unlogged},
     config::{KmsKeyId, SecretPath},
+    domain::secret::SecretOwner,
     error::{Code, Error, Result},
-    kernel::{ProjectId, SecretId, SecretText},
+    kernel::{SecretId, SecretText},
     ports::secrets::SecretStore,
 };
 use async_trait::async_trait;
@@ -70,7 +73,11 @@ impl SecretsManager {
         Ok(Self { client: Client::new(&sdk), path, key })
     }
 
-    fn name(&self, id: &SecretId) -> String {
+    fn name(&self, id: &SecretId, owner: &SecretOwner) -> String {
+        format!("{}/{}/{}/{id}", self.path.as_str(), owner.project, owner.resource)
+    }
+
+    fn name_of_before(&self, id: &SecretId) -> String {
         format!("{}/{id}", self.path.as_str())
     }
 
@@ -84,14 +91,15 @@ impl SecretsManager {
     }
 
     /// Makes a secret without a value, so that every version is put in one way.
-    async fn create(&self, name: &str, project: &ProjectId) -> Result<()> {
-        let tag = Tag::builder().key("asgard:project").value(project.as_str()).build();
+    async fn create(&self, name: &str, owner: &SecretOwner) -> Result<()> {
+        let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
         let created = self
             .client
             .create_secret()
             .name(name)
             .description("Made by Asgard, which reads its versions by their staging labels. Do not edit.")
-            .tags(tag)
+            .tags(tag("asgard:project", owner.project.as_str()))
+            .tags(tag("asgard:resource", owner.resource.as_str()))
             .set_kms_key_id(self.key.as_ref().map(|key| key.as_str().to_owned()))
             .send()
             .await;
@@ -116,10 +124,9 @@ impl SecretsManager {
         moved.send().await.map(|_| ()).map_err(|error| refusal(&error, "UpdateSecretVersionStage", name))
     }
 
-    async fn value(&self, id: &SecretId, version: u32) -> Result<Option<SecretText>> {
-        let name = self.name(id);
+    async fn value(&self, name: &str, version: u32) -> Result<Option<SecretText>> {
         let asked =
-            self.client.get_secret_value().secret_id(&name).version_stage(label(version)).send().unlogged().await;
+            self.client.get_secret_value().secret_id(name).version_stage(label(version)).send().unlogged().await;
         match asked.map(|answer| answer.secret_string.map(SecretText::new)) {
             Ok(Some(text)) => Ok(Some(text)),
             Ok(None) => {
@@ -127,22 +134,22 @@ impl SecretsManager {
             }
             // No such secret, no such label, or on its way to deletion.
             Err(error) if is(&error, NOT_FOUND) || is(&error, INVALID_REQUEST) => Ok(None),
-            Err(error) => Err(refusal(&error, "GetSecretValue", &name)),
+            Err(error) => Err(refusal(&error, "GetSecretValue", name)),
         }
     }
 }
 
 #[async_trait]
 impl SecretStore for SecretsManager {
-    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, project: &ProjectId) -> Result<()> {
-        let name = self.name(id);
+    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, owner: &SecretOwner) -> Result<()> {
+        let name = self.name(id, owner);
         check(&name, version, value)?;
         let found = self.known(&name).await?;
         let unsettled = found.as_ref().is_none_or(|known| known.deleted);
         let known = match found {
             Some(known) => known,
             None => {
-                self.create(&name, project).await?;
+                self.create(&name, owner).await?;
                 Known::default()
             }
         };
@@ -150,7 +157,7 @@ impl SecretStore for SecretsManager {
             self.restore(&name).await?;
         }
         if known.versions.contains_key(&version) {
-            return match self.value(id, version).await? {
+            return match self.value(&name, version).await? {
                 Some(stored) if stored.same(value.reveal()) => Ok(()),
                 Some(_) => Err(taken(id, version)),
                 None => Err(busy()),
@@ -194,14 +201,25 @@ impl SecretStore for SecretsManager {
         Ok(())
     }
 
-    async fn get(&self, id: &SecretId, version: u32) -> Result<Option<SecretText>> {
-        self.value(id, version).await
+    async fn get(&self, id: &SecretId, version: u32, owner: &SecretOwner) -> Result<Option<SecretText>> {
+        match self.value(&self.name(id, owner), version).await? {
+            Some(value) => Ok(Some(value)),
+            None => self.value(&self.name_of_before(id), version).await,
+        }
     }
 
     /// The last version to go takes the secret with it. Until [`RECOVERY_DAYS`] have passed, an operator can restore it and
     /// read its last value; Asgard cannot.
-    async fn forget(&self, id: &SecretId, version: u32) -> Result<()> {
-        let name = self.name(id);
+    async fn forget(&self, id: &SecretId, version: u32, owner: Option<&SecretOwner>) -> Result<()> {
+        if let Some(owner) = owner {
+            self.forget_named(self.name(id, owner), version).await?;
+        }
+        self.forget_named(self.name_of_before(id), version).await
+    }
+}
+
+impl SecretsManager {
+    async fn forget_named(&self, name: String, version: u32) -> Result<()> {
         let Some(known) = self.known(&name).await? else { return Ok(()) };
         if known.deleted {
             return Ok(());

@@ -214,41 +214,44 @@ async fn secrets_are_write_once_per_version_and_forgotten_up_to_one() {
     let (id, other): (SecretId, SecretId) = (kit.world.id(), kit.world.id());
     let value = |n: u32| SecretText::new(format!("hunter{n}"));
     for version in 1..=120 {
-        secrets.put(&id, version, &value(version), &project()).await.unwrap();
+        secrets.put(&id, version, &value(version), &owner()).await.unwrap();
     }
-    secrets.put(&other, 1, &SecretText::new("x".repeat(200_000)), &project()).await.unwrap();
-    secrets.put(&id, 7, &value(7), &project()).await.unwrap();
-    let error = secrets.put(&id, 7, &value(8), &project()).await.unwrap_err();
+    secrets.put(&other, 1, &SecretText::new("x".repeat(200_000)), &owner()).await.unwrap();
+    secrets.put(&id, 7, &value(7), &owner()).await.unwrap();
+    let error = secrets.put(&id, 7, &value(8), &owner()).await.unwrap_err();
     assert_eq!(error.code(), Code::AlreadyExists);
     assert!(!error.chain().contains("hunter"));
     for bad in [0, MAX + 1] {
-        assert_eq!(secrets.put(&id, bad, &value(1), &project()).await.unwrap_err().code(), Code::Bug);
+        assert_eq!(secrets.put(&id, bad, &value(1), &owner()).await.unwrap_err().code(), Code::Bug);
     }
-    assert!(secrets.get(&id, 7).await.unwrap().unwrap().same("hunter7"));
-    assert!(secrets.get(&id, 121).await.unwrap().is_none());
+    assert!(secrets.get(&id, 7, &owner()).await.unwrap().unwrap().same("hunter7"));
+    assert!(secrets.get(&id, 121, &owner()).await.unwrap().is_none());
     assert!(!kit.dump().await.contains("hunter"));
 
     // Forgetting races with re-encryption.
     replica.keyring.rotate().await.unwrap();
     kit.pass(RELOAD * 2);
     replica.rotation.step(kit.world.now()).await.unwrap();
-    let (step, forgotten) = join(replica.rotation.step(kit.world.now()), secrets.forget(&id, 119)).await;
+    let (step, forgotten) =
+        join(replica.rotation.step(kit.world.now()), secrets.forget(&id, 119, Some(&owner()))).await;
     step.unwrap();
     forgotten.unwrap();
     for version in 1..120 {
-        assert!(secrets.get(&id, version).await.unwrap().is_none(), "{version}");
+        assert!(secrets.get(&id, version, &owner()).await.unwrap().is_none(), "{version}");
     }
-    assert!(secrets.get(&id, 120).await.unwrap().unwrap().same("hunter120"));
-    assert_eq!(secrets.get(&other, 1).await.unwrap().unwrap().reveal().len(), 200_000);
-    secrets.forget(&other, 1).await.unwrap();
-    secrets.forget(&other, 1).await.unwrap();
+    assert!(secrets.get(&id, 120, &owner()).await.unwrap().unwrap().same("hunter120"));
+    assert_eq!(secrets.get(&other, 1, &owner()).await.unwrap().unwrap().reveal().len(), 200_000);
+    secrets.forget(&other, 1, Some(&owner())).await.unwrap();
+    secrets.forget(&other, 1, Some(&owner())).await.unwrap();
     assert_eq!(kit.blobs().await.len(), 0);
 }
 
 const MAX: u32 = 1_000_000;
 
-fn project() -> crate::kernel::ProjectId {
-    crate::kernel::ProjectId::new(2026, 1)
+fn owner() -> crate::domain::secret::SecretOwner {
+    let (project, resource) =
+        (crate::kernel::ProjectId::new(2026, 1), crate::kernel::ResourceId::from_digest(&[7; 32]));
+    crate::domain::secret::SecretOwner { project, resource }
 }
 
 #[tokio::test]
@@ -257,11 +260,11 @@ async fn racing_puts_of_one_version_agree() {
     let replica = kit.boot(CallRecorder::on(&kit.memory), kit.masters()).await.unwrap();
     let id: SecretId = kit.world.id();
     let same = SecretText::new("x".repeat(INLINE + 1));
-    let project = project();
-    let puts = join_all((0..5).map(|_| replica.secrets.put(&id, 1, &same, &project))).await;
+    let owner = owner();
+    let puts = join_all((0..5).map(|_| replica.secrets.put(&id, 1, &same, &owner))).await;
     assert!(puts.iter().all(Result::is_ok), "{puts:?}");
     assert_eq!(kit.blobs().await.len(), 1, "the losers' blobs are gone");
     let values: Vec<SecretText> = (0..5).map(|n| SecretText::new(format!("v{n}"))).collect();
-    let puts = join_all(values.iter().map(|value| replica.secrets.put(&id, 2, value, &project))).await;
+    let puts = join_all(values.iter().map(|value| replica.secrets.put(&id, 2, value, &owner))).await;
     assert_eq!(puts.iter().filter(|put| put.is_ok()).count(), 1);
 }

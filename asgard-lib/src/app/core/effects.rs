@@ -2,8 +2,9 @@
 //! would be done again. The ports with effects ask here, and fail as a bug the first time, with or without a race.
 
 use crate::{
+    domain::secret::SecretOwner,
     error::{Error, Result},
-    kernel::{ProjectId, SecretId, SecretText},
+    kernel::{SecretId, SecretText},
     ports::{secrets::SecretStore, store::Draft, vault::Vault},
 };
 use async_trait::async_trait;
@@ -34,19 +35,19 @@ pub(crate) struct GuardedSecrets(pub Arc<dyn SecretStore>);
 
 #[async_trait]
 impl SecretStore for GuardedSecrets {
-    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, project: &ProjectId) -> Result<()> {
+    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, owner: &SecretOwner) -> Result<()> {
         outside_decide("storing a secret value")?;
-        self.0.put(id, version, value, project).await
+        self.0.put(id, version, value, owner).await
     }
 
-    async fn get(&self, id: &SecretId, version: u32) -> Result<Option<SecretText>> {
+    async fn get(&self, id: &SecretId, version: u32, owner: &SecretOwner) -> Result<Option<SecretText>> {
         outside_decide("reading a secret value")?;
-        self.0.get(id, version).await
+        self.0.get(id, version, owner).await
     }
 
-    async fn forget(&self, id: &SecretId, version: u32) -> Result<()> {
+    async fn forget(&self, id: &SecretId, version: u32, owner: Option<&SecretOwner>) -> Result<()> {
         outside_decide("forgetting a secret value")?;
-        self.0.forget(id, version).await
+        self.0.forget(id, version, owner).await
     }
 }
 

@@ -211,10 +211,14 @@ impl SimpleOperation for Leak {
         tx.allow(Action::Open, &Object::Nothing)?;
         let (app, id) = (tx.app(), SecretId::from_digest(&[7; 32]));
         let text = SecretText::new("hunter2 hunter2");
+        let owner = crate::domain::secret::SecretOwner {
+            project: ProjectId::new(2026, 1),
+            resource: crate::kernel::ResourceId::from_digest(&[7; 32]),
+        };
         match self.what.as_str() {
-            "put" => app.secrets().put(&id, 1, &text, &ProjectId::new(2026, 1)).await,
-            "get" => app.secrets().get(&id, 1).await.map(drop),
-            "forget" => app.secrets().forget(&id, 1).await,
+            "put" => app.secrets().put(&id, 1, &text, &owner).await,
+            "get" => app.secrets().get(&id, 1, &owner).await.map(drop),
+            "forget" => app.secrets().forget(&id, 1, Some(&owner)).await,
             "seal" => app.vault().prepare("x", "y", b"z").await.map(drop),
             "unseal" => app.vault().read("x", "y").await.map(drop),
             "hash" => app.passwords().hash(&text, app.world()).await.map(drop),

@@ -4,11 +4,11 @@
 use super::bind;
 use crate::{
     app::{Asgard, Call, Tx, core::waiver::AuditWaiver},
-    domain::{credential::ProjectKey, person::User, project::Project, request::Request},
+    domain::{credential::ProjectKey, person::User, project::Project, request::Request, resource::Resource},
     error::Result,
     kernel::{ActorRef, Party},
     ports::{
-        kinds::{Index, KEYS_BY_PROJECT, Kind, PROJECTS, REQUESTS, USERS},
+        kinds::{Index, KEYS_BY_PROJECT, Kind, PROJECTS, REQUESTS, RESOURCES_BY_PROJECT, USERS},
         records::{Entity, Records, Stored},
         store::{Position, Query},
     },
@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 
 /// How many records one turn looks at.
 const BATCH: usize = 100;
-/// How many keys of a project are looked at in one read.
+/// How many keys or resources of a project are looked at in one read.
 const KEYS: usize = 100;
 
-/// What is walked, in this order: accounts first, because the others come to name them. A project's keys are walked with it.
+/// What is walked, in this order: accounts first, because the others come to name them. A project's keys and resources are walked with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Walk {
@@ -55,7 +55,7 @@ impl Progress {
     const ID: &'static str = "rewrite/records";
 
     fn layouts() -> Vec<u16> {
-        vec![User::SCHEMA, Project::SCHEMA, ProjectKey::SCHEMA, Request::SCHEMA]
+        vec![User::SCHEMA, Project::SCHEMA, ProjectKey::SCHEMA, Request::SCHEMA, Resource::SCHEMA]
     }
 
     fn start() -> Self {
@@ -190,6 +190,7 @@ impl Rewritten for Project {
 
     async fn belongings(app: &Asgard, of: &Self) -> Result<()> {
         let mut after = None;
+        resources(app, of).await?;
         loop {
             let query = Query::new(&KEYS_BY_PROJECT, of.id.as_str()).after(after).take(KEYS);
             let found = app.store().list::<ProjectKey>(&query).await?;
@@ -201,6 +202,24 @@ impl Rewritten for Project {
                 None => return Ok(()),
             }
         }
+    }
+}
+
+async fn resources(app: &Asgard, of: &Project) -> Result<()> {
+    let mut query = Query::new(&RESOURCES_BY_PROJECT, of.id.as_str()).take(KEYS);
+    loop {
+        let found = app.store().list::<Resource>(&query).await?;
+        for resource in found.items.iter().filter(|resource| resource.is_of_an_earlier_layout()) {
+            rewrite::<Resource>(app, resource.id.as_str()).await?;
+        }
+        let Some(next) = found.next else { return Ok(()) };
+        query = query.after(Some(next));
+    }
+}
+
+impl Rewritten for Resource {
+    async fn renewed(&self, _tx: &Tx<'_>) -> Result<Self> {
+        Ok(self.clone())
     }
 }
 

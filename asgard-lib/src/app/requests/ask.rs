@@ -20,7 +20,7 @@ use crate::{
         resource::Resource,
     },
     error::{Code, Error, Result},
-    kernel::{AccountName, ProjectId, ResourceId, ResourceName, Slug},
+    kernel::{AccountName, ProjectId, ResourceName, Slug},
     ports::records::Stored,
 };
 use schemars::JsonSchema;
@@ -135,9 +135,8 @@ impl Operation for RequestResource {
     async fn decide(&self, tx: &mut Tx<'_>, project: Stored<Project>, prepared: &PreparedInputs) -> Result<Requested> {
         let (service, spec, target) = self.admitted(tx.app())?;
         project.require_active()?;
-        let fresh: ResourceId = tx.id();
         let existing = tx.holder(&Resource::name_claim(&project.id, &self.service, &self.name)).await?;
-        let resource = existing.and_then(|id| id.parse().ok()).unwrap_or_else(|| fresh.clone());
+        let resource = prepared.resource(tx, existing.and_then(|id| id.parse().ok()))?;
         let spec = take_inputs(tx, &project.id, &resource, service, &self.name, spec, prepared).await?;
         let wanted = Wanted {
             project: &project,
@@ -145,7 +144,7 @@ impl Operation for RequestResource {
             name: &self.name,
             target,
             command: Command::Provision { spec },
-            fresh,
+            fresh: resource,
         };
         match open(tx, wanted).await? {
             asked @ (Asked::Opened(..) | Asked::Underway(..)) => Requested::of(tx, asked),

@@ -6,11 +6,11 @@
 //! past is given another job, and the call is refused.
 
 use crate::{
-    app::{Call, Reads, Tx, core::waiver::AuditWaiver, runs, services::Service},
+    app::{Call, Reads, Tx, core::waiver::AuditWaiver, services::Service},
     domain::{
         job::{ForgottenSecret, Job, Work},
-        resource::Resource,
-        secret::Secret,
+        resource::{Resource, Spec},
+        secret::{Secret, SecretInput, SecretOwner},
     },
     error::{Code, Error, Result},
     kernel::{JobId, ProjectId, ResourceId, ResourceName, SecretId, SecretText, Timestamp},
@@ -31,6 +31,15 @@ const REPLACED: Duration = Duration::from_secs(600);
 pub struct PreparedInputs {
     inputs: BTreeMap<String, Input>,
     collector: Option<Collector>,
+    /// Whose the values are that were stored.
+    owner: Option<PreparedOwner>,
+}
+
+/// The resource that a value was stored for: one that there is, or that the call is to make.
+#[derive(Clone, PartialEq, Eq)]
+struct PreparedOwner {
+    resource: ResourceId,
+    exists: bool,
 }
 
 crate::kernel::opaque!(PreparedInputs);
@@ -83,12 +92,15 @@ impl PreparedInputs {
     ) -> Result<Self> {
         let mut inputs = BTreeMap::new();
         let mut fresh = Vec::new();
+        let existing = resource_of(reads, project, service, name, spec).await?;
         for input in &service.manifest.sensitive_inputs {
             let Some(text) = text(input, spec.get(input))? else { continue };
             let secret = known(reads, project, &full_name(service, name, input)).await?;
-            if let Some(secret) = &secret {
+            // One of a resource that is gone has a value that this resource does not get.
+            if let Some(secret) = secret.as_ref().filter(|secret| Some(&secret.resource) == existing.as_ref()) {
                 let (value, version) = secret.stored();
-                if reads.app().secrets().get(value, version).await?.is_some_and(|present| present.same(text.reveal())) {
+                let present = reads.app().secrets().get(value, version, &secret.owner()).await?;
+                if present.is_some_and(|present| present.same(text.reveal())) {
                     let present = Input::Present { secret: secret.id.clone(), value: value.clone(), version };
                     inputs.insert(input.clone(), present);
                     continue;
@@ -99,22 +111,37 @@ impl PreparedInputs {
             inputs.insert(input.clone(), Input::Fresh { value, secret: secret.map(|secret| secret.value.id) });
         }
         if fresh.is_empty() {
-            return Ok(Self { inputs, collector: None });
+            return Ok(Self { inputs, collector: None, owner: None });
         }
+        let exists = existing.is_some();
         if let Some(before) = before
+            && let Some(owner) = before.owner.clone().filter(|owner| owner.fits(existing.as_ref()))
             && let Some(again) = before.again(reads, &mut inputs).await?
         {
-            return Ok(Self { inputs, collector: Some(again) });
+            return Ok(Self { inputs, collector: Some(again), owner: Some(owner) });
         }
-        let values = fresh.iter().map(|(_, value, _)| value.clone()).collect();
-        let collector = collector(reads, values, UNNAMED).await?;
+        let resource = existing.unwrap_or_else(|| reads.id());
+        let owner = SecretOwner { project: project.clone(), resource };
+        let values: Vec<SecretId> = fresh.iter().map(|(_, value, _)| value.clone()).collect();
+        let collector = collector(reads, forget(values.clone(), &owner), UNNAMED).await?;
         for (_, value, text) in &fresh {
-            reads.app().secrets().put(value, 1, text, project).await?;
+            reads.app().secrets().put(value, 1, text, &owner).await?;
             if reads.app().world().now().plus(MARGIN) >= collector.due {
-                return Err(late(reads, fresh.into_iter().map(|(_, value, _)| value).collect()).await);
+                return Err(late(reads, forget(values, &owner)).await);
             }
         }
-        Ok(Self { inputs, collector: Some(collector) })
+        let owner = PreparedOwner { resource: owner.resource, exists };
+        Ok(Self { inputs, collector: Some(collector), owner: Some(owner) })
+    }
+
+    /// The resource that the call is about: the one that there is, or a new one with the id that values were stored for. When that is
+    /// another one by now, they are stored again.
+    pub(crate) fn resource(&self, tx: &mut Tx<'_>, existing: Option<ResourceId>) -> Result<ResourceId> {
+        match &self.owner {
+            Some(owner) if !owner.fits(existing.as_ref()) => Err(tx.prepare_again()),
+            Some(owner) => Ok(owner.resource.clone()),
+            None => Ok(existing.unwrap_or_else(|| tx.id())),
+        }
     }
 
     /// Takes what is stored already for `inputs`, if that is all they need and its job still waits.
@@ -138,6 +165,31 @@ impl PreparedInputs {
     }
 }
 
+impl PreparedOwner {
+    fn fits(&self, existing: Option<&ResourceId>) -> bool {
+        match existing {
+            Some(existing) => self.exists && self.resource == *existing,
+            None => !self.exists,
+        }
+    }
+}
+
+/// The resource of that name, if one of the sensitive inputs was given a value.
+async fn resource_of(
+    reads: &Reads<'_>,
+    project: &ProjectId,
+    service: &Service,
+    name: &ResourceName,
+    spec: &Map<String, Value>,
+) -> Result<Option<ResourceId>> {
+    let given = |input: &String| spec.get(input).is_some_and(|value| !value.is_null());
+    if !service.manifest.sensitive_inputs.iter().any(given) {
+        return Ok(None);
+    }
+    let holder = reads.holder(&Resource::name_claim(project, &service.manifest.id, name)).await?;
+    Ok(holder.and_then(|id| id.parse().ok()))
+}
+
 impl Input {
     fn fresh<'a>((name, input): (&'a String, &'a Self)) -> Option<(&'a String, &'a SecretId)> {
         match input {
@@ -147,14 +199,15 @@ impl Input {
     }
 }
 
-fn forget(values: Vec<SecretId>) -> Work {
-    let secrets = values.into_iter().map(|id| ForgottenSecret { id, through: 1 }).collect();
+fn forget(values: Vec<SecretId>, owner: &SecretOwner) -> Work {
+    let forgotten = |id| ForgottenSecret { id, through: 1, owner: Some(owner.clone()) };
+    let secrets = values.into_iter().map(forgotten).collect();
     Work::Forget { sealed: Vec::new(), secrets }
 }
 
 /// Gives up values that may have been stored after their job was done: then nothing would forget them.
-async fn late(reads: &Reads<'_>, values: Vec<SecretId>) -> Error {
-    match collector(reads, values, Duration::ZERO).await {
+async fn late(reads: &Reads<'_>, forgetting: Work) -> Error {
+    match collector(reads, forgetting, Duration::ZERO).await {
         Ok(_) => Error::new(
             Code::Busy,
             "Storing the sensitive inputs took so long that they may be forgotten already. Send the request again.",
@@ -165,30 +218,31 @@ async fn late(reads: &Reads<'_>, values: Vec<SecretId>) -> Error {
 }
 
 /// Appends the job that forgets the values `after` from now.
-async fn collector(reads: &Reads<'_>, values: Vec<SecretId>, after: Duration) -> Result<Collector> {
-    let values = &values;
+async fn collector(reads: &Reads<'_>, forgetting: Work, after: Duration) -> Result<Collector> {
+    let forgetting = &forgetting;
     let app = reads.app();
     let call = Call::system("secret-inputs", reads.call().trace.clone());
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.waive_audit(AuditWaiver::PreparedValue)?;
-            let job = tx.job(forget(values.clone()), after)?;
+            let job = tx.job(forgetting.clone(), after)?;
             Ok(Collector { job, version: tx.version().clone(), due: tx.now().plus(after) })
         })
     })
     .await
 }
 
-/// Replaces the values of sensitive inputs by references to what was prepared, and names the new values.
+/// Takes the values of sensitive inputs out of a spec, with references to what was prepared beside it, and names the new values.
 pub(crate) async fn take_inputs(
     tx: &mut Tx<'_>,
     project: &ProjectId,
     resource: &ResourceId,
     service: &Service,
     name: &ResourceName,
-    mut spec: Map<String, Value>,
+    spec: Map<String, Value>,
     prepared: &PreparedInputs,
-) -> Result<Map<String, Value>> {
+) -> Result<Spec> {
+    let mut spec = Spec::from(spec);
     let mut replaced = Vec::new();
     for input in &service.manifest.sensitive_inputs {
         if text(input, spec.get(input))?.is_none() {
@@ -199,7 +253,7 @@ pub(crate) async fn take_inputs(
         let now = tx.now();
         let reference = match (prepared.inputs.get(input), known) {
             (Some(Input::Present { secret, value, version }), Some(known)) if known.id == *secret => {
-                runs::secret_input(value, *version)
+                SecretInput { secret: value.clone(), version: *version }
             }
             (Some(Input::Fresh { value, secret: None }), None) => {
                 let secret = Secret {
@@ -216,25 +270,27 @@ pub(crate) async fn take_inputs(
                 };
                 tx.claim(Secret::claim(project, &secret.name), &secret.id)?;
                 tx.insert(&secret)?;
-                runs::secret_input(value, 1)
+                SecretInput { secret: value.clone(), version: 1 }
             }
             (Some(Input::Fresh { value, secret: Some(secret) }), Some(known)) if known.id == *secret => {
                 let changed = changed(tx, &known.value, resource, value, &mut replaced).await?;
                 tx.replace(&known, &changed)?;
-                runs::secret_input(value, 1)
+                SecretInput { secret: value.clone(), version: 1 }
             }
             // The secret came, went or became another one since.
             (Some(Input::Present { .. } | Input::Fresh { .. }) | None, Some(_) | None) => {
                 return Err(tx.prepare_again());
             }
         };
-        spec.insert(input.clone(), reference);
+        spec.values.remove(input);
+        spec.secret_inputs.insert(input.clone(), reference);
     }
     if let Some(collector) = &prepared.collector {
         tx.remove_prepared::<Job>(collector.job.as_str(), &collector.version)?;
     }
     if !replaced.is_empty() {
-        tx.job(forget(replaced), REPLACED)?;
+        let owner = SecretOwner { project: project.clone(), resource: resource.clone() };
+        tx.job(forget(replaced, &owner), REPLACED)?;
     }
     Ok(spec)
 }
@@ -248,8 +304,7 @@ async fn changed(
     replaced: &mut Vec<SecretId>,
 ) -> Result<Secret> {
     let existing = tx.read_checked::<Resource>(resource.as_str()).await?;
-    let applied =
-        existing.and_then(|resource| runs::secret_reference(resource.spec.get(&known.output)?)).map(|(id, _)| id);
+    let applied = existing.and_then(|resource| Some(resource.spec.secret_inputs.get(&known.output)?.secret.clone()));
     let mut applied_as = None;
     for earlier in [&known.stored_as, &known.applied_as].into_iter().flatten() {
         if applied.as_ref() == Some(earlier) {

@@ -13,14 +13,14 @@ use crate::{
         policy::{self, Moment},
         project::Project,
         request::{Command, NextRun, Request, RequestStatus, Step, Target},
-        resource::{Resource, ResourceStatus},
+        resource::{Resource, ResourceStatus, Spec},
         run::RunOp,
     },
     error::{Code, Error, Result},
     kernel::{Actor, Party, RequestId, ResourceId, ResourceName, Usd},
     ports::{records::Stored, store::Count},
 };
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 /// The most resources that a project may have at once.
 const MAX_RESOURCES: i64 = 500;
@@ -55,8 +55,8 @@ pub enum Asked {
 
 crate::kernel::opaque!(Asked);
 
-fn same_spec(service: &Service, a: &Map<String, Value>, b: &Map<String, Value>) -> bool {
-    service.effective(a) == service.effective(b)
+fn same_spec(service: &Service, a: &Spec, b: &Spec) -> bool {
+    service.effective(a) == service.effective(b) && a.secret_inputs == b.secret_inputs
 }
 
 fn same_command(service: &Service, a: &Command, b: &Command) -> bool {
@@ -145,7 +145,7 @@ async fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Reso
             status: life,
             spec: match &command {
                 Command::Provision { spec } => spec.clone(),
-                Command::RotateSecrets | Command::Deprovision => Map::new(),
+                Command::RotateSecrets | Command::Deprovision => Spec::default(),
             },
             outputs: Map::new(),
             secret_refs: std::collections::BTreeMap::new(),

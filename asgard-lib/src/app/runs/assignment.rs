@@ -9,7 +9,7 @@ use crate::{
         request::{Command, Request, Target},
         resource::Resource,
         run::Run,
-        secret::{REFERENCE, Secret},
+        secret::Secret,
     },
     error::{Error, Result},
     kernel::{RunId, SecretId, SecretText, Slug, canonical::canonical},
@@ -19,18 +19,6 @@ use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 use zeroize::Zeroizing;
-
-/// What a spec holds in place of a sensitive input's value.
-pub fn secret_input(id: &SecretId, version: u32) -> Value {
-    json!({ REFERENCE: id, "version": version })
-}
-
-pub(in crate::app) fn secret_reference(value: &Value) -> Option<(SecretId, u32)> {
-    let map = value.as_object().filter(|map| map.len() == 2)?;
-    let id = map.get(REFERENCE)?.as_str()?.parse().ok()?;
-    let version = u32::try_from(map.get("version")?.as_u64()?).ok()?;
-    Some((id, version))
-}
 
 /// The context that binds a sealed plan.
 pub(super) fn plan_context(run: &RunId) -> String {
@@ -148,7 +136,7 @@ async fn present_secrets(app: &Asgard, resource: &Resource) -> Result<Vec<Secret
     let mut values = Vec::new();
     for secret in app.store().read_many::<Secret>(&ids).await?.into_iter().flatten() {
         let (id, version) = secret.stored();
-        values.extend(app.secrets().get(id, version).await?);
+        values.extend(app.secrets().get(id, version, &resource.owner()).await?);
     }
     Ok(values)
 }
@@ -169,18 +157,19 @@ async fn variables(app: &Asgard, claimed: &Claimed, secrets: &mut Vec<SecretText
         Some(Command::Deprovision) | None => (&resource.spec, resource.rotation),
     };
     let mut variables = service.effective(spec);
-    for (input, value) in &mut variables {
-        let Some((id, version)) = secret_reference(value) else { continue };
-        if !is_own(app, resource, input, &id).await? {
+    for (input, reference) in &spec.secret_inputs {
+        let (id, version) = (&reference.secret, reference.version);
+        if !is_own(app, resource, input, id).await? {
             if service.manifest.sensitive_inputs.contains(input) {
                 return Err(Error::bug(format!("{id} is no value of the secret input {input} of {}", resource.id)));
             }
-            // Whatever it looks like, it is what somebody sent before such values were refused.
+            // It was among the plain values of a version before, where somebody had sent it, and it is that again.
+            variables.insert(input.clone(), reference.as_a_value());
             continue;
         }
-        let found = app.secrets().get(&id, version).await?;
+        let found = app.secrets().get(id, version, &resource.owner()).await?;
         let text = found.ok_or_else(|| Error::bug(format!("version {version} of the secret input {id} is gone")))?;
-        *value = Value::String(text.reveal().to_owned());
+        variables.insert(input.clone(), Value::String(text.reveal().to_owned()));
         secrets.push(text);
     }
     variables.insert("name".into(), json!(resource.name));
@@ -192,20 +181,6 @@ async fn variables(app: &Asgard, claimed: &Claimed, secrets: &mut Vec<SecretText
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_reference_is_exactly_a_reference() {
-        let id = SecretId::from_digest(&[7; 32]);
-        assert_eq!(secret_reference(&secret_input(&id, 3)), Some((id.clone(), 3)));
-        for other in [
-            json!("x"),
-            json!({"$secret": id}),
-            json!({"$secret": id, "version": 1, "more": 1}),
-            json!({"$secret": "x", "version": 1}),
-        ] {
-            assert_eq!(secret_reference(&other), None, "{other}");
-        }
-    }
 
     #[test]
     fn a_target_with_a_role_gets_none_of_asgards_own_credentials() {

@@ -1,16 +1,16 @@
 //! Outputs of an apply: secret ones go to the secret store before the commit that names them, the rest to the record.
 
-use super::{assignment::secret_reference, claimed_run::ClaimedRun};
+use super::claimed_run::ClaimedRun;
 use crate::{
     app::{Asgard, Call, Tx, core::waiver::AuditWaiver, services::Service},
     domain::{
         job::{ForgottenSecret, Job, Work},
         request::Produced,
         resource::{Resource, ResourceStatus, SecretRef},
-        secret::Secret,
+        secret::{Secret, SecretOwner},
     },
     error::{Code, Error, Result},
-    kernel::{ProjectId, ResourceId, SecretId, SecretText},
+    kernel::{ResourceId, SecretId, SecretText},
     ports::{
         records::{Records, store_error},
         runner::OutputValue,
@@ -112,7 +112,7 @@ pub(super) async fn prepare(
                 "Another secret is called {name} already; an output and a sensitive input cannot share a name."
             )));
         }
-        let version = put(app, &id, &value, &resource.project).await?;
+        let version = put(app, &id, &value, &resource.owner()).await?;
         produced.secret_refs.insert(output.clone(), SecretRef { secret_id: id.clone(), name: name.clone() });
         stored.push(Stored { id, output: output.clone(), name, version });
     }
@@ -132,13 +132,13 @@ fn secret_text(value: &Value) -> Result<Option<SecretText>> {
 }
 
 /// Stores a value and returns its version: the present one when the value has not changed.
-async fn put(app: &Asgard, id: &SecretId, value: &SecretText, project: &ProjectId) -> Result<u32> {
+async fn put(app: &Asgard, id: &SecretId, value: &SecretText, owner: &SecretOwner) -> Result<u32> {
     let present = app.store().read::<Secret>(id.as_str()).await?.map_or(0, |secret| secret.value.version);
-    if present > 0 && app.secrets().get(id, present).await?.is_some_and(|stored| stored.same(value.reveal())) {
+    if present > 0 && app.secrets().get(id, present, owner).await?.is_some_and(|stored| stored.same(value.reveal())) {
         return Ok(present);
     }
     for version in present + 1..=present + MAX_LEFTOVERS {
-        match app.secrets().put(id, version, value, project).await {
+        match app.secrets().put(id, version, value, owner).await {
             Ok(()) => return Ok(version),
             // An attempt that was cut short left another value here; nobody was ever told of it.
             Err(error) if error.code() == Code::AlreadyExists => {}
@@ -181,7 +181,7 @@ pub(super) async fn write(
                 tx.replace(&old, &Secret { version: *version, rotated_at: now, ..old.value.clone() })?;
                 // Whoever has just read the metadata can still read the value that it names.
                 if let Some(through) = old.value.version.checked_sub(1).filter(|through| *through > 0) {
-                    forget.push(ForgottenSecret { id: id.clone(), through });
+                    forget.push(ForgottenSecret { id: id.clone(), through, owner: Some(resource.owner()) });
                 }
             }
         }
@@ -213,11 +213,7 @@ pub(crate) async fn remove_all(tx: &mut Tx<'_>, resource: &Resource) -> Result<(
         resource.secret_refs.values().map(|reference| reference.secret_id.clone()).collect();
     let sensitive = tx.app().catalog().get(&resource.service).map(|service| service.manifest.sensitive_inputs.clone());
     let mut inputs: BTreeSet<String> = sensitive.unwrap_or_default().into_iter().collect();
-    for (input, value) in &resource.spec {
-        if secret_reference(value).is_some() {
-            inputs.insert(input.clone());
-        }
-    }
+    inputs.extend(resource.spec.secret_inputs.keys().cloned());
     for input in &inputs {
         let holder = tx.holder(&Secret::claim(&resource.project, &resource.secret_name(input))).await?;
         secrets.extend(holder.and_then(|id| id.parse().ok()));
@@ -237,7 +233,7 @@ pub(crate) async fn drop_secrets(app: &Asgard, job: &Job, resource: &ResourceId,
                 let of = tx.need::<Resource>(resource.as_str()).await?;
                 let has_it = of.status != ResourceStatus::Destroyed
                     && (of.secret_refs.values().any(|reference| reference.secret_id == *id)
-                        || of.spec.values().any(|value| secret_reference(value).is_some_and(|(used, _)| used == *id)));
+                        || of.spec.secret_inputs.values().any(|used| used.secret == *id));
                 if has_it {
                     return Ok(());
                 }
@@ -260,7 +256,8 @@ async fn remove(tx: &mut Tx<'_>, resource: &Resource, id: &SecretId) -> Result<V
     tx.release(Secret::claim(&resource.project, &secret.name), id)?;
     tx.remove(&secret)?;
     // A version above the present one may have been stored by an attempt that was cut short.
-    let own = ForgottenSecret { id: id.clone(), through: secret.value.version + MAX_LEFTOVERS };
+    let owner = Some(secret.owner());
+    let own = ForgottenSecret { id: id.clone(), through: secret.value.version + MAX_LEFTOVERS, owner: owner.clone() };
     let apart = [secret.value.stored_as, secret.value.applied_as].into_iter().flatten();
-    Ok(std::iter::once(own).chain(apart.map(|id| ForgottenSecret { id, through: 1 })).collect())
+    Ok(std::iter::once(own).chain(apart.map(|id| ForgottenSecret { id, through: 1, owner: owner.clone() })).collect())
 }

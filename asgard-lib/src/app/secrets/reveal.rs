@@ -198,7 +198,7 @@ impl Operation for GetSecret {
     /// Reads exactly the value that the audit event names.
     async fn finish(&self, app: &Asgard, Unremembered(secret): Unremembered<Secret>) -> Result<Revealed> {
         let (id, version) = secret.stored();
-        if let Some(value) = app.secrets().get(id, version).await? {
+        if let Some(value) = app.secrets().get(id, version, &secret.owner()).await? {
             return Ok(Revealed { name: secret.name, version: secret.version, value: value.reveal().to_owned() });
         }
         let present = app.store().read::<Secret>(secret.id.as_str()).await?;

@@ -122,6 +122,29 @@ async fn a_secret_store_that_is_away_for_long_forgets_in_the_end() {
     assert_eq!((stored(&kit), doomed(&kit).await.len()), (1, 0));
 }
 
+/// What is asked for and refused uses nothing up: the input can be changed after any number of refusals, and what they stored is gone.
+#[tokio::test(start_paused = true)]
+async fn refused_asks_burn_no_version_of_a_sensitive_input() {
+    let kit = Kit::dry().await;
+    done(&kit, "first").await;
+    let open = ask(&kit, "second").await.unwrap();
+    for n in 0..40 {
+        let refused = ask(&kit, &format!("refused {n}")).await.unwrap_err();
+        assert_eq!(refused.code(), Code::OpenRequest);
+    }
+    assert_eq!(reveal(&kit).await, (2, "second".to_owned()));
+    worker::run_due(&kit.app).await.unwrap();
+    assert_eq!(kit.resource(&open.request.resource_id).await.status, ResourceStatus::Provisioned);
+    done(&kit, "third").await;
+    assert_eq!(reveal(&kit).await, (3, "third".to_owned()));
+    for _ in 0..3 {
+        kit.pass(2 * MAX_PAUSE);
+        while worker::run_due(&kit.app).await.unwrap() > 0 {}
+    }
+    // Of the input the first value, the present one and the one before it, and the output of the dry run: none of what was refused.
+    assert_eq!((stored(&kit), doomed(&kit).await.len()), (4, 0));
+}
+
 /// A process that sleeps between the job and the value, for longer than the job waits.
 #[tokio::test(start_paused = true)]
 async fn a_value_that_is_stored_after_its_job_was_done_is_forgotten_all_the_same() {

@@ -3,6 +3,7 @@
 use crate::{
     config::Config,
     domain::{
+        resource::Spec,
         service::Manifest,
         target::{AllowList, Allowed},
     },
@@ -61,7 +62,7 @@ impl Service {
 
     /// Checks a spec that was admitted before, against the manifest as it is now. The values of sensitive inputs are elsewhere by then
     /// and are not looked at.
-    pub fn check_kept_spec(&self, spec: &Map<String, Value>) -> Result<()> {
+    pub fn check_kept_spec(&self, spec: &Spec) -> Result<()> {
         spec::check_kept(&self.manifest, &self.validator, spec)
     }
 

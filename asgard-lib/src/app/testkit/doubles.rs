@@ -5,8 +5,9 @@ use crate::{
     adapters::SealedSecrets,
     backends::MemoryStore,
     contract::faults::{Dying, Fault, Faulty, versioned},
+    domain::secret::SecretOwner,
     error::Result,
-    kernel::{ProjectId, RunId, SecretId, SecretText, Timestamp},
+    kernel::{RunId, SecretId, SecretText, Timestamp},
     ports::{
         runner::{Liveness, Runner, Salvage, SupervisorLocation},
         secrets::SecretStore,
@@ -115,23 +116,23 @@ pub(super) struct Counted {
 
 #[async_trait]
 impl SecretStore for Counted {
-    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, project: &ProjectId) -> Result<()> {
+    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, owner: &SecretOwner) -> Result<()> {
         self.on.fault.secret_puts.fetch_add(1, SeqCst);
         let interlude = self.on.fault.before_put.lock().unwrap().take();
         if let Some(interlude) = interlude {
             interlude.await;
         }
-        self.inner.put(id, version, value, project).await
+        self.inner.put(id, version, value, owner).await
     }
-    async fn get(&self, id: &SecretId, version: u32) -> Result<Option<SecretText>> {
+    async fn get(&self, id: &SecretId, version: u32, owner: &SecretOwner) -> Result<Option<SecretText>> {
         self.on.fault.secret_gets.fetch_add(1, SeqCst);
-        self.inner.get(id, version).await
+        self.inner.get(id, version, owner).await
     }
-    async fn forget(&self, id: &SecretId, version: u32) -> Result<()> {
+    async fn forget(&self, id: &SecretId, version: u32, owner: Option<&SecretOwner>) -> Result<()> {
         if self.on.fault.forgets_nothing.load(SeqCst) {
             return Err(crate::Error::new(crate::Code::StoreUnavailable, "The secret store is away."));
         }
-        self.inner.forget(id, version).await
+        self.inner.forget(id, version, owner).await
     }
 }
 

@@ -126,13 +126,13 @@ async fn forget(app: &Asgard, sealed: &[String], secrets: &[ForgottenSecret]) ->
     for id in sealed {
         app.vault().forget(id).await?;
     }
-    for ForgottenSecret { id, through } in secrets {
+    for ForgottenSecret { id, through, owner } in secrets {
         // A secret that was removed may be there again by now, and what it names is kept.
         let present = app.store().read::<Secret>(id.as_str()).await?;
         let named = present.as_ref().map(|secret| secret.stored()).filter(|(stored, _)| *stored == id);
         let through = named.map_or(*through, |(_, version)| (*through).min(version.saturating_sub(1)));
         if through > 0 {
-            app.secrets().forget(id, through).await?;
+            app.secrets().forget(id, through, owner.as_ref()).await?;
         }
     }
     Ok(JobOutcome::Done)

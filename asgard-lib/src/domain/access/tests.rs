@@ -179,7 +179,7 @@ fn request(by: &Actor) -> Request {
         service: "local-demo".parse().unwrap(),
         name: "demo".parse().unwrap(),
         target: Target { cloud: "local".parse().unwrap(), account: None, region: None },
-        command: Command::Provision { spec: Map::new() },
+        command: Command::Provision { spec: Map::new().into() },
         status: RequestStatus::Pending,
         requested_by: ActorRef { ..by.reference() },
         barred: Vec::new(),

@@ -61,8 +61,7 @@ pub fn facts(basis: Basis<'_>, request: &Request, resource: &Resource, step: Ste
     };
     // Until something was applied a new resource has the spec that is wanted; another spec is that of an attempt before.
     let fresh = resource.provisioned_at.is_none()
-        && wanted.as_ref().is_some_and(|wanted| wanted.spec == resource.spec)
-        && request.command != Command::RotateSecrets;
+        && matches!(&request.command, Command::Provision { spec } if *spec == resource.spec);
     let present =
         (!fresh).then(|| state(&resource.spec, resource.committed, Some(resource.status), resource.drift.len()));
     let adds = added_cost(request, resource);

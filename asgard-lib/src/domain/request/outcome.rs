@@ -5,7 +5,7 @@ use super::{Approved, Basis, Command, Decision, Request, RequestStatus, Step, Ve
 use crate::{
     domain::{
         policy::{self, Answer, Facts, Judged, Judgement, Moment, rules},
-        resource::{Resource, ResourceStatus, SecretRef},
+        resource::{Resource, ResourceStatus, SecretRef, Spec},
         run::{PlanSummary, Run, RunOp},
     },
     error::{Code, Error, Result},
@@ -84,7 +84,7 @@ fn carry_op(command: &Command) -> RunOp {
 }
 
 /// The spec that a request would leave the resource with.
-fn spec_of<'a>(request: &'a Request, resource: &'a Resource) -> &'a Map<String, Value> {
+fn spec_of<'a>(request: &'a Request, resource: &'a Resource) -> &'a Spec {
     match &request.command {
         Command::Provision { spec } => spec,
         Command::RotateSecrets | Command::Deprovision => &resource.spec,

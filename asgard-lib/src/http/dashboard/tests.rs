@@ -3,6 +3,7 @@
 mod browser;
 mod forms;
 mod pages;
+mod references;
 mod safety;
 mod under_a_path;
 

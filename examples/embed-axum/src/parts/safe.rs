@@ -4,8 +4,8 @@
 use asgard_lib::{
     Code, Error, Result,
     foreign::async_trait,
-    kernel::{ProjectId, SecretId, SecretText},
-    ports::secrets::SecretStore,
+    kernel::{SecretId, SecretText},
+    ports::secrets::{SecretOwner, SecretStore},
 };
 use std::{
     io::{self, ErrorKind},
@@ -33,17 +33,18 @@ impl Safe {
         Ok(Self { folder: folder.to_owned() })
     }
 
-    fn file(&self, id: &SecretId, version: u32) -> PathBuf {
-        self.folder.join(format!("{id}.{version}"))
+    /// The owner is part of the name, so that nobody else finds it.
+    fn file(&self, id: &SecretId, version: u32, owner: &SecretOwner) -> PathBuf {
+        self.folder.join(format!("{}.{}.{id}.{version}", owner.project, owner.resource))
     }
 
     /// Under another name first, so that a version is there wholly or not at all.
-    async fn write(&self, id: &SecretId, version: u32, value: &SecretText) -> io::Result<()> {
+    async fn write(&self, id: &SecretId, version: u32, value: &SecretText, owner: &SecretOwner) -> io::Result<()> {
         let draft = self.folder.join(format!("{id}.{version}.draft"));
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft).await?;
         file.write_all(value.reveal().as_bytes()).await?;
         file.sync_all().await?;
-        fs::rename(&draft, self.file(id, version)).await
+        fs::rename(&draft, self.file(id, version, owner)).await
     }
 }
 
@@ -54,25 +55,27 @@ fn away(error: &io::Error) -> Error {
 
 #[async_trait]
 impl SecretStore for Safe {
-    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, _: &ProjectId) -> Result<()> {
-        match self.get(id, version).await? {
+    async fn put(&self, id: &SecretId, version: u32, value: &SecretText, owner: &SecretOwner) -> Result<()> {
+        match self.get(id, version, owner).await? {
             Some(stored) if stored.reveal() == value.reveal() => Ok(()),
             Some(_) => Err(Error::new(Code::AlreadyExists, "Another value is stored under this version.")),
-            None => self.write(id, version, value).await.map_err(|error| away(&error)),
+            None => self.write(id, version, value, owner).await.map_err(|error| away(&error)),
         }
     }
 
-    async fn get(&self, id: &SecretId, version: u32) -> Result<Option<SecretText>> {
-        match fs::read_to_string(self.file(id, version)).await {
+    async fn get(&self, id: &SecretId, version: u32, owner: &SecretOwner) -> Result<Option<SecretText>> {
+        match fs::read_to_string(self.file(id, version, owner)).await {
             Ok(text) => Ok(Some(SecretText::new(text))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(away(&error)),
         }
     }
 
-    async fn forget(&self, id: &SecretId, version: u32) -> Result<()> {
+    async fn forget(&self, id: &SecretId, version: u32, owner: Option<&SecretOwner>) -> Result<()> {
+        // Only a version of Asgard from before this folder was there names no owner.
+        let Some(owner) = owner else { return Ok(()) };
         for number in 0..=version {
-            match fs::remove_file(self.file(id, number)).await {
+            match fs::remove_file(self.file(id, number, owner)).await {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(away(&error)),

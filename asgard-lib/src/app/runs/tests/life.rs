@@ -69,7 +69,10 @@ async fn a_resource_lives_from_request_to_removal() {
     assert!(resource.outputs.is_empty() && resource.secret_refs.is_empty());
     assert!(kit.read::<Secret>(&secret).await.is_none());
     for version in 1..=2 {
-        assert!(kit.app.secrets().get(&secret, version).await.unwrap().is_none(), "version {version} is forgotten");
+        assert!(
+            kit.app.secrets().get(&secret, version, &resource.owner()).await.unwrap().is_none(),
+            "version {version} is forgotten"
+        );
     }
     assert_eq!(kit.memory.holder(&Secret::claim(&kit.project, "thing.one.token")).await.unwrap(), None);
     assert!(!format!("{:?}", kit.memory).contains("id: \"plan/"), "no plan outlives its request");

@@ -102,7 +102,11 @@ async fn every_secret_of_a_large_service_can_be_renamed_and_removed() {
     assert!(destroyed.secret_refs.is_empty());
     assert_eq!(secrets(&kit, &after).await, (OUTPUTS, 0));
     for reference in after.secret_refs.values() {
-        assert!(kit.app.secrets().get(&reference.secret_id, 1).await.unwrap().is_none(), "{}", reference.name);
+        assert!(
+            kit.app.secrets().get(&reference.secret_id, 1, &after.owner()).await.unwrap().is_none(),
+            "{}",
+            reference.name
+        );
     }
     let names =
         (0..INPUTS).map(|n| format!("many.one.secret_{n}")).chain(after.secret_refs.into_values().map(|it| it.name));
@@ -169,5 +173,5 @@ async fn an_output_that_comes_back_keeps_its_secret() {
     assert_eq!(secrets(&kit, &resource).await, (1, 1));
     let kept = kit.read::<Secret>(&resource.secret_refs["token_00"].secret_id).await.unwrap();
     let (id, version) = kept.stored();
-    assert!(kit.app.secrets().get(id, version).await.unwrap().is_some(), "and its value");
+    assert!(kit.app.secrets().get(id, version, &resource.owner()).await.unwrap().is_some(), "and its value");
 }

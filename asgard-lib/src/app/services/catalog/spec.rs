@@ -1,7 +1,7 @@
 //! Checking a spec against a manifest's schema, with messages that say what is allowed.
 
 use crate::{
-    domain::{secret::REFERENCE, service::Manifest},
+    domain::{resource::Spec, secret::REFERENCE, service::Manifest},
     error::{Code, Error, Result},
 };
 use serde_json::{Map, Value};
@@ -47,18 +47,17 @@ pub(super) fn check(manifest: &Manifest, validator: &jsonschema::Validator, spec
     fits(validator, spec, |_| true)
 }
 
-/// The same for a spec that was admitted before: where an input is sensitive, only a reference to its value is left.
-pub(super) fn check_kept(
-    manifest: &Manifest,
-    validator: &jsonschema::Validator,
-    spec: &Map<String, Value>,
-) -> Result<()> {
-    known_inputs(manifest, spec)?;
-    let sensitive = |path: &str| {
-        let input = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-        manifest.sensitive_inputs.iter().any(|name| name == input)
-    };
-    fits(validator, spec, |path| !sensitive(path))
+/// The same for a spec that was admitted before. The values of sensitive inputs are not in it: that they were given is seen, and what
+/// they are is not.
+pub(super) fn check_kept(manifest: &Manifest, validator: &jsonschema::Validator, spec: &Spec) -> Result<()> {
+    let is_sensitive = |input: &str| manifest.sensitive_inputs.iter().any(|name| name == input);
+    let mut given = spec.values.clone();
+    for (input, reference) in &spec.secret_inputs {
+        let value = if is_sensitive(input) { Value::String(String::new()) } else { reference.as_a_value() };
+        given.insert(input.clone(), value);
+    }
+    known_inputs(manifest, &given)?;
+    fits(validator, &given, |path| !is_sensitive(path.trim_start_matches('/').split('/').next().unwrap_or_default()))
 }
 
 fn known_inputs(manifest: &Manifest, spec: &Map<String, Value>) -> Result<()> {
@@ -121,7 +120,11 @@ pub(super) fn with_defaults(manifest: &Manifest, spec: &Map<String, Value>) -> M
 #[cfg(test)]
 mod tests {
     use super::super::Service;
-    use crate::{domain::service::tests::manifest, error::Code};
+    use crate::{
+        domain::{resource::Spec, secret::SecretInput, service::tests::manifest},
+        error::Code,
+        kernel::SecretId,
+    };
     use serde_json::json;
     use std::collections::BTreeMap;
 
@@ -178,6 +181,30 @@ mod tests {
         for harmless in [json!({"text": text}), json!({"any": {"secret": 1}}), json!({"map": {"a": text}})] {
             assert!(service.check_spec(harmless.as_object().unwrap()).is_ok(), "{harmless}");
         }
+    }
+
+    #[test]
+    fn a_kept_spec_has_its_sensitive_inputs_and_nobody_looks_at_their_values() {
+        let mut thing = manifest("local", "auto");
+        thing.inputs = json!({"type": "object", "required": ["password", "size"], "properties": {
+            "monthly_usd": {"type": "number"}, "size": {"enum": ["s", "l"]}, "any": {},
+            "password": {"type": "string", "minLength": 12}}});
+        thing.sensitive_inputs = vec!["password".to_owned()];
+        let service = Service::new(thing, BTreeMap::new()).unwrap();
+        let kept = |values: serde_json::Value, inputs: &[&str]| {
+            let mut spec = Spec::from(values.as_object().cloned().unwrap());
+            let reference = SecretInput { secret: SecretId::from_digest(&[7; 32]), version: 1 };
+            spec.secret_inputs.extend(inputs.iter().map(|input| ((*input).to_owned(), reference.clone())));
+            service.check_kept_spec(&spec).map_err(|error| error.field().map(str::to_owned))
+        };
+        let field = |name: &str| Err(Some(name.to_owned()));
+        assert_eq!(kept(json!({"size": "s"}), &["password"]), Ok(()));
+        assert_eq!(kept(json!({"size": "s"}), &[]), field("spec"), "it has to be given by now");
+        assert_eq!(kept(json!({"size": "m"}), &["password"]), field("spec.size"));
+        assert_eq!(kept(json!({"size": "s"}), &["password", "gone"]), field("spec.gone"));
+        // What is not sensitive was an object that only looked like a reference, and is judged as one.
+        assert_eq!(kept(json!({"size": "s"}), &["password", "any"]), Ok(()));
+        assert_eq!(kept(json!({}), &["password", "size"]), field("spec.size"));
     }
 
     #[test]

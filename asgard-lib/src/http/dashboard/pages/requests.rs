@@ -161,7 +161,9 @@ async fn page(
     let may = May::of(page_request.actor(), &subject(&project));
     let deciding = Deciding::of(page_request, &request, &project);
     let inputs = match &request.command {
-        Command::Provision { spec } if !spec.is_empty() => Some(Values::new(spec, "input", false)),
+        Command::Provision { spec } if !spec.is_empty() || !spec.secret_inputs.is_empty() => {
+            Some(Values::new(spec, "input", false).with_secrets(spec.secret_inputs.keys()))
+        }
         Command::Provision { .. } | Command::RotateSecrets | Command::Deprovision => None,
     };
     let base = page_request.base();

@@ -113,7 +113,7 @@ async fn page(page_request: &PageRequest, resource: &str, error: Option<Error>) 
         provisioned: resource.provisioned_at.map(|at| When::new(at, page_request.now)),
         refreshed: resource.refreshed_at.map(|at| When::new(at, page_request.now)),
         outputs: Values::new(&resource.outputs, "output", true),
-        inputs: Values::new(&resource.spec, "input", false),
+        inputs: Values::new(&resource.spec, "input", false).with_secrets(&resource.secret_inputs),
         secrets: secrets(&resource),
         open: running || resource.request_state.is_some_and(|state| !state.is_over()),
         runs: (!runs.is_empty()).then(|| RunTable::new(runs, page_request.base(), page_request.now)),

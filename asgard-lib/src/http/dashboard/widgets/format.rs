@@ -1,9 +1,6 @@
 //! How facts look: times, money, ids and states. Small pieces of markup that escape what they hold.
 
-use crate::{
-    domain::secret::REFERENCE,
-    kernel::{ActorKind, ActorRef, Timestamp, Usd},
-};
+use crate::kernel::{ActorKind, ActorRef, Timestamp, Usd};
 use askama::Template;
 use serde_json::Value;
 use std::time::Duration;
@@ -183,20 +180,14 @@ pub(crate) fn short(text: &str) -> String {
     }
 }
 
-/// A JSON value on a page: text as it is, everything else as JSON. A reference to a secret is named, not shown.
+/// A JSON value on a page: text as it is, everything else as JSON.
 pub(crate) fn value(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "—".to_owned(),
-        Value::Object(map) if is_secret_reference(map) => "(stored as a secret)".to_owned(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
         Value::Array(_) | Value::Object(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
     }
-}
-
-/// Whether an input's value is kept in the secret store.
-fn is_secret_reference(map: &serde_json::Map<String, Value>) -> bool {
-    map.len() == 2 && map.get(REFERENCE).is_some_and(Value::is_string) && map.get("version").is_some_and(Value::is_u64)
 }
 
 #[cfg(test)]

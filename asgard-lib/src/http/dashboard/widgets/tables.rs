@@ -193,6 +193,8 @@ fn object_page(object: &str) -> Option<String> {
 #[template(path = "parts/values.html")]
 pub(crate) struct Values {
     rows: Vec<(String, String)>,
+    /// What has a value that is kept as a secret.
+    secrets: Vec<String>,
     copy: bool,
     scope: &'static str,
 }
@@ -200,12 +202,18 @@ pub(crate) struct Values {
 impl Values {
     /// Of a JSON object; `copy` adds buttons that copy a value.
     pub(crate) fn new(map: &Map<String, Value>, scope: &'static str, copy: bool) -> Self {
-        Self { rows: map.iter().map(|(name, held)| (name.clone(), value(held))).collect(), copy, scope }
+        let rows = map.iter().map(|(name, held)| (name.clone(), value(held))).collect();
+        Self { rows, secrets: Vec::new(), copy, scope }
+    }
+
+    /// And these names, whose values are kept as secrets.
+    pub(crate) fn with_secrets<'n>(self, names: impl IntoIterator<Item = &'n String>) -> Self {
+        Self { secrets: names.into_iter().cloned().collect(), ..self }
     }
 
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.rows.is_empty() && self.secrets.is_empty()
     }
 }
 
