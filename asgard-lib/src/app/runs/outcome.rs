@@ -24,11 +24,11 @@ use crate::{
         run::{PlanSummary, Run, RunOp, RunStatus},
         service::Retry,
     },
-    error::{Error, Result},
+    error::{Code, Error, Result},
     kernel::Timestamp,
     ports::{
         records::{Records, Stored},
-        runner::{RunOutcome, RunReporter},
+        runner::{Renewal, RunOutcome, RunReporter},
         store::Draft,
     },
 };
@@ -39,6 +39,11 @@ const MAX_PREPARATIONS: u32 = 10;
 /// How often the commit is tried while the database is away: with the pauses below, about six hours.
 const MAX_COMMITS: u32 = 4000;
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// How often the commit may lose all its races. Whoever holds the lease has few to race with, so it is something else by then that the
+/// database refuses, and that does not pass.
+const MAX_REFUSALS: u32 = 20;
+/// The same once the run was asked to stop.
+const MAX_REFUSALS_STOPPING: u32 = 3;
 /// The most addresses that a record or a message names.
 const MAX_ADDRESSES: usize = 200;
 const MAX_ERROR: usize = 4000;
@@ -57,9 +62,22 @@ enum Ready {
     Stale(String),
 }
 
+impl Ready {
+    fn may_exist(&self) -> &[String] {
+        match self {
+            Self::Failed(_, may_exist)
+            | Self::Cancelled(may_exist)
+            | Self::TimedOut(may_exist)
+            | Self::Interrupted(may_exist)
+            | Self::Unseen(may_exist) => may_exist,
+            Self::Planned(..) | Self::Applied(_) | Self::Destroyed | Self::Refreshed(_) | Self::Stale(_) => &[],
+        }
+    }
+}
+
 impl ClaimedRun {
     /// Ends the run: one commit with request, resource, money, secrets, audit event, the run that follows and the lease
-    /// handed back. Tries again until it is done or the lease is lost.
+    /// handed back. Tries again until it is done or the lease is lost; what is refused for good makes the run a failed one.
     pub async fn finish(self, ending: RunOutcome) -> Result<()> {
         let ready = prepare(&self, ending).await?;
         finish(&self, &ready).await
@@ -71,19 +89,39 @@ impl ClaimedRun {
     }
 }
 
+/// Ends the run as it is ready to, or as failed where the database never takes that.
 async fn finish(supervision: &ClaimedRun, ready: &Ready) -> Result<()> {
-    let mut tries = 0;
+    let Some(refusal) = commit_through_outages(supervision, ready).await? else { return Ok(()) };
+    tracing::error!(run.id = %supervision.run, error = refusal.chain(), "The end of a run is refused for good; it ends as failed.");
+    let why = if refusal.code() == Code::Busy {
+        "The database refuses the end of the run again and again. This is a fault of Asgard's.".to_owned()
+    } else {
+        format!("The end of the run could not be stored: {}", refusal.message())
+    };
+    let failed = Ready::Failed(why, ready.may_exist().to_vec());
+    commit_through_outages(supervision, &failed).await?.map_or(Ok(()), Err)
+}
+
+/// Commits an ending, however long the database is away. `Some` is why it is refused for good.
+async fn commit_through_outages(supervision: &ClaimedRun, ready: &Ready) -> Result<Option<Error>> {
+    let (mut tries, mut refusals, mut stopping) = (0, 0, false);
     loop {
-        match commit(supervision, ready).await {
-            Ok(Some(())) => return Ok(()),
-            Ok(None) => return if is_done(supervision).await { Ok(()) } else { Err(lost()) },
-            Err(error) if error.kind().retryable() && tries < MAX_COMMITS => {
-                tries += 1;
-                tracing::warn!(run.id = %supervision.run, tries, error = error.chain(), "The end of a run cannot be stored yet.");
-                wait(supervision, tries).await;
-            }
-            Err(error) => return Err(error),
+        let error = match commit(supervision, ready).await {
+            Ok(Some(())) => return Ok(None),
+            Ok(None) => return if is_done(supervision).await { Ok(None) } else { Err(lost()) },
+            Err(error) => error,
+        };
+        refusals += u32::from(error.code() == Code::Busy);
+        let enough = if stopping { MAX_REFUSALS_STOPPING } else { MAX_REFUSALS };
+        if !error.kind().retryable() || refusals >= enough {
+            return Ok(Some(error));
         }
+        if tries >= MAX_COMMITS {
+            return Err(error);
+        }
+        tries += 1;
+        tracing::warn!(run.id = %supervision.run, tries, error = error.chain(), "The end of a run cannot be stored yet.");
+        stopping |= wait(supervision, tries).await;
     }
 }
 
@@ -93,14 +131,20 @@ async fn is_done(supervision: &ClaimedRun) -> bool {
     run.is_ok_and(|run| run.is_some_and(|run| run.status.is_over() && run.fence == supervision.hold.fence()))
 }
 
-async fn wait(supervision: &ClaimedRun, tries: u32) {
+/// Waits before the next try. `true` when the run was asked to stop.
+async fn wait(supervision: &ClaimedRun, tries: u32) -> bool {
     pause(supervision.app(), tries).await;
     if tries > 8 {
         supervision.app().world().sleep(MAX_PAUSE).await;
     }
     // Holding the lease keeps recovery from redoing what is only waiting for the database.
-    if let Err(error) = supervision.renew().await {
-        tracing::debug!(run.id = %supervision.run, error = error.chain(), "A lease could not be renewed.");
+    match supervision.renew().await {
+        Ok(Renewal::Held { cancel }) => cancel,
+        Ok(Renewal::Lost) => false,
+        Err(error) => {
+            tracing::debug!(run.id = %supervision.run, error = error.chain(), "A lease could not be renewed.");
+            false
+        }
     }
 }
 

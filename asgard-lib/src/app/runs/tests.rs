@@ -3,6 +3,7 @@
 mod basis;
 mod crash;
 mod fence;
+mod impossible;
 mod life;
 mod many;
 mod money;
