@@ -14,8 +14,8 @@ section! {
         /// that are in the database stay readable, and new versions go to Secrets Manager. There is no way back: with `sealed`,
         /// what is in Secrets Manager is not looked for.
         store: SecretStoreKind = SecretStoreKind::Sealed, at("provisioning.secrets.store").env("ASGARD_SECRET_STORE");
-        /// What the names of the secrets in AWS Secrets Manager begin with: `<path>/<project id>/<resource id>/<secret id>`. Two Asgards in one account
-        /// and region need two paths.
+        /// What the names of the secrets in AWS Secrets Manager begin with: `<path>/<project id>/<resource id>/<secret id>`. Two
+        /// Asgards in one account and region need two paths.
         path: SecretPath = SecretPath::default(), at("provisioning.secrets.path").env("ASGARD_SECRET_STORE_PATH");
     }
 }
