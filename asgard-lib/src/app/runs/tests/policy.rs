@@ -313,6 +313,28 @@ async fn a_run_does_not_start_with_what_the_catalogue_forbids_by_now() {
     assert!(refused.code() == Code::WrongState && refused.message().contains("spec.size"), "{refused:?}");
 }
 
+/// Its value is not in the spec that is checked then.
+#[tokio::test(start_paused = true)]
+async fn a_sensitive_input_that_is_required_counts_as_given_when_a_run_starts_and_by_a_retry() {
+    let mut kit = Kit::staged().await;
+    let keyed = changed(|thing| {
+        thing.inputs["properties"]["password"] = json!({"type": "string", "minLength": 12});
+        thing.inputs["required"] = json!(["password"]);
+        thing.sensitive_inputs = vec!["password".to_owned()];
+    });
+    later_with(&mut kit, keyed).await;
+    let id = kit.ask("thing", "one", json!({"password": "correct horse"})).await.unwrap().request.request_id;
+    assert_eq!(plan(&kit, &id).await, RequestStatus::Approved);
+    let failed = RunOutcome::Failed { error: "boom".into(), may_exist: Vec::new() };
+    assert_eq!(end(&kit, &id, failed).await, RequestStatus::Failed);
+    let resource_id = kit.request(&id).await.resource;
+    let retry = crate::app::resources::RetryResource { project_id: None, resource_id };
+    let id = kit.app.run(&kit.owner(), &retry).await.unwrap().request.request_id;
+    assert_eq!(plan(&kit, &id).await, RequestStatus::Approved);
+    let (assignment, _) = kit.claim(&kit.request(&id).await.current_run.unwrap()).await;
+    assert_eq!(assignment.variables["password"], "correct horse");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_passed_by_itself_does_not_start_once_a_person_would_have_to_be_asked() {
     let mut kit = Kit::staged().await;
