@@ -53,6 +53,8 @@ pub struct Asgard {
     passwords: people::Passwords,
     counters: ProcessCounters,
     places: worker::fair::FairPlaces,
+    watch: core::watch::LeaseWatch,
+    waits: core::waits::Waits,
 }
 
 crate::kernel::opaque!(Asgard);
@@ -70,6 +72,8 @@ impl Asgard {
             passwords: people::Passwords::default(),
             counters: ProcessCounters::default(),
             places: worker::fair::FairPlaces::default(),
+            watch: core::watch::LeaseWatch::default(),
+            waits: core::waits::Waits::default(),
         })
     }
 
@@ -86,6 +90,24 @@ impl Asgard {
     /// This process, as leases and claims know it.
     pub fn holder(&self) -> &HolderId {
         &self.holder
+    }
+
+    /// What callers of this process wait for.
+    pub(crate) const fn waits(&self) -> &core::waits::Waits {
+        &self.waits
+    }
+
+    /// What was seen of leases that others hold.
+    pub(crate) const fn watch(&self) -> &core::watch::LeaseWatch {
+        &self.watch
+    }
+
+    /// Now, as far as it may be deleted by or taken from others by: the earlier of this process's clock and the store's, where that
+    /// has one. A clock that is ahead makes nothing old.
+    pub(crate) async fn cautious_now(&self) -> Result<crate::kernel::Timestamp> {
+        let own = self.world().now();
+        let stores = self.store().clock().await.map_err(crate::ports::records::store_error)?;
+        Ok(stores.map_or(own, |stores| own.min(stores)))
     }
 
     /// What was committed, in order, from any position on.

@@ -77,19 +77,39 @@ pub struct RuntimeOptions {
     pub host: Host,
     /// The way to the cloud. Give it the one that the settings came by, where both run in one async runtime.
     pub cloud: Cloud,
+    /// The most connections to a database server, where that is less than the configuration says: for processes of which there are
+    /// many. One that has so few does not look for a pooler either; the server that started it has.
+    pub connections: Option<u32>,
 }
+
+/// How many connections the process of one run has: it stores what Terraform says while it renews its lease.
+const CONNECTIONS_OF_A_RUN: u32 = 2;
 
 impl RuntimeOptions {
     /// A server: migrates, and waits for its database as long as the configuration says.
     pub fn server(config: &Config, supervisors: Supervisors) -> Self {
         let patience = Duration::from_secs(config.database.startup_wait_secs);
-        Self { tables: Tables::Migrate, patience, supervisors, host: Host::Machine, cloud: Cloud::default() }
+        Self {
+            tables: Tables::Migrate,
+            patience,
+            supervisors,
+            host: Host::Machine,
+            cloud: Cloud::default(),
+            connections: None,
+        }
     }
 
     /// A command beside the server: takes the database as it is or not at all.
     pub fn command(supervisors: Supervisors) -> Self {
         let (tables, patience, host) = (Tables::Require, Duration::ZERO, Host::Machine);
-        Self { tables, patience, supervisors, host, cloud: Cloud::default() }
+        Self { tables, patience, supervisors, host, cloud: Cloud::default(), connections: None }
+    }
+
+    /// The supervisor of one run beside a server: one of many processes, with few connections, that waits for a database which is
+    /// away or refuses it one.
+    pub fn supervisor(supervisors: Supervisors) -> Self {
+        let patience = Duration::from_secs(600);
+        Self { patience, connections: Some(CONNECTIONS_OF_A_RUN), ..Self::command(supervisors) }
     }
 
     /// A function: takes the database as it is, and starts no processes.
@@ -99,7 +119,8 @@ impl RuntimeOptions {
 
     /// The task of one run: as a function, and a database that is away for a moment is waited for.
     pub fn task(patience: Duration) -> Self {
-        Self { host: Host::Task, tables: Tables::Trust, patience, ..Self::command(Supervisors::none()) }
+        let connections = Some(CONNECTIONS_OF_A_RUN);
+        Self { host: Host::Task, tables: Tables::Trust, patience, connections, ..Self::command(Supervisors::none()) }
     }
 
     /// The same, with something else becoming of a database that is not up to date.
@@ -197,7 +218,8 @@ impl Runtime {
 ///
 /// As [`Runtime::open`] has for the database.
 pub async fn open_database(settings: &config::Database, tables: Tables, patience: Duration) -> Result<Opened> {
-    database::open(settings, tables, patience, &Cloud::default()).await
+    let how = RuntimeOptions::command(Supervisors::none()).tables(tables).patience(patience);
+    database::open(settings, &how).await
 }
 
 #[cfg(test)]

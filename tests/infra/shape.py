@@ -82,8 +82,9 @@ def functions(resources, contract, template):
                       {"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": binary}})
     if "ReservedConcurrentExecutions" not in resources["Events"]["Properties"]:
         found.append("Events: needs ReservedConcurrentExecutions")
-    if template["Parameters"]["EventsConcurrency"]["Default"] != 0:
-        found.append("EventsConcurrency: the default must be 0; a new account cannot reserve anything")
+    for name in ("EventsConcurrency", "McpConcurrency"):
+        if template["Parameters"][name]["Default"] != 0:
+            found.append(f"{name}: the default must be 0; a new account cannot reserve anything")
     names = {n for n, r in resources.items() if r["Type"] == "AWS::Serverless::Function"}
     return found + same("the functions", names, set(contract["binaries"]))
 

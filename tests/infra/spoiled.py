@@ -126,6 +126,7 @@ RESOURCES = [
 
 PARAMETERS = [
     ("a reservation that a new account refuses", _set("EventsConcurrency/Default", 5), "EventsConcurrency: the default must be 0"),
+    ("the same for agents", _set("McpConcurrency/Default", 5), "McpConcurrency: the default must be 0"),
     ("a parameter that nobody explains", lambda parameters: parameters.update(Secret={"Type": "String"}), "the parameters that docs/deploy-serverless.md explains"),
 ]
 

@@ -11,6 +11,7 @@ packages_missing() {
   has cc || echo gcc libc6-dev
   [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
   [ -n "$(postgres_bindir)" ] || echo postgresql
+  [ -n "$(pgbouncer_program)" ] || echo pgbouncer
   has chromium || echo chromium
   has chromedriver || echo chromium-driver
   { has node && has npm; } || echo nodejs npm

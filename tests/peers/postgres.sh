@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # A private PostgreSQL on a free loopback port, gone when the run ends. Tests create their own databases in it.
 #
-# Exports ASGARD_TEST_POSTGRES_URL, and ASGARD_TEST_STANDBY_URL of a hot standby that a test may promote.
+# Exports ASGARD_TEST_POSTGRES_URL, and ASGARD_TEST_STANDBY_URL of a hot standby that a test may promote; and of a second pair that
+# one test may make read-only and promote, ASGARD_TEST_PAIR_PRIMARY_URL and ASGARD_TEST_PAIR_STANDBY_URL.
 
 postgres_pid='' postgres_pids=() served_pid='' served_port=''
 
@@ -38,16 +39,27 @@ postgres_start() {
   printf '%s\n' "listen_addresses = '127.0.0.1'" "unix_socket_directories = ''" 'max_connections = 200' \
     'fsync = off' 'full_page_writes = off' >>"$dir/data/postgresql.conf"
 
+  cp -a "$dir/data" "$dir/pair"
   postgres_serve "$dir/data" "$run_dir/postgres.log"
   postgres_pid=$served_pid port=$served_port
   export ASGARD_TEST_POSTGRES_URL="postgres://asgard:$password@127.0.0.1:$port/postgres"
 
-  # A standby of it, made from a copy.
-  quietly "pg_basebackup" "${as_owner[@]}" env PGPASSWORD="$password" "$bin/pg_basebackup" --pgdata="$dir/standby" --no-sync \
-    --checkpoint=fast --write-recovery-conf --host=127.0.0.1 --port="$port" --username=asgard
-  postgres_serve "$dir/standby" "$run_dir/standby.log"
+  postgres_follow standby
   export ASGARD_TEST_STANDBY_URL="postgres://asgard:$password@127.0.0.1:$served_port/postgres"
+
+  postgres_serve "$dir/pair" "$run_dir/pair.log"
+  port=$served_port
+  export ASGARD_TEST_PAIR_PRIMARY_URL="postgres://asgard:$password@127.0.0.1:$port/postgres"
+  postgres_follow pair-standby
+  export ASGARD_TEST_PAIR_STANDBY_URL="postgres://asgard:$password@127.0.0.1:$served_port/postgres"
   cd "$repo"
+}
+
+# Starts a standby of the server at $port, made from a copy.
+postgres_follow() { # NAME
+  quietly "pg_basebackup" "${as_owner[@]}" env PGPASSWORD="$password" "$bin/pg_basebackup" --pgdata="$dir/$1" --no-sync \
+    --checkpoint=fast --write-recovery-conf --host=127.0.0.1 --port="$port" --username=asgard
+  postgres_serve "$dir/$1" "$run_dir/$1.log"
 }
 
 # Starts a server on the data in a folder, with what postgres_start has found, and says where it serves.

@@ -13,6 +13,14 @@ pub struct Peers {
     pub postgres_url: String,
     /// A hot standby of that server, for the one test that promotes it.
     pub standby_url: String,
+    /// Another server, for the one test that makes it read-only.
+    pub pair_primary_url: String,
+    /// Its hot standby, which that test promotes.
+    pub pair_standby_url: String,
+    /// A PgBouncer in transaction mode, in front of the first server.
+    pub transaction_pooler_url: String,
+    /// One in session mode.
+    pub session_pooler_url: String,
     /// An emulator of DynamoDB.
     pub dynamodb_url: String,
     /// A browser.
@@ -79,6 +87,10 @@ impl Peers {
             Self {
                 postgres_url: needed("ASGARD_TEST_POSTGRES_URL"),
                 standby_url: needed("ASGARD_TEST_STANDBY_URL"),
+                pair_primary_url: needed("ASGARD_TEST_PAIR_PRIMARY_URL"),
+                pair_standby_url: needed("ASGARD_TEST_PAIR_STANDBY_URL"),
+                transaction_pooler_url: needed("ASGARD_TEST_TRANSACTION_POOLER_URL"),
+                session_pooler_url: needed("ASGARD_TEST_SESSION_POOLER_URL"),
                 dynamodb_url: needed("ASGARD_TEST_DYNAMODB_URL"),
                 chromium: needed("ASGARD_TEST_CHROMIUM").into(),
                 chromedriver: needed("ASGARD_TEST_CHROMEDRIVER").into(),

@@ -12,10 +12,7 @@ use asgard_lib::{
     kernel::RunId,
     runtime::{Alone, Cloud, RuntimeOptions, Supervisors, supervise_alone},
 };
-use std::{path::PathBuf, time::Duration};
-
-/// A database that is away for a moment is no reason to start over.
-const PATIENCE: Duration = Duration::from_secs(20);
+use std::path::PathBuf;
 
 pub fn run(config: Option<PathBuf>, run: &RunId, settings_from_stdin: bool) -> Result<()> {
     let env = if settings_from_stdin {
@@ -35,7 +32,7 @@ pub fn run(config: Option<PathBuf>, run: &RunId, settings_from_stdin: bool) -> R
     process::one_thread()?.block_on(async {
         let mut signals = Stop::listen()?;
         // This one starts no others.
-        let options = RuntimeOptions::command(Supervisors::none()).patience(PATIENCE).cloud(cloud);
+        let options = RuntimeOptions::supervisor(Supervisors::none()).cloud(cloud);
         let signal = async || signals.next().await.0;
         // Whoever serves looks for jobs that this process appends.
         let beside = async |_, _| {};

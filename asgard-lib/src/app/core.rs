@@ -14,4 +14,6 @@ pub(crate) mod submit;
 #[cfg(test)]
 mod tests;
 pub(crate) mod transact;
+pub(crate) mod waits;
 pub(crate) mod waiver;
+pub(crate) mod watch;

@@ -27,6 +27,7 @@ macro_rules! ports {
             pub(super) vocabulary: Arc<AuditVocabulary>,
             pub(super) world: World,
             pub(super) config: Arc<Config>,
+            pub(super) fleeting: bool,
         }
 
         impl Parts {
@@ -41,6 +42,7 @@ macro_rules! ports {
                     vocabulary: Arc::default(),
                     world: World::system(),
                     config: Arc::default(),
+                    fleeting: false,
                 }
             }
 
@@ -126,6 +128,13 @@ impl Parts {
         self.config = Arc::new(config);
         self
     }
+
+    /// Whether each second of the process is paid for, as a function's is: waiting is shorter there, and looks less often.
+    #[must_use]
+    pub const fn fleeting(mut self, fleeting: bool) -> Self {
+        self.fleeting = fleeting;
+        self
+    }
 }
 
 impl Asgard {
@@ -147,6 +156,11 @@ impl Asgard {
     /// Time and randomness.
     pub fn world(&self) -> &World {
         &self.parts.world
+    }
+
+    /// Whether each second of this process is paid for.
+    pub(crate) fn is_fleeting(&self) -> bool {
+        self.parts.fleeting
     }
 
     /// The settings.

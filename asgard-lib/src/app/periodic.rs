@@ -98,6 +98,20 @@ pub trait PeriodicTask: Send + Sync + 'static {
 
     /// Does a bounded piece of it. May be stopped at any await.
     async fn run(&self, app: &Arc<Asgard>) -> Result<Next>;
+
+    /// The same while the clocks of the last turns do not agree: what deletes by age leaves it for later.
+    async fn run_unsteadily(&self, app: &Arc<Asgard>) -> Result<Next> {
+        self.run(app).await
+    }
+}
+
+/// What a task that deletes by age does while the clocks do not agree.
+pub(crate) fn deletes_nothing(task: &str) -> Next {
+    tracing::warn!(
+        task,
+        "The clock jumped since this task's last turn, so nothing is deleted until it has gone on evenly for an hour."
+    );
+    Next::Rest
 }
 
 /// Starts a loop per periodic task; they end after `stop`, with their leases handed back.

@@ -156,6 +156,11 @@ pub(crate) async fn boot_under(
     boot_of(store, world, runner, |parts| parts.catalog(catalog).policy(policy)).await
 }
 
+/// Another process on the same store, each second of which is paid for.
+pub(crate) async fn boot_fleeting(store: Arc<ShakyStore>, world: &World, runner: Arc<dyn Runner>) -> Arc<Asgard> {
+    boot_of(store, world, runner, |parts| parts.catalog(catalog()).fleeting(true)).await.unwrap()
+}
+
 async fn boot_of(
     store: Arc<ShakyStore>,
     world: &World,

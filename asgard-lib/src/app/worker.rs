@@ -12,8 +12,12 @@ mod wake_hint;
 mod work;
 
 use super::{Asgard, CounterKind};
-use crate::{error::Result, kernel::JobId};
-use claim::Claimed;
+use crate::{
+    error::{Code, Result},
+    kernel::JobId,
+};
+pub(crate) use claim::recall_stranded;
+use claim::{Claimed, Claims};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     task::{Id, JoinHandle, JoinSet},
@@ -50,9 +54,9 @@ pub fn spawn(app: Arc<Asgard>, stop: CancellationToken) -> JoinHandle<()> {
 /// Does everything that is due, one job at a time, until nothing is due. Returns how many jobs it did. For callers that
 /// are woken from outside instead of keeping a worker.
 pub async fn run_due(app: &Arc<Asgard>) -> Result<usize> {
-    let mut done = 0;
+    let (mut done, mut claims) = (0, Claims::default());
     loop {
-        let jobs = claim::due(app, MAX_AT_ONCE, done).await?;
+        let jobs = claims.due(app, MAX_AT_ONCE, done).await?;
         if jobs.is_empty() {
             return Ok(done);
         }
@@ -79,7 +83,7 @@ pub struct Ran {
 /// yet is asked again.
 pub async fn run_until(app: &Arc<Asgard>, until: Instant, woken: Option<WakeHint>) -> Result<Ran> {
     let left = |reserve: Duration| until.saturating_duration_since(Instant::now()).saturating_sub(reserve);
-    let (mut hands, mut jobs, mut round) = (InFlight::default(), 0, 0usize);
+    let (mut hands, mut claims, mut jobs, mut round) = (InFlight::default(), Claims::default(), 0, 0usize);
     let only_named = matches!(woken, Some(WakeHint::Named(_)));
     let (mut expected, mut named, mut looks) = (woken, Vec::new(), None);
     let mut failed = None;
@@ -94,10 +98,10 @@ pub async fn run_until(app: &Arc<Asgard>, until: Instant, woken: Option<WakeHint
         let by_name = room > 0 && !named.is_empty();
         let found = if by_name {
             let next = named.split_off(named.len().saturating_sub(room));
-            claim::named(app, &next).await
+            claims.named(app, &next).await
         } else {
             round = round.wrapping_add(1);
-            claim::due(app, room, round).await
+            claims.due(app, room, round).await
         };
         match found {
             Ok(found) if !found.is_empty() => {
@@ -128,7 +132,7 @@ pub async fn run_until(app: &Arc<Asgard>, until: Instant, woken: Option<WakeHint
 }
 
 async fn run(app: Arc<Asgard>, stop: CancellationToken) {
-    let mut hands = InFlight::default();
+    let (mut hands, mut claims) = (InFlight::default(), Claims::default());
     let mut round = 0usize;
     let mut busy_until = Instant::now();
     while !stop.is_cancelled() {
@@ -138,7 +142,7 @@ async fn run(app: Arc<Asgard>, stop: CancellationToken) {
         woken.as_mut().enable();
 
         round = round.wrapping_add(1);
-        match claim::due(&app, MAX_AT_ONCE.saturating_sub(hands.tasks.len()), round).await {
+        match claims.due(&app, MAX_AT_ONCE.saturating_sub(hands.tasks.len()), round).await {
             Ok(jobs) if jobs.is_empty() => {}
             Ok(jobs) => {
                 busy_until = Instant::now() + LATELY;
@@ -234,13 +238,25 @@ async fn handle(app: Arc<Asgard>, claimed: Claimed) {
     };
     app.counters().add(match &turn {
         JobOutcome::Done => CounterKind::JobDone,
-        JobOutcome::Repeat(_) | JobOutcome::Wait(..) | JobOutcome::Retry(_) => CounterKind::JobPutOff,
+        JobOutcome::Repeat(_) | JobOutcome::Wait(..) | JobOutcome::Retry(_) | JobOutcome::Outage(_) => {
+            CounterKind::JobPutOff
+        }
         JobOutcome::Failed(_) => CounterKind::JobFailed,
     });
     if let JobOutcome::Failed(error) = &turn {
         tracing::warn!(job.id = %job.id, job.work = job.work.name(), trace.id = %job.trace, attempts = job.attempts, error = error.chain(), "A job failed.");
     }
-    if let Err(error) = claim::settle(&app, &claimed, turn).await {
+    // A store that is away for a moment costs the job no attempt: for as long as the claim holds, it is settled again.
+    let until = Instant::now() + claim::HEARTBEAT;
+    let settled = loop {
+        match claim::settle(&app, &claimed, &turn).await {
+            Err(error) if error.code() == Code::StoreUnavailable && Instant::now() < until => {
+                app.world().sleep(jittered(&app, POLL)).await;
+            }
+            settled => break settled,
+        }
+    };
+    if let Err(error) = settled {
         tracing::warn!(job.id = %job.id, job.work = job.work.name(), error = error.chain(), "A job could not be settled; it will be done again.");
     }
 }

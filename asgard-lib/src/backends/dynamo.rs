@@ -15,7 +15,7 @@ mod table;
 use crate::{
     aws::Aws,
     kernel::{DynamoTable, Timestamp},
-    ports::store::{Batch, Found, Key, Order, Outcome, Position, Query, Record, Store, StoreError},
+    ports::store::{Batch, Found, Key, Look, Looked, Order, Outcome, Position, Query, Record, Store, StoreError},
 };
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
@@ -188,6 +188,22 @@ impl Store for DynamoStore {
         self.records(keys).await
     }
 
+    async fn look(&self, look: &Look) -> Result<Looked, StoreError> {
+        look.check()?;
+        let claims = look.claims.iter().map(|name| layout::claim_pk(name));
+        let counters = look.counters.iter().map(|name| layout::counter_pk(name));
+        let found = self.items(look.keys.iter().map(layout::record_pk).chain(claims).chain(counters).collect()).await?;
+        let record =
+            |key: &Key| found.get(&layout::record_pk(key)).map(|item| layout::record(key.clone(), item)).transpose();
+        let holder = |name: &String| layout::string(found.get(&layout::claim_pk(name))?, "o").map(str::to_owned);
+        let counter = |name: &String| layout::integer(found.get(&layout::counter_pk(name))?, "n");
+        Ok(Looked {
+            records: look.keys.iter().map(record).collect::<Result<_, _>>()?,
+            holders: look.claims.iter().map(holder).collect(),
+            counters: look.counters.iter().map(|name| counter(name).unwrap_or(0)).collect(),
+        })
+    }
+
     async fn query(&self, query: &Query) -> Result<Found, StoreError> {
         query.check()?;
         let index = query.index;
@@ -293,6 +309,16 @@ impl Store for DynamoStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.item(&layout::counter_pk("ping")).await.map(|_| ())
+        // A write that changes nothing but once: a key may be allowed to read and no more.
+        let write = || {
+            self.client
+                .update_item()
+                .table_name(self.name())
+                .set_key(Some(layout::key_of(layout::counter_pk("ping"))))
+                .update_expression("SET n = :zero")
+                .expression_attribute_values(":zero", layout::number(0))
+                .send()
+        };
+        conditionally(write).await.map(|_| ())
     }
 }

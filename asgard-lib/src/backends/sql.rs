@@ -13,7 +13,10 @@ use crate::{
     ports::{
         blobs::{Blobs, check_size},
         kinds::Kind,
-        store::{Batch, Found, Key, MARKERS_KEPT, Order, Outcome, Position, Query, Record, Store, StoreError},
+        store::{
+            Batch, Changes, Found, Key, Look, Looked, MARKERS_KEPT, Order, Outcome, Position, Query, Record, Store,
+            StoreError,
+        },
     },
 };
 use async_trait::async_trait;
@@ -69,6 +72,12 @@ pub trait Engine: Send + Sync + 'static {
     async fn change(&self, sql: String, args: Vec<Arg>) -> Result<Vec<String>, StoreError>;
     /// Commits a batch.
     async fn commit(&self, batch: &Batch) -> Result<Outcome, StoreError>;
+    /// Something that tells of commits.
+    async fn changes(&self) -> Option<Changes> {
+        None
+    }
+    /// How a statement asks for the server's time, where there is a server.
+    const CLOCK: Option<&'static str> = None;
 }
 
 /// A store and blobs in a SQL database. Clones share the connections.
@@ -89,6 +98,9 @@ impl<E> std::fmt::Debug for SqlStore<E> {
         f.write_str("SqlStore")
     }
 }
+
+/// The row that is written to see whether writing works, among the markers of commits. It never expires.
+const READY: &str = "ready";
 
 const COLUMNS: &str = "id, version, schema, body, expires_at, noted_at";
 
@@ -130,6 +142,28 @@ fn select_keys<E: Engine>(engine: &E, keys: &[Key]) -> (Vec<Kind>, String, Vec<A
         kinds.push(kind);
     }
     (kinds, branches.join(" UNION ALL "), args)
+}
+
+/// What is not a record, among the rows of a look: the position of its statement and how its row is made.
+fn select_names<E: Engine>(
+    engine: &E,
+    at: usize,
+    table: &str,
+    shows: &str,
+    names: &[String],
+    parameter: usize,
+) -> String {
+    let matches =
+        if names.len() == 1 { format!("= ${parameter}") } else { E::ONE_OF.replace("{}", &format!("${parameter}")) };
+    let table = engine.table(table);
+    format!("SELECT {at}, name, {shows}, 0, '', NULL, NULL FROM {table} WHERE name {matches}")
+}
+
+fn one_or_many(names: &[String]) -> Arg {
+    match names {
+        [name] => Arg::Text(name.clone()),
+        names => Arg::Texts(names.to_vec()),
+    }
 }
 
 fn select_page(table: &str, query: &Query) -> (String, Vec<Arg>) {
@@ -208,6 +242,42 @@ impl<E: Engine> Store for SqlStore<E> {
         Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
     }
 
+    async fn look(&self, look: &Look) -> Result<Looked, StoreError> {
+        look.check()?;
+        if look.is_empty() {
+            return Ok(Looked::default());
+        }
+        // One statement: one round trip, and one snapshot.
+        let (kinds, records, mut args) = select_keys(&*self.0, &look.keys);
+        let mut branches = if records.is_empty() { Vec::new() } else { vec![records] };
+        let (claims, counters) = (kinds.len(), kinds.len() + 1);
+        for (at, table, shows, names) in
+            [(claims, "claims", "owner", &look.claims), (counters, "counters", "CAST(value AS text)", &look.counters)]
+        {
+            if !names.is_empty() {
+                args.push(one_or_many(names));
+                branches.push(select_names(&*self.0, at, table, shows, names, args.len()));
+            }
+        }
+        let (mut found, mut holders, mut shown) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for row in self.0.records(branches.join(" UNION ALL "), args).await? {
+            match usize::try_from(row.0).ok() {
+                Some(at) if at == claims => drop(holders.insert(row.1, row.2)),
+                Some(at) if at == counters => drop(shown.insert(row.1, number(&row.2)?)),
+                at => {
+                    let kind = at.and_then(|at| kinds.get(at).copied());
+                    let record = record(kind.ok_or_else(|| corrupt("a row", "of nothing that was asked for"))?, row)?;
+                    found.insert(record.key.clone(), record);
+                }
+            }
+        }
+        Ok(Looked {
+            records: look.keys.iter().map(|key| found.get(key).cloned()).collect(),
+            holders: look.claims.iter().map(|name| holders.get(name).cloned()).collect(),
+            counters: look.counters.iter().map(|name| shown.get(name).copied().unwrap_or(0)).collect(),
+        })
+    }
+
     async fn query(&self, query: &Query) -> Result<Found, StoreError> {
         query.check()?;
         let (sql, args) = select_page(&self.0.table(query.index.kind.name()), query);
@@ -267,8 +337,24 @@ impl<E: Engine> Store for SqlStore<E> {
         Ok(limit - left)
     }
 
+    async fn changes(&self) -> Option<Changes> {
+        self.0.changes().await
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        let Some(asks) = E::CLOCK else { return Ok(None) };
+        let text = self.0.texts(format!("SELECT {asks}"), Vec::new()).await?.pop();
+        text.map(|text| text.parse().map_err(|e| corrupt("the server's clock", e))).transpose()
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
-        self.0.texts("SELECT CAST(1 AS text)".to_owned(), Vec::new()).await.map(|_| ())
+        // A write that changes nothing but once: what only reads may be a primary no more, or have no room left.
+        let sql = format!(
+            "INSERT INTO {} AS c (id, at) VALUES ('{READY}', '9999-12-31T23:59:59.999999Z') \
+             ON CONFLICT (id) DO UPDATE SET at = c.at RETURNING id",
+            self.0.table("commits")
+        );
+        self.0.change(sql, Vec::new()).await.map(|_| ())
     }
 }
 

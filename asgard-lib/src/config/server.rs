@@ -33,7 +33,7 @@ section! {
         /// The largest request body.
         max_body_bytes: u64 = 1024 * 1024, at("server.max_body_bytes").unit("bytes").range(1024, 64 * 1024 * 1024);
         /// How long a request may take.
-        request_timeout_secs: u64 = 30, at("server.request_timeout_secs").unit("seconds").range(1, 600);
+        request_timeout_secs: u64 = 60, at("server.request_timeout_secs").unit("seconds").range(1, 600);
         /// How many connections are served at once; more wait.
         max_connections: u32 = 4096, at("server.max_connections").unit("connections").range(1, 1_000_000);
         /// How many connections one peer may have at once; more wait. A proxy is one peer: where one opens more, raise this. IPv6

@@ -24,7 +24,7 @@ use crate::{
     kernel::{BlobId, Timestamp},
     ports::{
         blobs::Blobs,
-        store::{Batch, Found, Key, Outcome, Query, Record, Store, StoreError},
+        store::{Batch, Changes, Found, Key, Look, Looked, Outcome, Query, Record, Store, StoreError},
     },
 };
 use async_trait::async_trait;
@@ -97,6 +97,9 @@ impl<S: Store + ?Sized, F: Fault> Store for Faulty<S, F> {
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
         self.fault.call(self.inner.get_many(keys)).await
     }
+    async fn look(&self, look: &Look) -> Result<Looked, StoreError> {
+        self.fault.call(self.inner.look(look)).await
+    }
     async fn query(&self, query: &Query) -> Result<Found, StoreError> {
         self.fault.query(query, self.inner.query(query)).await
     }
@@ -120,6 +123,12 @@ impl<S: Store + ?Sized, F: Fault> Store for Faulty<S, F> {
     }
     fn expires_by_itself(&self) -> bool {
         self.inner.expires_by_itself()
+    }
+    async fn changes(&self) -> Option<Changes> {
+        self.inner.changes().await
+    }
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.fault.call(self.inner.clock()).await
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.fault.call(self.inner.ping()).await

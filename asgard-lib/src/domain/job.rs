@@ -15,6 +15,8 @@ pub const MAX_PAUSE: Duration = Duration::from_secs(6 * 3600);
 pub const CLAIM: Duration = Duration::from_secs(60);
 /// How long a runner that cannot be reached is waited for before asking it in vain counts as failing.
 pub const OUTAGE: Duration = Duration::from_secs(3600);
+/// The longest that a job is put off which has not failed.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(900);
 /// A job that is due for longer than this is done by nobody.
 pub const OVERDUE: Duration = Duration::from_secs(600);
 
@@ -222,6 +224,12 @@ impl Job {
     /// The job due now, for whoever comes first: whoever had it may be gone.
     pub fn hurried(&self, now: Timestamp) -> Self {
         Self { due_at: Some(now), claimed_by: None, ..self.clone() }
+    }
+
+    /// Whether it is due later than any job that was tried so often ever is: a clock that was wrong has written that.
+    pub fn is_stranded(&self, now: Timestamp) -> bool {
+        let most = LONGEST_WAIT.max(backoff(self.attempts, u8::MAX));
+        self.due_at.is_some_and(|due| due > now.plus(most))
     }
 
     /// Whether it has failed as often as a job may that gives up.

@@ -39,6 +39,7 @@ pub struct HttpState {
     openapi: OnceLock<Value>,
     base: BasePath,
     session_cookie: String,
+    written: tokio::sync::Mutex<Option<Instant>>,
 }
 
 crate::kernel::opaque!(HttpState);
@@ -67,8 +68,14 @@ impl HttpState {
             meters: Meters::new(),
             openapi: OnceLock::new(),
             session_cookie: auth::session_cookie_name(&base),
+            written: tokio::sync::Mutex::default(),
             base,
         })
+    }
+
+    /// When the last look began that found that the database takes writes.
+    pub(super) const fn written(&self) -> &tokio::sync::Mutex<Option<Instant>> {
+        &self.written
     }
 
     /// The path below which everything is served. Every address that Asgard gives out begins with it.

@@ -11,6 +11,9 @@
 //! 8. `note` neither needs nor changes a version.
 //! 9. A record past `expires_at` may vanish at any time, and not before.
 //! 10. An error that leaves the outcome open is [`StoreError::Unknown`], never `Unavailable`.
+//!
+//! A refusal leaves no marker, so the same batch may commit later: also by itself, when an earlier submission went unanswered and
+//! is still on its way. Whoever decides anew after such a refusal withdraws the batch first ([`Store::withdraw`]).
 
 mod query;
 
@@ -322,6 +325,49 @@ pub enum Reason {
     Floor,
 }
 
+/// What one [`Store::look`] asks for: at most [`Batch::MAX_READS`] in all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Records, by their keys.
+    pub keys: Vec<Key>,
+    /// Names, to know who holds them.
+    pub claims: Vec<String>,
+    /// Counters.
+    pub counters: Vec<String>,
+}
+
+impl Look {
+    /// How much it asks for.
+    pub fn len(&self) -> usize {
+        self.keys.len() + self.claims.len() + self.counters.len()
+    }
+
+    /// Whether it asks for nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Refuses to look at too much at once. Every backend calls it.
+    pub fn check(&self) -> Result<(), StoreError> {
+        if self.len() > Batch::MAX_READS {
+            let (asked, most) = (self.len(), Batch::MAX_READS);
+            return Err(StoreError::Corrupt(format!("{asked} items looked at at once; at most {most} are allowed")));
+        }
+        Ok(())
+    }
+}
+
+/// What a [`Store::look`] shows, each in the order in which it was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// The records.
+    pub records: Vec<Option<Record>>,
+    /// Who holds the names.
+    pub holders: Vec<Option<String>>,
+    /// What the counters show.
+    pub counters: Vec<i64>,
+}
+
 /// A store that failed.
 #[derive(Debug)]
 pub enum StoreError {
@@ -345,6 +391,9 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
+/// Tells that something was committed, perhaps by another process.
+pub type Changes = futures_util::stream::BoxStream<'static, ()>;
+
 /// Bytes by key, atomically. See the module's rules.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -363,6 +412,19 @@ pub trait Store: Send + Sync + 'static {
     /// What a counter shows, strongly consistent; 0 when it was never counted.
     async fn counter(&self, name: &str) -> Result<i64, StoreError>;
 
+    /// Records, holders and counters at once, strongly consistent: in one round trip, where the store can.
+    async fn look(&self, look: &Look) -> Result<Looked, StoreError> {
+        look.check()?;
+        let mut looked = Looked { records: self.get_many(&look.keys).await?, ..Looked::default() };
+        for name in &look.claims {
+            looked.holders.push(self.holder(name).await?);
+        }
+        for name in &look.counters {
+            looked.counters.push(self.counter(name).await?);
+        }
+        Ok(looked)
+    }
+
     /// Adds one to a counter on its own and returns the result. Not repeatable: a lost reply leaves a gap. Leaves the
     /// counter's expiry as it is.
     async fn increment(&self, counter: &str) -> Result<i64, StoreError>;
@@ -379,6 +441,36 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
-    /// Whether the store answers.
+    /// Sees to it that a batch is never committed, however late a copy of it arrives: for one that was refused after an earlier
+    /// submission had gone unanswered, which may still be on its way. `false` when it was committed before. It is not to be
+    /// submitted again.
+    ///
+    /// The batch's place is taken by one that only says so, under the same id.
+    async fn withdraw(&self, batch: &Batch) -> Result<bool, StoreError> {
+        let key = Key::new(Kind::Meta, format!("withdrawn/{}", batch.id()));
+        let expires_at = Some(batch.at().plus(MARKERS_KEPT));
+        let mut instead = Batch::new(batch.id().clone(), batch.at());
+        let note = Draft { key: key.clone(), schema: 1, body: "{}".to_owned(), expires_at };
+        instead.push(Op::Insert(note)).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        match self.commit(&instead).await? {
+            Outcome::Committed => Ok(self.get_many(&[key]).await?.iter().any(Option::is_some)),
+            // It was withdrawn so long ago that its marker is gone.
+            Outcome::Refused(_) => Ok(true),
+        }
+    }
+
+    /// Something that tells of commits sooner than looking would, where the store has it. It may tell of too much, and it may miss some:
+    /// whoever waits looks now and then all the same. Whatever it holds is given back when it is dropped.
+    async fn changes(&self) -> Option<Changes> {
+        None
+    }
+
+    /// What time it is for the store, where it has a clock that all processes share. What is old is judged by the earlier of this
+    /// and one's own.
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
+
+    /// Whether the store answers, and takes writes.
     async fn ping(&self) -> Result<(), StoreError>;
 }

@@ -183,6 +183,11 @@ impl ManualClock {
         Self(AtomicI64::new(at.as_millis()))
     }
 
+    /// Sets the clock, forwards or back.
+    pub fn set(&self, at: Timestamp) {
+        self.0.store(at.as_millis(), Ordering::SeqCst);
+    }
+
     /// Moves the clock on.
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);

@@ -260,12 +260,11 @@ impl RuntimeBuilder {
 
     /// The database with its tables as they have to be, and until when what is not there yet may be waited for.
     async fn ready(&self, given: Option<&Opened>) -> Result<(Opened, Instant)> {
-        let RuntimeOptions { tables, patience, cloud, .. } = &self.options;
         let Some(database) = given else {
-            let until = Instant::now() + *patience;
-            return Ok((database::open(&self.config.database, *tables, *patience, cloud).await?, until));
+            let until = Instant::now() + self.options.patience;
+            return Ok((database::open(&self.config.database, &self.options).await?, until));
         };
-        database::see_to(database, *tables).await?;
+        database::see_to(database, self.options.tables).await?;
         Ok((database.clone(), Instant::now()))
     }
 
@@ -278,7 +277,7 @@ impl RuntimeBuilder {
     ) -> Result<Runtime> {
         let Self { config, options, world, master: given, services, periodic, adjust, .. } = self;
         let RuntimeOptions { supervisors, host, cloud, .. } = options;
-        let world = world.unwrap_or_else(World::system);
+        let (world, fleeting) = (world.unwrap_or_else(World::system), matches!(host, Host::Function));
         for service in services {
             catalog = catalog.with(service)?;
         }
@@ -314,6 +313,7 @@ impl RuntimeBuilder {
             .operations(operations)
             .vocabulary(vocabulary)
             .world(world)
+            .fleeting(fleeting)
             .config(config);
         let app = Asgard::new(adjust.into_iter().fold(parts, |parts, adjust| adjust(parts)));
         binding.bind(&app);

@@ -1,6 +1,6 @@
 //! Opening the database that the configuration names, and waiting for one that is not there yet.
 
-use super::{Tables, cloud::Cloud, patience::patiently};
+use super::{RuntimeOptions, Tables, patience::patiently};
 #[cfg(feature = "postgres")]
 use crate::backends::PostgresOptions;
 #[cfg(feature = "sqlite")]
@@ -10,22 +10,23 @@ use crate::{
     config::{Database, DatabaseLocation},
     error::{Code, Error, Result},
 };
-use std::{path::Path, time::Duration};
+use std::path::Path;
 use tokio::time::Instant;
 
 /// Opens the database and sees to its tables. One that cannot be reached is tried again until the patience is over; one that
 /// is wrong is refused at once.
-pub(super) async fn open(settings: &Database, tables: Tables, patience: Duration, cloud: &Cloud) -> Result<Opened> {
-    patiently("The database", Instant::now() + patience, || attempt(settings, tables, cloud)).await
+pub(super) async fn open(settings: &Database, how: &RuntimeOptions) -> Result<Opened> {
+    patiently("The database", Instant::now() + how.patience, || attempt(settings, how)).await
 }
 
-async fn attempt(settings: &Database, tables: Tables, cloud: &Cloud) -> Result<Opened> {
+async fn attempt(settings: &Database, how: &RuntimeOptions) -> Result<Opened> {
+    let tables = how.tables;
     if let DatabaseLocation::Sqlite { path } = &settings.location
         && tables != Tables::Migrate
     {
         must_exist(path)?;
     }
-    let opened = backends::open_at(settings.location.clone(), options(settings, cloud)).await?;
+    let opened = backends::open_at(settings.location.clone(), options(settings, how)).await?;
     if let Err(error) = see_to(&opened, tables).await {
         opened.close().await;
         return Err(error);
@@ -34,18 +35,19 @@ async fn attempt(settings: &Database, tables: Tables, cloud: &Cloud) -> Result<O
 }
 
 #[allow(unused_variables, reason = "a build without databases has no options")]
-fn options(settings: &Database, cloud: &Cloud) -> Options {
+fn options(settings: &Database, how: &RuntimeOptions) -> Options {
     Options {
         #[cfg(feature = "sqlite")]
         sqlite: SqliteOptions { readers: settings.max_connections, ..SqliteOptions::default() },
         #[cfg(feature = "postgres")]
         postgres: PostgresOptions {
-            max_connections: settings.max_connections,
+            max_connections: how.connections.unwrap_or(u32::MAX).min(settings.max_connections),
+            detect_pooler: how.connections.is_none(),
             schema: settings.schema.clone(),
             ..PostgresOptions::default()
         },
         #[cfg(feature = "dynamodb")]
-        aws: Some(cloud.aws.clone()),
+        aws: Some(how.cloud.aws.clone()),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
         core::waiver::AuditWaiver,
         periodic::{
             EXPIRE, Expire, Next, Periodic, PeriodicTask, RECONCILE_RUNS, RETAIN_AUDIT, REVIEW_KEYS, REWRITE_RECORDS,
-            ReconcileRuns, RetainAudit, ReviewKeys, RewriteRecords, SEAL_AUDIT, SealAudit,
+            ReconcileRuns, RetainAudit, ReviewKeys, RewriteRecords, SEAL_AUDIT, SealAudit, deletes_nothing,
         },
         rows::{KeepRows, REQUEST_ROWS, RequestRows},
     },
@@ -136,7 +136,7 @@ impl PeriodicTask for CollectOrphans {
     async fn run(&self, app: &Arc<Asgard>) -> Result<Next> {
         let before = app.store().read::<Progress>(COLLECTING).await?;
         let after = before.as_ref().and_then(|progress| progress.after.clone());
-        let collected = self.vault.collect_orphan_blobs(app.world().now(), after.as_ref()).await?;
+        let collected = self.vault.collect_orphan_blobs(app.cautious_now().await?, after.as_ref()).await?;
         if collected.deleted > 0 {
             tracing::info!(deleted = collected.deleted, "Deleted encrypted bytes that nothing names.");
         }
@@ -145,6 +145,10 @@ impl PeriodicTask for CollectOrphans {
             remember(app, collected.next).await?;
         }
         Ok(pace)
+    }
+
+    async fn run_unsteadily(&self, _: &Arc<Asgard>) -> Result<Next> {
+        Ok(deletes_nothing(self.name()))
     }
 }
 

@@ -12,7 +12,9 @@
 
 mod before;
 mod dynamo;
+mod hole;
 mod memory;
+mod poolers;
 mod postgres;
 mod rows;
 mod sqlite;

@@ -41,7 +41,7 @@ pub struct Database {
 }
 
 impl Database {
-    async fn create() -> Self {
+    pub async fn create() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let admin = std::env::var(VARIABLE).unwrap_or_else(|_| {
             panic!("{VARIABLE} is not set: these tests need a PostgreSQL server. Run them with `tests/run --peers`, which starts one.")
@@ -60,14 +60,18 @@ impl Database {
         Self { admin, name }
     }
 
-    fn url(&self) -> String {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn url(&self) -> String {
         let (server, query) =
             self.admin.split_once('?').map_or((self.admin.as_str(), String::new()), |(s, q)| (s, format!("?{q}")));
         let (server, _) = server.rsplit_once('/').expect("the test URL names a database");
         format!("{server}/{}{query}", self.name)
     }
 
-    fn url_with(&self, parameter: &str) -> String {
+    pub fn url_with(&self, parameter: &str) -> String {
         let url = self.url();
         let glue = if url.contains('?') { '&' } else { '?' };
         format!("{url}{glue}{parameter}")

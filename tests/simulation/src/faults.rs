@@ -7,6 +7,9 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 
+/// In milliseconds.
+const HOUR: i64 = 3_600_000;
+
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     PowerCut,
@@ -18,6 +21,8 @@ enum Fault {
     LongLinkCut,
     Orphaned,
     Upgrade,
+    ClockNudged,
+    ClockWrong,
 }
 
 /// Lets faults happen until the course is over.
@@ -34,6 +39,9 @@ pub async fn happen(simulation: Arc<Simulation>) {
     }
     if course.upgrades {
         all.push(Fault::Upgrade);
+    }
+    if course.clocks {
+        all.extend([Fault::ClockNudged, Fault::ClockWrong]);
     }
     let end = Instant::now() + Duration::from_secs(60 * course.minutes);
     loop {
@@ -85,6 +93,17 @@ async fn strike(simulation: &Arc<Simulation>, fault: Fault, host: &Arc<Host>, di
             host.kill_supervisors();
             sleep(dice.millis(90_000, 240_000)).await;
             simulation.serve(host);
+        }
+        // Within what clocks may disagree by.
+        Fault::ClockNudged => {
+            host.set_clock(i64::try_from(dice.below(4_000)).unwrap_or(0) - 2_000);
+        }
+        // Far beyond it: an hour or a year ahead or behind, until somebody sets it right.
+        Fault::ClockWrong => {
+            let wrong = [HOUR, -HOUR, 365 * 24 * HOUR, -365 * 24 * HOUR];
+            let was = host.set_clock(dice.pick(&wrong).copied().unwrap_or(HOUR));
+            sleep(dice.millis(5_000, 240_000)).await;
+            host.set_clock(was);
         }
         Fault::RepliesLost => {
             host.link.lose(25);

@@ -12,7 +12,10 @@ use asgard_lib::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicI64, Ordering::SeqCst},
+    },
     time::Duration,
 };
 use tokio::{
@@ -79,13 +82,18 @@ pub struct Host {
     pub link: Arc<Link>,
     seed: u64,
     begun: Instant,
-    offset_ms: i64,
+    offset_ms: AtomicI64,
     disk: Mutex<BTreeMap<String, Folder>>,
     processes: Mutex<Processes>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The time that it is, for who knows when everything began.
+pub fn true_time(begun: Instant) -> Timestamp {
+    Timestamp::from_millis(BEGINNING + i64::try_from(begun.elapsed().as_millis()).unwrap_or(0))
 }
 
 impl Host {
@@ -97,7 +105,7 @@ impl Host {
             link,
             seed,
             begun: Instant::now(),
-            offset_ms,
+            offset_ms: AtomicI64::new(offset_ms),
             disk: Mutex::default(),
             processes: Mutex::default(),
         })
@@ -105,8 +113,13 @@ impl Host {
 
     /// The host's time.
     pub fn now(&self) -> Timestamp {
-        let passed = i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX);
-        Timestamp::from_millis(BEGINNING + passed + self.offset_ms)
+        let offset = self.offset_ms.load(SeqCst);
+        Timestamp::from_millis(true_time(self.begun).as_millis() + offset)
+    }
+
+    /// Sets the host's clock: wrong by that much from now on. Returns by how much it was.
+    pub fn set_clock(&self, offset_ms: i64) -> i64 {
+        self.offset_ms.swap(offset_ms, SeqCst)
     }
 
     /// Starts a process. It ends when it is killed.

@@ -1,25 +1,32 @@
 //! What must hold once everything has settled, whatever happened before.
 
-use crate::{host::State, people, people::Person, simulation::Simulation};
+use crate::{
+    host::{BEGINNING, State},
+    people,
+    people::Person,
+    simulation::Simulation,
+};
 use asgard_lib::{
     app::audit::VerifyAudit,
+    backends::MemoryStore,
     domain::{
         project::Project,
         request::{Request, RequestStatus},
         resource::{Resource, ResourceStatus},
         run::Run,
     },
-    kernel::Usd,
+    kernel::{CommitId, Timestamp, Usd},
     ports::{
-        kinds::{self, Index},
+        kinds::{self, Index, Kind},
         records::{Entity, Records},
-        store::{Query, Store},
+        store::{Batch, Draft, Key, Op, Outcome, Query, Store},
     },
 };
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use crate::dice::Dice;
@@ -63,7 +70,30 @@ pub async fn check(simulation: &Arc<Simulation>) {
     every_thing_is_known(simulation, &records).await;
     nothing_is_made_twice(simulation, &records);
     what_is_applied_was_approved(simulation, &records);
+    what_is_kept_is_there(simulation).await;
     the_audit_log_holds(simulation).await;
+}
+
+/// The key of a record that is to be kept for a day.
+fn kept() -> Key {
+    Key::new(Kind::Idempotency, "to-be-kept")
+}
+
+/// Writes a record that is to be kept for a day, longer than any course.
+pub async fn keep_something(store: &MemoryStore) {
+    let at = Timestamp::from_millis(BEGINNING);
+    let mut batch = Batch::new(CommitId::from_digest(&[9; 32]), at);
+    let expires_at = Some(at.plus(Duration::from_secs(86_400)));
+    let pushed = batch.push(Op::Insert(Draft { key: kept(), schema: 1, body: "{}".into(), expires_at }));
+    let committed = store.commit(&batch).await;
+    assert!(pushed.is_ok() && matches!(committed, Ok(Outcome::Committed)), "{pushed:?} {committed:?}");
+}
+
+/// Nothing is deleted before its time, whatever a clock said.
+async fn what_is_kept_is_there(simulation: &Simulation) {
+    if !matches!(simulation.store.get_many(&[kept()]).await.as_deref(), Ok([Some(_)])) {
+        simulation.notes.violation("a record was deleted that was to be kept".to_owned());
+    }
 }
 
 fn everything_ends(simulation: &Simulation, records: &Everything) {

@@ -1,6 +1,6 @@
 //! A host's way to the one store: it takes time, loses replies, and can be cut.
 
-use crate::dice::Dice;
+use crate::{dice::Dice, host::true_time};
 use asgard_lib::{
     backends::MemoryStore,
     kernel::{BlobId, Timestamp},
@@ -17,6 +17,7 @@ use std::{
     },
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// How long a host waits for an answer that does not come.
 const GIVES_UP: Duration = Duration::from_secs(5);
@@ -29,12 +30,14 @@ pub struct Link {
     cut: AtomicBool,
     /// Of a hundred replies to commits, how many are lost.
     loses: AtomicU64,
+    begun: Instant,
 }
 
 impl Link {
     /// A link to `store`.
     pub fn new(store: &MemoryStore, dice: Dice) -> Arc<Self> {
-        Arc::new(Self { store: store.clone(), dice, cut: AtomicBool::new(false), loses: AtomicU64::new(0) })
+        let (cut, loses, begun) = (AtomicBool::new(false), AtomicU64::new(0), Instant::now());
+        Arc::new(Self { store: store.clone(), dice, cut, loses, begun })
     }
 
     /// Cuts the link, or mends it.
@@ -107,6 +110,12 @@ impl Store for Link {
         self.there().await?;
         self.store.expire(now, limit).await
     }
+    /// The store's own clock is right.
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.there().await?;
+        self.back(Some(true_time(self.begun))).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.there().await
     }

@@ -39,6 +39,8 @@ pub struct Course {
     pub long_outages: bool,
     /// Services whose module is another one after a restart.
     pub upgrades: bool,
+    /// Clocks that are set: within what they may disagree by, and far beyond.
+    pub clocks: bool,
 }
 
 /// What came of a course of events.
@@ -237,6 +239,7 @@ impl Simulation {
             notes: Arc::default(),
             serving: Mutex::default(),
         });
+        invariants::keep_something(&simulation.store).await;
         for host in &simulation.hosts {
             simulation.serve(host);
         }

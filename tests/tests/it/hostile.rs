@@ -258,7 +258,7 @@ fn mcp_refuses_what_is_no_message() {
             ("request_resource", json!({"service": 7, "name": "fine"})),
             ("get_request", json!({"request_id": "../../x"})),
             ("get_request", json!({"request_id": scene.project})),
-            ("get_request", json!({"request_id": "req_00000000000000000000000000", "wait_s": 21})),
+            ("get_request", json!({"request_id": "req_00000000000000000000000000", "wait_s": 51})),
             ("get_secret", json!({"name": "a/../../b"})),
             ("list_resources", json!({"limit": -1})),
             ("list_resources", json!({"cursor": {}})),

@@ -14,7 +14,7 @@ use std::{
 /// Forwards connections while it is open.
 pub struct Proxy {
     port: u16,
-    target: SocketAddr,
+    target: Arc<Mutex<SocketAddr>>,
     door: Option<OpenDoor>,
 }
 
@@ -32,7 +32,7 @@ struct OpenDoor {
 impl Proxy {
     /// A door to `target`, shut: its port refuses connections, and nobody else is given it meanwhile.
     pub fn shut(target: SocketAddr) -> Self {
-        Self { port: quiet_port(), target, door: None }
+        Self { port: quiet_port(), target: Arc::new(Mutex::new(target)), door: None }
     }
 
     /// Its port.
@@ -43,20 +43,26 @@ impl Proxy {
     /// Leads to another server from now on, as a name in DNS would: what is connected is cut.
     pub fn lead_to(&mut self, target: SocketAddr) {
         self.close();
-        self.target = target;
+        self.lead_newcomers_to(target);
         self.open();
+    }
+
+    /// Leads those who connect from now on to another server; what is connected stays where it is.
+    pub fn lead_newcomers_to(&mut self, target: SocketAddr) {
+        *self.target.lock().unwrap() = target;
     }
 
     /// Opens it.
     pub fn open(&mut self) {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("the port is still free");
         let door = Arc::new(Door { open: AtomicBool::new(true), connections: Mutex::default() });
-        let (ours, target) = (Arc::clone(&door), self.target);
+        let (ours, target) = (Arc::clone(&door), Arc::clone(&self.target));
         let listens = thread::spawn(move || {
             for client in listener.incoming() {
                 if !ours.open.load(Ordering::SeqCst) {
                     return;
                 }
+                let target = *target.lock().unwrap();
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(target)) else { continue };
                 let mut connections = ours.connections.lock().unwrap();
                 connections.extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);

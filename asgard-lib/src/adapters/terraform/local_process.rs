@@ -13,21 +13,26 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{ErrorKind, Read, Seek, SeekFrom},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-use tokio::{io::AsyncWriteExt, process::Command};
+use tokio::{io::AsyncWriteExt, process::Command, time::Instant};
 
 /// The most that a supervisor's own log grows to; past it, it starts again.
 const LOG: u64 = 4 << 20;
 /// How much of a failed supervisor's log is told.
 const TOLD: i64 = 2000;
+/// The exit code of an Asgard that could not reach its database, or was refused a connection.
+const UNREACHABLE: i32 = 3;
+/// What is said of a run whose supervisors reach no database.
+const OUTAGE: &str = "The run's supervisor cannot reach the database, or is refused a connection.";
 
 /// How supervisors are started.
 #[derive(Clone)]
@@ -84,7 +89,10 @@ impl LocalProcessOptions {
 /// Starts supervisors on this host.
 pub struct LocalProcess {
     options: LocalProcessOptions,
-    running: Arc<Mutex<BTreeSet<RunId>>>,
+    /// Since when.
+    running: Arc<Mutex<BTreeMap<RunId, Instant>>>,
+    /// Runs whose last supervisor ended without having reached the database.
+    shut_out: Arc<Mutex<BTreeSet<RunId>>>,
 }
 
 crate::kernel::opaque!(LocalProcess);
@@ -92,25 +100,25 @@ crate::kernel::opaque!(LocalProcess);
 impl LocalProcess {
     /// A runner with the given options.
     pub fn new(options: LocalProcessOptions) -> Arc<Self> {
-        Arc::new(Self { options, running: Arc::default() })
+        Arc::new(Self { options, running: Arc::default(), shut_out: Arc::default() })
     }
 
     fn layout(&self, run: &RunId) -> Result<Layout> {
         Ok(Layout::new(&workdir::parent(&self.options.work_dir)?, run))
     }
 
-    /// Takes a place for a run. `false` when it has one already.
-    fn take_place(&self, run: &RunId) -> Result<bool> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if running.contains(run) {
-            return Ok(false);
+    /// Takes a place for a run, or says for how long it has had one.
+    fn take_place(&self, run: &RunId) -> Result<Option<Duration>> {
+        let mut running = lock(&self.running);
+        if let Some(since) = running.get(run) {
+            return Ok(Some(since.elapsed()));
         }
         if running.len() >= self.options.concurrency {
             let message = format!("{} runs are being carried out here already; this one waits.", running.len());
             return Err(Error::new(Code::QuotaReached, message).retry_after(2));
         }
-        running.insert(run.clone());
-        Ok(true)
+        running.insert(run.clone(), Instant::now());
+        Ok(None)
     }
 
     fn start(&self, run: &RunId) -> Result<(tokio::process::Child, PathBuf)> {
@@ -146,8 +154,12 @@ impl Runner for LocalProcess {
     }
 
     async fn launch(&self, run: &RunId) -> Result<()> {
-        if !self.take_place(run)? {
-            return Ok(());
+        let outage = || Err(Error::new(Code::RunnerUnavailable, OUTAGE).retry_after(10));
+        match self.take_place(run)? {
+            None => {}
+            Some(since) if since < self.claim_within() => return Ok(()),
+            // It is there, and had time to claim the run: it waits for the database.
+            Some(_) => return outage(),
         }
         let place = Place { running: Arc::clone(&self.running), run: run.clone() };
         let (mut child, log) = self.start(run)?;
@@ -155,6 +167,8 @@ impl Runner for LocalProcess {
             let given = self.options.environment.iter().filter(|(name, _)| !environment::may_be_seen(name));
             (stdin, Environment::to_pipe(given.map(|(name, value)| (name.as_str(), value))))
         });
+        let shut_out = Arc::clone(&self.shut_out);
+        let again = lock(&shut_out).remove(run);
         // Waiting for it reaps it; it goes on when this process ends first.
         tokio::spawn(async move {
             if let Some((mut stdin, settings)) = settings
@@ -163,11 +177,21 @@ impl Runner for LocalProcess {
                 tracing::error!(run.id = %place.run, "a supervisor did not take its settings: {error}");
             }
             match child.wait().await {
-                Ok(status) => ended(&place.run, status, &log),
+                Ok(status) => {
+                    if status.code() == Some(UNREACHABLE) {
+                        lock(&shut_out).insert(place.run.clone());
+                    }
+                    ended(&place.run, status, &log);
+                }
                 Err(error) => tracing::error!(run.id = %place.run, "a supervisor cannot be waited for: {error}"),
             }
         });
-        Ok(())
+        // Another try at what is an outage of something else does not count against the run.
+        if again { outage() } else { Ok(()) }
+    }
+
+    async fn why_unclaimed(&self, run: &RunId) -> Option<String> {
+        lock(&self.shut_out).contains(run).then(|| OUTAGE.to_owned())
     }
 
     async fn probe(&self, place: &SupervisorLocation, _now: Timestamp) -> Liveness {
@@ -192,6 +216,7 @@ impl Runner for LocalProcess {
     }
 
     async fn clean(&self, run: &RunId) -> Result<()> {
+        lock(&self.shut_out).remove(run);
         let parent = workdir::parent(&self.options.work_dir)?;
         let layout = Layout::new(&parent, run);
         if layout.facts().is_some_and(|facts| place::look(&facts.supervisor, &parent) == place::Sight::Alive) {
@@ -226,20 +251,24 @@ impl Runner for LocalProcess {
     async fn left_over(&self) -> Result<Vec<RunId>> {
         let parent = workdir::parent(&self.options.work_dir)?;
         let runs: BTreeSet<RunId> = folders(&parent).chain(logs(&parent)).collect();
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(runs.into_iter().filter(|run| !running.contains(run)).collect())
+        let running = lock(&self.running);
+        Ok(runs.into_iter().filter(|run| !running.contains_key(run)).collect())
     }
+}
+
+fn lock<T>(runs: &Mutex<T>) -> MutexGuard<'_, T> {
+    runs.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A run's place among those that are carried out; given back when dropped.
 struct Place {
-    running: Arc<Mutex<BTreeSet<RunId>>>,
+    running: Arc<Mutex<BTreeMap<RunId, Instant>>>,
     run: RunId,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.run);
+        lock(&self.running).remove(&self.run);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     app::{Asgard, Call, authenticate},
     error::{Code, Error, Result},
 };
-use std::{any::TypeId, borrow::Cow};
+use std::borrow::Cow;
 
 /// A finished operation.
 #[derive(Debug)]
@@ -37,17 +37,22 @@ pub(crate) async fn drive<O: Operation>(
         (Err(over), _) if over.code() == Code::BadCredential => Err(over),
         // Another call under the same key may have been faster, and then this one's failure means nothing.
         (Err(error), Some(remember)) => {
-            operation.authorise(&mut Reads::begin(app, call)).await?;
-            replay(app, operation, remember).await?.ok_or(error)
+            let mut reads = Reads::begin(app, call);
+            operation.authorise(&mut reads).await?;
+            replay(&reads, operation, remember).await?.ok_or(error)
         }
         (done, _) => done,
     }
 }
 
 /// The answer to a call that was answered before.
-async fn replay<O: Operation>(app: &Asgard, operation: &O, remember: &Remember) -> Result<Option<Done<O::Output>>> {
-    let Some(kept) = remember.recall(app).await? else { return Ok(None) };
-    let output = operation.finish(app, O::Decided::recall(kept)?).await?;
+async fn replay<O: Operation>(
+    reads: &Reads<'_>,
+    operation: &O,
+    remember: &Remember,
+) -> Result<Option<Done<O::Output>>> {
+    let Some(kept) = remember.recall(reads).await? else { return Ok(None) };
+    let output = operation.finish(reads.app(), O::Decided::recall(kept)?).await?;
     Ok(Some(Done { output, replayed: true }))
 }
 
@@ -61,9 +66,12 @@ async fn steps<O: Operation>(
     let mut before = None;
     for _ in 0..MAX_PREPARE_RUNS {
         let mut reads = Reads::begin(app, &call);
+        if let Some(remember) = remember {
+            reads.ahead(remember.look());
+        }
         let permit = operation.authorise(&mut reads).await?;
         if let Some(remember) = remember
-            && let Some(done) = replay(app, operation, remember).await?
+            && let Some(done) = replay(&reads, operation, remember).await?
         {
             return Ok(done);
         }
@@ -73,7 +81,7 @@ async fn steps<O: Operation>(
         let seen = std::mem::take(&mut reads.checked);
         let waited = reads.has_waited();
         // Except by the first attempt when there was nothing to prepare: no time has passed.
-        let early = (!waited && TypeId::of::<O::Prepared>() == TypeId::of::<()>()).then(|| {
+        let early = (!waited && O::prepared_nothing(&prepared)).then(|| {
             reads.checked = authorised;
             (reads, permit)
         });

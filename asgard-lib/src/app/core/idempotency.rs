@@ -2,12 +2,13 @@
 
 use super::operation::Meta;
 use crate::{
-    app::{Asgard, Call, Tx},
+    app::{Call, Reads, Tx},
     error::{Code, Error, Result},
     kernel::Timestamp,
     ports::{
         kinds::Kind,
-        records::{Entity, Records},
+        records::{Entity, key},
+        store::Look,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -75,10 +76,15 @@ impl Remember {
         Ok(Some(Self { id: hex(&[&actor, meta.name.as_bytes(), key.as_bytes()]), input: hex(&[&input]) }))
     }
 
+    /// What is read of it, to come along with what is read first.
+    pub(super) fn look(&self) -> Look {
+        Look { keys: vec![key::<Remembered>(self.id.as_str())], ..Look::default() }
+    }
+
     /// The answer of the earlier call, if there was one.
-    pub(crate) async fn recall(&self, app: &Asgard) -> Result<Option<Value>> {
-        let Some(found) = app.store().read::<Remembered>(&self.id).await? else { return Ok(None) };
-        if found.keep_until <= app.world().now() {
+    pub(crate) async fn recall(&self, reads: &Reads<'_>) -> Result<Option<Value>> {
+        let Some(found) = reads.read::<Remembered>(&self.id).await? else { return Ok(None) };
+        if found.keep_until <= reads.app().world().now() {
             return Ok(None);
         }
         if found.input != self.input {

@@ -10,6 +10,7 @@ use crate::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use std::any::TypeId;
 
 /// A method of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +129,11 @@ pub trait Operation: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         permit: &Self::Permit,
         before: Option<Self::Prepared>,
     ) -> impl Future<Output = Result<Self::Prepared>> + Send;
+
+    /// Whether preparing did nothing, took no time, and what was read before it still stands: then the decision goes on with that.
+    fn prepared_nothing(_prepared: &Self::Prepared) -> bool {
+        TypeId::of::<Self::Prepared>() == TypeId::of::<()>()
+    }
 
     /// Decides, and says what to commit.
     fn decide(

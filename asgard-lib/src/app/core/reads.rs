@@ -1,19 +1,20 @@
 //! What an operation reads, and whom it asks: the half of a transaction that writes nothing. `authorise` and `prepare` get
 //! this alone; `decide` gets it inside its transaction.
 
-use super::effects;
+use super::{effects, waits::Pace};
 use crate::app::{Asgard, Call};
 use crate::{
     domain::access::{self, Action, Object},
     error::{Code, Error, Result},
     kernel::{Actor, Timestamp},
     ports::{
-        records::{Entity, Records, Stored, key, store_error},
-        store::{Key, Version},
+        records::{Entity, Records, Stored, decode, key, store_error},
+        store::{Batch, Key, Look, Looked, Record, Version},
     },
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -28,13 +29,54 @@ pub struct Reads<'a> {
     pub(super) checked: Versions,
     granted: BTreeSet<Action>,
     waited: bool,
+    cache: Mutex<Cache>,
+}
+
+/// What an attempt has read so far, and what comes along with its next read. What an attempt decides by is required by its commit, or
+/// claimed and counted there, so that reading a thing twice would show no more than reading it once.
+#[derive(Debug, Default)]
+struct Cache {
+    records: BTreeMap<Key, Option<Record>>,
+    holders: BTreeMap<String, Option<String>>,
+    counters: BTreeMap<String, i64>,
+    ahead: Look,
+}
+
+impl Cache {
+    /// What is asked for, and what was to come along, each once.
+    fn wanted(&mut self, mut look: Look) -> Look {
+        let ahead = std::mem::take(&mut self.ahead);
+        for key in ahead.keys {
+            if !self.records.contains_key(&key) && !look.keys.contains(&key) && look.len() < Batch::MAX_READS {
+                look.keys.push(key);
+            }
+        }
+        for name in ahead.claims {
+            if !self.holders.contains_key(&name) && !look.claims.contains(&name) && look.len() < Batch::MAX_READS {
+                look.claims.push(name);
+            }
+        }
+        for name in ahead.counters {
+            if !self.counters.contains_key(&name) && !look.counters.contains(&name) && look.len() < Batch::MAX_READS {
+                look.counters.push(name);
+            }
+        }
+        look
+    }
+
+    fn keep(&mut self, look: Look, looked: Looked) {
+        self.records.extend(look.keys.into_iter().zip(looked.records));
+        self.holders.extend(look.claims.into_iter().zip(looked.holders));
+        self.counters.extend(look.counters.into_iter().zip(looked.counters));
+    }
 }
 
 crate::kernel::opaque!(Reads<'_>);
 
 impl<'a> Reads<'a> {
     pub(super) fn begin(app: &'a Asgard, call: &'a Call) -> Self {
-        Self { app, call, now: app.world().now(), checked: Versions::new(), granted: BTreeSet::new(), waited: false }
+        let (checked, granted, cache) = (Versions::new(), BTreeSet::new(), Mutex::default());
+        Self { app, call, now: app.world().now(), checked, granted, waited: false, cache }
     }
 
     /// The control plane.
@@ -96,22 +138,63 @@ impl<'a> Reads<'a> {
     pub async fn wait(&mut self, pause: Duration) -> Result<()> {
         effects::outside_decide("waiting")?;
         self.waited = true;
+        *self.cache() = Cache::default();
         self.app.world().sleep(pause).await;
         Ok(())
+    }
+
+    /// Waits until a record is no more as it was read, or until that moment, when it says `false`; outside of every decision. Whatever
+    /// was permitted before is asked for again afterwards.
+    pub async fn wait_for_change<T: Entity>(&mut self, read: &Stored<T>, until: Timestamp) -> Result<bool> {
+        effects::outside_decide("waiting")?;
+        self.waited = true;
+        let pace = if self.app.is_fleeting() { Pace::FUNCTION } else { Pace::SERVER };
+        let within = until.since(self.app.world().now());
+        let key = key::<T>(read.value.record_id());
+        let changed = self.app.waits().changed(self.app, &key, &read.version, within, pace).await;
+        *self.cache() = Cache::default();
+        Ok(changed)
     }
 
     pub(super) fn has_waited(&self) -> bool {
         self.waited
     }
 
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says what will be read soon: it comes along with the next read, in the same round trip.
+    pub fn ahead(&self, look: Look) {
+        let mut cache = self.cache();
+        cache.ahead.keys.extend(look.keys);
+        cache.ahead.claims.extend(look.claims);
+        cache.ahead.counters.extend(look.counters);
+    }
+
+    async fn fetch(&self, look: Look) -> Result<()> {
+        let look = self.cache().wanted(look);
+        let looked = self.app.store().look(&look).await.map_err(store_error)?;
+        self.cache().keep(look, looked);
+        Ok(())
+    }
+
+    async fn record(&self, key: Key) -> Result<Option<Record>> {
+        if let Some(known) = self.cache().records.get(&key) {
+            return Ok(known.clone());
+        }
+        self.fetch(Look { keys: vec![key.clone()], ..Look::default() }).await?;
+        Ok(self.cache().records.get(&key).cloned().flatten())
+    }
+
     /// Reads without depending on it: credentials, groups, the catalogue.
     pub async fn read<T: Entity>(&self, id: &str) -> Result<Option<Stored<T>>> {
-        self.app.store().read(id).await
+        self.record(key::<T>(id)).await?.map(decode).transpose()
     }
 
     /// Reads and depends on it: the commit is refused if it has changed by then, or has appeared.
     pub async fn read_checked<T: Entity>(&mut self, id: &str) -> Result<Option<Stored<T>>> {
-        let found: Option<Stored<T>> = self.app.store().read(id).await?;
+        let found: Option<Stored<T>> = self.read(id).await?;
         self.checked.insert(key::<T>(id), found.as_ref().map(|stored| stored.version.clone()));
         Ok(found)
     }
@@ -133,12 +216,20 @@ impl<'a> Reads<'a> {
     /// Who holds a claim. Looking decides nothing, in `prepare` least of all, where the commit does not require it; a commit that
     /// depends on it claims or relies on the owner's record.
     pub async fn holder(&self, claim: &str) -> Result<Option<String>> {
-        self.app.store().holder(claim).await.map_err(store_error)
+        if let Some(known) = self.cache().holders.get(claim) {
+            return Ok(known.clone());
+        }
+        self.fetch(Look { claims: vec![claim.to_owned()], ..Look::default() }).await?;
+        Ok(self.cache().holders.get(claim).cloned().flatten())
     }
 
     /// What a counter shows. Looking decides nothing; a commit that depends on it counts with a ceiling.
     pub async fn counter(&self, name: &str) -> Result<i64> {
-        self.app.store().counter(name).await.map_err(store_error)
+        if let Some(known) = self.cache().counters.get(name) {
+            return Ok(*known);
+        }
+        self.fetch(Look { counters: vec![name.to_owned()], ..Look::default() }).await?;
+        Ok(self.cache().counters.get(name).copied().unwrap_or(0))
     }
 
     /// Fails when the caller named another version than the present one: 412 for If-Match, 409 for a `version` in the body.

@@ -14,27 +14,35 @@ use std::time::Duration;
 const MAX_RESUBMITS: u32 = 8;
 
 /// Commits a batch, through lost replies: absence of an answer is never evidence, so the same batch goes again under the
-/// same id until the store says what became of it.
+/// same id until the store says what became of it. A refusal after a lost reply is final only once the batch is withdrawn: what
+/// was lost may be late, and commit when nothing stands in its way any more.
 pub(crate) async fn submit(app: &Asgard, batch: &Batch) -> Result<Outcome> {
     let mut unknown = false;
     let mut tries = 0;
     loop {
-        match app.store().commit(batch).await {
+        let answer = match app.store().commit(batch).await {
+            Ok(Outcome::Refused(refusal)) if unknown => match app.store().withdraw(batch).await {
+                Ok(true) => Ok(Outcome::Refused(refusal)),
+                Ok(false) => Ok(Outcome::Committed),
+                Err(error) => Err(error),
+            },
+            answer => answer,
+        };
+        match answer {
             Ok(outcome) => {
+                if outcome == Outcome::Committed {
+                    app.waits().committed(batch);
+                }
                 app.counters().add(match outcome {
                     Outcome::Committed => CounterKind::Committed,
                     Outcome::Refused(_) => CounterKind::Refused,
                 });
                 return Ok(outcome);
             }
-            Err(error @ StoreError::Corrupt(_)) => {
-                app.counters().add(CounterKind::CommitFailed);
-                return Err(store_error(error));
-            }
             Err(error) => {
                 unknown |= matches!(error, StoreError::Unknown(_));
                 tries += 1;
-                if tries > MAX_RESUBMITS {
+                if tries > MAX_RESUBMITS || matches!(error, StoreError::Corrupt(_)) {
                     app.counters().add(CounterKind::CommitFailed);
                     let error = store_error(error);
                     return Err(if unknown {

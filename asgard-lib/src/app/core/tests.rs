@@ -1,6 +1,7 @@
 //! The order of an operation's steps, what a decision must not do, and what a replay asks first.
 
 mod every;
+mod lifetime;
 
 use super::{
     drive::drive,
@@ -287,4 +288,35 @@ async fn a_call_that_changes_nothing_is_remembered_too() {
         let answer = ask.call(&kit.app, &call, input.clone()).await.unwrap();
         assert_eq!((answer.replayed, &answer.value["changed"]), (replayed, &json!(false)));
     }
+}
+
+/// A batch whose reply was lost and that is refused when it is asked for again is refused for good: the first copy of it arrives
+/// late, when nothing stands in its way any more, and changes nothing.
+#[tokio::test(start_paused = true)]
+async fn a_late_copy_of_a_batch_that_was_refused_changes_nothing() {
+    use crate::ports::store::{Batch, Count, Draft, Key, Op, Outcome, Reason, Refusal, Store};
+    let kit = Kit::staged().await;
+    let other = |op: Op| {
+        let mut batch = Batch::new(kit.world.id(), kit.world.now());
+        batch.push(op).unwrap();
+        batch
+    };
+    let key = Key::new(crate::ports::kinds::Kind::Meta, "late");
+    let name = || "wanted".to_owned();
+    kit.memory.commit(&other(Op::Claim { name: name(), owner: "other".into() })).await.unwrap();
+    let mut batch = Batch::new(kit.world.id(), kit.world.now());
+    let count = Count { counter: "late".into(), delta: 1, floor: None, ceiling: None, expires_at: None };
+    batch.push(Op::Insert(Draft { key: key.clone(), schema: 1, body: "{}".into(), expires_at: None })).unwrap();
+    batch.push(Op::Claim { name: name(), owner: "me".into() }).unwrap();
+    batch.push(Op::Count(count)).unwrap();
+
+    kit.shaky.fault.keeps_back.store(true, std::sync::atomic::Ordering::SeqCst);
+    let outcome = super::submit::submit(&kit.app, &batch).await.unwrap();
+    assert_eq!(outcome, Outcome::Refused(Refusal { step: 1, reason: Reason::Taken }));
+    kit.memory.commit(&other(Op::Release { name: name(), owner: "other".into() })).await.unwrap();
+    let late = kit.shaky.fault.on_their_way.lock().unwrap().pop().unwrap();
+    assert_eq!(late, batch);
+    kit.memory.commit(&late).await.unwrap();
+    assert_eq!(kit.memory.get_many(&[key]).await.unwrap(), [None]);
+    assert_eq!((kit.memory.holder("wanted").await.unwrap(), kit.memory.counter("late").await.unwrap()), (None, 0));
 }

@@ -42,7 +42,7 @@ pub enum Ticked {
 
 /// The lease as it was taken, or why it was not.
 enum Taking {
-    Taken(u64),
+    Taken { fence: u64, steady: bool },
     Later(Timestamp),
     Served,
 }
@@ -51,7 +51,7 @@ enum Taking {
 #[derive(Clone, Copy)]
 enum Due {
     /// The periodic task's own period.
-    Period,
+    Period(Duration),
     /// Somebody outside, perhaps for a moment of a schedule.
     Tick(Option<Timestamp>),
 }
@@ -64,12 +64,12 @@ pub async fn turn(app: &Arc<Asgard>, task: &dyn PeriodicTask, stop: &Cancellatio
     let name = task.declared().lease();
     let ttl = MAX.min(Duration::from_secs(app.config().runs.lease_ttl_secs));
     let holder: HolderId = app.world().id();
-    let fence = match take(app, &name, &holder, ttl, Due::Period).await? {
-        Taking::Taken(fence) => fence,
+    let (fence, steady) = match take(app, &name, &holder, ttl, Due::Period(task.period())).await? {
+        Taking::Taken { fence, steady } => (fence, steady),
         Taking::Later(until) => return Ok(TaskOutcome::Later(until)),
         Taking::Served => return Ok(TaskOutcome::NotWanted),
     };
-    let done = keep(app, &name, fence, ttl, task.run(app), stop).await;
+    let done = keep(app, &name, fence, ttl, once(app, task, steady), stop).await;
     // After a failure or a stop somebody else may try at once; after a finished turn the next is due a period later.
     let rest = match &done {
         Ok(Some(Next::Rest)) => task.period(),
@@ -94,13 +94,13 @@ pub async fn tick(
     let name = task.declared().lease();
     let ttl = MAX.min(Duration::from_secs(app.config().runs.lease_ttl_secs));
     let holder: HolderId = app.world().id();
-    let fence = match take(app, &name, &holder, ttl, Due::Tick(scheduled)).await? {
-        Taking::Taken(fence) => fence,
+    let (fence, steady) = match take(app, &name, &holder, ttl, Due::Tick(scheduled)).await? {
+        Taking::Taken { fence, steady } => (fence, steady),
         Taking::Later(_) => return Ok(Ticked::Busy),
         Taking::Served => return Ok(Ticked::Served),
     };
     let all = async {
-        while task.run(app).await? == Next::Again {
+        while once(app, task, steady).await? == Next::Again {
             // A periodic task that never waits would never see that it has to stop.
             tokio::task::yield_now().await;
         }
@@ -109,11 +109,15 @@ pub async fn tick(
     let done = keep(app, &name, fence, ttl, all, stop).await;
     let served = scheduled.filter(|_| done.is_ok());
     let back = |lease: &Lease, now| {
-        let free = lease.released(now);
-        served.map_or_else(|| free.clone(), |scheduled| free.clone().serving(scheduled))
+        let free = lease.turned(now, Duration::ZERO);
+        served.map_or_else(|| free.clone(), |scheduled| free.clone().serving(scheduled, now))
     };
     change(app, &name, fence, back).await?;
     Ok(if done?.is_some() { Ticked::Did } else { Ticked::Stopped })
+}
+
+async fn once(app: &Arc<Asgard>, task: &dyn PeriodicTask, steady: bool) -> Result<Next> {
+    if steady { task.run(app).await } else { task.run_unsteadily(app).await }
 }
 
 fn call(app: &Asgard) -> Call {
@@ -128,23 +132,24 @@ async fn take(app: &Asgard, name: &str, holder: &HolderId, ttl: Duration, due: D
             let (now, lease) = (tx.now(), tx.read_checked::<Lease>(name).await?);
             if let Some(lease) = lease.as_ref() {
                 let resting = match due {
-                    Due::Period => lease.holder.is_none() && lease.expires_at > now,
-                    Due::Tick(scheduled) if scheduled.is_some_and(|moment| lease.has_served(moment)) => {
+                    Due::Period(period) => lease.rests(now, period),
+                    Due::Tick(scheduled) if scheduled.is_some_and(|moment| lease.has_served(moment, now)) => {
                         return Ok(Taking::Served);
                     }
                     Due::Tick(_) => false,
                 };
-                if resting || !lease.may_take(holder, now, false) {
+                let gone = || tx.app().watch().look(lease).is_gone(ttl, now, lease.expires_at, tx.app().is_fleeting());
+                if resting || !lease.may_take(holder, gone()) {
                     return Ok(Taking::Later(lease.expires_at));
                 }
             }
             let place = SupervisorLocation::InProcess { holder: tx.app().holder().to_string() };
-            let taken = Lease::taken(lease.as_deref(), name, holder.clone(), Some(place), now.plus(ttl));
+            let taken = Lease::taken(lease.as_deref(), name, holder.clone(), Some(place), now.plus(ttl)).at_turn(now);
             match &lease {
                 None => tx.insert(&taken)?,
                 Some(free) => tx.replace(free, &taken)?,
             }
-            Ok(Taking::Taken(taken.fence))
+            Ok(Taking::Taken { fence: taken.fence, steady: taken.is_steady() })
         })
     })
     .await
@@ -175,7 +180,7 @@ async fn keep<T>(
 }
 
 async fn hand_back(app: &Asgard, name: &str, fence: u64, rest: Duration) -> Result<()> {
-    change(app, name, fence, |lease, now| lease.released(now.plus(rest))).await.map(|_| ())
+    change(app, name, fence, |lease, now| lease.turned(now, rest)).await.map(|_| ())
 }
 
 /// Changes the lease if it is still under the same fence.

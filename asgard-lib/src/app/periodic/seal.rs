@@ -35,6 +35,8 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 /// How long an event waits before it is sealed: what committed before it shows in the index by then.
 pub(crate) const SETTLE: Duration = Duration::from_secs(2);
+/// What is dated further ahead than clocks disagree was dated by a wrong one.
+const AHEAD: Duration = Duration::from_secs(60);
 /// The most batches under way at once.
 const IN_FLIGHT: usize = 8;
 /// The most pages of waiting events that a turn looks through for one that can be sealed.
@@ -56,31 +58,23 @@ impl PeriodicTask for SealAudit {
     async fn wanted(&self, app: &Arc<Asgard>) -> Result<bool> {
         let head = head(app).await?;
         let behind = head.settled > 0 && head.anchored.is_none_or(|anchored| anchored < head.settled);
-        Ok(is_open(&head) || behind || !app.store().list::<AuditEvent>(&due(app).take(1)).await?.items.is_empty())
+        if is_open(&head) || behind {
+            return Ok(true);
+        }
+        for query in due(app) {
+            if !app.store().list::<AuditEvent>(&query.take(1)).await?.items.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn run(&self, app: &Arc<Asgard>) -> Result<Next> {
         let marking = marking::settled(app).await?;
         let mut anchors = Anchors::begin(app, &head(app).await?).await;
-        let mut query = due(app).take(Query::MAX_LIMIT);
-        for _ in 0..PAGES {
-            let pending = app.store().list::<AuditEvent>(&query).await?;
-            // The index may lag and show what was sealed just now.
-            let events = still_waiting(app, &pending.items).await?;
-            let events = match &marking {
-                Some(_) => marking::genuine(app, events).await?,
-                None => events,
-            };
-            let looked_in_vain = events.is_empty();
-            if !seal_all(app, marking.as_ref(), events, &mut anchors).await? {
-                // Another process seals; what is left is its.
-                return Ok(Next::Rest);
-            }
-            match pending.next {
-                // Nothing on this page can be sealed: what can be is behind it.
-                Some(next) if looked_in_vain => query = query.after(Some(next)),
-                Some(_) => return Ok(Next::Again),
-                None => break,
+        for query in due(app) {
+            if let Some(next) = seal_due(app, marking.as_ref(), query, &mut anchors).await? {
+                return Ok(next);
             }
         }
         let head = head(app).await?;
@@ -90,6 +84,37 @@ impl PeriodicTask for SealAudit {
         }
         Ok(if anchors.lag(&head) { Next::Again } else { Next::Rest })
     }
+}
+
+/// Seals what a query finds; what is next where that was not all.
+async fn seal_due(
+    app: &Asgard,
+    marking: Option<&AuditMarking>,
+    query: Query,
+    anchors: &mut Anchors,
+) -> Result<Option<Next>> {
+    let mut query = query.take(Query::MAX_LIMIT);
+    for _ in 0..PAGES {
+        let pending = app.store().list::<AuditEvent>(&query).await?;
+        // The index may lag and show what was sealed just now.
+        let events = still_waiting(app, &pending.items).await?;
+        let events = match marking {
+            Some(_) => marking::genuine(app, events).await?,
+            None => events,
+        };
+        let looked_in_vain = events.is_empty();
+        if !seal_all(app, marking, events, anchors).await? {
+            // Another process seals; what is left is its.
+            return Ok(Some(Next::Rest));
+        }
+        match pending.next {
+            // Nothing on this page can be sealed: what can be is behind it.
+            Some(next) if looked_in_vain => query = query.after(Some(next)),
+            Some(_) => return Ok(Some(Next::Again)),
+            None => break,
+        }
+    }
+    Ok(None)
 }
 
 /// Seals these events in rounds. `false` when another process was faster.
@@ -124,9 +149,11 @@ async fn seal_all(
     }
 }
 
-/// The events that have settled, oldest first.
-fn due(app: &Asgard) -> Query {
-    Query::new(&AUDIT_PENDING, PENDING).below(app.world().now().minus(SETTLE).to_string())
+/// What can be sealed: the events that have settled, oldest first, and then those that a wrong clock has dated far ahead, which would
+/// otherwise wait until then.
+fn due(app: &Asgard) -> [Query; 2] {
+    let (now, query) = (app.world().now(), Query::new(&AUDIT_PENDING, PENDING));
+    [query.clone().below(now.minus(SETTLE).to_string()), query.from(now.plus(AHEAD).to_string())]
 }
 
 async fn head(app: &Asgard) -> Result<FeedHead> {

@@ -21,7 +21,7 @@ use crate::{
     },
     error::{Code, Error, Result},
     kernel::{AccountName, ProjectId, ResourceName, Slug},
-    ports::records::Stored,
+    ports::{records::Stored, store::Look},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,7 +100,7 @@ impl Operation for RequestResource {
         title: "Request a resource",
         description: "Asks for a resource of a service, or for a change of one: the same service and name again updates it in place, and the same spec \
                       again changes nothing. Answers at once with the request; it is planned, approved by policy or a person, and carried out. \
-                      Poll get_request (wait_s up to 20) until it is fulfilled; then the outputs are in the resource and secret values come from get_secret.",
+                      Poll get_request (wait_s up to 50) until it is fulfilled; then the outputs are in the resource and secret values come from get_secret.",
         action: Action::Ask,
         routes: &[
             Route { method: Post, path: "/requests", status: 202 },
@@ -116,8 +116,23 @@ impl Operation for RequestResource {
     crate::answers_as_decided!();
 
     async fn authorise(&self, reads: &mut Reads<'_>) -> Result<Stored<Project>> {
+        // What everything else follows from comes with the project.
+        if let Ok(project) = reads.project_id(self.project_id.as_ref()) {
+            reads.ahead(Look {
+                keys: Vec::new(),
+                claims: vec![
+                    Resource::name_claim(&project, &self.service, &self.name),
+                    Request::open_claim(&project, &self.service, &self.name),
+                ],
+                counters: vec![Project::committed_counter(&project)],
+            });
+        }
         let (project, _) = reads.project(self.project_id.as_ref(), Action::Ask, ReadMode::Checked).await?;
         Ok(project)
+    }
+
+    fn prepared_nothing(prepared: &PreparedInputs) -> bool {
+        prepared.is_empty()
     }
 
     /// Stores the values of sensitive inputs.

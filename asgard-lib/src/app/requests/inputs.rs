@@ -81,6 +81,11 @@ async fn known(reads: &mut Reads<'_>, project: &ProjectId, name: &str) -> Result
 }
 
 impl PreparedInputs {
+    /// Whether there was nothing to store.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inputs.is_empty() && self.collector.is_none()
+    }
+
     /// Stores the values that are new. `before` is what an earlier run for the same command stored.
     pub(crate) async fn of(
         reads: &mut Reads<'_>,

@@ -18,7 +18,10 @@ use crate::{
     },
     error::{Code, Error, Result},
     kernel::{Actor, Party, RequestId, ResourceId, ResourceName, Usd},
-    ports::{records::Stored, store::Count},
+    ports::{
+        records::{Stored, key},
+        store::{Count, Look},
+    },
 };
 use serde_json::Map;
 
@@ -73,11 +76,17 @@ pub async fn open(tx: &mut Tx<'_>, wanted: Wanted<'_>) -> Result<Asked> {
     project.require_active()?;
     let id = &service.manifest.id;
     let name_claim = Resource::name_claim(&project.id, id, name);
-    let existing = match tx.holder(&name_claim).await? {
-        Some(resource) => tx.read_checked::<Resource>(&resource).await?,
+    let open_claim = Request::open_claim(&project.id, id, name);
+    tx.ahead(Look { claims: vec![open_claim.clone()], ..Look::default() });
+    let (named, open) = (tx.holder(&name_claim).await?, tx.holder(&open_claim).await?);
+    let resource = named.iter().map(|resource| key::<Resource>(resource.as_str()));
+    let request = open.iter().map(|request| key::<Request>(request.as_str()));
+    tx.ahead(Look { keys: resource.chain(request).collect(), ..Look::default() });
+    let existing = match &named {
+        Some(resource) => tx.read_checked::<Resource>(resource).await?,
         None => None,
     };
-    if let Some(open) = tx.holder(&Request::open_claim(&project.id, id, name)).await?
+    if let Some(open) = open
         && let Some(resource) = &existing
     {
         let request = tx.need::<Request>(&open).await?;

@@ -17,11 +17,16 @@ use crate::{
     },
     domain::{
         access::{Action, Object},
+        project::Project,
         request::{INBOX, Request, RequestStatus},
     },
     error::{Error, Result},
     kernel::{Page, ProjectId, RequestId, Role},
-    ports::{kinds, records::Stored, store::Query},
+    ports::{
+        kinds,
+        records::{Stored, key},
+        store::{Look, Query},
+    },
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -29,9 +34,9 @@ use std::time::Duration;
 use typed_builder::TypedBuilder;
 
 /// The longest that a read waits for a change.
-const MAX_WAIT: u64 = 20;
-/// How often it looks meanwhile.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const MAX_WAIT: u64 = 50;
+/// The same where each second of the process is paid for.
+const MAX_FLEETING_WAIT: Duration = Duration::from_secs(20);
 /// What is left of a caller's patience for the answer itself.
 const TO_ANSWER: Duration = Duration::from_secs(2);
 
@@ -43,10 +48,11 @@ const TO_ANSWER: Duration = Duration::from_secs(2);
 pub struct GetRequest {
     /// The request's id, `req_...`, from `request_resource` or `list_requests`.
     pub request_id: RequestId,
-    /// The number of seconds, at most 20, to wait for the request to be over or to need a person; 0 answers at once.
+    /// The number of seconds, at most 50, to wait for the request to be over or to need a person; 0 answers at once. On a serverless
+    /// deployment the answer comes after 20.
     #[serde(default)]
     #[builder(default)]
-    #[schemars(range(max = 20))]
+    #[schemars(range(max = 50))]
     pub wait_s: u64,
 }
 
@@ -70,7 +76,11 @@ impl Operation for GetRequest {
 
     async fn authorise(&self, reads: &mut Reads<'_>) -> Result<Stored<Request>> {
         if self.wait_s > MAX_WAIT {
-            return Err(Error::invalid("wait_s", "Wait 0 to 20 seconds, and ask again."));
+            return Err(Error::invalid("wait_s", "Wait 0 to 50 seconds, and ask again."));
+        }
+        // A key's own project comes along.
+        if let Some(own) = reads.actor()?.bound_project() {
+            reads.ahead(Look { keys: vec![key::<Project>(own.as_str())], ..Look::default() });
         }
         let Some(request) = reads.read::<Request>(self.request_id.as_str()).await? else {
             return Err(reads.unknown("request"));
@@ -81,12 +91,16 @@ impl Operation for GetRequest {
 
     /// Waits for something to tell. What is told is read afterwards, by a caller who is known and may read it by then.
     async fn prepare(&self, reads: &mut Reads<'_>, request: &Stored<Request>, _: Option<()>) -> Result<()> {
-        let until = reads.now().plus(Duration::from_secs(self.wait_s));
+        let wait = Duration::from_secs(self.wait_s);
+        let wait = if reads.app().is_fleeting() { wait.min(MAX_FLEETING_WAIT) } else { wait };
+        let until = reads.now().plus(wait);
         let until = reads.call().answer_by.map_or(until, |by| until.min(by.minus(TO_ANSWER)));
         let mut request = request.clone();
         while !request.status.is_over() && request.status != RequestStatus::Pending && reads.app().world().now() < until
         {
-            reads.wait(LOOK_EVERY).await?;
+            if !reads.wait_for_change(&request, until).await? {
+                break;
+            }
             let found = reads.read::<Request>(self.request_id.as_str()).await?;
             request = found.ok_or_else(|| Error::not_found("request"))?;
         }

@@ -1,9 +1,9 @@
 //! Waiting for a request, and who is answered afterwards.
 
-use super::{GetRequest, RequestView};
+use super::{Cancel, GetRequest, RequestView};
 use crate::{
     app::{
-        Call,
+        Asgard, Call,
         keys::{MintKey, RevokeKey},
         resources::DeprovisionResource,
         testkit::{Kit, OWNER, member},
@@ -21,7 +21,10 @@ use crate::{
     ports::runner::RunOutcome,
 };
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
 
 /// Waits for a request as `call`; after a second `meanwhile` happens, and then time passes.
 async fn wait(kit: &Kit, call: Call, id: &RequestId, meanwhile: impl Future<Output = ()>) -> Result<RequestView> {
@@ -135,4 +138,90 @@ async fn what_may_have_been_made_is_removed_by_a_run() {
     let remove = DeprovisionResource { project_id: None, resource_id: resource, version: None };
     let removing = kit.app.run(&kit.owner(), &remove).await.unwrap();
     assert_eq!(removing.request.status, RequestStatus::Planning);
+}
+
+fn waiting(app: &Arc<Asgard>, kit: &Kit, id: &RequestId, wait_s: u64) -> tokio::task::JoinHandle<Result<RequestView>> {
+    let (app, call) = (Arc::clone(app), kit.owner());
+    let get = GetRequest { request_id: id.clone(), wait_s };
+    tokio::spawn(async move { app.run(&call, &get).await })
+}
+
+/// One look serves all who wait in a process.
+#[tokio::test(start_paused = true)]
+async fn two_hundred_waiters_on_a_server_cost_at_most_four_reads_a_second() {
+    for requests in [1, 5, 150] {
+        let kit = Kit::staged().await;
+        kit.enrol(OWNER).await;
+        let mut ids = Vec::new();
+        for n in 0..requests {
+            ids.push(kit.ask("thing", &format!("r{n}"), json!({})).await.unwrap().request.request_id);
+        }
+        let waiters: Vec<_> = ids.iter().cycle().take(200).map(|id| waiting(&kit.app, &kit, id, 50)).collect();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        for second in 0..40 {
+            let before = kit.shaky.fault.calls.load(SeqCst);
+            // Newcomers hasten nobody beyond that.
+            let late = waiting(&kit.app, &kit, &ids[0], 1);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let reads = kit.shaky.fault.calls.load(SeqCst) - before;
+            // What the newcomer reads for itself, before and after.
+            assert!((1..=4 + 5).contains(&reads), "{reads} in second {second} for {requests} requests");
+            late.abort();
+        }
+        let before = kit.shaky.fault.calls.load(SeqCst);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let reads = kit.shaky.fault.calls.load(SeqCst) - before;
+        assert!((2..=20).contains(&reads), "{reads} in five seconds for {requests} requests");
+        waiters.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+/// The same process need not look to know what it has committed itself.
+#[tokio::test(start_paused = true)]
+async fn a_commit_of_the_process_ends_a_wait_at_once() {
+    let kit = Kit::staged().await;
+    let id = asked(&kit).await;
+    let waiter = waiting(&kit.app, &kit, &id, 50);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let (before, begun) = (kit.shaky.fault.calls.load(SeqCst), tokio::time::Instant::now());
+    let cancel: Cancel = serde_json::from_value(json!({"request_id": id})).unwrap();
+    kit.app.run(&kit.owner(), &cancel).await.unwrap();
+    let answer = waiter.await.unwrap().unwrap();
+    assert!(answer.status.is_over(), "{:?}", answer.status);
+    assert!(begun.elapsed() < Duration::from_millis(200), "{:?}", begun.elapsed());
+    assert!(kit.shaky.fault.calls.load(SeqCst) - before < 20);
+}
+
+/// What another process commits is seen by looking, within two seconds.
+#[tokio::test(start_paused = true)]
+async fn a_commit_of_another_process_ends_a_wait_within_two_seconds() {
+    let kit = Kit::staged().await;
+    let id = asked(&kit).await;
+    let waiter = waiting(&kit.app, &kit, &id, 50);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let begun = tokio::time::Instant::now();
+    kit.tamper::<Request>(id.as_str(), |request| request.status = crate::domain::request::RequestStatus::Failed).await;
+    waiter.await.unwrap().unwrap();
+    assert!(begun.elapsed() <= Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_on_a_function_ends_after_twenty_seconds_and_eight_reads() {
+    let kit = Kit::staged().await;
+    let id = asked(&kit).await;
+    let store = Arc::new(crate::app::testkit::Shaky::on(&kit.memory));
+    let app = crate::app::testkit::boot_fleeting(Arc::clone(&store), &kit.world, Arc::clone(&kit.stage) as _).await;
+    let before = store.fault.calls.load(SeqCst);
+    let begun = tokio::time::Instant::now();
+    let get = GetRequest { request_id: id.clone(), wait_s: 50 };
+    let ending = async {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        kit.pass(Duration::from_secs(20));
+    };
+    let (call, waiting) = (kit.owner(), &get);
+    let (answer, ()) = tokio::join!(app.run(&call, waiting), ending);
+    answer.unwrap();
+    assert_eq!(begun.elapsed(), Duration::from_secs(20));
+    let reads = store.fault.calls.load(SeqCst) - before;
+    assert!(reads <= 8, "{reads}");
 }

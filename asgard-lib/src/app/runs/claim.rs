@@ -34,7 +34,7 @@ pub(super) const IN_PROCESS: Duration = Duration::from_secs(20);
 const MAX_READS: u32 = 8;
 
 /// How long the lease of a run lasts without being renewed.
-fn lease_lasts(app: &Asgard) -> Duration {
+pub(super) fn lease_lasts(app: &Asgard) -> Duration {
     let set = Duration::from_secs(app.config().runs.lease_ttl_secs);
     if app.runner().is_dry() { set.min(IN_PROCESS) } else { set }
 }

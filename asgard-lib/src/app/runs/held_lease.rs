@@ -9,11 +9,12 @@ use crate::{
 };
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// How long one commit under a lease may take; its outcome is found out by the next one.
 const COMMIT_WITHIN: Duration = Duration::from_secs(30);
@@ -27,6 +28,8 @@ pub(super) struct HeldLease {
     fence: u64,
     ttl: Duration,
     expires_at: AtomicI64,
+    /// The same by this process's monotonic clock.
+    until: Mutex<Instant>,
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -41,6 +44,7 @@ impl HeldLease {
             fence: lease.fence,
             ttl,
             expires_at: AtomicI64::new(lease.expires_at.as_millis()),
+            until: Mutex::new(Instant::now() + ttl),
             turn: tokio::sync::Mutex::new(()),
         }
     }
@@ -53,9 +57,11 @@ impl HeldLease {
         self.fence
     }
 
-    /// When the lease runs out, as last committed.
+    /// When the lease runs out, as last committed: by the clock that shows it first, the one on the wall or the one that nobody sets.
     pub(super) fn expires_at(&self) -> Timestamp {
-        Timestamp::from_millis(self.expires_at.load(Ordering::SeqCst))
+        let by_wall = Timestamp::from_millis(self.expires_at.load(Ordering::SeqCst));
+        let left = self.until.lock().unwrap_or_else(PoisonError::into_inner).saturating_duration_since(Instant::now());
+        by_wall.min(self.app.world().now().plus(left))
     }
 
     /// What commits under the lease are made as.
@@ -83,6 +89,8 @@ impl HeldLease {
 
     /// Makes the lease last longer; `false` when it is somebody else's.
     pub(super) async fn renew(&self) -> Result<bool> {
+        // Before anything is read: a moment later would promise more than the lease does.
+        let begun = Instant::now();
         let work = self.app.transact(&self.call, |tx| {
             Box::pin(async move {
                 let Some(lease) = self.mine(tx).await? else { return Ok(None) };
@@ -93,7 +101,9 @@ impl HeldLease {
         });
         let renewed = self.commit(work).await?;
         if let Some(until) = renewed {
-            self.expires_at.fetch_max(until.as_millis(), Ordering::SeqCst);
+            self.expires_at.store(until.as_millis(), Ordering::SeqCst);
+            let mut held = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+            *held = (*held).max(begun + self.ttl);
         }
         Ok(renewed.is_some())
     }

@@ -33,6 +33,7 @@ use crate::{
     },
 };
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// How often storing what the commit names is tried before the run counts as failed.
 const MAX_PREPARATIONS: u32 = 10;
@@ -44,6 +45,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(5);
 const MAX_REFUSALS: u32 = 20;
 /// The same once the run was asked to stop.
 const MAX_REFUSALS_STOPPING: u32 = 3;
+/// How long after a plan was sealed its commit may begin. A key that drains is retired five minutes after at the earliest.
+const SEALED_FOR: Duration = Duration::from_secs(60);
 /// The most addresses that a record or a message names.
 const MAX_ADDRESSES: usize = 200;
 const MAX_ERROR: usize = 4000;
@@ -79,34 +82,52 @@ impl ClaimedRun {
     /// Ends the run: one commit with request, resource, money, secrets, audit event, the run that follows and the lease
     /// handed back. Tries again until it is done or the lease is lost; what is refused for good makes the run a failed one.
     pub async fn finish(self, ending: RunOutcome) -> Result<()> {
-        let ready = prepare(&self, ending).await?;
-        finish(&self, &ready).await
+        let ready = prepare(&self, &ending).await?;
+        finish(&self, Some(&ending), ready).await
     }
 
     /// Ends a run of which nobody can see whether it is still being carried out: nothing goes on by itself.
     pub(super) async fn finish_unseen(self, may_exist: Vec<String>) -> Result<()> {
-        finish(&self, &Ready::Unseen(bounded(&may_exist))).await
+        finish(&self, None, Ready::Unseen(bounded(&may_exist))).await
     }
 }
 
 /// Ends the run as it is ready to, or as failed where the database never takes that.
-async fn finish(supervision: &ClaimedRun, ready: &Ready) -> Result<()> {
-    let Some(refusal) = commit_through_outages(supervision, ready).await? else { return Ok(()) };
+async fn finish(supervision: &ClaimedRun, ending: Option<&RunOutcome>, mut ready: Ready) -> Result<()> {
+    let Some(refusal) = commit_through_outages(supervision, ending, &mut ready).await? else { return Ok(()) };
     tracing::error!(run.id = %supervision.run, error = refusal.chain(), "The end of a run is refused for good; it ends as failed.");
     let why = if refusal.code() == Code::Busy {
         "The database refuses the end of the run again and again. This is a fault of Asgard's.".to_owned()
     } else {
         format!("The end of the run could not be stored: {}", refusal.message())
     };
-    let failed = Ready::Failed(why, ready.may_exist().to_vec());
-    commit_through_outages(supervision, &failed).await?.map_or(Ok(()), Err)
+    let mut failed = Ready::Failed(why, ready.may_exist().to_vec());
+    commit_through_outages(supervision, None, &mut failed).await?.map_or(Ok(()), Err)
 }
 
-/// Commits an ending, however long the database is away. `Some` is why it is refused for good.
-async fn commit_through_outages(supervision: &ClaimedRun, ready: &Ready) -> Result<Option<Error>> {
+/// Commits an ending, however long the database is away. `Some` is why it is refused for good. A plan is sealed anew from `ending`
+/// while its commit has to be tried for long.
+async fn commit_through_outages(
+    supervision: &ClaimedRun,
+    ending: Option<&RunOutcome>,
+    ready: &mut Ready,
+) -> Result<Option<Error>> {
     let (mut tries, mut refusals, mut stopping) = (0, 0, false);
+    let mut prepared_at = Instant::now();
     loop {
-        let error = match commit(supervision, ready).await {
+        // A plan is sealed under the data key of its time, which may be retired while its commit is tried again: nothing names the
+        // key for it yet.
+        let sealed_again = match (&*ready, ending) {
+            (Ready::Planned(..), Some(ending)) if prepared_at.elapsed() >= SEALED_FOR => {
+                try_prepare(supervision, ending).await.map(|anew| (*ready, prepared_at) = (anew, Instant::now()))
+            }
+            _ => Ok(()),
+        };
+        let committed = match sealed_again {
+            Ok(()) => commit(supervision, ready).await,
+            Err(error) => Err(error),
+        };
+        let error = match committed {
             Ok(Some(())) => return Ok(None),
             Ok(None) => return if is_done(supervision).await { Ok(None) } else { Err(lost()) },
             Err(error) => error,
@@ -149,10 +170,10 @@ async fn wait(supervision: &ClaimedRun, tries: u32) -> bool {
 }
 
 /// Stores what has to be there before the commit. What cannot be stored makes the run a failed one.
-async fn prepare(supervision: &ClaimedRun, ending: RunOutcome) -> Result<Ready> {
+async fn prepare(supervision: &ClaimedRun, ending: &RunOutcome) -> Result<Ready> {
     let mut tries = 0;
     loop {
-        let error = match try_prepare(supervision, &ending).await {
+        let error = match try_prepare(supervision, ending).await {
             Ok(ready) => return Ok(ready),
             Err(error) => error,
         };

@@ -2,15 +2,22 @@
 //! is taken, what it left behind is stored, and only then the rules decide whether the request goes on by itself.
 
 use super::{
-    claim::IN_PROCESS, claimed_run::ClaimedRun, folder, held_lease::HeldLease, log, log_budget::LogBudget,
-    queue::free_refresh, state, transition::apply_transition,
+    claim::{IN_PROCESS, lease_lasts},
+    claimed_run::ClaimedRun,
+    folder,
+    held_lease::HeldLease,
+    log,
+    log_budget::LogBudget,
+    queue::free_refresh,
+    state,
+    transition::apply_transition,
 };
 use crate::{
     app::{Asgard, Call, core::waiver::AuditWaiver},
     domain::{
         audit::AuditAction,
         job::{Job, Work},
-        lease::{Lease, MARGIN},
+        lease::Lease,
         request::{self, Request},
         resource::Resource,
         run::{OPEN, Run, RunStatus},
@@ -220,16 +227,17 @@ async fn recover(app: &Arc<Asgard>, run: &Run) -> Result<bool> {
     let Some(lease) = app.store().read::<Lease>(&Run::lease_name(&run.resource)).await? else {
         return Err(Error::bug(format!("{} is running without a lease", run.id)));
     };
-    let now = app.world().now();
+    let now = app.cautious_now().await?;
     let liveness = match &lease.whereabouts {
         Some(place) => app.runner().probe(place, now).await,
         None => Liveness::Unknown,
     };
+    let (seen, ttl, cannot_watch) = (app.watch().look(&lease), lease_lasts(app), app.is_fleeting());
     let gone = match liveness {
         Liveness::Dead => true,
         // A supervisor that cannot renew has stopped its child by now, and whatever its child's life hangs on has when it was killed.
-        Liveness::Unknown => now > lease.expires_at.plus(MARGIN),
-        Liveness::Alive => now > lease.expires_at.plus(MARGIN).plus(STUCK),
+        Liveness::Unknown => seen.is_gone(ttl, now, lease.expires_at, cannot_watch),
+        Liveness::Alive => seen.is_gone(ttl + STUCK, now, lease.expires_at.plus(STUCK), cannot_watch),
     };
     if !gone {
         return Ok(false);

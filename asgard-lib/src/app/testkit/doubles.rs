@@ -11,7 +11,7 @@ use crate::{
     ports::{
         runner::{Liveness, Runner, Salvage, SupervisorLocation},
         secrets::SecretStore,
-        store::{Batch, Outcome, Reason, Refusal, StoreError},
+        store::{Batch, Op, Outcome, Reason, Refusal, StoreError},
     },
 };
 use async_trait::async_trait;
@@ -35,7 +35,13 @@ pub(crate) struct Shaky {
     pub lose_every: AtomicU32,
     /// Every how many commits somebody else seems to have been faster; 0 for never.
     pub conflict_every: AtomicU32,
-    commits: AtomicU32,
+    pub commits: AtomicU32,
+    /// How many items those wrote that were committed, with their markers, by kind.
+    pub written: Mutex<std::collections::BTreeMap<&'static str, usize>>,
+    /// Whether the next batch stays on its way, and nobody knows.
+    pub keeps_back: AtomicBool,
+    /// The batches that are still on their way.
+    pub on_their_way: Mutex<Vec<Batch>>,
     /// How often somebody else seemed to have been faster.
     pub conflicts: AtomicU32,
     pub calls: AtomicI64,
@@ -90,6 +96,10 @@ impl Fault for Shaky {
         commit: impl Future<Output = Result<Outcome, StoreError>> + Send,
     ) -> Result<Outcome, StoreError> {
         let nth = self.commits.fetch_add(1, SeqCst);
+        if self.keeps_back.swap(false, SeqCst) {
+            self.on_their_way.lock().unwrap().push(batch.clone());
+            return Err(StoreError::Unknown("no answer came".into()));
+        }
         if let Some(interlude) = self.interlude() {
             interlude.await;
         }
@@ -100,6 +110,20 @@ impl Fault for Shaky {
             return Ok(Outcome::Refused(Refusal { step, reason: Reason::Changed }));
         }
         let outcome = self.call(commit).await?;
+        if outcome == Outcome::Committed {
+            let mut written = self.written.lock().unwrap();
+            *written.entry("marker").or_default() += 1;
+            for op in batch.ops() {
+                let kind = match op {
+                    Op::Insert(draft) | Op::Replace(draft, _) => draft.key.kind.name(),
+                    Op::Remove(key, _) => key.kind.name(),
+                    Op::Require(..) => "required",
+                    Op::Claim { .. } | Op::Release { .. } => "claim",
+                    Op::Count(_) => "counter",
+                };
+                *written.entry(kind).or_default() += 1;
+            }
+        }
         if Self::strikes(nth, &self.lose_every) {
             Err(StoreError::Unknown("the reply was lost".into()))
         } else {

@@ -3,12 +3,12 @@
 use super::work::JobOutcome;
 use crate::{
     app::{Asgard, Call, core::waiver::AuditWaiver, runs},
-    domain::job::{CLAIM, Job, MAX_ATTEMPTS, SHARDS, Work},
+    domain::job::{CLAIM, Job, LONGEST_WAIT, MAX_ATTEMPTS, SHARDS, Work},
     error::Result,
-    kernel::JobId,
+    kernel::{JobId, Timestamp},
     ports::{
         kinds::JOBS_DUE,
-        records::{Records, Stored},
+        records::{Records, Stored, store_error},
         store::Query,
     },
 };
@@ -26,34 +26,88 @@ fn call(job: &Job) -> Call {
     Call::system("worker", job.trace.clone())
 }
 
-/// Claims up to `room` due jobs, beginning with another shard in every round.
-pub(super) async fn due(app: &Asgard, room: usize, round: usize) -> Result<Vec<Claimed>> {
-    let mut claimed = Vec::new();
-    // Moments are written in one width, so that text order is time order; what is due right now counts.
-    let bound = app.world().now().plus(Duration::from_micros(1)).to_string();
-    for step in 0..usize::from(SHARDS) {
-        if claimed.len() >= room {
-            break;
-        }
-        let shard = (round + step) % usize::from(SHARDS);
-        let query = Query::new(&JOBS_DUE, shard.to_string()).below(bound.clone()).take(room - claimed.len());
-        for seen in app.store().list::<Job>(&query).await?.items {
-            claimed.extend(claim(app, &seen).await?);
-        }
-    }
-    Ok(claimed)
+/// What a worker knows of its own claims: those whose commit it never heard of again. They may be its own all the same, and are
+/// then not left to run out, each of them an attempt at which nothing was tried.
+#[derive(Default)]
+pub(super) struct Claims {
+    in_doubt: Vec<JobId>,
 }
 
-/// Claims those of these jobs that are still to be done. Jobs that others have taken cost one read, however many ask.
-pub(super) async fn named(app: &Asgard, ids: &[JobId]) -> Result<Vec<Claimed>> {
-    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    let mut claimed = Vec::new();
-    for seen in app.store().read_many::<Job>(&ids).await?.into_iter().flatten() {
-        if seen.due_at.is_some_and(|due| due <= app.world().now()) {
-            claimed.extend(claim(app, &seen).await?);
+impl Claims {
+    /// Claims up to `room` due jobs, beginning with another shard in every round. Those that are claimed are returned whatever
+    /// becomes of the next.
+    pub(super) async fn due(&mut self, app: &Asgard, room: usize, round: usize) -> Result<Vec<Claimed>> {
+        let mut claimed = Vec::new();
+        let done = self.look(app, room, round, &mut claimed).await;
+        Self::what_there_is(claimed, done)
+    }
+
+    async fn look(&mut self, app: &Asgard, room: usize, round: usize, claimed: &mut Vec<Claimed>) -> Result<()> {
+        self.regain(app, room, claimed).await?;
+        // Moments are written in one width, so that text order is time order; what is due right now counts.
+        let bound = app.world().now().plus(Duration::from_micros(1)).to_string();
+        for step in 0..usize::from(SHARDS) {
+            if claimed.len() >= room {
+                break;
+            }
+            let shard = (round + step) % usize::from(SHARDS);
+            let query = Query::new(&JOBS_DUE, shard.to_string()).below(bound.clone()).take(room - claimed.len());
+            for seen in app.store().list::<Job>(&query).await?.items {
+                claimed.extend(self.claim(app, &seen).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims those of these jobs that are still to be done. Jobs that others have taken cost one read, however many ask.
+    pub(super) async fn named(&mut self, app: &Asgard, ids: &[JobId]) -> Result<Vec<Claimed>> {
+        let mut claimed = Vec::new();
+        let done = async {
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            for seen in app.store().read_many::<Job>(&ids).await?.into_iter().flatten() {
+                if seen.due_at.is_some_and(|due| due <= app.world().now()) {
+                    claimed.extend(self.claim(app, &seen).await?);
+                }
+            }
+            Ok(())
+        };
+        let done = done.await;
+        Self::what_there_is(claimed, done)
+    }
+
+    fn what_there_is(claimed: Vec<Claimed>, done: Result<()>) -> Result<Vec<Claimed>> {
+        match done {
+            Err(error) if claimed.is_empty() => Err(error),
+            Err(error) => {
+                tracing::warn!(error = error.chain(), "No more jobs can be claimed just now.");
+                Ok(claimed)
+            }
+            Ok(()) => Ok(claimed),
         }
     }
-    Ok(claimed)
+
+    async fn claim(&mut self, app: &Asgard, seen: &Job) -> Result<Option<Claimed>> {
+        let claimed = claim(app, seen).await;
+        self.in_doubt.retain(|id| *id != seen.id);
+        if claimed.is_err() {
+            self.in_doubt.push(seen.id.clone());
+        }
+        claimed
+    }
+
+    /// Takes up the claims in doubt that turn out to be this worker's.
+    async fn regain(&mut self, app: &Asgard, room: usize, claimed: &mut Vec<Claimed>) -> Result<()> {
+        let some = self.in_doubt.len().min(room);
+        if some == 0 {
+            return Ok(());
+        }
+        let ids: Vec<String> = self.in_doubt.iter().take(some).map(ToString::to_string).collect();
+        let found = app.store().read_many::<Job>(&ids).await?;
+        self.in_doubt.drain(..some);
+        let mine = found.into_iter().flatten().filter(|job| job.claimed_by.as_ref() == Some(app.holder()));
+        claimed.extend(mine.filter(|job| job.due_at.is_some()).map(|job| Claimed { job: job.value }));
+        Ok(())
+    }
 }
 
 /// Claims a job unless somebody else was faster, or the index lags.
@@ -101,8 +155,8 @@ pub(super) async fn heartbeat(app: &Asgard, claimed: &Claimed) {
 }
 
 /// Writes what became of a job.
-pub(super) async fn settle(app: &Asgard, claimed: &Claimed, turn: JobOutcome) -> Result<()> {
-    let (call, claimed, turn) = (call(&claimed.job), &claimed.job, &turn);
+pub(super) async fn settle(app: &Asgard, claimed: &Claimed, turn: &JobOutcome) -> Result<()> {
+    let (call, claimed) = (call(&claimed.job), &claimed.job);
     let exhausted = app
         .transact(&call, |tx| {
             Box::pin(async move {
@@ -118,6 +172,7 @@ pub(super) async fn settle(app: &Asgard, claimed: &Claimed, turn: JobOutcome) ->
                     JobOutcome::Repeat(pause) => job.repeated(tx.now().plus(*pause)),
                     JobOutcome::Wait(obstacle, pause) => job.waits_for(*obstacle, tx.now(), tx.now().plus(*pause)),
                     JobOutcome::Retry(pause) if job.attempts < MAX_ATTEMPTS => job.retried(tx.now().plus(*pause)),
+                    JobOutcome::Outage(pause) => job.handed_back(tx.now().plus(*pause)),
                     JobOutcome::Retry(_) => {
                         job.failed("it was tried as often as allowed, and nothing came of it", tx.now(), spread)
                     }
@@ -159,6 +214,53 @@ pub(super) async fn hand_back(app: &Asgard, id: &JobId) -> Result<()> {
             let now = tx.read_checked::<Job>(seen.id.as_str()).await?;
             let Some(job) = mine(tx.app(), seen, now) else { return Ok(()) };
             tx.replace(&job, &job.handed_back(tx.now()))
+        })
+    })
+    .await
+}
+
+/// How many jobs of a shard one look goes through at most.
+const STRANDED: usize = 500;
+
+/// Makes the jobs due that are put off for longer than a job ever is: a clock that was ahead once would keep them until its time
+/// comes. Returns how many.
+pub(crate) async fn recall_stranded(app: &Asgard) -> Result<usize> {
+    let own = app.world().now();
+    // By the later clock: one that is behind must not find everything far ahead.
+    let now = app.store().clock().await.map_err(store_error)?.map_or(own, |stores| own.max(stores));
+    let mut recalled = 0;
+    for shard in 0..SHARDS {
+        let from = now.plus(LONGEST_WAIT).to_string();
+        let mut query = Query::new(&JOBS_DUE, shard.to_string()).from(from).take(100);
+        for _ in 0..STRANDED / 100 {
+            let page = app.store().list::<Job>(&query).await?;
+            for seen in page.items.iter().filter(|job| job.is_stranded(now)) {
+                recalled += usize::from(recall(app, seen, now).await?);
+            }
+            if page.next.is_none() {
+                break;
+            }
+            query = query.after(page.next);
+        }
+    }
+    if recalled > 0 {
+        tracing::warn!(
+            jobs = recalled,
+            "Jobs were put off until a moment that a wrong clock had written; they are due now."
+        );
+    }
+    Ok(recalled)
+}
+
+async fn recall(app: &Asgard, seen: &Job, now: Timestamp) -> Result<bool> {
+    let (call, id) = (call(seen), &seen.id);
+    app.transact(&call, |tx| {
+        Box::pin(async move {
+            tx.waive_audit(AuditWaiver::JobBookkeeping)?;
+            match tx.read_checked::<Job>(id.as_str()).await? {
+                Some(job) if job.is_stranded(now) => tx.replace(&job, &job.hurried(now)).map(|()| true),
+                Some(_) | None => Ok(false),
+            }
         })
     })
     .await

@@ -100,7 +100,7 @@ async fn a_job_in_hand_stays_claimed_and_is_handed_back_at_the_end() {
 async fn the_job_of_a_dead_worker_is_taken_when_its_claim_runs_out() {
     let kit = Kit::staged().await;
     kit.ask("thing", "one", json!({})).await.unwrap();
-    let dead = claim::due(&kit.app, 8, 0).await.unwrap();
+    let dead = Claims::default().due(&kit.app, 8, 0).await.unwrap();
     assert_eq!(dead.len(), 1);
     let (other, stage) = kit.second().await;
     kit.pass(CLAIM - Duration::from_millis(1));
@@ -111,7 +111,7 @@ async fn the_job_of_a_dead_worker_is_taken_when_its_claim_runs_out() {
     assert_eq!(stage.launched.lock().unwrap().len(), 1);
     // What the dead one still writes about it changes nothing.
     for job in &dead {
-        claim::settle(&kit.app, job, JobOutcome::Done).await.unwrap();
+        claim::settle(&kit.app, job, &JobOutcome::Done).await.unwrap();
     }
     assert_eq!(launch_job(&kit).await.attempts, 2);
 }
@@ -173,4 +173,70 @@ async fn whoever_is_woken_for_jobs_that_others_took_ends_at_once_and_looks_at_no
     let began = Instant::now();
     let none = run_until(&kit.app, minute(), Some(WakeHint::Unnamed)).await.unwrap();
     assert!(none.jobs == 0 && began.elapsed() >= LOOKS[0], "without names an index may be late");
+}
+
+/// The store goes away after each number of calls while jobs are claimed, or answers nothing at all; once it is back every job is in
+/// hand, and has cost one attempt.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_flaps_while_jobs_are_claimed_loses_none_of_them() {
+    for calls in 1..40 {
+        let kit = Kit::staged().await;
+        for n in 0..4 {
+            kit.ask("thing", &format!("r{n}"), json!({})).await.unwrap();
+        }
+        let (mut claims, mut hands) = (Claims::default(), Vec::new());
+        if calls % 2 == 0 {
+            kit.shaky.fault.life.after(calls, false);
+        } else {
+            kit.shaky.fault.lose_every.store(1, std::sync::atomic::Ordering::SeqCst);
+        }
+        for round in 0..2 {
+            hands.extend(claims.due(&kit.app, 8, round).await.unwrap_or_default());
+        }
+        kit.shaky.fault.life.after(i64::MAX, false);
+        kit.shaky.fault.lose_every.store(0, std::sync::atomic::Ordering::SeqCst);
+        for round in 0..3 {
+            hands.extend(claims.due(&kit.app, 8, round).await.unwrap());
+        }
+        let ids: BTreeSet<_> = hands.iter().map(|claimed| claimed.job.id.clone()).collect();
+        assert_eq!((hands.len(), ids.len()), (4, 4), "after {calls} calls");
+        assert!(hands.iter().all(|claimed| claimed.job.attempts == 1), "after {calls} calls");
+    }
+}
+
+/// An outage of the store in the middle of a job is nothing that the job has failed at.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_while_a_job_is_done_costs_it_no_attempt() {
+    let kit = Kit::staged().await;
+    kit.ask("thing", "one", json!({})).await.unwrap();
+    for _ in 0..crate::domain::job::MAX_ATTEMPTS + 2 {
+        let jobs = Claims::default().due(&kit.app, 8, 0).await.unwrap();
+        assert!(!jobs.is_empty());
+        kit.shaky.fault.life.after(0, false);
+        let back = async {
+            tokio::time::sleep(Duration::from_secs(6)).await;
+            kit.shaky.fault.life.after(i64::MAX, false);
+        };
+        let done = jobs.into_iter().map(|job| handle(Arc::clone(&kit.app), job));
+        tokio::join!(futures_util::future::join_all(done), back);
+        let job = launch_job(&kit).await;
+        assert_eq!((job.attempts, job.claimed_by, job.dead), (0, None, None));
+        kit.pass(Duration::from_secs(10));
+    }
+    run_due(&kit.app).await.unwrap();
+    assert_eq!(kit.stage.launched.lock().unwrap().len(), 1);
+}
+
+/// What a clock that was a year ahead has put off is brought back by the others.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_a_wrong_clock_put_off_is_brought_back() {
+    let kit = Kit::staged().await;
+    kit.pass(Duration::from_secs(365 * 86_400));
+    kit.ask("thing", "one", json!({})).await.unwrap();
+    kit.clock.set(kit.world.now().minus(Duration::from_secs(365 * 86_400)));
+    assert_eq!(run_due(&kit.app).await.unwrap(), 0, "it is due in a year");
+    assert!(recall_stranded(&kit.app).await.unwrap() > 0);
+    assert!(run_due(&kit.app).await.unwrap() > 0);
+    assert_eq!(kit.stage.launched.lock().unwrap().len(), 1);
+    assert_eq!(recall_stranded(&kit.app).await.unwrap(), 0);
 }

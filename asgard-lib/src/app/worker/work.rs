@@ -7,7 +7,7 @@ use crate::{
         runs::{self, LOOK_EVERY, Launch, RunCheck},
     },
     domain::{
-        job::{BlockReason, ForgottenSecret, Job, MAX_ATTEMPTS, Work},
+        job::{BlockReason, ForgottenSecret, Job, MAX_ATTEMPTS, OUTAGE, Work},
         run::Run,
         secret::Secret,
     },
@@ -32,6 +32,8 @@ pub(super) enum JobOutcome {
     Wait(BlockReason, Duration),
     /// It was done, and has to be done again unless it worked.
     Retry(Duration),
+    /// The store was away: nothing is known of the work, and the turn does not count.
+    Outage(Duration),
     /// It failed.
     Failed(Error),
 }
@@ -47,7 +49,14 @@ pub(super) async fn perform(app: &Arc<Asgard>, job: &Job) -> JobOutcome {
         }
         Work::BindAccount { user } => bind(app, user, job).await,
     };
-    done.unwrap_or_else(JobOutcome::Failed)
+    done.unwrap_or_else(|error| {
+        let young = app.world().now().since(job.created_at) < OUTAGE;
+        if error.code() == Code::StoreUnavailable && young {
+            JobOutcome::Outage(BUSY)
+        } else {
+            JobOutcome::Failed(error)
+        }
+    })
 }
 
 async fn check(app: &Arc<Asgard>, run: &RunId) -> Result<JobOutcome> {

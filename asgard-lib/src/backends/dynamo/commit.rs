@@ -33,6 +33,8 @@ enum Canceled {
     Settling,
     /// Somebody else was in the way, or the table was too busy.
     Again,
+    /// The marker was in another transaction, which may be this very batch, sent before.
+    InDoubt,
     /// Something is wrong with the request.
     Wrong(String),
 }
@@ -41,7 +43,7 @@ enum Canceled {
 /// itself tries nothing again: of several attempts it shows the last one's failure, and an earlier one may have committed.
 pub(super) async fn commit(store: &DynamoStore, batch: &Batch) -> Result<Outcome, StoreError> {
     let items = items(store.name(), batch)?;
-    let mut tries = Tries::default();
+    let (mut tries, mut in_doubt) = (Tries::default(), false);
     loop {
         let call = store.client.transact_write_items().set_transact_items(Some(items.clone())).customize();
         let once = Config::builder().retry_config(RetryConfig::disabled());
@@ -51,11 +53,20 @@ pub(super) async fn commit(store: &DynamoStore, batch: &Batch) -> Result<Outcome
         };
         match error.as_service_error() {
             Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
-                match read(batch, canceled.cancellation_reasons()) {
+                let canceled = read(batch, canceled.cancellation_reasons());
+                in_doubt |= canceled == Canceled::InDoubt;
+                match canceled {
+                    // An earlier copy of it is still at work, and may commit.
+                    Canceled::Answer(Outcome::Refused(_)) if in_doubt => {
+                        return Err(StoreError::Unknown("an earlier submission is still at work".into()));
+                    }
                     Canceled::Answer(outcome) => return Ok(outcome),
-                    Canceled::Settling | Canceled::Again if tries.another().await => {}
+                    Canceled::Settling | Canceled::Again | Canceled::InDoubt if tries.another().await => {}
                     Canceled::Settling => return Ok(Outcome::Committed),
-                    Canceled::Again => {
+                    Canceled::Again | Canceled::InDoubt if in_doubt => {
+                        return Err(StoreError::Unknown("an earlier submission may have committed".into()));
+                    }
+                    Canceled::Again | Canceled::InDoubt => {
                         return Err(StoreError::Unavailable("others were in the way for too long".into()));
                     }
                     Canceled::Wrong(why) => {
@@ -65,7 +76,12 @@ pub(super) async fn commit(store: &DynamoStore, batch: &Batch) -> Result<Outcome
             }
             Some(other)
                 if judge(other.meta().code().unwrap_or_default()) == Verdict::Again && tries.another().await => {}
-            Some(_) | None => return Err(failure(error)),
+            Some(_) | None => {
+                return Err(match failure(error) {
+                    StoreError::Unavailable(cause) if in_doubt => StoreError::Unknown(cause),
+                    failed => failed,
+                });
+            }
         }
     }
 }
@@ -232,6 +248,7 @@ fn read(batch: &Batch, reasons: &[CancellationReason]) -> Canceled {
         }
         "ConditionalCheckFailed" => return Canceled::Answer(Outcome::Committed),
         // Whether the marker is there was not seen: what stands in the way may be the batch itself, committed before.
+        "TransactionConflict" => return Canceled::InDoubt,
         code if PASSING.contains(&code) => return Canceled::Again,
         other => return Canceled::Wrong(format!("the marker: {other}")),
     }

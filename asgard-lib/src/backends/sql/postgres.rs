@@ -3,6 +3,10 @@
 
 mod commit;
 mod connect;
+mod health;
+mod listen;
+mod migrate;
+mod pooler;
 
 pub use connect::PostgresOptions;
 
@@ -11,16 +15,17 @@ use crate::{
     backends::Upkeep,
     error::Result,
     kernel::SchemaName,
-    ports::store::{Batch, Outcome, StoreError},
+    ports::store::{Batch, Changes, Outcome, StoreError},
 };
 use async_trait::async_trait;
+use health::Health;
 use sqlx::{
     AssertSqlSafe, FromRow, PgConnection, PgPool, Postgres,
     postgres::{PgArguments, PgConnectOptions, PgDatabaseError, PgRow, PgSeverity},
     query::Query,
 };
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -38,35 +43,26 @@ pub type PostgresStore = SqlStore<PostgresEngine>;
 pub struct PostgresEngine {
     pool: PgPool,
     connect: PgConnectOptions,
-    /// Where the tables are; without one, where the connection's `search_path` finds them.
-    schema: Option<SchemaName>,
+    /// The schema that the configuration names.
+    configured: Option<SchemaName>,
+    /// Where the tables are, as statements write it. Not known yet on a pool of the host's before its tables were looked at: there
+    /// the connection's `search_path` says.
+    schema: OnceLock<String>,
+    /// What a connection is told first.
+    session: String,
+    /// Whether to look for a pooler that shares server processes.
+    detect_pooler: bool,
     /// How long the server may work on a statement, and a little more for the way.
     patience: Duration,
     /// Whether the pool is the host's, who closes it.
     lent: bool,
-    /// When a server last refused to write.
-    demoted: Arc<Demoted>,
+    /// Which pooled connections are used again.
+    health: Arc<Health>,
     /// One more than the pool holds: when the server was restarted, every pooled connection may be dead.
     attempts: u32,
 }
 
 crate::kernel::opaque!(PostgresEngine);
-
-/// When a server last refused to write, because it is a primary no more. Every connection that is older may lead to it, and is not
-/// used again: what it shows may be the past.
-#[derive(Debug, Default)]
-pub(super) struct Demoted(Mutex<Option<Instant>>);
-
-impl Demoted {
-    fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    /// How long ago that was.
-    fn since(&self) -> Option<Duration> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
-    }
-}
 
 impl PostgresStore {
     /// Connects, and says clearly why not.
@@ -85,11 +81,11 @@ impl PostgresStore {
 #[async_trait]
 impl Upkeep for PostgresStore {
     async fn migrate(&self) -> Result<()> {
-        connect::migrate(&self.0, true).await
+        migrate::migrate(&self.0, true).await
     }
 
     async fn check_migrated(&self) -> Result<()> {
-        connect::migrate(&self.0, false).await
+        migrate::migrate(&self.0, false).await
     }
 
     async fn close(&self) {
@@ -99,7 +95,7 @@ impl Upkeep for PostgresStore {
     }
 
     fn place(&self) -> String {
-        let schema = self.0.schema.as_ref().map(|schema| format!(", schema {schema}")).unwrap_or_default();
+        let schema = self.0.configured.as_ref().map(|schema| format!(", schema {schema}")).unwrap_or_default();
         format!("PostgreSQL, {}{schema}", connect::place(&self.0.connect))
     }
 }
@@ -151,6 +147,11 @@ impl Failure {
         matches!(self, Self::Refused(sqlx::Error::Database(database)) if database.code().as_deref() == Some("25006"))
     }
 
+    /// A pooler gave this session's server process to another.
+    fn is_mixed_up(&self) -> bool {
+        matches!(self, Self::Refused(sqlx::Error::Database(database)) if database.code().is_some_and(|code| pooler::is_mixed_up(&code)))
+    }
+
     /// Two statements got in each other's way, and this one was chosen to be undone.
     fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused(sqlx::Error::Database(database)) if matches!(database.code().as_deref(), Some("40001" | "40P01")))
@@ -164,9 +165,11 @@ impl From<Failure> for StoreError {
             Failure::Lost(error) => Self::Unknown(Box::new(error)),
             Failure::Refused(sqlx::Error::Database(database)) => {
                 let code = database.code().unwrap_or_default().into_owned();
-                // Read-only: a replica, or a primary that is being replaced. Then: conflicts, resources, limits, intervention, I/O.
-                let passing =
-                    code == "25006" || ["40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class));
+                // Read-only: a replica, or a primary that is being replaced. Sessions that a pooler mixed up. Then: the connection,
+                // conflicts, resources, limits, intervention, I/O.
+                let passing = code == "25006"
+                    || pooler::is_mixed_up(&code)
+                    || ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class));
                 if passing {
                     Self::Unavailable(Box::new(sqlx::Error::Database(database)))
                 } else {
@@ -181,7 +184,7 @@ impl From<Failure> for StoreError {
 impl PostgresEngine {
     /// A table or function as statements call it.
     fn named(&self, name: &str) -> String {
-        match &self.schema {
+        match self.schema.get() {
             Some(schema) => format!("{schema}.{name}"),
             None => name.to_owned(),
         }
@@ -194,13 +197,19 @@ impl PostgresEngine {
             Ok(Err(error)) => {
                 let failure = Failure::of(error);
                 if failure.is_read_only() {
-                    self.demoted.note();
+                    self.health.note_demoted();
                     connection.close_on_drop();
+                } else if failure.is_mixed_up() {
+                    tracing::error!("{}", pooler::refusal(&connect::place(&self.connect)));
+                    connection.close_on_drop();
+                } else if matches!(failure, Failure::Lost(_)) {
+                    self.health.note_lost();
                 }
                 Err(failure)
             }
             Ok(Ok(done)) => Ok(done),
             Err(_) => {
+                self.health.note_lost();
                 connection.close_on_drop();
                 Err(Failure::Lost(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
             }
@@ -213,7 +222,7 @@ impl PostgresEngine {
         sql: &str,
         args: &[Arg],
     ) -> Result<Vec<T>, Failure> {
-        let mut left = self.attempts;
+        let (mut left, begun) = (self.attempts, Instant::now());
         loop {
             let fetched = self
                 .once(async |connection| {
@@ -221,7 +230,13 @@ impl PostgresEngine {
                 })
                 .await;
             match fetched {
-                Err(failure) if left > 0 && (failure.is_conflict() || matches!(failure, Failure::Lost(_))) => left -= 1,
+                Err(failure)
+                    if left > 0
+                        && begun.elapsed() < self.patience * 2
+                        && (failure.is_conflict() || matches!(failure, Failure::Lost(_))) =>
+                {
+                    left -= 1;
+                }
                 fetched => return fetched,
             }
         }
@@ -244,6 +259,8 @@ impl PostgresEngine {
 impl Engine for PostgresEngine {
     const ONE_OF: &'static str = "= ANY({})";
     const SKIP_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";
+    const CLOCK: Option<&'static str> =
+        Some("to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')");
 
     fn table(&self, name: &str) -> String {
         self.named(name)
@@ -267,5 +284,9 @@ impl Engine for PostgresEngine {
 
     async fn commit(&self, batch: &Batch) -> Result<Outcome, StoreError> {
         self.commit_batch(batch).await
+    }
+
+    async fn changes(&self) -> Option<Changes> {
+        listen::changes(&self.pool).await
     }
 }

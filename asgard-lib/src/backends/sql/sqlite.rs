@@ -10,11 +10,14 @@ use super::{Arg, Engine, Row, SqlStore, migrations::embedded};
 use crate::{
     backends::Upkeep,
     error::{Error, Result},
-    ports::store::{Batch, Outcome, StoreError},
+    ports::store::{Batch, Changes, Outcome, StoreError},
 };
 use async_trait::async_trait;
 use rusqlite::{Connection, params_from_iter, types::Value};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 embedded!("sqlite", Sqlite: 1 = "0001_tables", 2 = "0002_log_by_id");
 
@@ -123,8 +126,31 @@ fn failed(error: rusqlite::Error) -> StoreError {
     }
 }
 
+/// How often the file is asked whether another connection has committed: a glance at memory that processes share.
+const GLANCE_EVERY: Duration = Duration::from_millis(100);
+
+/// The number that changes with every commit of another connection, of this process or another.
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
 #[async_trait]
 impl Engine for SqliteEngine {
+    async fn changes(&self) -> Option<Changes> {
+        let connection = open::connect(&self.path, true).ok()?;
+        let seen = data_version(&connection).ok()?;
+        let watched = futures_util::stream::unfold((connection, seen), |(connection, seen)| async move {
+            loop {
+                tokio::time::sleep(GLANCE_EVERY).await;
+                let version = data_version(&connection).ok()?;
+                if version != seen {
+                    return Some(((), (connection, version)));
+                }
+            }
+        });
+        Some(Box::pin(watched))
+    }
+
     const ONE_OF: &'static str = "IN (SELECT value FROM json_each({}))";
     const SKIP_LOCKED: &'static str = "";
 

@@ -2,11 +2,11 @@
 
 use crate::{
     contract::store_fixture::{
-        StoreFixture, draft, hours_later, insert, insert_empty, insert_fields, noon, replace, request,
+        StoreFixture, claim, count, draft, hours_later, insert, insert_empty, insert_fields, noon, replace, request,
     },
     ports::{
         kinds::{Kind, PROJECTS},
-        store::{Batch, Draft, Key, Op, Query, Record, Store, StoreError},
+        store::{Batch, Draft, Key, Look, Op, Query, Record, Store, StoreError},
     },
 };
 use futures_util::future::join_all;
@@ -156,4 +156,42 @@ pub async fn too_much_at_once_is_refused(store: &dyn Store) {
     }
     assert!(matches!(store.query(&Query::new(&PROJECTS, "p")).await, Err(StoreError::Corrupt(_))));
     store.ping().await.unwrap();
+}
+
+/// One look shows what reading one by one shows, in the order in which it was asked for.
+pub async fn a_look_shows_records_holders_and_counters(store: &dyn Store) {
+    let fixture = StoreFixture::new(store);
+    let (a, b, session) = (request("a"), request("b"), Key::new(Kind::Session, "s"));
+    fixture
+        .commit([insert(&a, r#"{"a":1}"#), insert_empty(&session), claim("taken", "me"), claim("also", "you")])
+        .await;
+    fixture.commit([Op::Count(count("n", 7)), Op::Count(count("m", -3))]).await;
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    for (keys, claims, counters) in [
+        (vec![], names(&[]), names(&[])),
+        (
+            vec![b.clone(), a.clone(), session.clone(), a.clone()],
+            names(&["free", "taken", "also"]),
+            names(&["m", "none", "n"]),
+        ),
+        (vec![a.clone()], names(&["taken"]), names(&["n"])),
+        (vec![], names(&["free"]), names(&[])),
+        (vec![], names(&[]), names(&["n"])),
+        (vec![session], names(&[]), names(&["n", "m"])),
+    ] {
+        let look = Look { keys, claims, counters };
+        let looked = store.look(&look).await.unwrap();
+        assert_eq!(looked.records, store.get_many(&look.keys).await.unwrap());
+        let mut holders = Vec::new();
+        for name in &look.claims {
+            holders.push(store.holder(name).await.unwrap());
+        }
+        let mut shown = Vec::new();
+        for name in &look.counters {
+            shown.push(store.counter(name).await.unwrap());
+        }
+        assert_eq!((looked.holders, looked.counters), (holders, shown), "{look:?}");
+    }
+    let much = Look { claims: (0..=Batch::MAX_READS).map(|n| format!("c{n}")).collect(), ..Look::default() };
+    assert!(matches!(store.look(&much).await, Err(StoreError::Corrupt(_))));
 }

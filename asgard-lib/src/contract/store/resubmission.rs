@@ -81,3 +81,55 @@ pub async fn racing_submissions_of_one_batch_commit_it_once(store: &dyn Store) {
         assert_eq!(fixture.shows("n").await, round + 1);
     }
 }
+
+/// A refusal after a lost reply is made final: a copy of the batch that arrives late changes nothing, whatever has become of what
+/// stood in its way.
+pub async fn a_withdrawn_batch_never_commits_however_late_a_copy_arrives(store: &dyn Store) {
+    let fixture = StoreFixture::new(store);
+    let key = request("r");
+    fixture.commit([claim("name", "other"), Op::Count(count("n", 1))]).await;
+    let batch = fixture.batch([insert_empty(&key), claim("name", "me"), Op::Count(count("n", 10))]);
+    assert_eq!(fixture.submit(&batch).await, refusal(1, Reason::Taken));
+    assert!(store.withdraw(&batch).await.unwrap());
+    fixture.commit([release("name", "other")]).await;
+    for time in 0..3 {
+        // What it answers is heard by nobody.
+        store.commit(&batch).await.unwrap();
+        assert_eq!((fixture.get(&key).await, fixture.holds("name").await, fixture.shows("n").await), (None, None, 1));
+        assert!(store.withdraw(&batch).await.unwrap(), "withdrawing it again says the same, time {time}");
+    }
+}
+
+/// Withdrawing comes too late for a batch that was committed, and takes nothing back.
+pub async fn a_committed_batch_cannot_be_withdrawn(store: &dyn Store) {
+    let fixture = StoreFixture::new(store);
+    let key = request("r");
+    let batch = fixture.batch([insert_empty(&key), Op::Count(count("n", 1))]);
+    assert_eq!(fixture.submit(&batch).await, Outcome::Committed);
+    for _ in 0..2 {
+        assert!(!store.withdraw(&batch).await.unwrap());
+        assert_eq!((fixture.version(&key).await.as_ref(), fixture.shows("n").await), (Some(batch.id()), 1));
+    }
+    assert_eq!(fixture.submit(&batch).await, Outcome::Committed);
+}
+
+/// A late copy that arrives while the batch is withdrawn has its whole effect or none, and the withdrawal knows which.
+pub async fn a_withdrawal_and_a_late_copy_agree_on_what_happened(store: &dyn Store) {
+    let fixture = StoreFixture::new(store);
+    let mut happened = 0;
+    for round in 0..10 {
+        let key = request(&format!("r{round}"));
+        let batch = fixture.batch([insert_empty(&key), Op::Count(count("n", 1))]);
+        let copy = async { store.commit(&batch).await.unwrap() };
+        let (_, withdrawn) = if round % 2 == 0 {
+            futures_util::future::join(copy, store.withdraw(&batch)).await
+        } else {
+            let (withdrawn, copied) = futures_util::future::join(store.withdraw(&batch), copy).await;
+            (copied, withdrawn)
+        };
+        let withdrawn = withdrawn.unwrap();
+        assert_eq!(fixture.get(&key).await.is_none(), withdrawn, "round {round}");
+        happened += i64::from(!withdrawn);
+        assert_eq!(fixture.shows("n").await, happened, "round {round}");
+    }
+}

@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// What an agent reads first.
 const INSTRUCTIONS: &str = "Asgard provisions resources for projects, under policy and with an audit trail. \
     The main path: list_services and get_service show what there is and which inputs it takes; request_resource asks for it \
-    and answers at once with a request; poll get_request with wait_s (up to 20) until its status is fulfilled, rejected, \
+    and answers at once with a request; poll get_request with wait_s (up to 50) until its status is fulfilled, rejected, \
     cancelled, failed or needs_attention. A request may wait for a person's approval; tell the person who works with you. \
     Once it is fulfilled get_resource shows the outputs, and get_secret reads secret values by the names in the resource. \
     The same service and name again updates a resource in place. A project key acts on its own project, so project_id may \

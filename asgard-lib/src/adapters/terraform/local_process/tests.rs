@@ -119,6 +119,32 @@ async fn more_than_the_limit_wait_and_the_same_run_starts_once() {
     until("all have ended", async || runner.running.lock().unwrap().is_empty()).await;
 }
 
+/// A database that refuses supervisors is an outage of the database: the run waits for it, and the tries do not count against it.
+#[tokio::test]
+async fn a_supervisor_that_reaches_no_database_is_waited_for_and_tried_again() {
+    let folder = testkit::folder();
+    let program = folder.path().join("asgard");
+    testkit::script(&program, "exit 3");
+    let options = LocalProcessOptions::new(&program, folder.path().join("work"));
+    let (runner, slow) = (LocalProcess::new(options), run());
+    let run = run();
+    runner.launch(&run).await.unwrap();
+    for _ in 0..3 {
+        until("it has ended", async || runner.why_unclaimed(&run).await.is_some()).await;
+        until("its place is free", async || runner.running.lock().unwrap().is_empty()).await;
+        let error = runner.launch(&run).await.unwrap_err();
+        assert_eq!(error.code(), Code::RunnerUnavailable, "{}", error.chain());
+        assert!(error.message().contains("database") && error.retry_after_secs().is_some());
+    }
+
+    // One that is there and has claimed nothing for as long as it may take is waiting for the same.
+    testkit::script(&program, &format!("while [ ! -e '{}/go' ]; do sleep 0.05; done", folder.path().display()));
+    runner.launch(&slow).await.unwrap();
+    runner.running.lock().unwrap().insert(slow.clone(), Instant::now() - runner.claim_within());
+    assert_eq!(runner.launch(&slow).await.unwrap_err().code(), Code::RunnerUnavailable);
+    fs::write(folder.path().join("go"), "").unwrap();
+}
+
 #[tokio::test]
 async fn a_program_that_is_not_there_frees_its_place() {
     let folder = testkit::folder();

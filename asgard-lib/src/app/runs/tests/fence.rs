@@ -14,7 +14,7 @@ use crate::{
     ports::runner::{Liveness, Renewal, RunOutcome, RunReporter, Salvage},
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use zeroize::Zeroizing;
 
 fn state(lineage: &str, serial: u64, text: &str) -> Vec<u8> {
@@ -463,4 +463,42 @@ async fn a_later_supervisor_writes_after_what_is_there() {
         assert_eq!(found.len(), there + 1);
         assert_eq!(found.last().unwrap().lines[0].address.as_deref(), Some("a.last"));
     }
+}
+
+/// The data key that a plan was sealed under is retired while the run's end waits for the database: it is sealed again, under one that
+/// is there.
+#[tokio::test(start_paused = true)]
+async fn a_plan_whose_end_waits_for_the_database_outlives_the_key_of_its_time() {
+    use crate::adapters::{LocalKey, MasterKeys, Rotation, SealedVault, Step};
+    let kit = Kit::staged().await;
+    let asked = kit.ask("thing", "one", json!({})).await.unwrap().request;
+    let (_, supervision) = kit.claim(&asked.current_run.unwrap()).await;
+    supervision.engine("terraform 1", "module").await.unwrap();
+    kit.shaky.fault.life.after(0, false);
+    let plan = RunOutcome::Planned { summary: one_create(), plan: Zeroizing::new(b"the plan".to_vec()) };
+    let rotate = async {
+        let masters = MasterKeys::only(Arc::new(LocalKey::new(Zeroizing::new([7; 32]), kit.world.clone())));
+        let (store, blobs) = (Arc::new(kit.memory.clone()), Arc::new(kit.memory.clone()));
+        let vault = SealedVault::on(store, blobs, masters, kit.world.clone()).await.unwrap();
+        vault.keyring().rotate().await.unwrap();
+        let (rotation, mut retired) = (Rotation::new(vault), false);
+        for _ in 0..60 {
+            kit.pass(Duration::from_secs(30));
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            loop {
+                match rotation.step(kit.world.now()).await.unwrap() {
+                    Step::Idle | Step::Waiting(_) => break,
+                    step => retired |= matches!(step, Step::Retired(_)),
+                }
+            }
+        }
+        assert!(retired, "the key of before is gone");
+        kit.shaky.fault.life.after(i64::MAX, false);
+    };
+    let (ended, ()) = tokio::join!(supervision.finish(plan), rotate);
+    ended.unwrap();
+    let request = kit.request(&asked.request_id).await;
+    assert_eq!(request.status, RequestStatus::Approved);
+    let (assignment, _) = kit.claim(&request.current_run.unwrap()).await;
+    assert_eq!(assignment.plan.as_ref().map(|plan| plan.as_slice()), Some(b"the plan".as_slice()));
 }

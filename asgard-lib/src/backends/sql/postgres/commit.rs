@@ -1,6 +1,9 @@
 //! A batch as the arguments of `asgard_commit`, and what to do when that fails.
 
-use super::{Failure, PostgresEngine};
+use super::{
+    Failure, PostgresEngine,
+    listen::{CHANNEL, is_told},
+};
 use crate::ports::store::{Batch, Count, Draft, Op, Outcome, Reason, Refusal, StoreError};
 use sha2::{Digest, Sha256};
 use sqlx::AssertSqlSafe;
@@ -105,11 +108,23 @@ fn outcome(place: Option<i32>, reason: Option<String>) -> Result<Outcome, StoreE
 impl PostgresEngine {
     pub(super) async fn commit_batch(&self, batch: &Batch) -> Result<Outcome, StoreError> {
         let (steps, at) = (Steps::of(batch), batch.at().to_string());
-        let sql = format!("SELECT place, reason FROM {}({PARAMETERS})", self.named("asgard_commit"));
+        // In the transaction of the commit: it is told when that is there, and not when it was refused.
+        let told = if is_told(batch) {
+            format!("CASE WHEN place IS NULL THEN pg_notify('{CHANNEL}', '')::text END")
+        } else {
+            "NULL::text".to_owned()
+        };
+        let sql = format!("SELECT place, reason, {told} FROM {}({PARAMETERS})", self.named("asgard_commit"));
         let (mut conflicts, mut lost) = (0, None);
         loop {
             match self.once(async |connection| call(connection, &sql, batch, &at, &steps).await).await {
-                Ok((place, reason)) => return outcome(place, reason),
+                Ok((place, reason, _)) => {
+                    return match (outcome(place, reason)?, lost) {
+                        // The copy that was lost may still be on its way, and nothing stands in its way for ever.
+                        (Outcome::Refused(_), Some((_, error))) => Err(StoreError::Unknown(Box::new(error))),
+                        (outcome, _) => Ok(outcome),
+                    };
+                }
                 Err(failure) if failure.is_conflict() && conflicts < CONFLICTS => {
                     conflicts += 1;
                     tokio::time::sleep(pause(batch, conflicts)).await;
@@ -121,8 +136,8 @@ impl PostgresEngine {
                 Err(failure) => {
                     // Whatever a later try is told, the one that was lost may have been carried out.
                     return Err(match (failure.into(), lost) {
-                        (StoreError::Unavailable(_), Some((_, error))) => StoreError::Unknown(Box::new(error)),
-                        (failure, _) => failure,
+                        (_, Some((_, error))) => StoreError::Unknown(Box::new(error)),
+                        (failure, None) => failure,
                     });
                 }
             }
@@ -136,7 +151,7 @@ async fn call(
     batch: &Batch,
     at: &str,
     steps: &Steps<'_>,
-) -> Result<(Option<i32>, Option<String>), sqlx::Error> {
+) -> Result<(Option<i32>, Option<String>, Option<String>), sqlx::Error> {
     sqlx::query_as(AssertSqlSafe(sql))
         .bind(batch.id().as_str())
         .bind(at)

@@ -1,35 +1,29 @@
 //! Connecting and migrating.
 
-use super::{Demoted, FILES, PostgresEngine};
+use super::{PostgresEngine, health::Health, pooler};
 use crate::{
-    backends::sql::migrations::{self, Applied, Step},
     error::{Code, Error, Result},
     kernel::SchemaName,
 };
 use sqlx::{
-    AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
+    Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use std::{collections::BTreeSet, str::FromStr, sync::Arc, time::Duration};
-
-/// The advisory lock that one migration at a time holds ("asgard" in ASCII).
-const LOCK: i64 = 0x6173_6761_7264;
-/// How long a migration waits for another, or for a table that somebody uses.
-const MIGRATION_WAIT: &str = "SET LOCAL lock_timeout = '60s'";
-
-/// The names of tables and indexes beside the table `migrations`, and those of columns behind their tables'.
-const PRESENT: &str = "WITH made AS (SELECT oid, relname, relkind FROM pg_class WHERE relkind IN ('r', 'i') \
-    AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass($1))) \
-    SELECT relname::text FROM made UNION ALL \
-    SELECT made.relname || '.' || attname FROM made JOIN pg_attribute ON attrelid = made.oid \
-    WHERE relkind = 'r' AND attnum > 0 AND NOT attisdropped";
-
-/// The columns of the table `migrations`.
-const COLUMNS: &str = "SELECT string_agg(attname, ',' ORDER BY attname COLLATE \"C\") FROM pg_attribute \
-    WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
+use std::{
+    str::FromStr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 /// Whether a server takes no writes: a standby, or a primary that is being replaced. What it shows may be the past.
 const READ_ONLY: &str = "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean";
+/// Has the server let go of a client that vanished, within two minutes: its connection counts against the role's limit until then.
+const KEEPALIVE: &str = "SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6; SET statement_timeout = ";
+/// How much longer than the server an answer is waited for.
+const ON_THE_WAY: Duration = Duration::from_secs(2);
+/// The schema that statements of this connection mean: the one that has the tables, or the one where they would be made.
+const SCHEMA: &str = "SELECT quote_ident(coalesce((SELECT relnamespace::regnamespace::text FROM pg_class \
+    WHERE oid = to_regclass('migrations') AND relnamespace <> pg_my_temp_schema()), current_schema()::text))";
 
 /// How a database is used.
 #[derive(Clone, Debug)]
@@ -40,8 +34,13 @@ pub struct PostgresOptions {
     pub acquire_timeout: Duration,
     /// How long the server may work on one statement.
     pub statement_timeout: Duration,
-    /// Close connections that were idle for this long.
+    /// Close connections that were idle for this long: sooner than what stands between forgets them, which may be four minutes.
     pub idle_timeout: Duration,
+    /// Close connections that are older than this, so that every process follows a name that leads elsewhere by now.
+    pub max_lifetime: Duration,
+    /// Look for a pooler in front that shares server processes between connections, when tables are made or checked. Takes a
+    /// second connection for a moment.
+    pub detect_pooler: bool,
     /// Ask a connection whether it lives before it is used: for processes that are frozen between requests.
     pub test_before_acquire: bool,
     /// The schema that holds the tables; made by `migrate`. Without one the tables are where the connection's `search_path`
@@ -54,8 +53,10 @@ impl Default for PostgresOptions {
         Self {
             max_connections: 10,
             acquire_timeout: Duration::from_secs(5),
-            statement_timeout: Duration::from_secs(15),
-            idle_timeout: Duration::from_secs(600),
+            statement_timeout: Duration::from_secs(8),
+            idle_timeout: Duration::from_secs(180),
+            max_lifetime: Duration::from_secs(900),
+            detect_pooler: true,
             test_before_acquire: false,
             schema: None,
         }
@@ -72,7 +73,7 @@ pub(super) fn place(options: &PgConnectOptions) -> String {
 }
 
 /// Why PostgreSQL does not serve, in a sentence for who deploys Asgard.
-fn refused(options: &PgConnectOptions, error: sqlx::Error) -> Error {
+pub(super) fn refused(options: &PgConnectOptions, error: sqlx::Error) -> Error {
     let (place, user) = (place(options), options.get_username());
     let code = error.as_database_error().and_then(|database| database.code()).unwrap_or_default().into_owned();
     let (kind, message) = match code.as_str() {
@@ -99,6 +100,13 @@ fn refused(options: &PgConnectOptions, error: sqlx::Error) -> Error {
                  ASGARD_DATABASE_SCHEMA."
             ),
         ),
+        "53300" | "53400" => (
+            Code::StoreUnavailable,
+            format!(
+                "PostgreSQL at {place} gives the user {user} no more connections. Raise its CONNECTION LIMIT or the server's \
+                 max_connections, or lower `database.max_connections`."
+            ),
+        ),
         "55P03" => (
             Code::StoreUnavailable,
             format!("Something else holds tables or the migration lock of {place} for over a minute. Try again."),
@@ -108,7 +116,11 @@ fn refused(options: &PgConnectOptions, error: sqlx::Error) -> Error {
                 Code::Config,
                 format!("TLS with PostgreSQL at {place} failed. See `sslmode` and `sslrootcert` in the database URL."),
             ),
-            sqlx::Error::Database(database) if !code.starts_with("53") && !code.starts_with("57") => {
+            sqlx::Error::Database(database) if database.message().contains("startup parameter") => (
+                Code::Config,
+                format!("The pooler at {place} refuses what the database URL asks for: {}.", database.message()),
+            ),
+            sqlx::Error::Database(database) if !["08", "53", "57"].iter().any(|class| code.starts_with(class)) => {
                 (Code::Config, format!("PostgreSQL at {place} cannot be used: {} ({code}).", database.message()))
             }
             _ => (Code::StoreUnavailable, format!("PostgreSQL at {place} cannot be reached.")),
@@ -127,7 +139,7 @@ fn read_only(options: &PgConnectOptions) -> Error {
     Error::new(Code::StoreUnavailable, message)
 }
 
-async fn takes_no_writes(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+pub(super) async fn takes_no_writes(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(READ_ONLY).fetch_one(connection).await
 }
 
@@ -139,58 +151,110 @@ fn parse(url: &str) -> Result<PgConnectOptions> {
             "The database URL cannot be read. Expected postgres://user:password@host:5432/database?sslmode=require.",
         )
     })?;
-    Ok(parsed.application_name("asgard"))
+    // No floating point number is stored; poolers refuse the parameter that says how to write them.
+    Ok(parsed.application_name("asgard").extra_float_digits(None))
 }
 
-async fn open(options: &PgConnectOptions, wait: Duration) -> Result<PgConnection> {
+pub(super) async fn open(options: &PgConnectOptions, wait: Duration) -> Result<PgConnection> {
     match tokio::time::timeout(wait, PgConnection::connect_with(options)).await {
         Ok(connected) => connected.map_err(|e| refused(options, e)),
         Err(_) => Err(refused(options, sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
     }
 }
 
+/// What a new connection is told before it is used.
+async fn settle(connection: &mut PgConnection, session: &str) -> Result<(), sqlx::Error> {
+    connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(session))).await.map(|_| ())
+}
+
+/// Two connections as the pool has them, to see whether they are two.
+pub(super) async fn check_pooler(engine: &PostgresEngine) -> Result<()> {
+    let connect = &engine.connect;
+    let looked = tokio::time::timeout(engine.patience, async {
+        let mut pair = (PgConnection::connect_with(connect).await?, PgConnection::connect_with(connect).await?);
+        settle(&mut pair.0, &engine.session).await?;
+        settle(&mut pair.1, &engine.session).await?;
+        let shared = pooler::shared(&mut pair).await;
+        // What was to be learned is known; a broken goodbye changes nothing.
+        let _ = tokio::join!(pair.0.close(), pair.1.close());
+        shared
+    });
+    let elapsed = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+    match looked.await.map_err(elapsed).flatten() {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(Error::new(Code::Config, pooler::refusal(&place(connect)))),
+        Err(error) => Err(refused(connect, error)),
+    }
+}
+
+/// The schema of a connection's statements, as they write it.
+pub(super) async fn find_schema(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar(SCHEMA).fetch_one(connection).await
+}
+
 pub(super) async fn connect(url: &str, wanted: PostgresOptions) -> Result<PostgresEngine> {
     let connect = parse(url)?;
     // A pool keeps trying and forgets why it failed: the first connection is made by hand, to name the cause.
     let mut first = open(&connect, wanted.acquire_timeout).await?;
-    let standby = takes_no_writes(&mut first).await.map_err(|e| refused(&connect, e))?;
+    let looked = async {
+        let standby = takes_no_writes(&mut first).await?;
+        let schema = match &wanted.schema {
+            Some(schema) => Some(schema.to_string()),
+            None => find_schema(&mut first).await?,
+        };
+        Ok((standby, schema))
+    };
+    let (standby, found) = looked.await.map_err(|e| refused(&connect, e))?;
     first.close().await.map_err(|e| refused(&connect, e))?;
     if standby {
         return Err(read_only(&connect));
     }
-    let timeout = format!("SET statement_timeout = {}", wanted.statement_timeout.as_millis());
-    let demoted = Arc::new(Demoted::default());
+    let Some(found) = found else {
+        let message = format!(
+            "The search_path of {} names no schema that is there. Set ASGARD_DATABASE_SCHEMA to the schema for Asgard's tables.",
+            place(&connect)
+        );
+        return Err(Error::new(Code::Config, message));
+    };
+    let session = format!("{KEEPALIVE}{}", wanted.statement_timeout.as_millis());
+    let health = Arc::new(Health::default());
     let pool = PgPoolOptions::new()
         .max_connections(wanted.max_connections.max(1))
         .acquire_timeout(wanted.acquire_timeout)
         .idle_timeout(wanted.idle_timeout)
+        .max_lifetime(wanted.max_lifetime)
         .test_before_acquire(wanted.test_before_acquire)
-        .after_connect(move |connection, _| {
-            let timeout = sqlx::AssertSqlSafe(timeout.clone());
-            Box::pin(async move {
-                // Before anything is read: a name may lead to a standby by now.
-                if takes_no_writes(connection).await? {
-                    return Err(sqlx::Error::Protocol("the server takes no writes".into()));
-                }
-                connection.execute(sqlx::raw_sql(timeout)).await.map(|_| ())
-            })
+        .after_connect({
+            let session = session.clone();
+            move |connection, _| {
+                let session = session.clone();
+                Box::pin(async move {
+                    // Before anything is read: a name may lead to a standby by now.
+                    if takes_no_writes(connection).await? {
+                        return Err(sqlx::Error::Protocol("the server takes no writes".into()));
+                    }
+                    settle(connection, &session).await
+                })
+            }
         })
         .before_acquire({
-            let demoted = Arc::clone(&demoted);
-            move |_, about| {
-                let age = about.age;
-                let fine = demoted.since().is_none_or(|since| age < since);
-                Box::pin(async move { Ok(fine) })
+            let health = Arc::clone(&health);
+            move |connection, about| {
+                let health = Arc::clone(&health);
+                Box::pin(async move { Ok(health.passes(connection, &about).await) })
             }
         })
         .connect_lazy_with(connect.clone());
     Ok(PostgresEngine {
         pool,
         connect,
-        schema: wanted.schema,
-        patience: wanted.statement_timeout + Duration::from_secs(5),
+        configured: wanted.schema,
+        schema: OnceLock::from(found),
+        session,
+        detect_pooler: wanted.detect_pooler,
+        patience: wanted.statement_timeout + ON_THE_WAY,
         attempts: wanted.max_connections.max(1),
-        demoted,
+        health,
         lent: false,
     })
 }
@@ -202,112 +266,13 @@ pub(super) fn lent(pool: PgPool, wanted: &PostgresOptions) -> PostgresEngine {
     PostgresEngine {
         pool,
         connect,
-        schema: wanted.schema.clone(),
-        patience: wanted.statement_timeout + Duration::from_secs(5),
+        configured: wanted.schema.clone(),
+        schema: wanted.schema.as_ref().map(|schema| OnceLock::from(schema.to_string())).unwrap_or_default(),
+        session: format!("{KEEPALIVE}{}", wanted.statement_timeout.as_millis()),
+        detect_pooler: wanted.detect_pooler,
+        patience: wanted.statement_timeout + ON_THE_WAY,
         attempts,
-        demoted: Arc::default(),
+        health: Arc::default(),
         lent: true,
     }
-}
-
-/// Runs what is missing, each in a transaction and one process at a time; without `apply` only says what is missing.
-pub(super) async fn migrate(engine: &PostgresEngine, apply: bool) -> Result<()> {
-    let mut connection = open(&engine.connect, Duration::from_secs(10)).await?;
-    let result = if apply { migrate_on(&mut connection, engine).await } else { check(&mut connection, engine).await };
-    // The work is done or refused by now; a broken goodbye changes neither.
-    let _ = connection.close().await;
-    result.map_err(|e| refused(&engine.connect, e)).flatten()
-}
-
-async fn migrate_on(connection: &mut PgConnection, engine: &PostgresEngine) -> Result<Result<()>, sqlx::Error> {
-    loop {
-        let mut transaction = connection.begin().await?;
-        transaction.execute(MIGRATION_WAIT).await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
-        if let Some(schema) = &engine.schema {
-            enter(&mut transaction, schema).await?;
-        }
-        if !remembers(&mut transaction, engine).await? {
-            transaction.execute(migrations::TABLE).await?;
-        }
-        match next(&mut transaction, engine).await? {
-            Ok(Step::Run(migration)) => {
-                transaction.execute(sqlx::raw_sql(migration.sql)).await?;
-                if let Some(schema) = &engine.schema {
-                    pin_functions(&mut transaction, schema).await?;
-                }
-                sqlx::query(
-                    "INSERT INTO migrations (number, name, checksum, applied_at) \
-                     VALUES ($1, $2, $3, to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')) \
-                     ON CONFLICT (number) DO UPDATE SET checksum = excluded.checksum, applied_at = excluded.applied_at",
-                )
-                .bind(migration.number)
-                .bind(migration.name)
-                .bind(migration.checksum())
-                .execute(&mut *transaction)
-                .await?;
-            }
-            Ok(Step::Declare(statements)) => {
-                transaction.execute(sqlx::raw_sql(AssertSqlSafe(statements.concat()))).await?;
-            }
-            Ok(Step::Nothing) => return Ok(Ok(())),
-            Err(refusal) => return Ok(Err(refusal)),
-        }
-        transaction.commit().await?;
-    }
-}
-
-/// Makes the schema if it is not there, and looks for names there alone until the transaction ends.
-async fn enter(transaction: &mut PgConnection, schema: &SchemaName) -> Result<(), sqlx::Error> {
-    // Asked first: CREATE SCHEMA needs a right even where there is nothing to create.
-    let there: bool = sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL")
-        .bind(schema.as_str())
-        .fetch_one(&mut *transaction)
-        .await?;
-    if !there {
-        transaction.execute(AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).await?;
-    }
-    transaction.execute(AssertSqlSafe(format!("SET LOCAL search_path = {schema}"))).await.map(|_| ())
-}
-
-/// Functions that name tables find those of the schema, whatever the caller's `search_path` is. Functions that generated columns
-/// use name none.
-async fn pin_functions(transaction: &mut PgConnection, schema: &SchemaName) -> Result<(), sqlx::Error> {
-    let functions: Vec<String> = sqlx::query_scalar(
-        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = to_regnamespace($1) AND provolatile = 'v' \
-         AND proconfig IS NULL AND proname LIKE 'asgard\\_%'",
-    )
-    .bind(schema.as_str())
-    .fetch_all(&mut *transaction)
-    .await?;
-    for function in functions {
-        let sql = format!("ALTER FUNCTION {function} SET search_path = {schema}, pg_temp");
-        transaction.execute(AssertSqlSafe(sql)).await?;
-    }
-    Ok(())
-}
-
-async fn check(connection: &mut PgConnection, engine: &PostgresEngine) -> Result<Result<()>, sqlx::Error> {
-    Ok(next(connection, engine).await?.and_then(migrations::settled))
-}
-
-async fn next(connection: &mut PgConnection, engine: &PostgresEngine) -> Result<Result<Step>, sqlx::Error> {
-    let (mut applied, mut present) = (Vec::<Applied>::new(), BTreeSet::new());
-    if remembers(connection, engine).await? {
-        let table = engine.named("migrations");
-        let columns: Option<String> = sqlx::query_scalar(COLUMNS).bind(&table).fetch_one(&mut *connection).await?;
-        if columns.as_deref() != Some(migrations::COLUMNS) {
-            let remedy = "Give Asgard a schema of its own: set ASGARD_DATABASE_SCHEMA (database.schema), or use another database.";
-            return Ok(Err(migrations::foreign(place(&engine.connect), remedy)));
-        }
-        let sql = AssertSqlSafe(format!("SELECT number, checksum FROM {table}"));
-        applied = sqlx::query_as(sql).fetch_all(&mut *connection).await?;
-        present = sqlx::query_scalar(PRESENT).bind(table).fetch_all(connection).await?.into_iter().collect();
-    }
-    Ok(migrations::next(FILES, &applied, &present))
-}
-
-async fn remembers(connection: &mut PgConnection, engine: &PostgresEngine) -> Result<bool, sqlx::Error> {
-    let table = engine.named("migrations");
-    sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(table).fetch_one(connection).await
 }
