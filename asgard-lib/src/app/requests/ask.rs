@@ -9,7 +9,7 @@ use crate::{
         Asgard, Hints, Meta, Operation, Reads, Route, Tx,
         core::operation::Method::Post,
         core::scope::ReadMode,
-        requests::inputs::{PreparedInputs, take_inputs},
+        requests::inputs::{PreparedInputs, secret_claims, take_inputs},
         services::Service,
         views::ResourceView,
     },
@@ -118,14 +118,14 @@ impl Operation for RequestResource {
     async fn authorise(&self, reads: &mut Reads<'_>) -> Result<Stored<Project>> {
         // What everything else follows from comes with the project.
         if let Ok(project) = reads.project_id(self.project_id.as_ref()) {
-            reads.ahead(Look {
-                keys: Vec::new(),
-                claims: vec![
-                    Resource::name_claim(&project, &self.service, &self.name),
-                    Request::open_claim(&project, &self.service, &self.name),
-                ],
-                counters: vec![Project::committed_counter(&project)],
-            });
+            let mut claims = vec![
+                Resource::name_claim(&project, &self.service, &self.name),
+                Request::open_claim(&project, &self.service, &self.name),
+            ];
+            if let Ok(service) = reads.app().catalog().need(&self.service) {
+                claims.extend(secret_claims(&project, service, &self.name, &self.spec));
+            }
+            reads.ahead(Look { keys: Vec::new(), claims, counters: vec![Project::committed_counter(&project)] });
         }
         let (project, _) = reads.project(self.project_id.as_ref(), Action::Ask, ReadMode::Checked).await?;
         Ok(project)

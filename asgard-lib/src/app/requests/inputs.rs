@@ -73,6 +73,18 @@ fn text(input: &str, value: Option<&Value>) -> Result<Option<SecretText>> {
     }
 }
 
+/// The claims that find the secrets of the sensitive inputs that a spec gives.
+pub(crate) fn secret_claims<'a>(
+    project: &'a ProjectId,
+    service: &'a Service,
+    name: &'a ResourceName,
+    spec: &'a Map<String, Value>,
+) -> impl Iterator<Item = String> + 'a {
+    let given = |input: &&String| spec.get(*input).is_some_and(|value| !value.is_null());
+    let inputs = service.manifest.sensitive_inputs.iter().filter(given);
+    inputs.map(|input| Secret::claim(project, &full_name(service, name, input)))
+}
+
 async fn known(reads: &mut Reads<'_>, project: &ProjectId, name: &str) -> Result<Option<Stored<Secret>>> {
     match reads.holder(&Secret::claim(project, name)).await? {
         Some(id) => reads.read_checked::<Secret>(&id).await,
@@ -187,8 +199,7 @@ async fn resource_of(
     name: &ResourceName,
     spec: &Map<String, Value>,
 ) -> Result<Option<ResourceId>> {
-    let given = |input: &String| spec.get(input).is_some_and(|value| !value.is_null());
-    if !service.manifest.sensitive_inputs.iter().any(given) {
+    if secret_claims(project, service, name, spec).next().is_none() {
         return Ok(None);
     }
     let holder = reads.holder(&Resource::name_claim(project, &service.manifest.id, name)).await?;

@@ -34,7 +34,7 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 
 /// How much longer than its lease a supervisor gets that is there and does not renew: it may be waiting for the database.
-const STUCK: Duration = Duration::from_secs(300);
+pub(super) const STUCK: Duration = Duration::from_secs(300);
 /// How often the lease is renewed while the left-overs are looked through.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// After this long without a supervisor a run is launched again even if its job got lost.

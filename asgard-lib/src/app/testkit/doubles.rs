@@ -9,6 +9,7 @@ use crate::{
     error::Result,
     kernel::{RunId, SecretId, SecretText, Timestamp},
     ports::{
+        kinds::INDEXES,
         runner::{Liveness, Runner, Salvage, SupervisorLocation},
         secrets::SecretStore,
         store::{Batch, Op, Outcome, Reason, Refusal, StoreError},
@@ -38,6 +39,8 @@ pub(crate) struct Shaky {
     pub commits: AtomicU32,
     /// How many items those wrote that were committed, with their markers, by kind.
     pub written: Mutex<std::collections::BTreeMap<&'static str, usize>>,
+    /// The entries of indices, by the index's name and the record's key; and how many were written, a change being two.
+    pub indexed: Mutex<(std::collections::BTreeMap<(&'static str, String), Entry>, usize)>,
     /// Whether the next batch stays on its way, and nobody knows.
     pub keeps_back: AtomicBool,
     /// The batches that are still on their way.
@@ -122,6 +125,7 @@ impl Fault for Shaky {
                     Op::Count(_) => "counter",
                 };
                 *written.entry(kind).or_default() += 1;
+                self.index(op);
             }
         }
         if Self::strikes(nth, &self.lose_every) {
@@ -131,6 +135,29 @@ impl Fault for Shaky {
         }
     }
 }
+
+impl Shaky {
+    /// Notes what an operation changes of indices, as a store with entries of keys alone writes them.
+    fn index(&self, op: &Op) {
+        let (key, body) = match op {
+            Op::Insert(draft) | Op::Replace(draft, _) => (&draft.key, serde_json::from_str(&draft.body).unwrap()),
+            Op::Remove(key, _) => (key, serde_json::Map::new()),
+            Op::Require(..) | Op::Claim { .. } | Op::Release { .. } | Op::Count(_) => return,
+        };
+        let mut indexed = self.indexed.lock().unwrap();
+        for index in INDEXES.iter().filter(|index| index.kind == key.kind) {
+            let name = (index.name, key.id.clone());
+            let (before, after) = (indexed.0.remove(&name), index.entry(&body));
+            if before != after {
+                indexed.1 += usize::from(before.is_some()) + usize::from(after.is_some());
+            }
+            indexed.0.extend(after.map(|entry| (name, entry)));
+        }
+    }
+}
+
+/// Where a record stands in an index.
+type Entry = (String, Option<String>);
 
 /// Secrets that count how often they are used.
 pub(super) struct Counted {

@@ -33,6 +33,7 @@ async fn the_costs_page_counts_what_a_requests_whole_life_writes() {
     };
     settle().await;
     let before = kit.shaky.fault.written.lock().unwrap().clone();
+    let indexed = kit.shaky.fault.indexed.lock().unwrap().1;
     let reads = kit.shaky.fault.calls.load(SeqCst);
     let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
     for _ in 0..20 {
@@ -43,11 +44,14 @@ async fn the_costs_page_counts_what_a_requests_whole_life_writes() {
     settle().await;
     let written = since(&kit, &before);
     let calls = kit.shaky.fault.calls.load(SeqCst) - reads;
+    let indexed = kit.shaky.fault.indexed.lock().unwrap().1 - indexed;
     let (commits, items) = (written["marker"], written.values().sum::<usize>());
     let shown: Vec<String> = written.iter().map(|(kind, items)| format!("{kind} {items}")).collect();
     let reads = calls - i64::try_from(commits).unwrap();
-    let counted =
-        format!("Its whole life is {items} items in {commits} commits ({}), and {reads} reads.", shown.join(", "));
+    let shown = shown.join(", ");
+    let counted = format!(
+        "Its whole life is {items} items in {commits} commits ({shown}), {indexed} entries of indices, and {reads} reads."
+    );
     let page = COSTS.lines().collect::<Vec<_>>().join(" ");
     assert!(page.contains(&counted), "the page is to say: {counted}");
 }

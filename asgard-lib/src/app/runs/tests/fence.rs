@@ -1,6 +1,6 @@
 //! One supervisor at a time, and the one that lost its lease changes nothing any more.
 
-use super::super::{Claim, ClaimedRun, RunCheck, check_run, recover_at_start, segments};
+use super::super::{Claim, ClaimedRun, RunCheck, check_run, recover::STUCK, recover_at_start, segments};
 use crate::{
     app::{resources::RunLog, testkit::Kit},
     domain::{
@@ -156,7 +156,13 @@ async fn a_terraform_that_may_still_be_at_work_gets_no_successor() {
         let old = applies(&kit, &run).await;
         *kit.stage.liveness.lock().unwrap() = Some(liveness);
         *kit.stage.salvage.lock().unwrap() = Some(Salvage { found: true, ended, ..Salvage::default() });
-        kit.pass(Duration::from_secs(kit.app.config().runs.lease_ttl_secs + 3600));
+        let ttl = Duration::from_secs(kit.app.config().runs.lease_ttl_secs);
+        kit.pass(ttl + Duration::from_secs(3600));
+        if liveness != Liveness::Dead {
+            // The lease ran out long ago by this clock, which may be wrong: whether it is renewed is watched first.
+            assert_eq!(check_run(&kit.app, &run).await.unwrap(), RunCheck::Open, "{liveness:?} {ended}");
+            tokio::time::sleep(ttl + STUCK + MARGIN).await;
+        }
         assert_eq!(check_run(&kit.app, &run).await.unwrap(), RunCheck::Over, "{liveness:?} {ended}");
         kit.check().await;
         let request = kit.request(&id).await;
