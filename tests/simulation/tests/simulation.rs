@@ -80,11 +80,11 @@ fn outages_longer_than_a_lease_and_modules_that_change_lose_track_of_nothing() {
 /// is deleted before its time, and no loop rests until a year has passed.
 #[test]
 fn clocks_that_jump_put_nothing_to_rest_and_delete_nothing() {
-    let (_, made, faults) = hold(6, Course { minutes: 10, clocks: true, ..Course::default() });
-    assert!(number("ASGARD_SIMULATION_SEED").is_some() || (made > 30 && faults > 20), "{made} things, {faults} faults");
+    let (_, made, faults) = hold(3, Course { minutes: 10, clocks: true, ..Course::default() });
+    assert!(number("ASGARD_SIMULATION_SEED").is_some() || (made > 15 && faults > 10), "{made} things, {faults} faults");
     let course = Course { minutes: 10, faults: true, long_outages: true, clocks: true, ..Course::default() };
-    let (_, made, faults) = hold(6, course);
-    assert!(number("ASGARD_SIMULATION_SEED").is_some() || (made > 30 && faults > 20), "{made} things, {faults} faults");
+    let (_, made, faults) = hold(3, course);
+    assert!(number("ASGARD_SIMULATION_SEED").is_some() || (made > 15 && faults > 10), "{made} things, {faults} faults");
 }
 
 #[test]
