@@ -61,7 +61,7 @@ pub async fn run_due(app: &Arc<Asgard>) -> Result<usize> {
             return Ok(done);
         }
         for job in jobs {
-            handle(Arc::clone(app), job).await;
+            Box::pin(handle(Arc::clone(app), job)).await;
             done += 1;
         }
     }

@@ -40,7 +40,7 @@ pub(super) fn lease_lasts(app: &Asgard) -> Duration {
 }
 
 enum Attempt {
-    Claimed(Box<Claimed>, Lease),
+    Claimed(Box<(Claimed, Lease)>),
     NotNeeded(String),
     Held(Timestamp),
 }
@@ -48,7 +48,7 @@ enum Attempt {
 impl ClaimedRun {
     /// Claims a run.
     pub async fn claim(app: &Arc<Asgard>, run: &RunId, claimant: Claimant) -> Result<Claim> {
-        claim(app, run, claimant).await
+        Box::pin(claim(app, run, claimant)).await
     }
 }
 
@@ -67,7 +67,7 @@ async fn claim(app: &Arc<Asgard>, id: &RunId, claimant: Claimant) -> Result<Clai
         })
         .await?;
     let (claimed, lease) = match attempt {
-        Attempt::Claimed(claimed, lease) => (claimed, lease),
+        Attempt::Claimed(claimed) => *claimed,
         Attempt::NotNeeded(why) => return Ok(Claim::NotNeeded { why }),
         Attempt::Held(until) => return Ok(Claim::Held { until }),
     };
@@ -189,7 +189,7 @@ async fn attempt(
         [("op", run.op.name().to_owned()), ("resource", resource.id.to_string()), ("runner", running.runner.clone())];
     tx.audit(Some(&run.project), AuditAction::RunStarted, &run.id, &details)?;
     let claimed = Claimed { run: running, request: begun, resource: resource.value, project: project.value, service };
-    Ok(Attempt::Claimed(Box::new(claimed), taken))
+    Ok(Attempt::Claimed(Box::new((claimed, taken))))
 }
 
 fn end_run(tx: &mut Tx<'_>, run: &Stored<Run>, status: RunStatus, why: String) -> Result<String> {

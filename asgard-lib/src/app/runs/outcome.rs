@@ -119,7 +119,9 @@ async fn commit_through_outages(
         // key for it yet.
         let sealed_again = match (&*ready, ending) {
             (Ready::Planned(..), Some(ending)) if prepared_at.elapsed() >= SEALED_FOR => {
-                try_prepare(supervision, ending).await.map(|anew| (*ready, prepared_at) = (anew, Instant::now()))
+                Box::pin(try_prepare(supervision, ending))
+                    .await
+                    .map(|anew| (*ready, prepared_at) = (anew, Instant::now()))
             }
             _ => Ok(()),
         };
@@ -173,7 +175,7 @@ async fn wait(supervision: &ClaimedRun, tries: u32) -> bool {
 async fn prepare(supervision: &ClaimedRun, ending: &RunOutcome) -> Result<Ready> {
     let mut tries = 0;
     loop {
-        let error = match try_prepare(supervision, ending).await {
+        let error = match Box::pin(try_prepare(supervision, ending)).await {
             Ok(ready) => return Ok(ready),
             Err(error) => error,
         };

@@ -40,7 +40,7 @@ pub(crate) struct Shaky {
     /// How many items those wrote that were committed, with their markers, by kind.
     pub written: Mutex<std::collections::BTreeMap<&'static str, usize>>,
     /// The entries of indices, by the index's name and the record's key; and how many were written, a change being two.
-    pub indexed: Mutex<(std::collections::BTreeMap<(&'static str, String), Entry>, usize)>,
+    pub indexed: Mutex<(Indexed, usize)>,
     /// Whether the next batch stays on its way, and nobody knows.
     pub keeps_back: AtomicBool,
     /// The batches that are still on their way.
@@ -156,8 +156,8 @@ impl Shaky {
     }
 }
 
-/// Where a record stands in an index.
-type Entry = (String, Option<String>);
+/// Where records stand, by the index's name and the record's key.
+type Indexed = std::collections::BTreeMap<(&'static str, String), (String, Option<String>)>;
 
 /// Secrets that count how often they are used.
 pub(super) struct Counted {
