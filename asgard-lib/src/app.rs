@@ -20,6 +20,7 @@ pub mod rows;
 pub mod runs;
 pub mod secrets;
 pub mod services;
+mod spending;
 #[cfg(test)]
 pub(crate) mod testkit;
 mod views;

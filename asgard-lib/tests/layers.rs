@@ -336,6 +336,7 @@ const IN_ORDER: &[(&str, &[&str])] = &[
             "authenticate",
             "core",
             "services",
+            "spending",
             "people",
             "judge",
             "views",

@@ -1,11 +1,11 @@
 //! Asking policy about a request: Asgard's own rules and the operator's policy, joined by the stricter answer.
 
 use crate::{
-    app::{Asgard, Tx, people::bind, services::Service},
+    app::{Asgard, Tx, people::bind, services::Service, spending},
     domain::{
         policy::{Answer, Approver, Facts, Judged, Judgement, built_in, rules},
         project::Project,
-        request::{Basis, Request, Step, facts},
+        request::{Basis, Request, Spending, Step, facts},
         resource::Resource,
     },
     error::Result,
@@ -51,7 +51,26 @@ pub(crate) async fn basis<'b, 'x: 'b>(tx: &Tx<'x>, project: &'b Project, service
         allow_list: app.catalog().allow_list(),
         ceiling: app.config().provisioning.auto_approve.get(&project.classification).copied(),
         committed: Usd::from_micros(committed),
+        spending: None,
     })
+}
+
+/// The same once there is a plan: with what counts beyond the project.
+pub(crate) async fn basis_of_plan<'b, 'x: 'b>(
+    tx: &Tx<'x>,
+    project: &'b Project,
+    service: &'b Service,
+) -> Result<Basis<'b>> {
+    spending::ahead(tx, project);
+    let basis = basis(tx, project, service).await?;
+    let provisioning = &tx.app().config().provisioning;
+    let confirmed = spending::has_signed_in(tx, &project.manager).await?;
+    let spending = Spending {
+        owner: spending::owners(tx, &project.owner).await?,
+        owner_ceiling: provisioning.auto_approve_owner.get(&project.classification).copied(),
+        unconfirmed: (!confirmed).then_some(provisioning.auto_approve_unconfirmed),
+    };
+    Ok(Basis { spending: Some(spending), ..basis })
 }
 
 /// Asks about a request at a step. Fails when the answer is no.

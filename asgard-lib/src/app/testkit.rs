@@ -197,6 +197,13 @@ impl Kit {
         kit
     }
 
+    /// The same under other settings.
+    pub(crate) async fn configured(mut self, config: Config) -> Self {
+        let (shaky, runner) = (Arc::clone(&self.shaky), Arc::clone(&self.stage) as _);
+        self.app = boot_configured(shaky, &self.world, runner, catalog(), config).await.unwrap();
+        self
+    }
+
     /// A control plane with the dry run.
     pub(crate) async fn dry() -> Self {
         Self::dry_on(Shaky::on(&MemoryStore::new())).await
@@ -317,6 +324,12 @@ impl Kit {
         let reserved = requests.iter().map(|r| r.reserved.micros()).sum::<i64>();
         let counted = self.memory.counter(&Project::committed_counter(&self.project)).await.unwrap();
         assert_eq!(counted, committed + reserved, "money: counted against held by resources and requests");
+        let unapproved = resources.iter().map(|r| r.unapproved.unwrap_or_default().micros()).sum::<i64>()
+            + requests.iter().map(|r| r.unapproved.micros()).sum::<i64>();
+        let counted = self.memory.counter(&Project::unapproved_counter(&self.project)).await.unwrap();
+        assert_eq!(counted, unapproved, "money that no person has approved");
+        assert!(requests.iter().all(|r| r.unapproved <= r.reserved) && unapproved <= committed + reserved);
+        self.check_owners().await;
         let alive = resources.iter().filter(|r| r.status != ResourceStatus::Destroyed);
         let counted = self.memory.counter(&Project::resources_counter(&self.project)).await.unwrap();
         assert_eq!(counted, i64::try_from(alive.clone().count()).unwrap(), "resources that are not destroyed");
@@ -334,6 +347,18 @@ impl Kit {
             assert!(!request.status.is_over() || request.reserved == Usd::ZERO, "{request:?}");
         }
         self.check_runs(&requests, &resources).await;
+    }
+
+    /// What counts for an owner is what counts for the projects whose records name them so.
+    async fn check_owners(&self) {
+        let mut owned = BTreeMap::<String, i64>::new();
+        for project in self.all::<Project>(&kinds::PROJECTS, "").await {
+            let counted = self.memory.counter(&Project::unapproved_counter(&project.id)).await.unwrap();
+            *owned.entry(Project::owner_counter(&project.owner)).or_default() += counted;
+        }
+        for (counter, sum) in owned {
+            assert_eq!(self.memory.counter(&counter).await.unwrap(), sum, "{counter}");
+        }
     }
 
     async fn check_runs(&self, requests: &[Request], resources: &[Resource]) {

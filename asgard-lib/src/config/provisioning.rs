@@ -58,6 +58,14 @@ section! {
         /// Up to how many dollars a month a project of a tier may have without a person's approval, for services that
         /// allow it. A tier that is not listed always needs a person; 0 means free things only.
         auto_approve: BTreeMap<Tier, Usd> = shipped_ceilings(), at("provisioning.auto_approve").unit("dollars a month");
+        /// Up to how many dollars a month that no person has approved all projects of one owner may have together, where a project of
+        /// a tier asks for more. A tier that is not listed has four times its amount in `auto_approve`.
+        auto_approve_owner: BTreeMap<Tier, Usd> = BTreeMap::new(), at("provisioning.auto_approve_owner")
+            .unit("dollars a month")
+            .default_note("four times `auto_approve`");
+        /// Up to how many dollars a month a project may have without a person's approval while its manager has never signed in. The
+        /// ceiling of its tier holds as well.
+        auto_approve_unconfirmed: Usd = Usd::from_dollars(25), at("provisioning.auto_approve_unconfirmed").unit("dollars a month");
         /// A folder of services that are added to the shipped ones, or replace them.
         services_dir: Option<PathBuf> = None, at("provisioning.services_dir");
         /// The Terraform program.
@@ -117,6 +125,11 @@ pub struct Provisioning {
     pub default_target: Option<AllowedTarget>,
     /// Dollars a month without a person's approval, by tier. A tier that is missing needs a person.
     pub auto_approve: BTreeMap<Tier, Usd>,
+    /// Dollars a month that no person has approved, over all projects of an owner, by the tier of the project that asks. It has every
+    /// tier that `auto_approve` has.
+    pub auto_approve_owner: BTreeMap<Tier, Usd>,
+    /// Dollars a month without a person's approval in a project whose manager has never signed in.
+    pub auto_approve_unconfirmed: Usd,
     /// A folder of services that are added to the shipped ones, or replace them.
     pub services_dir: Option<PathBuf>,
     /// Terraform, when provisioning is armed.
@@ -191,6 +204,17 @@ impl Provisioning {
         let wanted = move |(name, _): &(&String, &SecretText)| providers::may_have(cloud, name);
         self.provider_env.iter().filter(wanted).map(|(name, value)| (name.as_str(), value))
     }
+}
+
+/// How many projects of an owner may reach the ceiling of their tier where nothing else is said.
+const FULL_PROJECTS: i64 = 4;
+
+/// The ceilings of owners: what is set, and for the other tiers a multiple of a project's.
+pub(super) fn owners_ceilings(set: BTreeMap<Tier, Usd>, projects: &BTreeMap<Tier, Usd>) -> BTreeMap<Tier, Usd> {
+    let multiple = |of: &Usd| Usd::from_micros(of.micros().saturating_mul(FULL_PROJECTS));
+    let mut ceilings: BTreeMap<Tier, Usd> = projects.iter().map(|(tier, of)| (*tier, multiple(of))).collect();
+    ceilings.extend(set);
+    ceilings
 }
 
 fn shipped_ceilings() -> BTreeMap<Tier, Usd> {

@@ -8,7 +8,7 @@ use super::{
     notes::Notes,
     people::{RawPeople, TrustedIssuer},
     providers,
-    provisioning::{AllowedTarget, RawProvisioning},
+    provisioning::{AllowedTarget, RawProvisioning, owners_ceilings},
     reader::Reader,
     section::Section,
     value::{AwsName, EvidenceRules},
@@ -279,7 +279,9 @@ fn provisioning(raw: RawProvisioning, reader: &mut Reader<'_>, notes: &mut Notes
     Provisioning {
         allowed: raw.allowed,
         default_target,
+        auto_approve_owner: owners_ceilings(raw.auto_approve_owner, &raw.auto_approve),
         auto_approve: raw.auto_approve,
+        auto_approve_unconfirmed: raw.auto_approve_unconfirmed,
         services_dir: raw.services_dir,
         terraform,
         fargate,

@@ -120,6 +120,9 @@ pub struct User {
     pub unlocked_until: Option<Timestamp>,
     /// When the account was made.
     pub created_at: Timestamp,
+    /// When its person first signed in with the password. Versions before kept no such moment; it is noted at the next sign-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_in_at: Option<Timestamp>,
 }
 
 /// How long after its password was set on the machine guesses do not lock an account.
@@ -164,6 +167,12 @@ impl User {
         addresses.sort();
         addresses.dedup();
         addresses
+    }
+
+    /// Whether a person has shown that the account is theirs: signed in with its password, or come from an issuer beside `local`, whose
+    /// identity joins the account only then.
+    pub fn has_signed_in(&self) -> bool {
+        self.signed_in_at.is_some() || self.identities.iter().any(|identity| !identity.issuer.is_local())
     }
 
     /// Whether the address is verified as theirs.

@@ -8,7 +8,7 @@ mod judged;
 mod judgement;
 pub mod rules;
 
-pub use facts::{ChangeKind, CostFacts, Facts, Moment, PlanFacts, ProjectFacts, StateFacts};
+pub use facts::{ChangeKind, CostFacts, Facts, Moment, OwnerCostFacts, PlanFacts, ProjectFacts, StateFacts};
 pub use judged::{Judged, MAX_JUDGED, Weighed, record, waits_for};
 pub use judgement::{Answer, Approver, Because, Judgement, MAX_APPROVERS, RuleId};
 pub use rules::built_in;

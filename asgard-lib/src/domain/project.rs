@@ -5,7 +5,9 @@ use crate::{
     error::{Code, Error, Result},
     kernel::{ActorRef, DisplayName, Party, ProjectId, Slug, Timestamp, Usd, principal},
 };
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 mod lifecycle;
@@ -141,6 +143,23 @@ impl Project {
     /// The counter of monthly micro-dollars that are committed or in flight.
     pub fn committed_counter(id: &ProjectId) -> String {
         format!("committed/{id}")
+    }
+
+    /// The counter of what of [`Self::committed_counter`] no person has approved: policy let it pass.
+    pub fn unapproved_counter(id: &ProjectId) -> String {
+        format!("unapproved/{id}")
+    }
+
+    /// The counter of the same over all projects whose records name the owner so. A person may have several: that of the account,
+    /// and those of the addresses that records still name.
+    pub fn owner_counter(owner: &Party) -> String {
+        match owner {
+            Party::User { id, .. } => format!("unapproved-of/{id}"),
+            // An address may be longer than a counter's name.
+            Party::Address(email) => {
+                format!("unapproved-of/address/{}", HEXLOWER.encode(&Sha256::digest(email.as_str().as_bytes())))
+            }
+        }
     }
 
     /// The counter of resources that are not destroyed.

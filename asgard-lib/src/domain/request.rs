@@ -15,15 +15,17 @@ use serde::{Deserialize, Serialize};
 
 mod admission;
 mod facts;
+mod money;
 mod outcome;
 mod row;
 
 pub use super::target::Target;
 pub use admission::{added_cost, admit};
-pub use facts::{Basis, Step, facts};
+pub use facts::{Basis, Spending, Step, facts};
+pub use money::Ceilings;
 pub use outcome::{
-    Left, NextRun, Planned, Produced, Transition, applied, approved, cancelled, failed, interrupted, partly_approved,
-    planned, rejected, stale,
+    Left, NextRun, Planned, Produced, Transition, applied, approved, asked_again, cancelled, failed, interrupted,
+    partly_approved, planned, rejected, stale,
 };
 pub use row::{REQUEST_LIST, RequestRow};
 
@@ -105,7 +107,9 @@ impl RequestStatus {
                 Self::NeedsAttention,
             ],
             Self::Pending => &[Self::Approved, Self::Rejected, Self::Cancelled],
-            Self::Approved => &[Self::Planning, Self::Running, Self::Failed, Self::Cancelled, Self::NeedsAttention],
+            Self::Approved => {
+                &[Self::Planning, Self::Pending, Self::Running, Self::Failed, Self::Cancelled, Self::NeedsAttention]
+            }
             Self::Running => &[Self::Planning, Self::Fulfilled, Self::Failed, Self::Cancelled, Self::NeedsAttention],
             Self::Fulfilled | Self::Rejected | Self::Cancelled | Self::Failed | Self::NeedsAttention => &[],
         }
@@ -203,6 +207,9 @@ pub struct Request {
     pub monthly: Usd,
     /// What it adds to what the resource costs now; held against the project's headroom while in flight.
     pub reserved: Usd,
+    /// How much of that no person has approved.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub unapproved: Usd,
     /// Whether policy or a person decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
@@ -243,6 +250,11 @@ pub struct Request {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_nothing(amount: &Usd) -> bool {
+    *amount == Usd::ZERO
 }
 
 /// The partition of the approvals inbox.

@@ -107,6 +107,9 @@ pub struct Resource {
     /// What it costs a month, as counted against the project.
     #[serde(default)]
     pub committed: Usd,
+    /// How much of that no person has approved: policy let it pass. Versions before did not say; `rewrite-records` finds it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unapproved: Option<Usd>,
     /// How often its secrets were rotated.
     #[serde(default)]
     pub rotation: u32,
@@ -167,6 +170,11 @@ impl Resource {
     /// Whose its secrets are.
     pub fn owner(&self) -> SecretOwner {
         SecretOwner { project: self.project.clone(), resource: self.id.clone() }
+    }
+
+    /// How much of what it costs no person has approved: all of it where nobody knows.
+    pub fn unapproved(&self) -> Usd {
+        self.unapproved.unwrap_or(self.committed)
     }
 
     /// The claim that makes a name unique, and finds the resource by it.

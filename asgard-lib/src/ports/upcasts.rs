@@ -16,10 +16,10 @@ pub(crate) const PROJECT_KEY: &[Upcast] = &[as_it_is];
 /// Requests.
 pub(crate) const REQUEST: &[Upcast] = &[accounts_of_actors, references_of_command];
 /// Resources.
-pub(crate) const RESOURCE: &[Upcast] = &[references];
+pub(crate) const RESOURCE: &[Upcast] = &[references, as_it_is];
 
 /// The next layout only adds fields, and their absence means what it meant before: that no account is known, only an
-/// address.
+/// address; that nobody knows how much of a resource's cost a person has approved.
 #[allow(clippy::unnecessary_wraps, reason = "a step may fail")]
 fn as_it_is(body: Body) -> Option<Body> {
     Some(body)

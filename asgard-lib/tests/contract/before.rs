@@ -208,7 +208,7 @@ async fn is_rewritten(copy: &Copy) {
         (&kinds::PROJECTS, "", 2),
         (&kinds::REQUESTS, "", 3),
         (&kinds::KEYS_BY_PROJECT, pilot, 2),
-        (&kinds::RESOURCES_BY_PROJECT, pilot, 2),
+        (&kinds::RESOURCES_BY_PROJECT, pilot, 3),
     ];
     for (index, partition, _) in walked {
         let old = records(copy, index, partition).await;
@@ -235,6 +235,14 @@ async fn is_rewritten(copy: &Copy) {
             name => panic!("the fixture has no project {name}"),
         };
         assert_eq!((project["owner_user"].clone(), project["manager_user"].clone()), expected, "{project:#}");
+    }
+    // What no person approved counts for the project, and for its owner, who is the account by now and owns nothing else that costs.
+    let resources = records(copy, &kinds::RESOURCES_BY_PROJECT, pilot).await;
+    assert!(resources.iter().all(|(_, resource)| resource["unapproved"].is_i64()), "{resources:#?}");
+    let held = resources.iter().filter_map(|(_, resource)| resource["unapproved"].as_i64()).sum::<i64>();
+    assert_eq!(held, 10_000_000, "its last request was a rotation, and tells nothing");
+    for counter in [format!("unapproved/{pilot}"), format!("unapproved-of/{}", copy.known("user.ann"))] {
+        assert_eq!(copy.database.store.counter(&counter).await.unwrap(), held, "{counter}");
     }
     let keys = records(copy, &kinds::KEYS_BY_PROJECT, pilot).await;
     assert_eq!(keys.iter().filter(|(_, key)| key["minted_by_user"] == ann).count(), 1, "{keys:#?}");

@@ -117,6 +117,15 @@ async fn money_and_names_fit(simulation: &Simulation, records: &Everything) {
         if counted != held {
             simulation.notes.violation(format!("the ledger shows {counted}, and {held} is held"));
         }
+        let unapproved =
+            records.resources.iter().filter_map(|resource| resource.unapproved).map(Usd::micros).sum::<i64>()
+                + records.requests.iter().map(|request| request.unapproved.micros()).sum::<i64>();
+        for counter in [Project::unapproved_counter(&project.id), Project::owner_counter(&project.owner)] {
+            let counted = store.counter(&counter).await.unwrap_or(i64::MIN);
+            if counted != unapproved {
+                simulation.notes.violation(format!("{counter} shows {counted}, and nobody approved {unapproved}"));
+            }
+        }
         let alive = records.resources.iter().filter(|resource| resource.status != ResourceStatus::Destroyed).count();
         let counted = store.counter(&Project::resources_counter(&project.id)).await.unwrap_or(i64::MIN);
         if i64::try_from(alive) != Ok(counted) {

@@ -54,8 +54,9 @@ waivers! {
         "It changes nothing that anybody did, and an event for each block would never end.";
     DroppedSecrets, "Removing secrets whose outputs or whose resource are gone, one after the other.",
         "The end of the run that took them away is audited.";
-    Rewriting, "Writing a record again in the layout of this version, and naming the accounts that its addresses mean.",
-        "The record says what it said before.";
+    Rewriting, "Writing a record again in the layout of this version, naming the accounts that its addresses mean, and counting what of its \
+        cost no person has approved.",
+        "The record says what it said before, and what follows from it.";
     ListRows, "Bringing the rows of a list up to date with the records that they show.",
         "The rows repeat what is recorded elsewhere. What changed the records is audited.";
     Sweep, "How far a periodic task has come, and removing segments of the event feed that have run out.",

@@ -2,7 +2,7 @@
 
 use super::is_rewritten;
 use crate::{
-    app::{Asgard, Call, Tx, core::waiver::AuditWaiver},
+    app::{Asgard, Call, Tx, core::waiver::AuditWaiver, spending},
     domain::{
         audit::AuditAction,
         job::{Job, Work},
@@ -37,16 +37,16 @@ pub(crate) fn later(tx: &mut Tx<'_>, user: &UserId) -> Result<JobId> {
 
 /// Appends the job again if the one that the account waits for has given up. Somebody who signs in asks for it; while a job is
 /// alive, that costs a read and writes nothing.
-pub(super) async fn resume(tx: &mut Tx<'_>, user: &Stored<User>) -> Result<()> {
-    let Some(binding) = &user.binding else { return Ok(()) };
+/// The job's id is for the account's record, which the caller writes.
+pub(super) async fn resumed(tx: &mut Tx<'_>, user: &Stored<User>) -> Result<Option<JobId>> {
+    let Some(binding) = &user.binding else { return Ok(None) };
     match tx.read::<Job>(binding.as_str()).await? {
-        Some(job) if job.dead.is_none() => return Ok(()),
+        Some(job) if job.dead.is_none() => return Ok(None),
         // Nobody writes a dead job any more. It goes, so that an account has one at most.
         Some(dead) => tx.remove(&dead)?,
         None => {}
     }
-    let binding = Some(later(tx, &user.id)?);
-    tx.replace(user, &User { binding, ..user.value.clone() })
+    later(tx, &user.id).map(Some)
 }
 
 /// The same for somebody whose sign-in commits nothing.
@@ -60,7 +60,10 @@ pub(super) async fn resume_of(app: &Asgard, user: &User) -> Result<()> {
         Box::pin(async move {
             tx.waive_audit(AuditWaiver::JobBookkeeping)?;
             let user = tx.need::<User>(user.id.as_str()).await?;
-            resume(tx, &user).await
+            match resumed(tx, &user).await? {
+                Some(job) => tx.replace(&user, &User { binding: Some(job), ..user.value.clone() }),
+                None => Ok(()),
+            }
         })
     })
     .await
@@ -144,7 +147,9 @@ async fn bind_project(app: &Asgard, user: &UserId, project: &ProjectId) -> Resul
                 return Ok(());
             }
             tx.audit(Some(project), AuditAction::ProjectPeopleBound, project, &[("user", user.id.to_string())])?;
-            tx.replace(&before, &Project { owner, manager, ..before.value.clone() })
+            let after = Project { owner, manager, ..before.value.clone() };
+            spending::follow(tx, &before, &after).await?;
+            tx.replace(&before, &after)
         })
     })
     .await

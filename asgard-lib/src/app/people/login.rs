@@ -190,7 +190,13 @@ impl Operation for Login {
             revoked_at: None,
         };
         throttle::give_back(tx, &verified.attempt)?;
-        bind::resume(tx, &user).await?;
+        let binding = bind::resumed(tx, &user).await?;
+        if binding.is_some() || user.signed_in_at.is_none() {
+            let (mut after, now) = (user.value.clone(), tx.now());
+            after.signed_in_at.get_or_insert(now);
+            after.binding = binding.or(after.binding);
+            tx.replace(&user, &after)?;
+        }
         tx.insert(&session)?;
         let actor =
             Actor::Human { person: user.person(), role: user.role, sign_in: SignIn::Session(session.id.clone()) };

@@ -3,10 +3,16 @@
 
 use super::bind;
 use crate::{
-    app::{Asgard, Call, Tx, core::waiver::AuditWaiver},
-    domain::{credential::ProjectKey, person::User, project::Project, request::Request, resource::Resource},
+    app::{Asgard, Call, Tx, core::waiver::AuditWaiver, spending},
+    domain::{
+        credential::ProjectKey,
+        person::User,
+        project::Project,
+        request::{Command, Request, RequestStatus},
+        resource::Resource,
+    },
     error::Result,
-    kernel::{ActorRef, Party},
+    kernel::{ActorRef, Party, Usd},
     ports::{
         kinds::{Index, KEYS_BY_PROJECT, Kind, PROJECTS, REQUESTS, RESOURCES_BY_PROJECT, USERS},
         records::{Entity, Records, Stored},
@@ -122,8 +128,18 @@ async fn note(app: &Asgard, at: &Progress) -> Result<()> {
 
 /// A kind of record that says of people what an account says better.
 trait Rewritten: Entity {
+    /// Whether it lacks what every record of its kind comes to have, although somebody has written it in the present layout since.
+    fn lacks(&self) -> bool {
+        false
+    }
+
     /// The same, with accounts where the addresses that it names have them.
     fn renewed(&self, tx: &Tx<'_>) -> impl Future<Output = Result<Self>> + Send;
+
+    /// What is counted with it, in the commit that writes it again.
+    fn accompany(_tx: &mut Tx<'_>, _before: &Self, _after: &Self) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
 
     /// Whatever belongs to it and is in no list of its own.
     fn belongings(_app: &Asgard, _of: &Self) -> impl Future<Output = Result<()>> + Send {
@@ -136,12 +152,17 @@ async fn page<T: Rewritten>(app: &Asgard, index: &'static Index, after: Option<S
     let after = after.map(|id| Position { sort: String::new(), id });
     let found = app.store().list::<T>(&Query::new(index, "").after(after).take(BATCH)).await?;
     for stored in &found.items {
-        if stored.is_of_an_earlier_layout() {
+        if is_outdated(stored) {
             rewrite::<T>(app, &stored.record_id()).await?;
         }
         T::belongings(app, stored).await?;
     }
     Ok(found.next.map(|next| next.id))
+}
+
+/// Whether a record is to be written again.
+fn is_outdated<T: Rewritten>(stored: &Stored<T>) -> bool {
+    stored.is_of_an_earlier_layout() || stored.lacks()
 }
 
 async fn rewrite<T: Rewritten>(app: &Asgard, id: &str) -> Result<()> {
@@ -150,8 +171,9 @@ async fn rewrite<T: Rewritten>(app: &Asgard, id: &str) -> Result<()> {
         Box::pin(async move {
             tx.waive_audit(AuditWaiver::Rewriting)?;
             match tx.read_checked::<T>(id).await? {
-                Some(stored) if stored.is_of_an_earlier_layout() => {
+                Some(stored) if is_outdated(&stored) => {
                     let renewed = stored.renewed(tx).await?;
+                    T::accompany(tx, &stored, &renewed).await?;
                     tx.replace(&stored, &renewed)
                 }
                 Some(_) | None => Ok(()),
@@ -188,6 +210,10 @@ impl Rewritten for Project {
         Ok(Self { owner, manager, ..self.clone() })
     }
 
+    async fn accompany(tx: &mut Tx<'_>, before: &Self, after: &Self) -> Result<()> {
+        spending::follow(tx, before, after).await
+    }
+
     async fn belongings(app: &Asgard, of: &Self) -> Result<()> {
         let mut after = None;
         resources(app, of).await?;
@@ -209,7 +235,7 @@ async fn resources(app: &Asgard, of: &Project) -> Result<()> {
     let mut query = Query::new(&RESOURCES_BY_PROJECT, of.id.as_str()).take(KEYS);
     loop {
         let found = app.store().list::<Resource>(&query).await?;
-        for resource in found.items.iter().filter(|resource| resource.is_of_an_earlier_layout()) {
+        for resource in found.items.iter().filter(|resource| is_outdated(resource)) {
             rewrite::<Resource>(app, resource.id.as_str()).await?;
         }
         let Some(next) = found.next else { return Ok(()) };
@@ -217,9 +243,29 @@ async fn resources(app: &Asgard, of: &Project) -> Result<()> {
     }
 }
 
+/// Versions before did not say how much of a resource's cost a person has approved. Its last request tells, if a person approved that
+/// and it was about the spec; otherwise all of it counts as unapproved.
 impl Rewritten for Resource {
-    async fn renewed(&self, _tx: &Tx<'_>) -> Result<Self> {
-        Ok(self.clone())
+    fn lacks(&self) -> bool {
+        self.unapproved.is_none()
+    }
+
+    async fn renewed(&self, tx: &Tx<'_>) -> Result<Self> {
+        if self.unapproved.is_some() || self.committed == Usd::ZERO {
+            return Ok(Self { unapproved: Some(self.unapproved()), ..self.clone() });
+        }
+        let last = tx.read::<Request>(self.request.as_str()).await?;
+        let approved = last.is_some_and(|last| {
+            last.status == RequestStatus::Fulfilled
+                && last.decision.is_some()
+                && matches!(last.command, Command::Provision { .. })
+        });
+        Ok(Self { unapproved: Some(if approved { Usd::ZERO } else { self.committed }), ..self.clone() })
+    }
+
+    async fn accompany(tx: &mut Tx<'_>, before: &Self, after: &Self) -> Result<()> {
+        let counted = |resource: &Self| resource.unapproved.unwrap_or_default();
+        spending::count(tx, &after.project, counted(after).saturating_sub(counted(before)).micros(), None).await
     }
 }
 

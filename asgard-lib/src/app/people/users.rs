@@ -194,6 +194,7 @@ pub fn new_user(tx: &mut Tx<'_>, account: Account<'_>) -> Result<User> {
         credentials_from: tx.now(),
         unlocked_until: None,
         created_at: tx.now(),
+        signed_in_at: None,
     };
     let taken = |field: &'static str| {
         Error::new(Code::AlreadyExists, format!("Another account has this {field} already.")).at(field)

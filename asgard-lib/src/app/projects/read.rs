@@ -2,7 +2,7 @@
 
 use super::{GroupView, ProjectView, list::groups};
 use crate::{
-    app::{Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Get, core::scope::ReadMode},
+    app::{Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Get, core::scope::ReadMode, spending},
     domain::{
         access::{Action, Object},
         project::Project,
@@ -10,6 +10,7 @@ use crate::{
     },
     error::Result,
     kernel::{Dollars, ProjectId, Usd},
+    ports::store::Look,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,10 @@ pub struct ProjectStateView {
     /// What its tier lets pass without a person, in monthly dollars in all; absent when everything that costs is approved by a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auto_approve_monthly_usd: Option<Dollars>,
+    /// What passes without a person as long as the project's manager has never signed in, in monthly dollars in all; absent once they
+    /// have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unconfirmed_manager_monthly_usd: Option<Dollars>,
 }
 
 impl SimpleOperation for ProjectState {
@@ -89,10 +94,15 @@ impl SimpleOperation for ProjectState {
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectStateView> {
         let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
+        let counters = vec![Project::resources_counter(&project.id), Project::committed_counter(&project.id)];
+        tx.ahead(Look { counters, ..Look::default() });
+        let confirmed = spending::has_signed_in(tx, &project.manager).await?;
         let resources = tx.counter(&Project::resources_counter(&project.id)).await?;
         let committed = tx.counter(&Project::committed_counter(&project.id)).await?;
+        let unconfirmed = tx.app().config().provisioning.auto_approve_unconfirmed;
         Ok(ProjectStateView {
             resources,
+            unconfirmed_manager_monthly_usd: (!confirmed).then_some(Dollars(unconfirmed)),
             committed_monthly_usd: Dollars(Usd::from_micros(committed)),
             auto_approve_monthly_usd: tx
                 .app()

@@ -4,6 +4,7 @@ use super::{ProjectView, rules};
 use crate::{
     app::{
         Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Patch, core::scope::ReadMode, people::bind,
+        spending,
     },
     domain::{
         access::{Action, Object},
@@ -112,6 +113,7 @@ impl SimpleOperation for UpdateProject {
             ));
         }
         let after = project::update(&before.value, changes, &rules(tx.app()), tx.now())?;
+        spending::follow(tx, &before, &after).await?;
         tx.replace(&before, &after)?;
         tx.audit(Some(&after.id), AuditAction::ProjectUpdated, &after.id, &[("fields", named.join(", "))])?;
         Ok(ProjectView::of(tx.app(), &after).at(tx.version()))

@@ -9,7 +9,7 @@ use crate::{
         Hints, Meta, Route, SimpleOperation, Tx,
         core::operation::Method::Post,
         core::scope::ReadMode,
-        judge::{basis, name_accounts, not_denied},
+        judge::{basis_of_plan, name_accounts, not_denied},
         runs,
     },
     domain::{
@@ -59,14 +59,14 @@ fn note(text: Option<&str>) -> Result<Option<String>> {
     Ok(Some(text.to_owned()))
 }
 
-fn finish(
+async fn finish(
     tx: &mut Tx<'_>,
     loaded: &Loaded,
     transition: Transition,
     action: AuditAction,
     details: &[(&str, String)],
 ) -> Result<RequestView> {
-    let after = runs::apply_transition(tx, &loaded.request, &loaded.resource, transition)?;
+    let after = runs::apply_transition(tx, &loaded.request, &loaded.resource, transition).await?;
     tx.audit(Some(&loaded.project.id), action, &loaded.request.id, details)?;
     Ok(RequestView::of(&after, tx.version()))
 }
@@ -141,12 +141,12 @@ impl SimpleOperation for Approve {
         }
         if others.is_empty() {
             let transition = request::approved(request, resource, decision, judged, now)?;
-            return finish(tx, &loaded, transition, AuditAction::RequestApproved, &details);
+            return finish(tx, &loaded, transition, AuditAction::RequestApproved, &details).await;
         }
         details.push(("still_waits_for", in_words(&others)));
         let given = Approved { decision, satisfies };
         let transition = request::partly_approved(request, resource, given, judged, now)?;
-        finish(tx, &loaded, transition, AuditAction::RequestPartlyApproved, &details)
+        finish(tx, &loaded, transition, AuditAction::RequestPartlyApproved, &details).await
     }
 }
 
@@ -160,7 +160,7 @@ async fn judged(tx: &Tx<'_>, loaded: &Loaded) -> Result<Judged> {
     let grown = request.judgements.last().is_some_and(|judged| judged.weighed.grown);
     let actor = tx.actor()?.reference();
     let step = Step { moment: Moment::Approval, actor, at: tx.now(), plan: request.plan.as_ref(), grown };
-    let mut judged = not_denied(tx.app(), basis(tx, project, service).await?, request, resource, step)?;
+    let mut judged = not_denied(tx.app(), basis_of_plan(tx, project, service).await?, request, resource, step)?;
     name_accounts(tx, &mut judged).await?;
     Ok(judged)
 }
@@ -220,7 +220,7 @@ impl SimpleOperation for Reject {
             self_approval: false,
         };
         let transition = request::rejected(&loaded.request, &loaded.resource, decision, tx.now())?;
-        finish(tx, &loaded, transition, AuditAction::RequestRejected, &[])
+        finish(tx, &loaded, transition, AuditAction::RequestRejected, &[]).await
     }
 }
 
@@ -267,7 +267,7 @@ impl SimpleOperation for Cancel {
         match loaded.request.status {
             RequestStatus::Planning | RequestStatus::Pending | RequestStatus::Approved => {
                 let transition = request::cancelled(&loaded.request, &loaded.resource, now)?;
-                finish(tx, &loaded, transition, AuditAction::RequestCancelled, &[])
+                finish(tx, &loaded, transition, AuditAction::RequestCancelled, &[]).await
             }
             RequestStatus::Running => {
                 let asked = Request { cancel_requested: true, updated_at: now, ..loaded.request.value.clone() };

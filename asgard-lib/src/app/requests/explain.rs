@@ -75,6 +75,19 @@ pub struct WeighedView {
     /// Up to where the project's tier lets things pass by themselves, in US dollars a month; absent where nothing that costs does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ceiling_usd: Option<Dollars>,
+    /// What no person had approved over all projects of the project's owner, in US dollars a month; absent before there was a plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner_now_usd: Option<Dollars>,
+    /// The same with what this request adds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner_after_usd: Option<Dollars>,
+    /// Up to where that passes by itself in a project of this tier, in US dollars a month.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner_ceiling_usd: Option<Dollars>,
+    /// Up to where things passed by themselves because the project's manager had never signed in, in US dollars a month; absent once
+    /// they had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unconfirmed_ceiling_usd: Option<Dollars>,
     /// What the plan would do; absent before there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanCounts>,
@@ -271,6 +284,10 @@ fn judged(judged: &Judged) -> JudgedView {
             committed_now_usd: Dollars(weighed.cost_now),
             committed_after_usd: Dollars(weighed.cost_now + weighed.cost_adds),
             ceiling_usd: weighed.ceiling.map(Dollars),
+            owner_now_usd: weighed.owner_now.map(Dollars),
+            owner_after_usd: weighed.owner_now.map(|now| Dollars(now + weighed.cost_adds)),
+            owner_ceiling_usd: weighed.owner_ceiling.map(Dollars),
+            unconfirmed_ceiling_usd: weighed.unconfirmed_ceiling.map(Dollars),
             plan: weighed.plan.map(|[create, update, replace, destroy]| PlanCounts {
                 create,
                 update,

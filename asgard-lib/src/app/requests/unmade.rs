@@ -6,7 +6,7 @@ use crate::{
     app::{
         Tx,
         judge::{basis, not_denied},
-        runs,
+        runs, spending,
     },
     domain::{
         audit::AuditAction,
@@ -64,6 +64,7 @@ pub async fn remove_unmade(
     if !dropped.is_empty() {
         tx.job(Work::DropSecrets { resource: resource.id.clone(), secrets: dropped }, Duration::ZERO)?;
     }
+    spending::count(tx, &project.id, removed.unapproved(&request, &going), None).await?;
     let count = |counter, delta| Count { counter, delta, floor: None, ceiling: None, expires_at: None };
     if removed.money != 0 {
         tx.count(count(Project::committed_counter(&project.id), removed.money))?;

@@ -5,9 +5,9 @@ use super::{
     claimed_run::{Claim, Claimant, ClaimedRun},
     held_lease::HeldLease,
     log_budget::LogBudget,
-    permit,
+    permit::{Permit, permit},
     queue::free_refresh,
-    transition::apply_transition,
+    transition::{apply_transition, keep_under},
 };
 use crate::{
     app::{Asgard, Call, Tx, core::submit::pause},
@@ -15,7 +15,7 @@ use crate::{
         audit::AuditAction,
         lease::Lease,
         project::Project,
-        request::{self, Request, RequestStatus},
+        request::{self, Ceilings, Request, RequestStatus},
         resource::{Resource, ResourceStatus, StatePointer},
         run::{Run, RunOp, RunStatus, StoredState},
     },
@@ -149,14 +149,17 @@ async fn attempt(
         Some(id) => Some(tx.need::<Request>(id.as_str()).await?),
         None => None,
     };
-    if let Some(why) = refuse(tx, &run, request.as_ref(), &resource, &project).await? {
-        return Ok(Attempt::NotNeeded(why));
-    }
+    let ceilings = match admit(tx, &run, request.as_ref(), &resource, &project).await? {
+        Admission::Ended(why) => return Ok(Attempt::NotNeeded(why)),
+        Admission::Starts(ceilings) => ceilings,
+    };
     let Some(service) = tx.app().catalog().get(&resource.service).cloned() else {
         let error = format!("Service {} is not in the catalogue any more.", resource.service);
         return Ok(Attempt::NotNeeded(end_run(tx, &run, RunStatus::Failed, error)?));
     };
 
+    // What was weighed holds when the run begins.
+    keep_under(tx, &run.project, ceilings).await?;
     let state = tx.read::<StatePointer>(resource.id.as_str()).await?;
     let state = state.map(|pointer| StoredState { lineage: pointer.lineage.clone(), serial: pointer.serial });
     let taken = Lease::taken(lease.as_deref(), &name, holder.clone(), Some(place.clone()), tx.now().plus(ttl));
@@ -201,14 +204,22 @@ fn end_run(tx: &mut Tx<'_>, run: &Stored<Run>, status: RunStatus, why: String) -
     Ok(why)
 }
 
-/// Ends a run that must not start, and says why. Nothing was applied by it.
-pub(super) async fn refuse(
+/// Whether a run may start.
+pub(super) enum Admission {
+    /// It may, as long as these ceilings hold.
+    Starts(Ceilings),
+    /// It must not, and ends in this commit: why.
+    Ended(String),
+}
+
+/// Ends a run that must not start. Nothing was applied by it.
+pub(super) async fn admit(
     tx: &mut Tx<'_>,
     run: &Stored<Run>,
     request: Option<&Stored<Request>>,
     resource: &Stored<Resource>,
     project: &Project,
-) -> Result<Option<String>> {
+) -> Result<Admission> {
     let now = tx.now();
     let Some(request) = request else {
         let why = if run.cancel {
@@ -218,40 +229,41 @@ pub(super) async fn refuse(
         } else if let Err(error) = project.require_active() {
             error.message().to_owned()
         } else {
-            return Ok(None);
+            return Ok(Admission::Starts(Ceilings::default()));
         };
-        return end_run(tx, run, RunStatus::Cancelled, why).map(Some);
+        return end_run(tx, run, RunStatus::Cancelled, why).map(Admission::Ended);
     };
     if request.current_run.as_ref() != Some(&run.id) || request.status != waits_for(run.op) {
         let why = format!("request {} is {} and does not wait for this run", request.id, request.status.name());
-        return end_run(tx, run, RunStatus::Cancelled, why).map(Some);
+        return end_run(tx, run, RunStatus::Cancelled, why).map(Admission::Ended);
     }
+    let changes = run.op.changes_things();
+    let service = tx.app().catalog().get(&resource.service).cloned();
     let (status, why, transition) = if run.cancel || request.cancel_requested {
         (RunStatus::Cancelled, "it was cancelled".to_owned(), request::cancelled(request, resource, now)?)
-    } else if let Some(why) = permit::objection(
-        tx,
-        request,
-        resource,
-        project,
-        tx.app().catalog().get(&resource.service),
-        run.op.changes_things(),
-    )
-    .await?
-    {
-        (RunStatus::Failed, why.clone(), request::failed(request, resource, &why, now)?)
-    } else if let Some(why) = foreign_plan(tx, run).await? {
-        let transition = request::stale(request, resource, run, &why, now)?;
-        (RunStatus::Cancelled, why, transition)
     } else {
-        return Ok(None);
+        match permit(tx, request, resource, project, service.as_ref(), changes).await? {
+            Permit::Fails(why) => (RunStatus::Failed, why.clone(), request::failed(request, resource, &why, now)?),
+            Permit::Asks(judged) => {
+                let why = judged.judgement.reason.clone();
+                (RunStatus::Cancelled, why, request::asked_again(request, resource, *judged, now)?)
+            }
+            Permit::Starts(ceilings) => match foreign_plan(tx, run).await? {
+                Some(why) => (RunStatus::Cancelled, why.clone(), request::stale(request, resource, run, &why, now)?),
+                None => return Ok(Admission::Starts(ceilings)),
+            },
+        }
     };
     let over = Run { error: Some(why.clone()), ..run.go(status, now)? };
     tx.replace(run, &over)?;
     let action = AuditAction::request_became(transition.request.status);
-    apply_transition(tx, request, resource, transition)?;
-    let details = [("run", run.id.to_string()), ("ended", status.name().to_owned()), ("why", why.clone())];
+    let asked = transition.request.judgements.last().filter(|_| transition.request.status == RequestStatus::Pending);
+    let rule = asked.map(|judged| judged.judgement.rule.to_string());
+    apply_transition(tx, request, resource, transition).await?;
+    let mut details = vec![("run", run.id.to_string()), ("ended", status.name().to_owned()), ("why", why.clone())];
+    details.extend(rule.map(|rule| ("rule", rule)));
     tx.audit(Some(&run.project), action, &request.id, &details)?;
-    Ok(Some(why))
+    Ok(Admission::Ended(why))
 }
 
 const fn waits_for(op: RunOp) -> RequestStatus {

@@ -1,6 +1,6 @@
 //! Before a supervisor is started: what has become pointless ends without one.
 
-use super::claim::refuse;
+use super::claim::{Admission, admit};
 use crate::{
     app::{Asgard, Call, Tx, core::waiver::AuditWaiver},
     domain::{
@@ -54,7 +54,8 @@ async fn decide(tx: &mut Tx<'_>, id: &RunId) -> Result<Launch> {
         Some(id) => Some(tx.need::<Request>(id.as_str()).await?),
         None => None,
     };
-    if refuse(tx, &run, request.as_ref(), &resource, &project).await?.is_some() {
+    // The ceilings under which it starts are the claim's to keep.
+    if let Admission::Ended(_) = admit(tx, &run, request.as_ref(), &resource, &project).await? {
         return Ok(Launch::NotNeeded);
     }
     // Looking is enough: the claim decides.

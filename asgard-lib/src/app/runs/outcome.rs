@@ -12,7 +12,7 @@ use crate::{
     app::{
         Tx,
         core::submit::pause,
-        judge::{basis, judge_plan, name_accounts},
+        judge::{basis_of_plan, judge_plan, name_accounts},
         services::Service,
     },
     domain::{
@@ -402,7 +402,7 @@ async fn end_request(
         details.push(("rule", judged.judgement.rule.to_string()));
     }
     let action = AuditAction::request_became(transition.request.status);
-    apply_transition(tx, request, resource, transition)?;
+    apply_transition(tx, request, resource, transition).await?;
     tx.audit(Some(&request.project), action, &request.id, &details)
 }
 
@@ -425,7 +425,7 @@ async fn plan(
         run,
         summary: summary.clone(),
         approved: approved.as_deref(),
-        basis: basis(tx, &project, service).await?,
+        basis: basis_of_plan(tx, &project, service).await?,
     };
     let mut transition = request::planned(request, resource, found, |facts| judge_plan(tx.app(), facts), tx.now())?;
     if let Some(judged) = transition.request.judgements.last_mut() {

@@ -3,16 +3,16 @@
 use crate::{
     app::{
         Tx,
-        judge::{basis, not_denied},
+        judge::{basis, basis_of_plan, judge, name_accounts},
         services::Service,
+        spending,
     },
     domain::{
         access::{self, Action, Object, Subject},
         credential::ProjectKey,
-        person::User,
-        policy::{Moment, rules},
+        policy::{Answer, Judged, Moment},
         project::Project,
-        request::{Command, Request, Step},
+        request::{Ceilings, Command, Request, Step, facts},
         resource::Resource,
     },
     error::{Error, Result},
@@ -20,50 +20,64 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Why a request may not be carried out, in a sentence for people; `Ok(None)` when it may.
-pub(super) async fn objection(
+/// Whether a run may start.
+pub(super) enum Permit {
+    /// It may, as long as these ceilings hold.
+    Starts(Ceilings),
+    /// It may not, and neither may its request go on: why, in a sentence for people.
+    Fails(String),
+    /// Policy had let its plan pass, and by now a person has to be asked.
+    Asks(Box<Judged>),
+}
+
+/// Looks at a request once more before a run of it starts. `changes` says whether the run changes anything.
+pub(super) async fn permit(
     tx: &Tx<'_>,
     request: &Request,
     resource: &Resource,
     project: &Project,
     service: Option<&Arc<Service>>,
     changes: bool,
-) -> Result<Option<String>> {
+) -> Result<Permit> {
     if let Err(error) = project.require_active() {
-        return Ok(Some(error.message().to_owned()));
+        return Ok(Permit::Fails(error.message().to_owned()));
     }
     let Some(service) = service else {
-        return Ok(Some(format!("Service {} is not in the catalogue any more.", request.service)));
+        return Ok(Permit::Fails(format!("Service {} is not in the catalogue any more.", request.service)));
     };
-    let basis = basis(tx, project, service).await?;
+    // What a person approved is theirs. What only policy let pass is weighed once more, money included.
+    let alone = changes && request.decision.is_none();
+    let basis = if alone { basis_of_plan(tx, project, service).await? } else { basis(tx, project, service).await? };
     let (actor, plan) = (request.requested_by.clone(), request.plan.as_ref());
     let step = Step { moment: Moment::Starting, actor, at: tx.now(), plan, grown: false };
-    let judged = match not_denied(tx.app(), basis, request, resource, step) {
-        Ok(judged) => judged,
-        Err(error) => return Ok(Some(error.message().to_owned())),
+    let facts = facts(basis, request, resource, step);
+    let judgement = judge(tx.app(), &facts).and_then(|judgement| judgement.require_not_denied().map(|()| judgement));
+    let judgement = match judgement {
+        Ok(judgement) => judgement,
+        Err(error) => return Ok(Permit::Fails(error.message().to_owned())),
     };
     if let Command::Provision { spec } = &request.command
         && let Err(error) = service.check_kept_spec(spec)
     {
         let message =
             format!("The service takes other inputs than when this was asked for: {} Ask anew.", error.message());
-        return Ok(Some(message));
+        return Ok(Permit::Fails(message));
     }
-    // What nobody had to approve when it was planned, and somebody would have to now, does not go on by itself.
-    let asks = [judged.weighed.present_asks_human, judged.weighed.wanted_asks_human].contains(&Some(true));
-    let planned = request.judgements.iter().rev().find(|judged| judged.moment == Moment::Planned);
-    // The rest of what a person approved is theirs.
-    let rest = planned.is_some_and(|judged| judged.judgement.rule == rules::PLAN_REST);
-    if changes && asks && request.decision.is_none() && !rest {
-        let message = format!(
-            "Service {} is approved by a person by now, and nobody was asked when this was planned. Ask anew.",
-            request.service
-        );
-        return Ok(Some(message));
+    if let Some(why) = requester(tx, request, project).await? {
+        return Ok(Permit::Fails(why));
     }
-    requester(tx, request, project).await
+    Ok(match judgement.answer {
+        Answer::Ask { .. } if alone => {
+            let mut judged = Judged::new(&facts, judgement);
+            name_accounts(tx, &mut judged).await?;
+            Permit::Asks(Box::new(judged))
+        }
+        Answer::Allow if alone => Permit::Starts(Ceilings::of(&facts.cost)),
+        Answer::Ask { .. } | Answer::Allow | Answer::Deny { .. } => Permit::Starts(Ceilings::default()),
+    })
 }
 
+/// Why whoever asked may not ask for it any more.
 async fn requester(tx: &Tx<'_>, request: &Request, project: &Project) -> Result<Option<String>> {
     let by = &request.requested_by;
     let actor = match by.kind {
@@ -87,7 +101,7 @@ async fn requester(tx: &Tx<'_>, request: &Request, project: &Project) -> Result<
         }
         ActorKind::Human | ActorKind::UserToken => {
             let Some(party) = by.answerable() else { return Ok(Some("Nobody answers for this request.".to_owned())) };
-            match account(tx, &party).await? {
+            match spending::account(tx, &party).await? {
                 Some(user) if user.active => {
                     Actor::Human { person: user.person(), role: user.role, sign_in: SignIn::Earlier }
                 }
@@ -113,17 +127,4 @@ async fn requester(tx: &Tx<'_>, request: &Request, project: &Project) -> Result<
 
 fn gone(party: &Party, project: &Project) -> String {
     format!("{party}, who asked for this, may not ask for things in {} any more.", project.id)
-}
-
-/// The account of whoever asked: the one that the request names, or the one that has the address it names.
-async fn account(tx: &Tx<'_>, party: &Party) -> Result<Option<User>> {
-    let id = match party {
-        Party::User { id, .. } => Some(id.to_string()),
-        Party::Address(email) => tx.holder(&User::email_claim(email)).await?,
-    };
-    let user = match id {
-        Some(id) => tx.read::<User>(&id).await?,
-        None => None,
-    };
-    Ok(user.map(|user| user.value))
 }

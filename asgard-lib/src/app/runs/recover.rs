@@ -213,7 +213,8 @@ pub(crate) async fn give_up(app: &Asgard, id: &RunId, why: &str) -> Result<()> {
                 let request = tx.need::<Request>(request.as_str()).await?;
                 let resource = tx.need::<Resource>(request.resource.as_str()).await?;
                 if request.current_run.as_ref() == Some(id) && !request.status.is_over() {
-                    apply_transition(tx, &request, &resource, request::failed(&request, &resource, &why, tx.now())?)?;
+                    let failed = request::failed(&request, &resource, &why, tx.now())?;
+                    apply_transition(tx, &request, &resource, failed).await?;
                 }
             }
             tx.audit(Some(&run.project), AuditAction::RunNotStarted, id, &[("why", why)])

@@ -1,6 +1,7 @@
 //! Runs from queueing to their end, with the test as supervisor.
 
 mod basis;
+mod ceilings;
 mod crash;
 mod fence;
 mod impossible;

@@ -2,15 +2,15 @@
 
 use super::queue::queue;
 use crate::{
-    app::Tx,
+    app::{Tx, spending},
     domain::{
         job::Work,
         project::Project,
-        request::{Request, Transition},
+        request::{Ceilings, Request, Transition},
         resource::{Resource, ResourceStatus},
     },
     error::Result,
-    kernel::{RunId, Usd},
+    kernel::{ProjectId, RunId, Usd},
     ports::{records::Stored, store::Count},
 };
 use std::time::Duration;
@@ -22,14 +22,15 @@ pub(super) fn plan_id(run: &RunId) -> String {
 
 /// Writes a turn of a request: request, resource, money, claims, the run that follows and what is to be forgotten. Returns
 /// the request as it will be. The caller audits.
-pub fn apply_transition(
+pub async fn apply_transition(
     tx: &mut Tx<'_>,
     request: &Stored<Request>,
     resource: &Stored<Resource>,
     transition: Transition,
 ) -> Result<Request> {
     let frees_name = transition.frees_name() && resource.status != ResourceStatus::Destroyed;
-    let Transition { request: mut next, resource: mut after, next_run, money, ceiling, drop_plan } = transition;
+    let unapproved = transition.unapproved(request, resource);
+    let Transition { request: mut next, resource: mut after, next_run, money, ceilings, drop_plan } = transition;
     if let Some(run) = &next_run {
         // Before the run that may make things, not after: from now on somebody has to look.
         after.unmade &= !run.op.changes_things();
@@ -42,9 +43,10 @@ pub fn apply_transition(
         tx.release(resource.claim(), &resource.id)?;
         tx.count(count(Project::resources_counter(&resource.project), -1, None))?;
     }
-    if money != 0 || ceiling.is_some() {
-        tx.count(count(Project::committed_counter(&request.project), money, ceiling.map(Usd::micros)))?;
+    if money != 0 || ceilings.project.is_some() {
+        tx.count(count(Project::committed_counter(&request.project), money, ceilings.project.map(Usd::micros)))?;
     }
+    spending::count(tx, &request.project, unapproved, ceilings.owner).await?;
     if let Some(run) = drop_plan {
         tx.job(Work::Forget { sealed: vec![plan_id(&run)], secrets: Vec::new() }, Duration::ZERO)?;
     }
@@ -53,6 +55,14 @@ pub fn apply_transition(
         tx.replace(resource, &after)?;
     }
     Ok(next)
+}
+
+/// Has a commit that moves no money keep the ceilings all the same.
+pub(super) async fn keep_under(tx: &mut Tx<'_>, project: &ProjectId, ceilings: Ceilings) -> Result<()> {
+    if let Some(ceiling) = ceilings.project {
+        tx.count(count(Project::committed_counter(project), 0, Some(ceiling.micros())))?;
+    }
+    spending::count(tx, project, 0, ceilings.owner).await
 }
 
 fn count(counter: String, delta: i64, ceiling: Option<i64>) -> Count {

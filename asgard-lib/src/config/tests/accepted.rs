@@ -246,6 +246,16 @@ fn provisioning_is_armed_by_a_block_or_by_modules() {
     assert_eq!(provisioning.auto_approve.get(&Tier::Poc), Some(&Usd::ZERO));
     assert_eq!(provisioning.auto_approve.get(&Tier::WideOperational), Some(&Usd::from_micros(12_500_000)));
     assert_eq!(provisioning.auto_approve.len(), 2, "a tier that is not listed needs a person");
+    let owners = |tier: Tier| provisioning.auto_approve_owner.get(&tier).copied();
+    assert_eq!(owners(Tier::WideOperational), Some(Usd::from_dollars(50)), "four times what one project may");
+    assert_eq!((owners(Tier::Poc), owners(Tier::LightOperational)), (Some(Usd::ZERO), None));
+    assert_eq!(provisioning.auto_approve_unconfirmed, Usd::from_dollars(25));
+    let text = "provisioning: { auto_approve_owner: { poc: 75.5 }, auto_approve_unconfirmed: 0 }\n";
+    let set = load_text(text, NO_ENV).unwrap().config.provisioning;
+    let owners = |tier: Tier| set.auto_approve_owner.get(&tier).copied();
+    assert_eq!(owners(Tier::Poc), Some(Usd::from_micros(75_500_000)));
+    assert_eq!(owners(Tier::LightOperational), Some(Usd::from_dollars(800)), "a tier that is not listed keeps its own");
+    assert_eq!(set.auto_approve_unconfirmed, Usd::ZERO);
     assert_eq!(provisioning.default_target.as_ref().unwrap().cloud.as_str(), "auth0");
     assert_eq!(provisioning.default_for(&"aws".parse().unwrap()).unwrap().account.as_str(), "0123", "spelling is kept");
     let config = Config::default();

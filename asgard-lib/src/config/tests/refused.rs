@@ -7,8 +7,8 @@ fn files_that_are_refused() {
     let cases: &[(&str, &str)] = &[
         (
             "provisioning:\n  auto_aprove: {}\n",
-            "asgard.yaml:2: provisioning.auto_aprove: unknown key; allowed here: allowed, auto_approve, aws, default_account, \
-             default_cloud, secrets, services_dir, terraform",
+            "asgard.yaml:2: provisioning.auto_aprove: unknown key; allowed here: allowed, auto_approve, auto_approve_owner, \
+             auto_approve_unconfirmed, aws, default_account, default_cloud, secrets, services_dir, terraform",
         ),
         (
             "sever: {}\n",
@@ -79,6 +79,15 @@ fn files_that_are_refused() {
              asgard.yaml:4: provisioning.auto_approve.poc: `-1` is not allowed; allowed here: dollars from 0 to 1000000000 with \
              at most six decimals\n\
              asgard.yaml:5: provisioning.auto_approve.wide-operational: has no value; allowed here: dollars from 0 to \
+             1000000000 with at most six decimals",
+        ),
+        (
+            "provisioning:\n  auto_approve_owner:\n    pocc: 5\n    poc: -1\n  auto_approve_unconfirmed: much\n",
+            "asgard.yaml:3: provisioning.auto_approve_owner.pocc: unknown key; allowed here: poc, light-operational, \
+             wide-operational or critical-path\n\
+             asgard.yaml:4: provisioning.auto_approve_owner.poc: `-1` is not allowed; allowed here: dollars from 0 to \
+             1000000000 with at most six decimals\n\
+             asgard.yaml:5: provisioning.auto_approve_unconfirmed: `much` is not allowed; allowed here: dollars from 0 to \
              1000000000 with at most six decimals",
         ),
         (

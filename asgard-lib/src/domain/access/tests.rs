@@ -185,6 +185,7 @@ fn request(by: &Actor) -> Request {
         barred: Vec::new(),
         monthly: Usd::ZERO,
         reserved: Usd::ZERO,
+        unapproved: Usd::ZERO,
         verdict: None,
         decision: None,
         judgements: Vec::new(),

@@ -30,6 +30,7 @@ pub(super) fn user() -> User {
         credentials_from: at,
         unlocked_until: None,
         created_at: at,
+        signed_in_at: None,
     }
 }
 

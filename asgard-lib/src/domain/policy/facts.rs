@@ -25,7 +25,7 @@ pub enum Moment {
     Planned,
     /// When a person approves it.
     Approval,
-    /// Just before a run of it starts. Only a denial counts.
+    /// Just before a run of it starts. A denial counts, and where no person has approved what the run applies, a question too.
     Starting,
 }
 
@@ -77,13 +77,32 @@ pub struct StateFacts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CostFacts {
-    /// What the project has committed and in flight now.
+    /// What the project has committed and in flight now, without what this request holds.
     pub now: Usd,
     /// What this request adds to that.
     pub adds: Usd,
     /// Both together.
     pub after: Usd,
     /// Up to where the project's tier lets things pass by themselves; none lets nothing that costs.
+    pub ceiling: Option<Usd>,
+    /// What counts over all projects of the project's owner; none before there is a plan.
+    #[serde(default)]
+    pub owner: Option<OwnerCostFacts>,
+    /// Up to where things pass by themselves as long as the project's manager has never signed in; none once they have, and before
+    /// there is a plan.
+    #[serde(default)]
+    pub unconfirmed: Option<Usd>,
+}
+
+/// What all projects of one owner have committed and in flight and no person has approved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct OwnerCostFacts {
+    /// Now, without what this request holds.
+    pub now: Usd,
+    /// With what this request adds.
+    pub after: Usd,
+    /// Up to where a project of this tier lets things pass by themselves; none lets nothing that costs.
     pub ceiling: Option<Usd>,
 }
 

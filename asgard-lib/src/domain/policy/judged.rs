@@ -64,6 +64,15 @@ pub struct Weighed {
     /// The tier's ceiling, if it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<Usd>,
+    /// What no person had approved over all projects of the owner, once there was a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_now: Option<Usd>,
+    /// The ceiling of that, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_ceiling: Option<Usd>,
+    /// The ceiling as long as the project's manager had never signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unconfirmed_ceiling: Option<Usd>,
     /// How many addresses would be created, changed, replaced and destroyed, once there was a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<[u32; 4]>,
@@ -95,6 +104,9 @@ impl Judged {
                 cost_now: facts.cost.now,
                 cost_adds: facts.cost.adds,
                 ceiling: facts.cost.ceiling,
+                owner_now: facts.cost.owner.map(|owner| owner.now),
+                owner_ceiling: facts.cost.owner.and_then(|owner| owner.ceiling),
+                unconfirmed_ceiling: facts.cost.unconfirmed,
                 plan: plan.map(|plan| [plan.create, plan.update, plan.replace, plan.destroy]),
                 grown: plan.is_some_and(|plan| plan.grown),
             },
@@ -109,10 +121,10 @@ pub fn record(judgements: &mut Vec<Judged>, judged: Judged) {
     judgements.drain(..excess);
 }
 
-/// Who has to approve by what was judged on the newest plan. A request of a version that kept no judgements waits for the
-/// project's manager or an admin.
+/// Who has to approve by what was judged on the newest plan, or since then before its run. A request of a version that kept no
+/// judgements waits for the project's manager or an admin.
 pub fn waits_for(judgements: &[Judged]) -> Vec<Approver> {
-    let planned = judgements.iter().rev().find(|judged| judged.moment == Moment::Planned);
+    let planned = judgements.iter().rev().find(|judged| matches!(judged.moment, Moment::Planned | Moment::Starting));
     match planned.map(|judged| &judged.judgement.answer) {
         Some(Answer::Ask { approvers }) => approvers.clone(),
         Some(Answer::Allow | Answer::Deny { .. }) | None => vec![Approver::ManagerOrAdmin],

@@ -25,7 +25,11 @@ pub const COST_NONE: RuleId = RuleId::known("cost.none");
 pub const COST_NO_CEILING: RuleId = RuleId::known("cost.no-ceiling");
 /// It would pass the tier's ceiling.
 pub const COST_ABOVE_CEILING: RuleId = RuleId::known("cost.above-ceiling");
-/// It stays within the tier's ceiling.
+/// It would pass the ceiling of all projects of the owner.
+pub const COST_ABOVE_OWNER: RuleId = RuleId::known("cost.above-owner-ceiling");
+/// It would pass the ceiling of a project whose manager has never signed in.
+pub const COST_UNCONFIRMED: RuleId = RuleId::known("cost.manager-unconfirmed");
+/// It stays within the ceilings.
 pub const COST_WITHIN_CEILING: RuleId = RuleId::known("cost.within-ceiling");
 /// Nothing speaks against planning it, or starting what was decided.
 pub const NO_OBJECTION: RuleId = RuleId::known("policy.no-objection");
@@ -37,7 +41,7 @@ pub const PLAN_REST: RuleId = RuleId::known("plan.rest-of-approved");
 pub const POLICY_UNAVAILABLE: RuleId = RuleId::known("policy.unavailable");
 
 /// Every id above, in the order of `docs/policy.md`.
-pub const ALL: [RuleId; 16] = [
+pub const ALL: [RuleId; 18] = [
     TARGET_ALLOWED,
     PLAN_GROWN,
     APPROVAL_WANTED,
@@ -46,6 +50,8 @@ pub const ALL: [RuleId; 16] = [
     PLAN_DESTROYS,
     COST_NO_CEILING,
     COST_ABOVE_CEILING,
+    COST_ABOVE_OWNER,
+    COST_UNCONFIRMED,
     REMOVAL_FREE,
     ROTATION_FREE,
     COST_NONE,
@@ -65,6 +71,8 @@ const ON_A_PLAN: &[fn(&Facts) -> Option<Judgement>] = &[grown, approval, change_
 pub fn built_in(facts: &Facts) -> Judgement {
     let on_a_plan: &[fn(&Facts) -> Option<Judgement>] = match facts.moment {
         Moment::Planned | Moment::Approval => ON_A_PLAN,
+        // A run that plans starts without one.
+        Moment::Starting if facts.plan.is_some() => ON_A_PLAN,
         Moment::Asking | Moment::Starting => &[],
     };
     let found = ALWAYS.iter().chain(on_a_plan).filter_map(|rule| rule(facts)).reduce(Judgement::join);
@@ -159,7 +167,7 @@ fn cost(facts: &Facts) -> Option<Judgement> {
     if cost.adds == Usd::ZERO {
         return Some(Judgement::allow(COST_NONE, "It adds no monthly cost."));
     }
-    Some(match cost.ceiling {
+    let tier = match cost.ceiling {
         None => ask(COST_NO_CEILING, "This tier has no automatic approval for things that cost."),
         Some(ceiling) if cost.after > ceiling => ask(
             COST_ABOVE_CEILING,
@@ -172,5 +180,29 @@ fn cost(facts: &Facts) -> Option<Judgement> {
             COST_WITHIN_CEILING,
             format!("{} a month in all stays within the {ceiling} that passes by itself.", cost.after),
         ),
-    })
+    };
+    Some([owner_ceiling(facts), manager_unconfirmed(facts)].into_iter().flatten().fold(tier, Judgement::join))
+}
+
+/// A project more is no ceiling more: what nobody approved counts together, wherever its owner has it.
+fn owner_ceiling(facts: &Facts) -> Option<Judgement> {
+    let owner = facts.cost.owner?;
+    let ceiling = owner.ceiling.filter(|ceiling| owner.after > *ceiling)?;
+    let reason = format!(
+        "All projects of this owner have {} a month that no person has approved, and with {} more that is above the {ceiling} that \
+         passes by itself. A person approves it, or the owner removes something.",
+        owner.now, facts.cost.adds
+    );
+    Some(ask(COST_ABOVE_OWNER, reason))
+}
+
+/// A manager whom nobody has ever seen answers for nothing yet.
+fn manager_unconfirmed(facts: &Facts) -> Option<Judgement> {
+    let ceiling = facts.cost.unconfirmed.filter(|ceiling| facts.cost.after > *ceiling)?;
+    let reason = format!(
+        "The project's manager has never signed in, and until then {ceiling} a month pass by themselves; this makes it {}. An admin \
+         approves it, or the manager signs in and does.",
+        facts.cost.after
+    );
+    Some(ask(COST_UNCONFIRMED, reason))
 }

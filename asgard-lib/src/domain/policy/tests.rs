@@ -55,7 +55,16 @@ fn facts() -> Facts {
 
 fn cost(now: i64, adds: i64, ceiling: Option<i64>) -> CostFacts {
     let [now, adds] = [now, adds].map(Usd::from_dollars);
-    CostFacts { now, adds, after: now + adds, ceiling: ceiling.map(Usd::from_dollars) }
+    let ceiling = ceiling.map(Usd::from_dollars);
+    CostFacts { now, adds, after: now + adds, ceiling, owner: None, unconfirmed: None }
+}
+
+/// Adding 10 to the project's 20 of 50, where its owner has so much, and the manager of the project this ceiling or none.
+fn beyond(owner_now: i64, owner_ceiling: Option<i64>, unconfirmed: Option<i64>) -> Facts {
+    let (now, ceiling) = (Usd::from_dollars(owner_now), owner_ceiling.map(Usd::from_dollars));
+    let owner = Some(OwnerCostFacts { now, after: now + Usd::from_dollars(10), ceiling });
+    let unconfirmed = unconfirmed.map(Usd::from_dollars);
+    Facts { cost: CostFacts { owner, unconfirmed, ..cost(20, 10, Some(50)) }, ..facts() }
 }
 
 fn plan(replace: u32, destroy: u32) -> PlanFacts {
@@ -94,6 +103,24 @@ fn the_rules_one_by_one() {
         ("costs where only free things pass", costs(0, 1, Some(0)), "ask", COST_ABOVE_CEILING),
         ("is free without a ceiling", costs(0, 0, None), "allow", COST_NONE),
         ("costs without a ceiling", costs(0, 1, None), "ask", COST_NO_CEILING),
+        ("fits all that the owner has", beyond(190, Some(200), None), "allow", COST_WITHIN_CEILING),
+        ("is one above all that the owner has", beyond(191, Some(200), None), "ask", COST_ABOVE_OWNER),
+        ("has an owner's ceiling of nothing", beyond(0, Some(0), None), "ask", COST_ABOVE_OWNER),
+        ("fits as long as the manager is unknown", beyond(20, Some(200), Some(30)), "allow", COST_WITHIN_CEILING),
+        ("is above what an unknown manager lets pass", beyond(20, Some(200), Some(29)), "ask", COST_UNCONFIRMED),
+        ("is above both", beyond(200, Some(200), Some(0)), "ask", COST_ABOVE_OWNER),
+        (
+            "adds nothing to an owner's too much",
+            Facts { cost: CostFacts { adds: Usd::ZERO, ..beyond(900, Some(1), Some(0)).cost }, ..facts() },
+            "allow",
+            COST_NONE,
+        ),
+        (
+            "removes where the owner has too much",
+            Facts { cost: beyond(900, Some(1), Some(0)).cost, ..removal(false, 1) },
+            "allow",
+            REMOVAL_FREE,
+        ),
         ("destroys", Facts { plan: Some(plan(0, 1)), ..facts() }, "ask", PLAN_DESTROYS),
         ("replaces", Facts { plan: Some(plan(1, 0)), ..facts() }, "ask", PLAN_DESTROYS),
         ("wants what a person approves", Facts { wanted: Some(state(true)), ..facts() }, "ask", APPROVAL_WANTED),
@@ -128,13 +155,20 @@ fn the_rules_one_by_one() {
 #[test]
 fn before_a_plan_only_a_denial_counts() {
     for moment in [Moment::Asking, Moment::Starting] {
-        let asked = Facts { moment, wanted: Some(state(true)), cost: cost(0, 900, None), ..facts() };
+        let asked = Facts { moment, wanted: Some(state(true)), cost: cost(0, 900, None), plan: None, ..facts() };
         assert_eq!(built_in(&asked).rule, NO_OBJECTION);
         let denied = built_in(&Facts { target_listed: false, ..asked });
         assert_eq!(denied.require_not_denied().unwrap_err().code(), Code::TargetNotAllowed);
     }
     let approved = built_in(&Facts { moment: Moment::Approval, wanted: Some(state(true)), ..facts() });
     assert_eq!(approved.rule, APPROVAL_WANTED, "an approval is judged like the plan");
+    let starting = |facts: Facts| built_in(&Facts { moment: Moment::Starting, ..facts }).rule;
+    assert_eq!(
+        starting(Facts { wanted: Some(state(true)), ..facts() }),
+        APPROVAL_WANTED,
+        "and so is the start of its run"
+    );
+    assert_eq!(starting(beyond(900, Some(200), None)), COST_ABOVE_OWNER);
 }
 
 #[test]
@@ -188,6 +222,16 @@ fn a_request_keeps_the_newest_judgements_and_waits_for_whom_the_newest_plan_aske
     let approval = Facts { moment: Moment::Approval, ..facts() };
     record(&mut kept, Judged::new(&approval, judgement("later", 0)));
     assert_eq!(waits_for(&kept), [Approver::Admin], "what an approval was judged as changes nobody's duty");
+    let starting = Facts { moment: Moment::Starting, ..facts() };
+    record(
+        &mut kept,
+        Judged::new(&starting, Judgement::ask(rule_of("at.start"), Approver::ManagerOrAdmin, "Because.")),
+    );
+    assert_eq!(waits_for(&kept), [Approver::ManagerOrAdmin], "the run did not start, and asks for them");
+}
+
+fn rule_of(id: &str) -> RuleId {
+    id.parse().unwrap()
 }
 
 fn judgement(rule: &str, strictness: u8) -> Judgement {
@@ -230,6 +274,14 @@ fn any_judgement() -> impl Strategy<Value = Judgement> {
     prop::collection::vec(one, 1..10).prop_map(|all| all.into_iter().reduce(Judgement::join).unwrap())
 }
 
+fn costs(now: i64, adds: i64, ceilings: (Option<i64>, i64, Option<i64>, Option<i64>)) -> CostFacts {
+    let (ceiling, owner_now, owner_ceiling, unconfirmed) = ceilings;
+    let (owner_now, owner_ceiling) = (Usd::from_dollars(owner_now), owner_ceiling.map(Usd::from_dollars));
+    let cost = cost(now, adds, ceiling);
+    let owner = Some(OwnerCostFacts { now: owner_now, after: owner_now + cost.adds, ceiling: owner_ceiling });
+    CostFacts { owner, unconfirmed: unconfirmed.map(Usd::from_dollars), ..cost }
+}
+
 fn any_facts() -> impl Strategy<Value = Facts> {
     let changes = prop_oneof![
         Just(ChangeKind::Create),
@@ -237,14 +289,19 @@ fn any_facts() -> impl Strategy<Value = Facts> {
         Just(ChangeKind::RotateSecrets),
         Just(ChangeKind::Remove)
     ];
-    let ceiling = prop::option::of(0..100i64);
-    (changes, any::<[bool; 4]>(), 0..100i64, 0..100i64, ceiling, 0..2u32, 0..2u32).prop_map(
-        |(change, [present, wanted, listed, grown], now, adds, ceiling, replace, destroy)| Facts {
+    let ceiling = || prop::option::of(0..100i64);
+    let ceilings = (ceiling(), 0..100i64, ceiling(), ceiling());
+    (changes, any::<[bool; 4]>(), 0..100i64, 0..100i64, ceilings, 0..2u32, 0..2u32).prop_map(
+        |(change, [present, wanted, listed, grown], now, adds, ceilings, replace, destroy)| Facts {
             change,
             target_listed: listed,
             present: (change != ChangeKind::Create).then(|| state(present)),
             wanted: (change != ChangeKind::Remove).then(|| state(wanted)),
-            cost: cost(now, if matches!(change, ChangeKind::Create | ChangeKind::Update) { adds } else { 0 }, ceiling),
+            cost: costs(
+                now,
+                if matches!(change, ChangeKind::Create | ChangeKind::Update) { adds } else { 0 },
+                ceilings,
+            ),
             plan: Some(PlanFacts { grown, ..plan(replace, destroy) }),
             ..facts()
         },
@@ -289,6 +346,9 @@ proptest! {
         }
         if judgement.answer == Answer::Allow && facts.cost.adds > Usd::ZERO {
             prop_assert!(facts.cost.ceiling.is_some_and(|ceiling| facts.cost.after <= ceiling));
+            prop_assert!(facts.cost.unconfirmed.is_none_or(|ceiling| facts.cost.after <= ceiling));
+            let owner = facts.cost.owner.unwrap();
+            prop_assert!(owner.ceiling.is_none_or(|ceiling| owner.after <= ceiling));
         }
         if judgement.answer == Answer::Allow && matches!(facts.change, ChangeKind::Create | ChangeKind::Update) {
             prop_assert!(facts.plan.is_some_and(|plan| plan.destroy + plan.replace == 0 && !plan.grown));

@@ -42,11 +42,8 @@ pub fn admit(
     Ok(Target { cloud: entry.cloud.clone(), account: Some(entry.account.clone()), region: entry.region.clone() })
 }
 
-/// What a request adds to what its resource costs already: never less than nothing, and nothing more once it is held.
+/// What a request adds to what its resource costs already, whether the request holds it by now or not: never less than nothing.
 pub fn added_cost(request: &Request, resource: &Resource) -> Usd {
-    if request.reserved > Usd::ZERO {
-        return Usd::ZERO;
-    }
     request.monthly.saturating_sub(resource.committed).max(Usd::ZERO)
 }
 

@@ -3,7 +3,7 @@
 use super::{Command, Request, added_cost};
 use crate::{
     domain::{
-        policy::{ChangeKind, CostFacts, Facts, Moment, PlanFacts, ProjectFacts, StateFacts},
+        policy::{ChangeKind, CostFacts, Facts, Moment, OwnerCostFacts, PlanFacts, ProjectFacts, StateFacts},
         project::Project,
         resource::Resource,
         run::PlanSummary,
@@ -27,6 +27,19 @@ pub struct Basis<'a> {
     pub ceiling: Option<Usd>,
     /// What the project has committed and in flight.
     pub committed: Usd,
+    /// What counts beside the project's own money; none before there is a plan.
+    pub spending: Option<Spending>,
+}
+
+/// What lies beyond the project, and lets less pass by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Spending {
+    /// What of all that the projects of the project's owner have committed and in flight no person has approved.
+    pub owner: Usd,
+    /// Up to where that may go; none where the tier lets nothing that costs pass.
+    pub owner_ceiling: Option<Usd>,
+    /// The ceiling of a project whose manager has never signed in; none where the manager has.
+    pub unconfirmed: Option<Usd>,
 }
 
 /// At which moment, by whom and when policy is asked, and about which plan.
@@ -46,7 +59,7 @@ pub struct Step<'a> {
 
 /// The facts of a request.
 pub fn facts(basis: Basis<'_>, request: &Request, resource: &Resource, step: Step<'_>) -> Facts {
-    let Basis { project, manifest, allow_list, ceiling, committed } = basis;
+    let Basis { project, manifest, allow_list, ceiling, committed, spending } = basis;
     let state = |spec: &Map<String, Value>, monthly, status, drifted| StateFacts {
         spec: spec.clone(),
         monthly,
@@ -65,6 +78,13 @@ pub fn facts(basis: Basis<'_>, request: &Request, resource: &Resource, step: Ste
     let present =
         (!fresh).then(|| state(&resource.spec, resource.committed, Some(resource.status), resource.drift.len()));
     let adds = added_cost(request, resource);
+    // What the request holds by now is what it adds: nothing counts twice, and it is weighed as if it were asked for now.
+    let now = committed.saturating_sub(request.reserved);
+    let owner = spending.map(|spending| {
+        let now = spending.owner.saturating_sub(request.unapproved);
+        OwnerCostFacts { now, after: now + adds, ceiling: spending.owner_ceiling }
+    });
+    let unconfirmed = spending.and_then(|spending| spending.unconfirmed);
     Facts {
         moment: step.moment,
         at: step.at,
@@ -89,7 +109,7 @@ pub fn facts(basis: Basis<'_>, request: &Request, resource: &Resource, step: Ste
         target_listed: allow_list.names(&request.target),
         present,
         wanted,
-        cost: CostFacts { now: committed, adds, after: committed + adds, ceiling },
+        cost: CostFacts { now, adds, after: now + adds, ceiling, owner, unconfirmed },
         plan: step.plan.map(|plan| PlanFacts {
             create: plan.create,
             update: plan.update,

@@ -1,7 +1,7 @@
 //! What becomes of a request, its resource and the project's money at each turn. Every function takes what is and returns
 //! what shall be; the caller commits all of it or nothing.
 
-use super::{Approved, Basis, Command, Decision, Request, RequestStatus, Step, Verdict, added_cost, facts};
+use super::{Approved, Basis, Ceilings, Command, Decision, Request, RequestStatus, Step, Verdict, added_cost, facts};
 use crate::{
     domain::{
         policy::{self, Answer, Facts, Judged, Judgement, Moment, rules},
@@ -9,7 +9,7 @@ use crate::{
         run::{PlanSummary, Run, RunOp},
     },
     error::{Code, Error, Result},
-    kernel::{RunId, Timestamp, Usd},
+    kernel::{RunId, Timestamp},
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -28,8 +28,8 @@ pub struct Transition {
     pub next_run: Option<NextRun>,
     /// What to add to the project's committed money.
     pub money: i64,
-    /// The ceiling that the sum must keep.
-    pub ceiling: Option<Usd>,
+    /// The ceilings that the sums must keep.
+    pub ceilings: Ceilings,
     /// A plan that is not needed any more.
     pub drop_plan: Option<RunId>,
 }
@@ -47,7 +47,7 @@ pub struct NextRun {
 
 impl Transition {
     fn new(request: Request, resource: Resource) -> Self {
-        Self { request, resource, next_run: None, money: 0, ceiling: None, drop_plan: None }
+        Self { request, resource, next_run: None, money: 0, ceilings: Ceilings::default(), drop_plan: None }
     }
 
     /// Whether the resource's name is free again.
@@ -132,7 +132,8 @@ pub fn planned(
     let judgement = judge(&facts);
     // Another spec is another state, even where nothing that exists differs: policy has weighed both.
     if empty && judgement.answer == Answer::Allow {
-        return nothing_to_do(request, resource, run, summary, Judged::new(&facts, judgement), now);
+        let next = nothing_to_do(request, resource, run, summary, Judged::new(&facts, judgement), now)?;
+        return Ok(Transition { ceilings: Ceilings::of(&facts.cost), ..next });
     }
     let (status, verdict) = match &judgement.answer {
         Answer::Allow => (RequestStatus::Approved, Verdict::Auto { reason: judgement.reason.clone() }),
@@ -155,10 +156,11 @@ pub fn planned(
     next.request.plan_run = Some(run.id.clone());
     next.request.verdict = Some(verdict);
     next.request.current_run = None;
-    if status == RequestStatus::Approved {
-        let adds = facts.cost.adds;
-        reserve(&mut next, adds);
-        next.ceiling = facts.cost.ceiling.filter(|_| adds > Usd::ZERO);
+    if status == RequestStatus::Pending {
+        next.let_go(request);
+    } else {
+        next.hold(request, facts.cost.adds, false);
+        next.ceilings = Ceilings::of(&facts.cost);
         next.next_run = Some(NextRun { op: carry_op(&request.command), plan_of: Some(run.id.clone()), resume: false });
     }
     Ok(next)
@@ -176,36 +178,12 @@ fn nothing_to_do(
     let mut next =
         Transition::new(request.go(RequestStatus::Fulfilled, now)?, resource.go(ResourceStatus::Provisioned, now)?);
     next.resource.spec = spec_of(request, resource).clone();
-    settle_money(&mut next, request, resource);
+    next.settle(request, resource, false);
     next.drop_plan = Some(run.id.clone());
     policy::record(&mut next.request.judgements, judged);
     next.request.plan = Some(summary);
     next.request.current_run = None;
     Ok(next)
-}
-
-fn reserve(next: &mut Transition, adds: Usd) {
-    next.request.reserved = next.request.reserved + adds;
-    next.money = adds.micros();
-}
-
-/// The resource now costs what was asked; what was held for it is spent or given back.
-fn settle_money(next: &mut Transition, request: &Request, resource: &Resource) {
-    let target = if request.command == Command::Deprovision { Usd::ZERO } else { request.monthly };
-    let held = resource.committed + request.reserved;
-    next.money = target.saturating_sub(held).micros();
-    next.resource.committed = target;
-    next.request.reserved = Usd::ZERO;
-}
-
-/// Nothing was applied, so what was held is given back. Once applying began it is kept on the resource: it may be running.
-fn give_back(next: &mut Transition, request: &Request, resource: &Resource) {
-    if request.began {
-        next.resource.committed = resource.committed + request.reserved;
-    } else {
-        next.money = -request.reserved.micros();
-    }
-    next.request.reserved = Usd::ZERO;
 }
 
 /// Everybody who had to has said yes.
@@ -225,7 +203,18 @@ pub fn approved(
     policy::record(&mut next.request.judgements, judged);
     next.request.decision = Some(decision);
     next.next_run = Some(NextRun { op: carry_op(&request.command), plan_of: Some(plan_run), resume: false });
-    reserve(&mut next, adds);
+    next.hold(request, adds, true);
+    Ok(next)
+}
+
+/// Policy let it pass, and by now it would ask: the plan waits for a person. Nothing of it was applied since it was let through.
+pub fn asked_again(request: &Request, resource: &Resource, judged: Judged, now: Timestamp) -> Result<Transition> {
+    let mut next = Transition::new(request.go(RequestStatus::Pending, now)?, resource.clone());
+    next.request.verdict = Some(Verdict::Human { reason: judged.judgement.reason.clone() });
+    policy::record(&mut next.request.judgements, judged);
+    next.request.approvals.clear();
+    next.request.current_run = None;
+    next.let_go(request);
     Ok(next)
 }
 
@@ -263,7 +252,7 @@ fn unchanged(request: &Request, resource: &Resource, gave_up: bool, now: Timesta
 fn ended(request: &Request, resource: &Resource, status: RequestStatus, now: Timestamp) -> Result<Transition> {
     let gave_up = matches!(status, RequestStatus::Rejected | RequestStatus::Cancelled);
     let mut next = Transition::new(request.go(status, now)?, unchanged(request, resource, gave_up, now)?);
-    give_back(&mut next, request, resource);
+    next.give_back(request, resource);
     next.drop_plan.clone_from(&request.plan_run);
     next.request.current_run = None;
     if request.began {
@@ -400,7 +389,7 @@ pub fn applied(request: &Request, resource: &Resource, produced: Produced, now: 
         Command::Deprovision => ResourceStatus::Destroyed,
     };
     let mut next = Transition::new(request.go(RequestStatus::Fulfilled, now)?, resource.go(life, now)?);
-    settle_money(&mut next, request, resource);
+    next.settle(request, resource, request.decision.is_some());
     next.request.current_run = None;
     next.resource.attention = None;
     next.resource.drift.clear();

@@ -3,10 +3,11 @@
 use crate::{
     app::{
         Call,
+        people::{Vouched, vouched_for},
         requests::{Approve, Reject},
         resources::DeprovisionResource,
         secrets::{GetSecret, RotateSecret},
-        testkit::{Kit, OWNER, member},
+        testkit::{Kit, MANAGER, OWNER, member},
         worker,
     },
     domain::{
@@ -15,7 +16,7 @@ use crate::{
         resource::{Resource, ResourceStatus},
         secret::Secret,
     },
-    kernel::RequestId,
+    kernel::{RequestId, Role},
     ports::{kinds, store::Store},
 };
 use serde_json::json;
@@ -117,6 +118,8 @@ async fn people_decide_where_the_service_asks_for_it() {
 #[tokio::test(start_paused = true)]
 async fn what_passes_by_itself_ends_at_the_ceiling() {
     let kit = Kit::dry().await;
+    let manager = Vouched::new(MANAGER.parse().unwrap(), Role::Member);
+    vouched_for(&kit.app, &manager).await.unwrap();
     let mut statuses = Vec::new();
     for (name, dollars) in [("aa", 20), ("bb", 20), ("cc", 20), ("dd", 10)] {
         let asked = kit.ask("thing", name, json!({"monthly_usd": dollars})).await.unwrap();

@@ -7,14 +7,19 @@ use crate::{
         runs::{Claim, check_run},
         testkit::Kit,
     },
+    config::Config,
     domain::{
+        project::Project,
         request::{Request, RequestStatus},
         resource::{Resource, ResourceStatus},
         run::{Change, PlanSummary, PlannedChange, RunOp},
+        tier::Tier,
     },
+    kernel::Usd,
     ports::{
         kinds,
         runner::{Liveness, RunOutcome, Salvage},
+        store::Store,
     },
 };
 use proptest::prelude::*;
@@ -143,10 +148,18 @@ proptest! {
     fn whatever_happens(turns in proptest::collection::vec(turn(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let kit = Kit::staged().await;
+            // What the owner may have without a person is reached before anything else.
+            let mut config = Config::default();
+            let ceiling = Usd::from_dollars(20);
+            config.provisioning.auto_approve_owner.insert(Tier::Poc, ceiling);
+            config.provisioning.auto_approve_unconfirmed = Usd::from_dollars(50);
+            let kit = Kit::staged().await.configured(config).await;
+            let owner = Project::owner_counter(&kit.read::<Project>(&kit.project).await.unwrap().owner);
             for turn in turns {
                 take(&kit, turn).await;
                 kit.check().await;
+                let shows = kit.memory.counter(&owner).await.unwrap();
+                assert!((0..=ceiling.micros()).contains(&shows), "{shows} passed by itself");
             }
         });
     }

@@ -336,13 +336,22 @@ async fn a_sensitive_input_that_is_required_counts_as_given_when_a_run_starts_an
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_passed_by_itself_does_not_start_once_a_person_would_have_to_be_asked() {
+async fn what_passed_by_itself_waits_for_a_person_once_one_would_have_to_be_asked() {
     let mut kit = Kit::staged().await;
     let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
     assert_eq!(plan(&kit, &id).await, RequestStatus::Approved);
     later_with(&mut kit, changed(|thing| thing.approval = crate::domain::service::Approval::Human)).await;
-    let why = not_started(&kit, &id).await;
-    assert!(why.contains("approved by a person by now"), "{why}");
+    let run = kit.request(&id).await.current_run.unwrap();
+    assert!(matches!(kit.try_claim(&run).await.unwrap(), crate::app::runs::Claim::NotNeeded { .. }));
+    kit.check().await;
+    let request = kit.request(&id).await;
+    assert_eq!((request.status, last_rule(&request)), (RequestStatus::Pending, "approval.wanted"));
+    assert_eq!(kit.run(&run).await.status, crate::domain::run::RunStatus::Cancelled);
+
+    // Exactly the plan that waited is carried out then.
+    assert_eq!(approve(&kit, &kit.manager(), &id).await.unwrap(), RequestStatus::Approved);
+    assert_eq!(kit.run(&kit.request(&id).await.current_run.unwrap()).await.plan_of, request.plan_run);
+    assert_eq!(end(&kit, &id, RunOutcome::Applied { outputs: BTreeMap::new() }).await, RequestStatus::Fulfilled);
 }
 
 #[tokio::test(start_paused = true)]

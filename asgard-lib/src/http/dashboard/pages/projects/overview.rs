@@ -80,13 +80,16 @@ async fn page(page_request: &PageRequest, id: &str) -> Result<Response> {
     let head = Head::new(page_request, state.project, Tab::Overview);
     let events = if head.may.audit { Some(recent(page_request, of()).await?) } else { None };
     let waiting = |status| status == crate::domain::request::RequestStatus::Pending;
+    // While nobody knows the manager, less passes by itself.
+    let unconfirmed = state.unconfirmed_manager_monthly_usd;
+    let auto = state.auto_approve_monthly_usd.map(|usd| unconfirmed.map_or(usd.0, |own| own.0.min(usd.0)));
     let page = Overview {
         layout: page_request.layout(Section::Projects),
         facts: facts(&head.project),
         registered: When::new(head.project.created_at, page_request.now),
         changed: When::new(head.project.updated_at, page_request.now),
         resource_count: state.resources,
-        spend: Spend::new(state.committed_monthly_usd.0, budget, state.auto_approve_monthly_usd.map(|usd| usd.0)),
+        spend: Spend::new(state.committed_monthly_usd.0, budget, auto),
         missing: head.project.missing_evidence.iter().map(|field| words(field)).collect(),
         waiting: requests.items.iter().filter(|request| waiting(request.status)).count(),
         resources: some(resources.items).map(|items| ResourceTable::new(items, page_request.base(), page_request.now)),
