@@ -110,7 +110,7 @@ async fn execute(app: &Asgard, assignment: &Assignment, supervision: &ClaimedRun
     };
     supervision.log(vec![line("Provisioning is not armed: this is a dry run, and nothing is created.")]).await?;
     if assignment.run.op.changes_things() {
-        supervision.applying().await?;
+        supervision.applying(None).await?;
     }
     Ok(match assignment.run.op {
         RunOp::Plan | RunOp::PlanDestroy => {
@@ -144,6 +144,7 @@ fn summary(assignment: &Assignment) -> PlanSummary {
         delete: count(Change::Delete),
         outputs_changed: change == Change::Create,
         changes: vec![PlannedChange { address: format!("{}.{}", resource.service, resource.name), change }],
+        providers: Vec::new(),
         digest: HEXLOWER.encode(&hash.finalize()),
     }
 }

@@ -10,6 +10,7 @@
 //! secret's name claim by the secret's id.
 
 mod assignment;
+mod beginning;
 mod claim;
 mod claimed_run;
 mod folder;

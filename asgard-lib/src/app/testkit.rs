@@ -22,7 +22,7 @@ use crate::{
         person::User,
         project::Project,
         request::Request,
-        resource::{Resource, ResourceStatus},
+        resource::{KeptModule, Resource, ResourceStatus, StatePointer},
         run::{OPEN, Run, RunStatus},
         service::{Approval, ByInput, Retry, tests::manifest},
     },
@@ -298,7 +298,7 @@ impl Kit {
         let (assignment, supervision) = self.claim(run).await;
         supervision.engine("terraform 1", "module").await.unwrap();
         if assignment.run.op.changes_things() && !matches!(ending, RunOutcome::Stale { .. }) {
-            supervision.applying().await.unwrap();
+            supervision.applying(None).await.unwrap();
         }
         supervision.finish(ending).await.unwrap();
     }
@@ -347,6 +347,25 @@ impl Kit {
             assert!(!request.status.is_over() || request.reserved == Usd::ZERO, "{request:?}");
         }
         self.check_runs(&requests, &resources).await;
+        self.check_modules(&resources).await;
+    }
+
+    /// Every reference to a kept module is counted, and what is referred to is there.
+    async fn check_modules(&self, resources: &[Resource]) {
+        let mut referred: BTreeMap<String, i64> = BTreeMap::new();
+        for resource in resources {
+            let pointer = self.read::<StatePointer>(&resource.id).await;
+            let runs = self.all::<Run>(&kinds::RUNS_BY_RESOURCE, resource.id.as_str()).await;
+            let of_state = pointer.and_then(|pointer| pointer.value.applied).map(|made| made.module);
+            for module in of_state.into_iter().chain(runs.into_iter().filter_map(|run| run.kept)) {
+                *referred.entry(module).or_default() += 1;
+            }
+        }
+        for (module, references) in referred {
+            let id = KeptModule::id(&module);
+            assert_eq!(self.memory.counter(&id).await.unwrap(), references, "references to {module}");
+            assert!(self.read::<KeptModule>(&id).await.is_some(), "{module} is kept");
+        }
     }
 
     /// What counts for an owner is what counts for the projects whose records name them so.

@@ -48,6 +48,11 @@ pub enum Work {
         /// The secrets.
         secrets: Vec<SecretId>,
     },
+    /// Remove a kept module, unless a state or a run refers to it.
+    CollectModule {
+        /// The module's digest.
+        module: String,
+    },
     /// Bind what names an address to the account that has it.
     BindAccount {
         /// Which account.
@@ -75,6 +80,7 @@ impl Work {
             Self::CheckRun { .. } => "check_run",
             Self::Forget { .. } => "forget",
             Self::DropSecrets { .. } => "drop_secrets",
+            Self::CollectModule { .. } => "collect_module",
             Self::BindAccount { .. } => "bind_account",
         }
     }
@@ -84,7 +90,7 @@ impl Work {
     pub const fn gives_up(&self) -> bool {
         match self {
             Self::LaunchRun { .. } | Self::CheckRun { .. } | Self::BindAccount { .. } => true,
-            Self::Forget { .. } | Self::DropSecrets { .. } => false,
+            Self::Forget { .. } | Self::DropSecrets { .. } | Self::CollectModule { .. } => false,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     policy::{Approver, Judged},
-    resource::Spec,
+    resource::{Resource, Spec},
     run::PlanSummary,
 };
 use crate::{
@@ -46,6 +46,15 @@ pub enum Command {
 }
 
 impl Command {
+    /// What the module gets when this is carried out: the spec, and how often the secrets were rotated by then.
+    pub const fn inputs<'a>(&'a self, resource: &'a Resource) -> (&'a Spec, u32) {
+        match self {
+            Self::Provision { spec } => (spec, resource.rotation),
+            Self::RotateSecrets => (&resource.spec, resource.rotation + 1),
+            Self::Deprovision => (&resource.spec, resource.rotation),
+        }
+    }
+
     /// The command's name.
     pub const fn name(&self) -> &'static str {
         match self {

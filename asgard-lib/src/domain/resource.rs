@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, ops::Deref};
 
+mod applied;
+
+pub use applied::{Applied, KeptModule};
+
 /// Where a resource is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -205,7 +209,7 @@ impl Resource {
 }
 
 /// What is current of a resource's Terraform state: a pointer to sealed bytes, swapped by fenced commits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StatePointer {
     /// The resource.
     pub resource: ResourceId,
@@ -218,6 +222,9 @@ pub struct StatePointer {
     /// Older sealed bytes that are kept, oldest first.
     #[serde(default)]
     pub history: Vec<String>,
+    /// What it was made with; read it through [`StatePointer::made_with`]. Absent for states that a version before stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<Applied>,
     /// The run that stored it.
     pub run: crate::kernel::RunId,
     /// When.

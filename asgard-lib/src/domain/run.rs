@@ -12,7 +12,7 @@ mod plan;
 
 pub use creation::{ChangeAction, CreationTracker, Step, addresses};
 pub use location::SupervisorLocation;
-pub use plan::{Change, PlanSummary, PlannedChange};
+pub use plan::{Change, PlanSummary, PlannedChange, ProviderChange};
 
 /// What a run does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -221,6 +221,10 @@ pub struct Run {
     /// The newest state that is stored of what it did; the one that it began with, before it stored any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StoredState>,
+    /// For an apply that has begun: the digest of the kept module that it holds a reference to, until its first state takes the reference
+    /// over or it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
     /// Whether its folder is kept because a state in it was never stored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub folder_kept: bool,

@@ -57,6 +57,9 @@ pub struct Secret {
     /// The same of the value that the resource was made with, while another one is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied_as: Option<SecretId>,
+    /// The same of the value that the resource's state was made with, where that is a third one: an apply with it ended half-way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_as: Option<SecretId>,
     /// When the first version was stored.
     pub created_at: Timestamp,
     /// When the present version was stored.
@@ -77,9 +80,14 @@ impl Secret {
         }
     }
 
+    /// The ids of its values that are not under its own.
+    pub fn apart(&self) -> impl Iterator<Item = &SecretId> {
+        [&self.stored_as, &self.applied_as, &self.kept_as].into_iter().flatten()
+    }
+
     /// Whether the secret store keeps a value of this secret under that id.
     pub fn keeps(&self, id: &SecretId) -> bool {
-        self.id == *id || self.stored_as.as_ref() == Some(id) || self.applied_as.as_ref() == Some(id)
+        self.id == *id || self.apart().any(|kept| kept == id)
     }
 
     /// The claim that finds a secret by name.

@@ -15,7 +15,7 @@ use crate::{
         person::User,
         project::Project,
         request::{REQUEST_LIST, Request, RequestRow},
-        resource::{Resource, StatePointer},
+        resource::{KeptModule, Resource, StatePointer},
         run::{LogSegment, Run},
         secret::Secret,
     },
@@ -204,6 +204,14 @@ impl Entity for StatePointer {
     const NOUN: &'static str = "state";
     fn record_id(&self) -> String {
         self.resource.to_string()
+    }
+}
+
+impl Entity for KeptModule {
+    const KIND: Kind = Kind::State;
+    const NOUN: &'static str = "kept module";
+    fn record_id(&self) -> String {
+        Self::id(&self.digest)
     }
 }
 

@@ -47,7 +47,7 @@ kinds! {
     Resource = "resource";
     /// Runs.
     Run = "run";
-    /// What is current for a resource: its Terraform state.
+    /// What is current for a resource: its Terraform state. And the modules that states were made with.
     State = "state";
     /// Secrets' metadata.
     Secret = "secret";

@@ -206,7 +206,14 @@ pub trait RunReporter: Send + Sync {
 
     /// Records that the plan begins to be applied. Nothing may be changed before this was committed: what a run was
     /// interrupted before is planned as if it had never been tried.
-    async fn applying(&self) -> Result<()>;
+    ///
+    /// For an apply the module is kept by this, with `lock`, the lock file of the providers that are about to apply it. From the first
+    /// state that the run stores on, the resource is compared and removed with that module and the inputs of this run.
+    ///
+    /// # Errors
+    ///
+    /// When the module is too large to be kept; then nothing may be changed.
+    async fn applying(&self, lock: Option<&[u8]>) -> Result<()>;
 
     /// Stores a Terraform state of a greater serial than the last; the same serial with the same bytes is fine.
     async fn store_state(&self, state: &[u8]) -> Result<()>;

@@ -183,7 +183,7 @@ impl Supervisor {
         plan: Plan,
     ) -> Option<RunOutcome> {
         let (run, resource) = (self.run.as_str(), assignment.resource.id.as_str());
-        if claimed.applying().await.is_err() {
+        if claimed.applying(None).await.is_err() {
             return Some(RunOutcome::Interrupted { may_exist: Vec::new() });
         }
         self.host.make_folder(run, Folder { state, ..Folder::default() });

@@ -92,6 +92,7 @@ pub fn plan(state: &State, variables: &Map<String, Value>, all_goes: bool, modul
             .iter()
             .map(|(address, change)| PlannedChange { address: address.clone(), change: *change })
             .collect(),
+        providers: Vec::new(),
         digest: format!("{basis}|{}|{}", state.lineage, state.serial),
     };
     let plan = Plan { serial: state.serial, lineage: state.lineage.clone(), steps, label, basis };

@@ -6,7 +6,7 @@ use super::{
     engine::{self, Engine},
     environment::{self, Environment},
     helper::Helper,
-    keeper, local_process, processes,
+    keeper, local_process, nothing, processes,
     record::Record,
     salvage,
     stop::{Reason, Stop},
@@ -46,6 +46,8 @@ pub(super) struct Order {
     pub secrets: Vec<SecretText>,
     /// The state that the run begins with.
     pub state: Option<Zeroizing<Vec<u8>>>,
+    /// The lock file that the resource was last applied with, for a plan to destroy and for comparing.
+    pub lock: Option<Vec<u8>>,
     /// For an apply: what the plan run stored.
     pub plan: Option<Zeroizing<Vec<u8>>>,
     /// Variables of the environment for the target's provider.
@@ -139,7 +141,8 @@ impl Conductor<'_> {
 
     /// Records that the plan begins to be applied, before anything is changed. `Some` when the run has to stop instead.
     pub(crate) async fn applying(&self) -> Result<Option<RunOutcome>> {
-        let noted = noted(self.order, self.stop, || self.reporter.applying()).await?;
+        let lock = self.dir.lock()?;
+        let noted = noted(self.order, self.stop, || self.reporter.applying(lock.as_deref())).await?;
         Ok(noted.err().map(|reason| stopped(reason, Vec::new())))
     }
 }
@@ -278,6 +281,9 @@ async fn perform(
         return Ok(stopped(reason, Vec::new()));
     }
 
+    if nothing::is_there(order) {
+        return remove_nothing(order, reporter, world, stop, record, &name).await;
+    }
     let dir = kept.insert(WorkDir::create(
         &parent,
         &order.run,
@@ -285,6 +291,9 @@ async fn perform(
         options.min_free_bytes,
     )?);
     dir.put_module(&order.files)?;
+    if let Some(lock) = &order.lock {
+        dir.put_lock(lock)?;
+    }
     dir.put_variables(&order.variables)?;
     dir.put_cli_config(mirror.as_deref())?;
     if let Some(state) = &order.state {
@@ -300,6 +309,26 @@ async fn perform(
     // Whatever the steps came to, nothing of the run may outlive it.
     processes::kill_all(dir.layout()).await;
     ending
+}
+
+/// Plans or carries out the removal of what is not there.
+async fn remove_nothing(
+    order: &Order,
+    reporter: &dyn RunReporter,
+    world: &World,
+    stop: &Stop,
+    record: &Record,
+    engine: &str,
+) -> Result<RunOutcome> {
+    record.say(world.now(), "info", nothing::SAID);
+    if !order.op.changes_things() {
+        return nothing::plan(order, engine, &world.random());
+    }
+    if let Some(why) = nothing::differs(order, engine)? {
+        return Ok(RunOutcome::Stale { why });
+    }
+    let begun = noted(order, stop, || reporter.applying(None)).await?;
+    Ok(begun.err().map_or(RunOutcome::Destroyed, |reason| stopped(reason, Vec::new())))
 }
 
 /// Records something of the run, through outages of the store, unless the run has to stop first.

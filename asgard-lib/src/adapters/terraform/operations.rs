@@ -3,6 +3,7 @@
 use super::{
     conduct::{Conductor, failed, known_secrets, stopped},
     confine::{Confined, Confinement},
+    lock,
     plan::{self, Basis, Pack},
     query::{self, Asked},
     redact::Redactor,
@@ -13,13 +14,14 @@ use super::{
     workdir::LOCK,
 };
 use crate::{
-    domain::run::RunOp,
+    domain::run::{PlanSummary, ProviderChange, RunOp},
     error::{Error, Result},
     ports::runner::{OutputValue, RunOutcome},
 };
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
     time::Duration,
 };
 
@@ -30,9 +32,10 @@ impl Conductor<'_> {
     /// Works out what an apply or a destroy would do.
     pub(crate) async fn plan(&self) -> Result<RunOutcome> {
         let redactor = Redactor::new(known_secrets(self.order));
-        if let Some(ending) = self.init(&redactor).await? {
-            return Ok(ending);
-        }
+        let providers = match self.init(&redactor).await? {
+            ControlFlow::Continue(providers) => providers,
+            ControlFlow::Break(ending) => return Ok(ending),
+        };
         let plan_file = self.dir.layout().plan();
         let out = format!("-out={}", plan_file.display());
         let mut args = vec!["plan", "-json", "-input=false", "-lock=false", "-detailed-exitcode", &out];
@@ -55,11 +58,10 @@ impl Conductor<'_> {
         let basis = self.basis(&salt)?;
         let read =
             |path: &std::path::Path| std::fs::read(path).map_err(|error| Error::bug(format!("the plan file: {error}")));
-        let lock_file = self.dir.layout().module().join(LOCK);
-        let lock = lock_file.exists().then(|| read(&lock_file)).transpose()?;
+        let lock = self.dir.lock()?;
         let bytes = zeroize::Zeroizing::new(read(&plan_file)?);
         let pack = Pack::new(&salt, basis, secrets, &bytes, lock.as_deref());
-        let summary = plan::summary(&shown, &redactor, pack.digest()?)?;
+        let summary = PlanSummary { providers, ..plan::summary(&shown, &redactor, pack.digest()?)? };
         Ok(RunOutcome::Planned { summary, plan: pack.bytes()? })
     }
 
@@ -75,7 +77,7 @@ impl Conductor<'_> {
         self.dir.put_plan(&pack.plan()?, pack.lock()?.as_deref().map(Vec::as_slice))?;
         let known = || known_secrets(self.order).chain(pack.secrets.iter().map(String::as_str));
         let redactor = Redactor::new(known());
-        if let Some(ending) = self.init(&redactor).await? {
+        if let ControlFlow::Break(ending) = self.init(&redactor).await? {
             return Ok(ending);
         }
         let plan_file = self.dir.layout().plan();
@@ -117,7 +119,7 @@ impl Conductor<'_> {
     /// Compares what exists with the state.
     pub(crate) async fn refresh(&self) -> Result<RunOutcome> {
         let redactor = Redactor::new(known_secrets(self.order));
-        if let Some(ending) = self.init(&redactor).await? {
+        if let ControlFlow::Break(ending) = self.init(&redactor).await? {
             return Ok(ending);
         }
         let args = ["plan", "-refresh-only", "-json", "-input=false", "-lock=false", "-detailed-exitcode"];
@@ -136,31 +138,57 @@ impl Conductor<'_> {
         })
     }
 
-    /// Fetches what the module needs. Says how the run ended if it did not work.
-    async fn init(&self, redactor: &Redactor) -> Result<Option<RunOutcome>> {
+    /// Fetches what the module needs. Says how the run ended if it did not work, and otherwise which providers are not those of the last
+    /// apply.
+    async fn init(&self, redactor: &Redactor) -> Result<ControlFlow<RunOutcome, Vec<ProviderChange>>> {
         if let Some(reason) = self.stop.reason() {
-            return Ok(Some(stopped(reason, Vec::new())));
+            return Ok(ControlFlow::Break(stopped(reason, Vec::new())));
         }
         let mut args = vec!["init", "-no-color", "-input=false"];
         // A lock file that is there says which providers were reviewed.
         if self.dir.layout().module().join(LOCK).exists() {
             args.push("-lockfile=readonly");
         }
-        let done = self.step("init", &args, false, None, redactor).await?;
+        let mut done = self.step("init", &args, false, None, redactor).await?;
+        let mut providers = Vec::new();
+        if let Some(kept) = &self.order.lock
+            && !done.worked(&[0])
+            && self.stop.reason().is_none()
+            && !done.was_ended_from_outside()
+            && lock::does_not_match(&done.stderr)
+        {
+            let told = complaint(&redactor.text(&done.stderr), "it gave no reason");
+            self.record.say(
+                self.now(),
+                "warn",
+                format!("The providers of the last apply are not offered any more, so others are chosen within the module's constraints. Terraform said: {told}"),
+            );
+            self.dir.remove_lock()?;
+            done = self
+                .step("init-again", &["init", "-no-color", "-input=false", "-upgrade"], false, None, redactor)
+                .await?;
+            if done.worked(&[0]) {
+                providers = lock::changes(kept, &self.dir.lock()?.unwrap_or_default());
+                for change in &providers {
+                    self.record.say(self.now(), "warn", change.to_string());
+                }
+            }
+        }
         if done.worked(&[0]) {
             self.record.say(self.now(), "info", format!("{} is ready.", self.engine.name()));
             if self.helper.is_some() {
                 self.say_confined();
             }
-            return Ok(self.stop.reason().map(|reason| stopped(reason, Vec::new())));
+            let stopped = self.stop.reason().map(|reason| stopped(reason, Vec::new()));
+            return Ok(stopped.map_or(ControlFlow::Continue(providers), ControlFlow::Break));
         }
         if let Some(reason) = self.stop.reason() {
-            return Ok(Some(stopped(reason, Vec::new())));
+            return Ok(ControlFlow::Break(stopped(reason, Vec::new())));
         }
         if done.was_ended_from_outside() {
-            return Ok(Some(RunOutcome::Interrupted { may_exist: Vec::new() }));
+            return Ok(ControlFlow::Break(RunOutcome::Interrupted { may_exist: Vec::new() }));
         }
-        Ok(Some(failed(format!(
+        Ok(ControlFlow::Break(failed(format!(
             "terraform init did not work: {}",
             complaint(&redactor.text(&done.stderr), "it gave no reason")
         ))))

@@ -22,6 +22,13 @@ pub(super) fn version(bytes: &[u8]) -> Option<Version> {
     serde_json::from_slice(bytes).ok().filter(|version: &Version| version.version == 4 && !version.lineage.is_empty())
 }
 
+/// Whether a state has nothing in it that was made. Bytes that cannot be read may have anything in them.
+pub(super) fn is_empty(bytes: &[u8]) -> bool {
+    let state: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
+    let read = |resource: &Value| resource.get("mode").and_then(Value::as_str) == Some("data");
+    version(bytes).is_some() && state.get("resources").and_then(Value::as_array).is_some_and(|all| all.iter().all(read))
+}
+
 /// Every text in a state that could be a value of something: what is hidden when Terraform cannot be asked what is secret.
 pub(super) fn every_text(bytes: &[u8]) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
@@ -51,6 +58,18 @@ mod tests {
             assert_eq!(version(&whole.as_bytes()[..cut]), None, "{cut}");
         }
         assert_eq!(version(br#"{"version": 3, "serial": 3, "lineage": "l"}"#), None);
+    }
+
+    #[test]
+    fn only_a_whole_state_without_anything_made_is_empty() {
+        let of = |resources: Value| {
+            json!({"version": 4, "serial": 3, "lineage": "l", "resources": resources}).to_string().into_bytes()
+        };
+        assert!(is_empty(&of(json!([]))) && is_empty(&of(json!([{"mode": "data", "type": "d"}]))));
+        for some in [json!([{"mode": "managed"}]), json!([{"type": "unknown"}]), json!(["x"]), json!({}), json!(null)] {
+            assert!(!is_empty(&of(some.clone())), "{some}");
+        }
+        assert!(!is_empty(b"{\"resources\": []}") && !is_empty(b"{"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::{
         Asgard,
         runs::{Assignment, Claim, Claimant, ClaimedRun},
     },
+    domain::run::RunOp,
     error::Result,
     kernel::{RunId, Timestamp},
     ports::runner::RunOutcome,
@@ -95,6 +96,11 @@ async fn assume(order: &mut Order, role: &str, options: &SuperviseOptions) -> Re
 }
 
 fn order(assignment: Assignment) -> Order {
+    let lock = match assignment.run.op {
+        RunOp::PlanDestroy | RunOp::Refresh => assignment.lock,
+        // A plan brings its own.
+        RunOp::Plan | RunOp::Apply | RunOp::Destroy => None,
+    };
     let manifest = &assignment.service.manifest;
     Order {
         run: assignment.run.id,
@@ -105,6 +111,7 @@ fn order(assignment: Assignment) -> Order {
         variables: assignment.variables,
         secrets: assignment.secrets,
         state: assignment.state,
+        lock,
         plan: assignment.plan,
         child_env: assignment.child_env,
         timeout: Duration::from_secs(manifest.timeout_secs),

@@ -150,7 +150,7 @@ impl RunReporter for FakeReporter {
         Ok(())
     }
 
-    async fn applying(&self) -> Result<()> {
+    async fn applying(&self, _: Option<&[u8]>) -> Result<()> {
         Ok(())
     }
 

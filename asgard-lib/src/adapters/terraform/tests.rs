@@ -35,6 +35,7 @@ fn order(op: RunOp, variables: Value) -> Order {
         variables: variables.as_object().cloned().unwrap(),
         secrets: vec![SecretText::new(SECRET)],
         state: None,
+        lock: None,
         plan: None,
         child_env: vec![("PATH".into(), SecretText::new(path()))],
         timeout: Duration::from_secs(60),

@@ -234,14 +234,35 @@ impl WorkDir {
 
     /// Writes the plan and the lock file it was made with.
     pub(crate) fn put_plan(&self, plan: &[u8], lock: Option<&[u8]>) -> Result<()> {
-        let path = self.layout.module().join(LOCK);
         if let Some(lock) = lock {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(&path, error)),
-                Ok(()) | Err(_) => put(&path, lock)?,
-            }
+            self.put_lock(lock)?;
         }
         put(&self.layout.plan(), plan)
+    }
+
+    /// Writes a lock file, whatever the module brought.
+    pub(crate) fn put_lock(&self, lock: &[u8]) -> Result<()> {
+        self.remove_lock()?;
+        put(&self.layout.module().join(LOCK), lock)
+    }
+
+    /// Removes the lock file, so that providers are chosen anew.
+    pub(crate) fn remove_lock(&self) -> Result<()> {
+        let path = self.layout.module().join(LOCK);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(&path, error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The lock file; the module may have brought it, and otherwise `init` wrote it. Without providers there is none.
+    pub(crate) fn lock(&self) -> Result<Option<Vec<u8>>> {
+        let path = self.layout.module().join(LOCK);
+        match fs::read(&path) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&path, error)),
+        }
     }
 
     /// Writes Terraform's own settings: where providers come from, and nothing else.

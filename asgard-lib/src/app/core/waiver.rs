@@ -54,6 +54,8 @@ waivers! {
         "It changes nothing that anybody did, and an event for each block would never end.";
     DroppedSecrets, "Removing secrets whose outputs or whose resource are gone, one after the other.",
         "The end of the run that took them away is audited.";
+    CollectedModule, "Removing a kept module that no state and no run refers to.",
+        "The end of the run that took the last reference away is audited.";
     Rewriting, "Writing a record again in the layout of this version, naming the accounts that its addresses mean, and counting what of its \
         cost no person has approved.",
         "The record says what it said before, and what follows from it.";

@@ -11,6 +11,7 @@ use crate::{
         core::scope::ReadMode,
         judge::{basis_of_plan, name_accounts, not_denied},
         runs,
+        services::kept::judged_by,
     },
     domain::{
         access::{self, Action},
@@ -153,14 +154,14 @@ impl SimpleOperation for Approve {
 /// What policy says of a request that is being approved. Fails when it denies.
 async fn judged(tx: &Tx<'_>, loaded: &Loaded) -> Result<Judged> {
     let Loaded { request, resource, project, .. } = loaded;
-    let Some(service) = tx.app().catalog().get(&request.service) else {
+    let Some(service) = judged_by(tx, &request.command, resource).await? else {
         let message = format!("Service {} is not in the catalogue any more. Reject the request.", request.service);
         return Err(Error::new(Code::WrongState, message));
     };
     let grown = request.judgements.last().is_some_and(|judged| judged.weighed.grown);
     let actor = tx.actor()?.reference();
     let step = Step { moment: Moment::Approval, actor, at: tx.now(), plan: request.plan.as_ref(), grown };
-    let mut judged = not_denied(tx.app(), basis_of_plan(tx, project, service).await?, request, resource, step)?;
+    let mut judged = not_denied(tx.app(), basis_of_plan(tx, project, &service).await?, request, resource, step)?;
     name_accounts(tx, &mut judged).await?;
     Ok(judged)
 }

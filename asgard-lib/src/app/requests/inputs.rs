@@ -9,12 +9,15 @@ use crate::{
     app::{Call, Reads, Tx, core::waiver::AuditWaiver, services::Service},
     domain::{
         job::{ForgottenSecret, Job, Work},
-        resource::{Resource, Spec},
+        resource::{Resource, Spec, StatePointer},
         secret::{Secret, SecretInput, SecretOwner},
     },
     error::{Code, Error, Result},
     kernel::{JobId, ProjectId, ResourceId, ResourceName, SecretId, SecretText, Timestamp},
-    ports::{records::Stored, store::Version},
+    ports::{
+        records::{Stored, key},
+        store::{Look, Version},
+    },
 };
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, time::Duration};
@@ -281,6 +284,7 @@ pub(crate) async fn take_inputs(
                     version: 1,
                     stored_as: None,
                     applied_as: None,
+                    kept_as: None,
                     created_at: now,
                     rotated_at: now,
                 };
@@ -311,7 +315,8 @@ pub(crate) async fn take_inputs(
     Ok(spec)
 }
 
-/// The secret with its new value. The value that the resource was made with is kept until the resource has the new one.
+/// The secret with its new value. The value that the resource has, and the one that its state was made with, are kept until the resource
+/// has the new one.
 async fn changed(
     tx: &mut Tx<'_>,
     known: &Secret,
@@ -319,12 +324,19 @@ async fn changed(
     value: &SecretId,
     replaced: &mut Vec<SecretId>,
 ) -> Result<Secret> {
+    let keys = vec![key::<Resource>(resource.as_str()), key::<StatePointer>(resource.as_str())];
+    tx.ahead(Look { keys, ..Look::default() });
     let existing = tx.read_checked::<Resource>(resource.as_str()).await?;
     let applied = existing.and_then(|resource| Some(resource.spec.secret_inputs.get(&known.output)?.secret.clone()));
-    let mut applied_as = None;
-    for earlier in [&known.stored_as, &known.applied_as].into_iter().flatten() {
+    let pointer = tx.read_checked::<StatePointer>(resource.as_str()).await?;
+    let kept = pointer.as_ref().and_then(|pointer| pointer.applied.as_ref());
+    let kept = kept.and_then(|kept| kept.spec.secret_inputs.get(&known.output)).map(|input| &input.secret);
+    let (mut applied_as, mut kept_as) = (None, None);
+    for earlier in known.apart() {
         if applied.as_ref() == Some(earlier) {
             applied_as = Some(earlier.clone());
+        } else if kept == Some(earlier) {
+            kept_as = Some(earlier.clone());
         } else {
             replaced.push(earlier.clone());
         }
@@ -334,6 +346,7 @@ async fn changed(
         version: known.version + 1,
         stored_as: Some(value.clone()),
         applied_as,
+        kept_as,
         rotated_at: tx.now(),
         ..known.clone()
     })

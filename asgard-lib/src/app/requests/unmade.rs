@@ -1,5 +1,5 @@
-//! Removing a resource of which nothing was ever made. It needs no run: there is nothing that a module, a provider or an engine
-//! would have to look at, and so it works where none of them does any more.
+//! Removing a resource that needs no run: there is nothing that a module, a provider or an engine would have to look at, and so it
+//! works where none of them does any more.
 
 use super::{Asked, open::fresh_request};
 use crate::{
@@ -22,15 +22,19 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Removes a resource for which no plan was ever let through, in the commit that asks for it. `None` when a run has to look: an
-/// apply was begun or may have been, there is a state, or another request about it is open.
+/// Removes a resource of which nothing exists, in the commit that asks for it: one for which no plan was ever let through. Where the
+/// catalogue has no service of it any more, also one that was only made up by the dry run, or that never came to exist and left no
+/// state. `None` when a run has to look: there is a state, an apply was begun or may have been, or another request about it is open.
 pub async fn remove_unmade(
     tx: &mut Tx<'_>,
     project: &Stored<Project>,
     resource: &Stored<Resource>,
 ) -> Result<Option<Asked>> {
     let open = Request::open_claim(&project.id, &resource.service, &resource.name);
-    if !resource.unmade || tx.holder(&open).await?.is_some() {
+    // With a service a run may still find out more. Without one, and without a state, no run could find anything.
+    let forsaken = tx.app().catalog().get(&resource.service).is_none();
+    let nothing = resource.unmade || (forsaken && (resource.dry_run || resource.provisioned_at.is_none()));
+    if !nothing || tx.holder(&open).await?.is_some() {
         return Ok(None);
     }
     if tx.read_checked::<StatePointer>(resource.id.as_str()).await?.is_some() {
@@ -77,7 +81,7 @@ pub async fn remove_unmade(
         ("command", request.command.name().to_owned()),
         ("service", request.service.to_string()),
         ("name", request.name.to_string()),
-        ("made", "nothing".to_owned()),
+        ("made", if resource.unmade { "nothing" } else { "nothing that is recorded" }.to_owned()),
     ];
     tx.audit(Some(&project.id), AuditAction::RequestOpened, &request.id, &details)?;
     let action = AuditAction::request_became(removed.request.status);

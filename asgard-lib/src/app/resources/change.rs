@@ -8,6 +8,7 @@ use crate::{
         core::scope::ReadMode,
         requests::{Requested, Wanted, open, remove_unmade},
         runs,
+        services::kept::judged_by,
     },
     domain::{
         access::Action,
@@ -22,6 +23,7 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use typed_builder::TypedBuilder;
 
 /// Removes a resource.
@@ -53,11 +55,40 @@ async fn ask(
     {
         return Requested::of(tx, removed);
     }
-    let service = tx.app().catalog().need(&resource.service)?;
-    let wanted =
-        Wanted { project, service, name: &resource.name, target: resource.target.clone(), command, fresh: tx.id() };
+    let service = match judged_by(tx, &command, resource).await? {
+        Some(service) => service,
+        None if command == Command::Deprovision => {
+            let open = Request::open_claim(&project.id, &resource.service, &resource.name);
+            return Err(match tx.holder(&open).await? {
+                Some(open) => {
+                    let message =
+                        format!("Request {open} about this resource is open. Wait for it, or cancel it first.");
+                    Error::new(Code::OpenRequest, message)
+                }
+                None => nothing_kept(resource),
+            });
+        }
+        None => Arc::clone(tx.app().catalog().need(&resource.service)?),
+    };
+    let wanted = Wanted {
+        project,
+        service: &service,
+        name: &resource.name,
+        target: resource.target.clone(),
+        command,
+        fresh: tx.id(),
+    };
     let asked = open(tx, wanted).await?;
     Requested::of(tx, asked)
+}
+
+/// Nobody knows how to remove it.
+fn nothing_kept(resource: &Resource) -> Error {
+    let message = format!(
+        "Service {} is not in the catalogue any more, and nothing is kept of how this resource was made: it was applied by a version of Asgard that kept no modules, or not by Terraform. An operator puts the service back; then it can be removed.",
+        resource.service
+    );
+    Error::new(Code::WrongState, message)
 }
 
 impl SimpleOperation for DeprovisionResource {
@@ -148,8 +179,8 @@ impl Operation for RetryResource {
                 "The resource is destroyed; ask for it anew with request_resource.",
             ));
         }
-        let service = tx.app().catalog().need(&resource.service)?;
         if let Command::Provision { spec } = &last.command {
+            let service = tx.app().catalog().need(&resource.service)?;
             // What was admitted once is admitted again only as the catalogue is now.
             service.check_kept_spec(spec).map_err(|error| {
                 let message = format!(

@@ -2,12 +2,18 @@
 
 use super::{claimed_run::Assignment, state, transition::plan_id};
 use crate::{
-    app::{Asgard, services::Service},
+    app::{
+        Asgard,
+        services::{
+            Service,
+            kept::{self, Kept},
+        },
+    },
     config::{AllowedTarget, Provisioning},
     domain::{
         project::Project,
-        request::{Command, Request, Target},
-        resource::Resource,
+        request::{Request, Target},
+        resource::{Applied, Resource, Spec},
         run::Run,
         secret::Secret,
     },
@@ -31,7 +37,15 @@ pub(super) struct Claimed {
     pub(super) request: Option<Request>,
     pub(super) resource: Resource,
     pub(super) project: Project,
-    pub(super) service: Arc<Service>,
+    pub(super) module: Module,
+}
+
+/// What the run works with.
+pub(super) enum Module {
+    /// The catalogue's module, and the inputs that are asked for.
+    Catalogue(Arc<Service>),
+    /// The module and the inputs that the resource was last applied with.
+    Kept(Box<Applied>),
 }
 
 /// Why there is no assignment.
@@ -50,9 +64,13 @@ impl From<Error> for Missing {
 
 /// Reads what the run needs.
 pub(super) async fn assignment(app: &Asgard, claimed: &Claimed) -> Result<Assignment, Missing> {
-    let Claimed { run, request, resource, project, service } = claimed;
+    let Claimed { run, request, resource, project, module } = claimed;
+    let Kept { service, lock } = match module {
+        Module::Catalogue(service) => Kept { service: Arc::clone(service), lock: None },
+        Module::Kept(applied) => kept::read(app, &applied.module).await?,
+    };
     let mut secrets = present_secrets(app, resource).await?;
-    let variables = variables(app, claimed, &mut secrets).await?;
+    let variables = variables(app, claimed, &service, &mut secrets).await?;
     let state = state::current_state(app, &resource.id).await?;
     let plan = match &run.plan_of {
         Some(planned) => Some(plan(app, planned).await?.ok_or(Missing::Plan)?),
@@ -65,7 +83,8 @@ pub(super) async fn assignment(app: &Asgard, claimed: &Claimed) -> Result<Assign
         request: request.clone(),
         resource: resource.clone(),
         project: project.clone(),
-        service: Arc::clone(service),
+        service,
+        lock,
         variables,
         secrets,
         state,
@@ -149,13 +168,24 @@ async fn is_own(app: &Asgard, resource: &Resource, input: &str, id: &SecretId) -
     Ok(secret.is_some_and(|secret| secret.resource == resource.id && secret.keeps(id)))
 }
 
-async fn variables(app: &Asgard, claimed: &Claimed, secrets: &mut Vec<SecretText>) -> Result<Map<String, Value>> {
-    let Claimed { request, resource, service, .. } = claimed;
-    let (spec, rotation) = match request.as_ref().map(|request| &request.command) {
-        Some(Command::Provision { spec }) => (spec, resource.rotation),
-        Some(Command::RotateSecrets) => (&resource.spec, resource.rotation + 1),
-        Some(Command::Deprovision) | None => (&resource.spec, resource.rotation),
-    };
+/// The spec that the module gets, and how often the secrets were rotated by then.
+fn inputs(claimed: &Claimed) -> (&Spec, u32) {
+    let Claimed { request, resource, module, .. } = claimed;
+    match (module, request) {
+        (Module::Kept(applied), _) => (&applied.spec, applied.rotation),
+        (Module::Catalogue(_), Some(request)) => request.command.inputs(resource),
+        (Module::Catalogue(_), None) => (&resource.spec, resource.rotation),
+    }
+}
+
+async fn variables(
+    app: &Asgard,
+    claimed: &Claimed,
+    service: &Service,
+    secrets: &mut Vec<SecretText>,
+) -> Result<Map<String, Value>> {
+    let resource = &claimed.resource;
+    let (spec, rotation) = inputs(claimed);
     let mut variables = service.effective(spec);
     for (input, reference) in &spec.secret_inputs {
         let (id, version) = (&reference.secret, reference.version);

@@ -1,7 +1,7 @@
 //! Claiming a run: the lease, the last questions, and what the supervisor is handed.
 
 use super::{
-    assignment::{Claimed, Missing, assignment, inputs_digest},
+    assignment::{Claimed, Missing, Module, assignment, inputs_digest},
     claimed_run::{Claim, Claimant, ClaimedRun},
     held_lease::HeldLease,
     log_budget::LogBudget,
@@ -10,7 +10,7 @@ use super::{
     transition::{apply_transition, keep_under},
 };
 use crate::{
-    app::{Asgard, Call, Tx, core::submit::pause},
+    app::{Asgard, Call, Tx, core::submit::pause, services::kept::judged_by},
     domain::{
         audit::AuditAction,
         lease::Lease,
@@ -76,6 +76,7 @@ async fn claim(app: &Arc<Asgard>, id: &RunId, claimant: Claimant) -> Result<Clai
         run: id.clone(),
         resource: claimed.resource.id.clone(),
         inputs: None,
+        module: None,
         log: tokio::sync::Mutex::new(LogBudget::default()),
     };
     hand_over(supervision, &claimed).await
@@ -88,6 +89,10 @@ async fn hand_over(mut supervision: ClaimedRun, claimed: &Claimed) -> Result<Cla
         match assignment(supervision.app(), claimed).await {
             Ok(assignment) => {
                 supervision.inputs = Some(inputs_digest(supervision.app(), claimed, &assignment.variables)?);
+                // What the dry run applies is nothing that has to be removed.
+                if claimed.run.op == RunOp::Apply && !supervision.app().runner().is_dry() {
+                    supervision.module = Some(Arc::clone(&assignment.service));
+                }
                 return Ok(Claim::Claimed(Box::new(assignment), supervision));
             }
             Err(Missing::Plan) => {
@@ -153,15 +158,25 @@ async fn attempt(
         Admission::Ended(why) => return Ok(Attempt::NotNeeded(why)),
         Admission::Starts(ceilings) => ceilings,
     };
-    let Some(service) = tx.app().catalog().get(&resource.service).cloned() else {
-        let error = format!("Service {} is not in the catalogue any more.", resource.service);
-        return Ok(Attempt::NotNeeded(end_run(tx, &run, RunStatus::Failed, error)?));
+    let pointer = tx.read::<StatePointer>(resource.id.as_str()).await?;
+    let applied = match run.op {
+        RunOp::Plan | RunOp::Apply => None,
+        RunOp::PlanDestroy | RunOp::Destroy | RunOp::Refresh => {
+            pointer.as_ref().and_then(|pointer| pointer.made_with().cloned())
+        }
+    };
+    let module = match (applied, tx.app().catalog().get(&resource.service)) {
+        (Some(applied), _) => Module::Kept(Box::new(applied)),
+        (None, Some(service)) => Module::Catalogue(Arc::clone(service)),
+        (None, None) => {
+            let error = format!("Service {} is not in the catalogue any more.", resource.service);
+            return Ok(Attempt::NotNeeded(end_run(tx, &run, RunStatus::Failed, error)?));
+        }
     };
 
     // What was weighed holds when the run begins.
     keep_under(tx, &run.project, ceilings).await?;
-    let state = tx.read::<StatePointer>(resource.id.as_str()).await?;
-    let state = state.map(|pointer| StoredState { lineage: pointer.lineage.clone(), serial: pointer.serial });
+    let state = pointer.map(|pointer| StoredState { lineage: pointer.lineage.clone(), serial: pointer.serial });
     let taken = Lease::taken(lease.as_deref(), &name, holder.clone(), Some(place.clone()), tx.now().plus(ttl));
     match &lease {
         None => tx.insert(&taken)?,
@@ -191,7 +206,7 @@ async fn attempt(
     let details =
         [("op", run.op.name().to_owned()), ("resource", resource.id.to_string()), ("runner", running.runner.clone())];
     tx.audit(Some(&run.project), AuditAction::RunStarted, &run.id, &details)?;
-    let claimed = Claimed { run: running, request: begun, resource: resource.value, project: project.value, service };
+    let claimed = Claimed { run: running, request: begun, resource: resource.value, project: project.value, module };
     Ok(Attempt::Claimed(Box::new((claimed, taken))))
 }
 
@@ -238,7 +253,7 @@ pub(super) async fn admit(
         return end_run(tx, run, RunStatus::Cancelled, why).map(Admission::Ended);
     }
     let changes = run.op.changes_things();
-    let service = tx.app().catalog().get(&resource.service).cloned();
+    let service = judged_by(tx, &request.command, resource).await?;
     let (status, why, transition) = if run.cancel || request.cancel_requested {
         (RunStatus::Cancelled, "it was cancelled".to_owned(), request::cancelled(request, resource, now)?)
     } else {

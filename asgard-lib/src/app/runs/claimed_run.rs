@@ -23,8 +23,11 @@ pub struct Assignment {
     pub resource: Resource,
     /// Its project.
     pub project: Project,
-    /// Its service: manifest and Terraform files.
+    /// Its service: manifest and Terraform files. For removing and comparing, those that the resource was last applied with.
     pub service: Arc<Service>,
+    /// The lock file of the providers that the resource was last applied with, for removing and comparing. Where those are not offered
+    /// any more, others within the module's constraints do, and the plan says so.
+    pub lock: Option<Vec<u8>>,
     /// The module's variables: `name`, `project_id`, `rotation` and the spec, with secret references resolved.
     pub variables: Map<String, Value>,
     /// Values that must not show in logs, known from the start.
@@ -90,6 +93,8 @@ pub struct ClaimedRun {
     pub(super) resource: ResourceId,
     /// The digest of the inputs that the run works with, once they were read.
     pub(super) inputs: Option<String>,
+    /// For an apply that makes things: what it applies, to be kept once it begins.
+    pub(super) module: Option<Arc<Service>>,
     pub(super) log: tokio::sync::Mutex<LogBudget>,
 }
 

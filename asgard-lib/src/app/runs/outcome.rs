@@ -2,6 +2,7 @@
 
 use super::{
     assignment::plan_context,
+    beginning,
     claimed_run::{ClaimedRun, lost},
     outputs,
     queue::free_refresh,
@@ -13,7 +14,7 @@ use crate::{
         Tx,
         core::submit::pause,
         judge::{basis_of_plan, judge_plan, name_accounts},
-        services::Service,
+        services::{Service, kept},
     },
     domain::{
         audit::AuditAction,
@@ -227,6 +228,7 @@ async fn commit(supervision: &ClaimedRun, ready: &Ready) -> Result<Option<()>> {
             let run = tx.need::<Run>(supervision.run.as_str()).await?;
             let resource = tx.need::<Resource>(supervision.resource.as_str()).await?;
             tx.replace(&lease, &lease.released(tx.now()))?;
+            beginning::let_go(tx, &run)?;
             let request = match &run.request {
                 Some(id) => Some(tx.need::<Request>(id.as_str()).await?),
                 None => None,
@@ -254,7 +256,7 @@ fn end_abandoned(tx: &mut Tx<'_>, run: &Stored<Run>) -> Result<()> {
 
 /// A run as it ended.
 fn ended(run: &Run, status: RunStatus, error: Option<String>, may_exist: &[String], now: Timestamp) -> Result<Run> {
-    Ok(Run { error, may_exist: may_exist.to_vec(), ..run.go(status, now)? })
+    Ok(Run { error, may_exist: may_exist.to_vec(), kept: None, ..run.go(status, now)? })
 }
 
 fn end_refresh(tx: &mut Tx<'_>, ready: &Ready, run: &Stored<Run>, resource: &Stored<Resource>) -> Result<()> {
@@ -306,7 +308,7 @@ async fn end_request(
     resource: &Stored<Resource>,
 ) -> Result<()> {
     let now = tx.now();
-    let service = tx.app().catalog().get(&resource.service).cloned();
+    let service = kept::judged_by(tx, &request.command, resource).await?;
     let stop = run.cancel || request.cancel_requested;
     let failed = |error: &str| request::failed(request, resource, error, now);
 
@@ -437,6 +439,9 @@ async fn plan(
 async fn remove_state(tx: &mut Tx<'_>, resource: &Resource) -> Result<Vec<String>> {
     let Some(pointer) = tx.read_checked::<StatePointer>(resource.id.as_str()).await? else { return Ok(Vec::new()) };
     tx.remove(&pointer)?;
+    if let Some(applied) = &pointer.applied {
+        kept::release(tx, &applied.module)?;
+    }
     Ok(sealed_states(&pointer))
 }
 

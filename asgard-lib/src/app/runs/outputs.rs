@@ -2,11 +2,15 @@
 
 use super::claimed_run::ClaimedRun;
 use crate::{
-    app::{Asgard, Call, Tx, core::waiver::AuditWaiver, services::Service},
+    app::{
+        Asgard, Call, Tx,
+        core::waiver::AuditWaiver,
+        services::{Service, kept::judged_by},
+    },
     domain::{
         job::{ForgottenSecret, Job, Work},
-        request::Produced,
-        resource::{Resource, ResourceStatus, SecretRef},
+        request::{Command, Produced},
+        resource::{Resource, ResourceStatus, SecretRef, StatePointer},
         secret::{Secret, SecretOwner},
     },
     error::{Code, Error, Result},
@@ -169,6 +173,7 @@ pub(super) async fn write(
                     version: *version,
                     stored_as: None,
                     applied_as: None,
+                    kept_as: None,
                     created_at: now,
                     rotated_at: now,
                 };
@@ -211,9 +216,13 @@ async fn remove_some(
 pub(crate) async fn remove_all(tx: &mut Tx<'_>, resource: &Resource) -> Result<(Vec<ForgottenSecret>, Vec<SecretId>)> {
     let mut secrets: BTreeSet<SecretId> =
         resource.secret_refs.values().map(|reference| reference.secret_id.clone()).collect();
-    let sensitive = tx.app().catalog().get(&resource.service).map(|service| service.manifest.sensitive_inputs.clone());
-    let mut inputs: BTreeSet<String> = sensitive.unwrap_or_default().into_iter().collect();
+    let service = judged_by(tx, &Command::Deprovision, resource).await?;
+    let sensitive = service.iter().flat_map(|service| service.manifest.sensitive_inputs.iter().cloned());
+    let mut inputs: BTreeSet<String> = sensitive.collect();
     inputs.extend(resource.spec.secret_inputs.keys().cloned());
+    let pointer = tx.read::<StatePointer>(resource.id.as_str()).await?;
+    let applied = pointer.as_ref().and_then(|pointer| pointer.applied.as_ref());
+    inputs.extend(applied.iter().flat_map(|applied| applied.spec.secret_inputs.keys().cloned()));
     for input in &inputs {
         let holder = tx.holder(&Secret::claim(&resource.project, &resource.secret_name(input))).await?;
         secrets.extend(holder.and_then(|id| id.parse().ok()));
@@ -258,6 +267,6 @@ async fn remove(tx: &mut Tx<'_>, resource: &Resource, id: &SecretId) -> Result<V
     // A version above the present one may have been stored by an attempt that was cut short.
     let owner = Some(secret.owner());
     let own = ForgottenSecret { id: id.clone(), through: secret.value.version + MAX_LEFTOVERS, owner: owner.clone() };
-    let apart = [secret.value.stored_as, secret.value.applied_as].into_iter().flatten();
+    let apart = secret.apart().cloned();
     Ok(std::iter::once(own).chain(apart.map(|id| ForgottenSecret { id, through: 1, owner: owner.clone() })).collect())
 }

@@ -4,7 +4,7 @@ use crate::{
     app::{
         Tx,
         judge::{basis, basis_of_plan, judge, name_accounts},
-        services::Service,
+        services::{Service, kept},
         spending,
     },
     domain::{
@@ -62,6 +62,13 @@ pub(super) async fn permit(
         let message =
             format!("The service takes other inputs than when this was asked for: {} Ask anew.", error.message());
         return Ok(Permit::Fails(message));
+    }
+    let makes = match &request.command {
+        Command::Provision { .. } | Command::RotateSecrets => !tx.app().runner().is_dry(),
+        Command::Deprovision => false,
+    };
+    if let (true, Err(error)) = (makes, kept::check_size(service)) {
+        return Ok(Permit::Fails(error.message().to_owned()));
     }
     if let Some(why) = requester(tx, request, project).await? {
         return Ok(Permit::Fails(why));

@@ -71,6 +71,7 @@ fn fresh(tx: &Tx<'_>, resource: &Resource, op: RunOp, actor: ActorRef) -> Run {
         inputs: None,
         applying: None,
         state: None,
+        kept: None,
         folder_kept: false,
         summary: None,
         drift: Vec::new(),

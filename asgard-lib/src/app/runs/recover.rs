@@ -300,6 +300,7 @@ async fn take_over(
             run: run.id.clone(),
             resource: run.resource.clone(),
             inputs: None,
+            module: None,
             log: tokio::sync::Mutex::new(LogBudget::default()),
         };
         (claimed, run)

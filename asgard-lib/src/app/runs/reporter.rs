@@ -1,16 +1,14 @@
 //! What a supervisor reports while it works on a run.
 
 use super::{
+    beginning,
     claimed_run::{ClaimedRun, lost},
     log, state,
 };
 use crate::{
     app::core::waiver::AuditWaiver,
-    domain::{
-        request::{Request, RequestStatus},
-        run::{LogLine, Run},
-    },
-    error::{Error, Result},
+    domain::run::{LogLine, Run},
+    error::Result,
     kernel::Timestamp,
     ports::{
         records::Records,
@@ -51,32 +49,8 @@ impl RunReporter for ClaimedRun {
         hold.commit(work).await?.ok_or_else(lost)
     }
 
-    async fn applying(&self) -> Result<()> {
-        let (hold, id) = (&self.hold, &self.run);
-        let work = self.app().transact(hold.call(), |tx| {
-            Box::pin(async move {
-                if hold.mine(tx).await?.is_none() {
-                    return Ok(None);
-                }
-                tx.waive_audit(AuditWaiver::RunFacts)?;
-                let run = tx.need::<Run>(id.as_str()).await?;
-                let Some(request) = run.request.clone() else {
-                    return Err(Error::bug(format!("{id} applies something for nobody")));
-                };
-                let request = tx.need::<Request>(request.as_str()).await?;
-                if request.current_run.as_ref() != Some(id) || request.status != RequestStatus::Running {
-                    return Ok(None);
-                }
-                if !request.began {
-                    tx.replace(&request, &Request { began: true, ..request.value.clone() })?;
-                }
-                if run.applying != Some(true) {
-                    tx.replace(&run, &Run { applying: Some(true), ..run.value.clone() })?;
-                }
-                Ok(Some(()))
-            })
-        });
-        hold.commit(work).await?.ok_or_else(lost)
+    async fn applying(&self, lock: Option<&[u8]>) -> Result<()> {
+        beginning::begin(self, lock).await
     }
 
     /// The lineage must be that of the present state, and the serial greater.

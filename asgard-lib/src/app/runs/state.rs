@@ -2,9 +2,10 @@
 
 use super::claimed_run::{ClaimedRun, lost};
 use crate::{
-    app::{Asgard, core::waiver::AuditWaiver},
+    app::{Asgard, Tx, core::waiver::AuditWaiver, services::kept},
     domain::{
-        resource::StatePointer,
+        request::Request,
+        resource::{Applied, Resource, StatePointer},
         run::{Run, StoredState, addresses},
     },
     error::{Code, Error, Result},
@@ -85,20 +86,21 @@ pub(super) async fn store(supervision: &ClaimedRun, state: &[u8]) -> Result<Kept
             if fits(app, now.as_ref(), lineage, serial, state).await? == Kept::Same {
                 return Ok(Some(Kept::Same));
             }
+            // What the run's folder holds may go once this says that it is stored.
+            let held = tx.need::<Run>(run.as_str()).await?;
             let pointer = StatePointer {
                 resource: resource.clone(),
                 serial,
                 lineage: lineage.clone(),
                 sealed: sealed.clone(),
                 history: kept.clone(),
+                applied: made_with(tx, &held, now.as_deref()).await?,
                 run: run.clone(),
                 at: tx.now(),
             };
             tx.insert_draft(draft.clone())?;
-            // What the run's folder holds may go once this says that it is stored.
-            let held = tx.need::<Run>(run.as_str()).await?;
             let state = Some(StoredState { lineage: lineage.clone(), serial });
-            tx.replace(&held, &Run { state, ..held.value.clone() })?;
+            tx.replace(&held, &Run { state, kept: None, ..held.value.clone() })?;
             match &now {
                 None => tx.insert(&pointer)?,
                 Some(old) => tx.replace(old, &pointer)?,
@@ -107,6 +109,28 @@ pub(super) async fn store(supervision: &ClaimedRun, state: &[u8]) -> Result<Kept
         })
     });
     hold.commit(work).await?.ok_or_else(lost)
+}
+
+/// What the state that a run stores was made with. The first state of an apply takes over the module that the run refers to; what the
+/// one before was made with is not needed any more.
+async fn made_with(tx: &mut Tx<'_>, run: &Run, before: Option<&StatePointer>) -> Result<Option<Applied>> {
+    let earlier = before.and_then(|pointer| pointer.applied.as_ref());
+    let Some(module) = run.kept.clone() else {
+        let known = before.and_then(StatePointer::made_with);
+        // What a version that keeps no modules has left behind stays as it is, for its reference to be dropped one day.
+        return Ok(known.map(|known| Applied { run: run.id.clone(), ..known.clone() }).or_else(|| earlier.cloned()));
+    };
+    match earlier {
+        Some(earlier) if earlier.module == module => kept::drop_second(tx, &module)?,
+        Some(earlier) => kept::release(tx, &earlier.module)?,
+        None => {}
+    }
+    let gone = |what: &str| Error::bug(format!("{what} of {} is gone", run.id));
+    let request = run.request.as_ref().ok_or_else(|| gone("the request"))?;
+    let request = tx.read::<Request>(request.as_str()).await?.ok_or_else(|| gone("the request"))?;
+    let resource = tx.read::<Resource>(run.resource.as_str()).await?.ok_or_else(|| gone("the resource"))?;
+    let (spec, rotation) = request.command.inputs(&resource);
+    Ok(Some(Applied { module, run: run.id.clone(), rotation, spec: spec.clone() }))
 }
 
 /// Whether a state may take the present one's place.

@@ -5,6 +5,7 @@ mod ceilings;
 mod crash;
 mod fence;
 mod impossible;
+mod kept;
 mod life;
 mod many;
 mod money;

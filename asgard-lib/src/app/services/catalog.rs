@@ -55,6 +55,12 @@ impl Service {
         Ok(Self { digest: data_encoding::HEXLOWER.encode(&hash.finalize()), manifest, files, validator })
     }
 
+    /// A service as it was kept when it was applied. Nothing is checked against its schema any more, and its digest is what it was then.
+    pub(super) fn kept(manifest: Manifest, files: BTreeMap<String, Vec<u8>>, digest: String) -> Result<Self> {
+        let validator = jsonschema::validator_for(&Value::Bool(true)).map_err(Error::bug)?;
+        Ok(Self { manifest, files, digest, validator })
+    }
+
     /// Checks a spec against the manifest: every wrong input by name, unknown ones with the list of allowed ones.
     pub fn check_spec(&self, spec: &Map<String, Value>) -> Result<()> {
         spec::check(&self.manifest, &self.validator, spec)

@@ -200,7 +200,11 @@ async fn bury(app: &Asgard, job: &Job) -> Result<()> {
     tracing::error!(job.id = %job.id, job.work = job.work.name(), trace.id = %job.trace, why, "A job gave up.");
     match &job.work {
         Work::LaunchRun { run } => runs::give_up(app, run, why).await,
-        Work::CheckRun { .. } | Work::Forget { .. } | Work::DropSecrets { .. } | Work::BindAccount { .. } => Ok(()),
+        Work::CheckRun { .. }
+        | Work::Forget { .. }
+        | Work::DropSecrets { .. }
+        | Work::CollectModule { .. }
+        | Work::BindAccount { .. } => Ok(()),
     }
 }
 

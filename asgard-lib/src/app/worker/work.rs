@@ -5,6 +5,7 @@ use crate::{
         Asgard,
         people::bind_account,
         runs::{self, LOOK_EVERY, Launch, RunCheck},
+        services::kept,
     },
     domain::{
         job::{BlockReason, ForgottenSecret, Job, MAX_ATTEMPTS, OUTAGE, Work},
@@ -47,6 +48,7 @@ pub(super) async fn perform(app: &Arc<Asgard>, job: &Job) -> JobOutcome {
         Work::DropSecrets { resource, secrets } => {
             runs::drop_secrets(app, job, resource, secrets).await.map(|()| JobOutcome::Done)
         }
+        Work::CollectModule { module } => kept::collect(app, job, module).await.map(|()| JobOutcome::Done),
         Work::BindAccount { user } => bind(app, user, job).await,
     };
     done.unwrap_or_else(|error| {

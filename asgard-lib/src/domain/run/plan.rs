@@ -2,7 +2,7 @@
 
 use crate::error::{Code, Error, Result};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 /// What a plan would do to one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
@@ -83,6 +83,35 @@ impl PlannedChange {
     }
 }
 
+/// A provider that is not the one of the last apply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ProviderChange {
+    /// The provider's address, for example `registry.terraform.io/hashicorp/aws`.
+    pub provider: String,
+    /// The version of the last apply; absent when the provider was not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The version that this plan was made with; absent when the provider is not used any more. The same version as before means that
+    /// its package has other checksums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+impl fmt::Display for ProviderChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { provider, from, to } = self;
+        match (from, to) {
+            (Some(from), Some(to)) if from == to => {
+                write!(f, "Provider {provider} {to} has other checksums than at the last apply.")
+            }
+            (Some(from), Some(to)) => write!(f, "Provider {provider} is {to}; the last apply was made with {from}."),
+            (Some(from), None) => write!(f, "Provider {provider} {from} of the last apply is not used any more."),
+            (None, Some(to)) => write!(f, "Provider {provider} {to} was not used by the last apply."),
+            (None, None) => write!(f, "Provider {provider} is another one than at the last apply."),
+        }
+    }
+}
+
 /// What a plan would do: addresses and actions, never values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlanSummary {
@@ -99,6 +128,10 @@ pub struct PlanSummary {
     /// The addresses with their actions, the gravest first. Everything that would be destroyed or replaced is listed, and of the
     /// rest as much as makes 200 in all; the numbers above count all of it, and the log of the plan's run names it.
     pub changes: Vec<PlannedChange>,
+    /// The providers that are not those of the last apply, because those are not offered any more; at most 50. Present only where a
+    /// plan works with what a resource was last applied with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<ProviderChange>,
     /// What the approval binds to: SHA-256 over the module, the inputs, the state's serial and the engine.
     pub digest: String,
 }
@@ -108,6 +141,8 @@ impl PlanSummary {
     pub const MAX_CHANGES: usize = 200;
     /// The most bytes of addresses: both the run and the request keep them in one record.
     pub const MAX_BYTES: usize = 100 * 1024;
+    /// The most providers that a summary lists.
+    pub const MAX_PROVIDERS: usize = 50;
 
     /// The summary as it is kept: the gravest changes first, and the harmless ones cut to what fits.
     ///

@@ -107,6 +107,7 @@ impl Facilities {
             delete: count(Change::Delete),
             outputs_changed: change != Change::Delete,
             changes: vec![PlannedChange { address: format!("desk.{}", resource.name), change }],
+            providers: Vec::new(),
             digest: self.digest(&[resource.id.as_str(), assignment.run.op.name(), &variables]),
         }
     }

@@ -279,3 +279,134 @@ async fn a_state_that_is_refused_fails_the_run_and_keeps_the_folder() {
     assert!(describe(&ending).contains("state could not be stored"), "{}", describe(&ending));
     assert_eq!(entries(&case.work).len(), 1);
 }
+
+fn locked(version: &str) -> Vec<u8> {
+    format!("provider \"r/a/b\" {{\n  version = \"{version}\"\n  hashes = [\n    \"h1:{version}\",\n  ]\n}}\n")
+        .into_bytes()
+}
+
+/// A state with a thing in it.
+fn something() -> zeroize::Zeroizing<Vec<u8>> {
+    let thing = json!({"mode": "managed", "type": "a", "name": "b", "instances": [{}]});
+    let state = json!({"version": 4, "serial": 1, "lineage": "l", "resources": [thing]});
+    zeroize::Zeroizing::new(state.to_string().into_bytes())
+}
+
+/// An engine whose `init` does `body`, and whose plans are empty.
+fn choosing(folder: &Path, body: &str) -> PathBuf {
+    let bin = folder.join("terraform");
+    let script = format!(
+        r#"{WORDS}
+new() {{ printf 'provider "r/a/b" {{\n  version = "1.1.0"\n  hashes = [\n    "h1:1.1.0",\n  ]\n}}\n' >.terraform.lock.hcl; }}
+case "$1" in
+version) [ "$2" = -json ] && say '{{"terraform_version":"1.9.0"}}' || say 'Terraform v1.9.0' ;;
+init) {body} ;;
+show) say '{{"format_version":"1.0"}}' ;;
+plan) version; for word in "$@"; do case "$word" in -out=*) echo plan >"${{word#-out=}}" ;; esac; done ;;
+esac"#
+    );
+    testkit::script(&bin, &script);
+    bin
+}
+
+#[tokio::test]
+async fn providers_that_are_not_offered_any_more_are_chosen_anew_and_the_plan_says_so() {
+    let gone = "echo 'no available releases match the given constraints 1.0.0' >&2; exit 1";
+    for op in [RunOp::PlanDestroy, RunOp::Refresh] {
+        for (init, expected) in [
+            // Those of the last apply are there.
+            (r#"[ "$4" = -lockfile=readonly ] && grep -q 1.0.0 .terraform.lock.hcl || exit 9"#.to_owned(), None),
+            (
+                format!("if [ \"$4\" = -upgrade ] && ! [ -e .terraform.lock.hcl ]; then new; else {gone}; fi"),
+                Some("1.1.0"),
+            ),
+        ] {
+            let folder = testkit::folder();
+            let bin = choosing(folder.path(), &init);
+            let reporter = FakeReporter::default();
+            let mut order = order(op, json!({}));
+            order.files = [(super::super::workdir::LOCK.to_owned(), locked("0.9.0"))].into();
+            order.lock = Some(locked("1.0.0"));
+            order.state = Some(something());
+            let ending = carry_out(&order, &reporter, &folder.path().join("work"), &bin).await;
+            let told = reporter.text();
+            let Some(expected) = expected else {
+                assert!(!told.contains("chosen"), "{told}");
+                assert!(
+                    matches!(ending, Some(RunOutcome::Planned { .. } | RunOutcome::Refreshed { .. })),
+                    "{}",
+                    describe(&ending)
+                );
+                continue;
+            };
+            assert!(told.contains("others are chosen within the module's constraints"), "{told}");
+            assert!(told.contains("Provider r/a/b is 1.1.0; the last apply was made with 1.0.0."), "{told}");
+            match ending {
+                Some(RunOutcome::Planned { summary, plan }) => {
+                    let change = &summary.providers[0];
+                    assert_eq!(
+                        (change.provider.as_str(), change.from.as_deref(), change.to.as_deref()),
+                        ("r/a/b", Some("1.0.0"), Some(expected))
+                    );
+                    // The destroy gets the providers that it was planned with.
+                    assert_eq!(Pack::read(&plan).unwrap().lock().unwrap().unwrap().as_slice(), locked(expected));
+                }
+                other => assert!(matches!(other, Some(RunOutcome::Refreshed { .. })), "{}", describe(&other)),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_providers_are_chosen_for_no_other_reason_and_never_for_what_is_made() {
+    let gone = "echo 'no available releases match the given constraints 1.0.0' >&2; exit 1";
+    let away = "echo 'could not connect to the registry' >&2; exit 1";
+    for (op, init, lock) in [
+        (RunOp::PlanDestroy, away, true),
+        (RunOp::Refresh, away, true),
+        (RunOp::Plan, gone, false),
+        (RunOp::PlanDestroy, gone, false),
+    ] {
+        let folder = testkit::folder();
+        let bin = choosing(folder.path(), &format!("if [ \"$4\" = -upgrade ]; then new; else {init}; fi"));
+        let mut order = order(op, json!({}));
+        order.lock = lock.then(|| locked("1.0.0"));
+        order.state = Some(something());
+        let ending = carry_out(&order, &FakeReporter::default(), &folder.path().join("work"), &bin).await;
+        assert!(describe(&ending).contains("terraform init did not work"), "{op:?}: {}", describe(&ending));
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_state_is_removed_whatever_its_module_and_its_providers_are() {
+    let empty = json!({"version": 4, "serial": 0, "lineage": "l", "resources": []}).to_string().into_bytes();
+    for state in [None, Some(empty)] {
+        let folder = testkit::folder();
+        let (bin, work) = (choosing(folder.path(), "exit 9"), folder.path().join("work"));
+        let reporter = FakeReporter::default();
+        let mut order = order(RunOp::PlanDestroy, json!({}));
+        order.files = [("main.tf".to_owned(), b"no { terraform".to_vec())].into();
+        order.state = state.map(zeroize::Zeroizing::new);
+        let ending = carry_out(&order, &reporter, &work, &bin).await;
+        let Some(RunOutcome::Planned { summary, plan }) = ending else { panic!("{}", describe(&ending)) };
+        assert!(summary.is_empty() && summary.digest.len() == 64);
+        assert!(reporter.text().contains("nothing to remove"), "{}", reporter.text());
+
+        (order.run, order.op, order.plan) = (run_id(), RunOp::Destroy, Some(plan));
+        let ending = carry_out(&order, &reporter, &work, &bin).await;
+        assert!(matches!(ending, Some(RunOutcome::Destroyed)), "{}", describe(&ending));
+        assert_eq!(entries(&work), Vec::<PathBuf>::new());
+
+        // What came to be since the plan is not removed by it, and what there is, is never nothing.
+        (order.run, order.state) = (run_id(), Some(something()));
+        let ending = carry_out(&order, &reporter, &work, &bin).await;
+        assert!(
+            describe(&ending).starts_with("stale: Since the plan was made, the state moved"),
+            "{}",
+            describe(&ending)
+        );
+        (order.run, order.op, order.plan) = (run_id(), RunOp::PlanDestroy, None);
+        let ending = carry_out(&order, &reporter, &work, &bin).await;
+        assert!(describe(&ending).contains("terraform init did not work"), "{}", describe(&ending));
+    }
+}

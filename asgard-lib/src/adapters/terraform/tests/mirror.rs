@@ -14,10 +14,14 @@ fn needs_provider() -> Order {
 }
 
 async fn outcome(work: &Path, mirror: Option<PathBuf>) -> String {
+    outcome_of(&needs_provider(), work, mirror).await
+}
+
+async fn outcome_of(order: &Order, work: &Path, mirror: Option<PathBuf>) -> String {
     let mut options = options(work, &engine());
     options.mirror = mirror;
     let reporter = FakeReporter::default();
-    let ending = conduct(&needs_provider(), &reporter, &World::system(), &options).await;
+    let ending = conduct(order, &reporter, &World::system(), &options).await;
     format!("{} {}", describe(&ending), reporter.text())
 }
 
@@ -61,4 +65,30 @@ async fn a_mirror_that_is_not_there_is_said_before_anything_is_made() {
         assert!(told.contains(why) && told.contains(&mirror.display().to_string()), "{told}");
     }
     assert_eq!(entries(&work), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_kept_lock_that_does_not_fit_the_mirror_gives_way_to_what_is_there() {
+    let folder = testkit::folder();
+    let mirror = mirror(folder.path());
+    for (locked, told_of) in [
+        ("1.0.0", "Provider registry.invalid/acme/thing is 1.2.3; the last apply was made with 1.0.0."),
+        (VERSION, "Provider registry.invalid/acme/thing 1.2.3 has other checksums than at the last apply."),
+    ] {
+        let mut order = needs_provider();
+        order.op = RunOp::PlanDestroy;
+        let sum = data_encoding::BASE64.encode(&[7; 32]);
+        let lock = format!(
+            "provider \"registry.invalid/acme/thing\" {{\n  version = \"{locked}\"\n  hashes = [\n    \"h1:{sum}\",\n  ]\n}}\n"
+        );
+        order.lock = Some(lock.into_bytes());
+        let thing = json!({"mode": "managed", "type": "thing_it", "name": "one", "instances": [],
+            "provider": "provider[\"registry.invalid/acme/thing\"]"});
+        let state = json!({"version": 4, "terraform_version": "1.5.0", "serial": 1, "lineage": "l", "outputs": {}, "resources": [thing]});
+        order.state = Some(zeroize::Zeroizing::new(state.to_string().into_bytes()));
+        let told = outcome_of(&order, &folder.path().join("work"), Some(mirror.clone())).await;
+        assert!(told.contains("others are chosen within the module's constraints") && told.contains(told_of), "{told}");
+        // It was installed, and only then turned out to be none.
+        assert!(told.contains("Failed to load plugin schemas"), "{told}");
+    }
 }

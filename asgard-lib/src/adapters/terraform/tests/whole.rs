@@ -10,15 +10,16 @@ use crate::{
     app::{
         Asgard, Call, ServiceCatalog,
         requests::RequestResource,
-        resources::DeprovisionResource,
+        resources::{DeprovisionResource, RefreshResource},
         secrets::{GetSecret, RotateSecret},
-        services::read_manifest,
+        services::{Service, read_manifest},
         testkit::{Kit, OWNER, boot_with, member},
         worker,
     },
     domain::{
         request::{Request, RequestStatus},
         resource::{Resource, ResourceStatus, StatePointer},
+        service::Approval,
     },
     kernel::RequestId,
     ports::kinds,
@@ -153,4 +154,39 @@ async fn an_interrupted_apply_is_planned_again_and_finished() {
     assert_eq!((request.status, resource.status), (RequestStatus::Fulfilled, ResourceStatus::Provisioned));
     assert_eq!((endings, request.resumed), (vec!["planned", "applied"], 1));
     assert_eq!(whole.token().await.len(), 64);
+}
+
+/// The service that was applied is gone from the catalogue, or another one of its name has taken its place.
+#[tokio::test]
+async fn what_was_made_is_compared_and_removed_although_its_module_is_gone_or_broken() {
+    for broken in [false, true] {
+        let mut whole = Whole::new().await;
+        let (_, resource, _) = whole.carry(&whole.ask(json!({"seconds": 1})).await).await;
+        assert_eq!(resource.status, ResourceStatus::Provisioned);
+        let services = broken.then(|| {
+            let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/modules/local/local-demo/service.yaml");
+            let mut manifest = read_manifest(Path::new(manifest)).unwrap().manifest;
+            manifest.approval = Approval::Auto;
+            manifest.inputs = json!({"type": "object", "properties": {"monthly_usd": {"type": "number"}}});
+            Service::new(manifest, [("main.tf".to_owned(), b"no { terraform".to_vec())].into()).unwrap()
+        });
+        let catalog = ServiceCatalog::of(services, Vec::new());
+        let (store, stage) = (Arc::clone(&whole.kit.shaky), Arc::clone(&whole.stage));
+        whole.app = boot_with(store, &whole.kit.world, stage as _, catalog).await.unwrap();
+
+        let refresh = RefreshResource { project_id: None, resource_id: resource.id.clone() };
+        let run = whole.app.run(&whole.call(), &refresh).await.unwrap().run_id;
+        worker::run_due(&whole.app).await.unwrap();
+        assert_eq!(std::mem::take(&mut *whole.stage.launched.lock().unwrap()), [run.clone()]);
+        let exit = supervise(Arc::clone(&whole.app), &run, &whole.options()).await.unwrap();
+        assert_eq!(exit, SupervisorExit::Finished { ending: "refreshed" });
+
+        let remove = DeprovisionResource { project_id: None, resource_id: resource.id.clone(), version: None };
+        let removed = whole.app.run(&whole.call(), &remove).await.unwrap();
+        let (request, resource, endings) = whole.carry(&removed.request.request_id).await;
+        assert_eq!((request.status, resource.status), (RequestStatus::Fulfilled, ResourceStatus::Destroyed));
+        assert_eq!(endings, ["planned", "destroyed"], "broken: {broken}");
+        assert_eq!(request.plan.unwrap().delete, 6, "broken: {broken}");
+        assert_eq!(entries(whole.folder.path()), Vec::<PathBuf>::new());
+    }
 }

@@ -53,9 +53,9 @@ async fn interrupted(kit: &Kit, id: &RequestId, lost: Lost) {
     let (_, supervision) = kit.claim(&run).await;
     match lost {
         Lost::Claimed => drop(supervision),
-        Lost::Applying => supervision.applying().await.unwrap(),
+        Lost::Applying => supervision.applying(None).await.unwrap(),
         Lost::Told => {
-            supervision.applying().await.unwrap();
+            supervision.applying(None).await.unwrap();
             return supervision.finish(RunOutcome::Interrupted { may_exist: vec!["a.b".into()] }).await.unwrap();
         }
     }

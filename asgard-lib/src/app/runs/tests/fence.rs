@@ -56,7 +56,7 @@ async fn apply_waits(kit: &Kit, service: &str) -> (crate::kernel::RequestId, Run
 async fn applies(kit: &Kit, run: &RunId) -> ClaimedRun {
     let (_, supervision) = kit.claim(run).await;
     supervision.engine("terraform 1", "module").await.unwrap();
-    supervision.applying().await.unwrap();
+    supervision.applying(None).await.unwrap();
     supervision
 }
 
@@ -69,7 +69,7 @@ async fn a_run_has_one_supervisor_and_a_resource_one_run() {
     let began = async || kit.request(&id).await.began;
     assert!(assignment.request.as_ref().is_some_and(|request| request.status == RequestStatus::Running));
     assert!(!began().await, "a claim changes nothing yet");
-    supervision.applying().await.unwrap();
+    supervision.applying(None).await.unwrap();
     assert!(began().await);
     assert_eq!(assignment.variables["name"], "one");
     assert!(matches!(kit.try_claim(&run).await.unwrap(), Claim::NotNeeded { .. }));

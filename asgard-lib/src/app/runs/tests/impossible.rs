@@ -50,7 +50,7 @@ async fn destroying(kit: &Kit) -> (RequestId, RunId, ClaimedRun) {
     let run = current(kit, &id).await;
     let (_, supervision) = kit.claim(&run).await;
     supervision.engine("terraform 1", "module").await.unwrap();
-    supervision.applying().await.unwrap();
+    supervision.applying(None).await.unwrap();
     (id, run, supervision)
 }
 

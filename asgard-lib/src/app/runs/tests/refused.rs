@@ -211,7 +211,7 @@ async fn cancelling_in_every_state() {
         let id = kit.ask("thing", "one", json!({"monthly_usd": 3})).await.unwrap().request.request_id;
         end(&kit, &id, planned()).await;
         let (_, supervision) = kit.claim(&current(&kit, &id).await).await;
-        supervision.applying().await.unwrap();
+        supervision.applying(None).await.unwrap();
         assert_eq!(kit.app.run(&kit.owner(), &cancel(&id)).await.unwrap().status, RequestStatus::Running);
         assert_eq!(supervision.renew().await.unwrap(), Renewal::Held { cancel: true });
         supervision.finish(ending).await.unwrap();

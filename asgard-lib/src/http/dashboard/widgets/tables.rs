@@ -224,6 +224,7 @@ pub(crate) struct PlanTable {
     rows: Vec<(Badge, String)>,
     summary: String,
     hidden: usize,
+    providers: Vec<String>,
     log: Option<String>,
 }
 
@@ -233,6 +234,7 @@ impl PlanTable {
         let rows: Vec<_> = plan.changes.iter().map(|one| (Badge::change(one.change), one.address.clone())).collect();
         Self {
             hidden: plan.unlisted(),
+            providers: plan.providers.iter().map(ToString::to_string).collect(),
             summary: plan_in_words(plan),
             rows,
             log: run.map(|run| format!("{base}/runs/{run}")),
@@ -262,12 +264,30 @@ impl askama::filters::HtmlSafe for PlanTable {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::run::ProviderChange;
 
     #[test]
     fn plans_are_told_in_one_line() {
         let plan = PlanSummary { create: 2, delete: 1, ..PlanSummary::default() };
         assert_eq!(plan_in_words(&plan), "2 to create, 1 to destroy");
         assert_eq!(plan_in_words(&PlanSummary::default()), "Nothing changes");
+    }
+
+    #[test]
+    fn providers_that_are_others_than_at_the_last_apply_are_shown_with_the_plan() {
+        let change = |from: Option<&str>, to: Option<&str>| ProviderChange {
+            provider: "registry.example/acme/<thing>".into(),
+            from: from.map(str::to_owned),
+            to: to.map(str::to_owned),
+        };
+        let shown = |providers: Vec<ProviderChange>| {
+            let plan = PlanSummary { delete: 1, providers, ..PlanSummary::default() };
+            PlanTable::new(&plan, &BasePath::default(), None).render().unwrap()
+        };
+        let page = shown(vec![change(Some("1.0.0"), Some("1.1.0")), change(Some("2.0.0"), Some("2.0.0"))]);
+        assert!(page.contains("is 1.1.0; the last apply was made with 1.0.0.") && !page.contains("<thing>"), "{page}");
+        assert!(page.contains("2.0.0 has other checksums than at the last apply."), "{page}");
+        assert!(!shown(Vec::new()).contains("last apply"));
     }
 
     #[test]
