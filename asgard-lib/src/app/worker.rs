@@ -227,8 +227,7 @@ impl InFlight {
 /// Does one job, keeping its claim alive meanwhile, and settles it.
 async fn handle(app: Arc<Asgard>, claimed: Claimed) {
     let job = &claimed.job;
-    let work = work::perform(&app, job);
-    tokio::pin!(work);
+    let mut work = Box::pin(work::perform(&app, job));
     let turn = loop {
         tokio::select! {
             biased;

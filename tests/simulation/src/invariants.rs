@@ -12,7 +12,7 @@ use asgard_lib::{
     domain::{
         project::Project,
         request::{Request, RequestStatus},
-        resource::{Resource, ResourceStatus},
+        resource::{KeptModule, Resource, ResourceStatus, StatePointer},
         run::Run,
     },
     kernel::{CommitId, Timestamp, Usd},
@@ -71,6 +71,7 @@ pub async fn check(simulation: &Arc<Simulation>) {
     nothing_is_made_twice(simulation, &records);
     what_is_applied_was_approved(simulation, &records);
     what_is_kept_is_there(simulation).await;
+    what_was_applied_is_kept(simulation, &records).await;
     the_audit_log_holds(simulation).await;
 }
 
@@ -93,6 +94,33 @@ pub async fn keep_something(store: &MemoryStore) {
 async fn what_is_kept_is_there(simulation: &Simulation) {
     if !matches!(simulation.store.get_many(&[kept()]).await.as_deref(), Ok([Some(_)])) {
         simulation.notes.violation("a record was deleted that was to be kept".to_owned());
+    }
+}
+
+/// Every module that a state or a run refers to is there, and its references are counted.
+async fn what_was_applied_is_kept(simulation: &Simulation, records: &Everything) {
+    let store: &dyn Store = &simulation.store;
+    let mut referred: BTreeMap<String, i64> = BTreeMap::new();
+    for module in records.runs.iter().filter_map(|run| run.kept.clone()) {
+        *referred.entry(module).or_default() += 1;
+    }
+    for resource in &records.resources {
+        let pointer = store.read::<StatePointer>(resource.id.as_str()).await.ok().flatten();
+        let Some(pointer) = pointer else { continue };
+        match pointer.made_with() {
+            Some(made) => *referred.entry(made.module.clone()).or_default() += 1,
+            None => simulation.notes.violation(format!("nobody knows what {} was made with", resource.id)),
+        }
+    }
+    for (module, references) in referred {
+        let id = KeptModule::id(&module);
+        let counted = store.counter(&id).await.unwrap_or(i64::MIN);
+        if counted != references {
+            simulation.notes.violation(format!("{module} has {references} references, and {counted} are counted"));
+        }
+        if !matches!(store.read::<KeptModule>(&id).await, Ok(Some(_))) {
+            simulation.notes.violation(format!("the module {module} is referred to, and not kept"));
+        }
     }
 }
 

@@ -26,5 +26,6 @@ mod mcp_sdk;
 mod orphans;
 mod programs;
 mod proxy;
+mod removal;
 mod replicas;
 mod surface;

@@ -60,7 +60,7 @@ pub(super) fn changes(before: &[u8], now: &[u8]) -> Vec<ProviderChange> {
 /// providers.
 pub(super) fn does_not_match(stderr: &str) -> bool {
     const WORDS: &[&str] =
-        &["lock file", "locked provider", "previously-selected version", "no available releases match", "checksums"];
+        &["lock file", "locked provider", "previously-selected version", "no available releases match"];
     let words = stderr.replace(['│', '╷', '╵'], " ").split_whitespace().collect::<Vec<_>>().join(" ");
     WORDS.iter().any(|said| words.contains(said))
 }
@@ -109,6 +109,8 @@ mod tests {
         let wrapped = "│ Could not retrieve the list of available versions for provider a/b: no\n│ available releases match the given constraints 1.2.3\n";
         assert!(does_not_match(wrapped));
         assert!(does_not_match("doesn't match any of the checksums recorded in the dependency lock file"));
+        assert!(does_not_match("the previously-selected version 1.0.0 is no longer available"));
+        assert!(!does_not_match("failed to retrieve authentication checksums for provider: 503 Service Unavailable"));
         assert!(!does_not_match("could not connect to registry.terraform.io: dial tcp: lookup failed"));
         assert!(!does_not_match("Error: Unsupported block type"));
     }

@@ -177,7 +177,7 @@ async fn what_was_made_is_compared_and_removed_although_its_module_is_gone_or_br
         let refresh = RefreshResource { project_id: None, resource_id: resource.id.clone() };
         let run = whole.app.run(&whole.call(), &refresh).await.unwrap().run_id;
         worker::run_due(&whole.app).await.unwrap();
-        assert_eq!(std::mem::take(&mut *whole.stage.launched.lock().unwrap()), [run.clone()]);
+        assert_eq!(std::mem::take(&mut *whole.stage.launched.lock().unwrap()), std::slice::from_ref(&run));
         let exit = supervise(Arc::clone(&whole.app), &run, &whole.options()).await.unwrap();
         assert_eq!(exit, SupervisorExit::Finished { ending: "refreshed" });
 
