@@ -86,9 +86,9 @@ fn a_module_finds_nothing_of_asgards() {
 }
 
 #[test]
-#[ignore = "500 runs: half an hour"]
+#[ignore = "500 applies: an hour"]
 fn a_module_finds_nothing_of_asgards_in_500_runs() {
-    steal(250);
+    steal(500);
 }
 
 /// What a run needs stays open, and what an operator opens besides.
