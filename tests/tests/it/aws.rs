@@ -55,10 +55,14 @@ fn settings_keys_and_values_live_on_aws_and_nothing_of_them_elsewhere() {
     assert!(masters(&site).contains(&key), "the data keys are under the key in KMS");
 
     let listed = aws.secrets("ListSecrets", &json!({ "MaxResults": 100 }));
-    let ours = |secret: &&Value| secret["Name"].as_str().is_some_and(|name| name.starts_with(&format!("{path}/sec_")));
+    let ours = |secret: &&Value| {
+        secret["Name"].as_str().is_some_and(|name| name.starts_with(&format!("{path}/{project}/res_")))
+    };
     let secrets: Vec<&Value> = listed["SecretList"].as_array().expect("secrets").iter().filter(ours).collect();
     assert_eq!(secrets.len(), 1, "{listed:#}");
-    assert_eq!(secrets[0]["Tags"], json!([{ "Key": "asgard:project", "Value": project }]));
+    let resource = secrets[0]["Name"].as_str().and_then(|name| name.rsplit('/').nth(1)).expect("the resource's id");
+    let tags = json!([{ "Key": "asgard:project", "Value": project }, { "Key": "asgard:resource", "Value": resource }]);
+    assert_eq!(secrets[0]["Tags"], tags);
     let stored = aws.secrets("GetSecretValue", &json!({ "SecretId": secrets[0]["Name"] }));
     assert_eq!(stored["SecretString"], value.as_str(), "whoever reads it without Asgard gets the present value");
     site.assert_kept(&[value.clone(), asgard_tests::PASSWORD.to_owned()]);
