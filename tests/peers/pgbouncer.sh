@@ -38,8 +38,8 @@ pgbouncer_serve() { # MODE
       'listen_addr = 127.0.0.1' "listen_port = $port" 'unix_socket_dir =' "pool_mode = $mode" \
       'auth_type = scram-sha-256' "auth_file = $dir/users" 'max_client_conn = 200' 'default_pool_size = 20' >"$dir/ini"
     chmod 644 "$dir/ini"
-    # It is told to stop when this script dies, however that happens.
-    "${as_owner[@]}" setpriv --pdeathsig QUIT -- "$program" "$dir/ini" >"$dir.log" 2>&1 &
+    # Nothing in it outlives the run, and what ends it at once differs between versions: it is killed, also when this script dies.
+    "${as_owner[@]}" setpriv --pdeathsig KILL -- "$program" "$dir/ini" >"$dir.log" 2>&1 &
     served_pid=$!
     while kill -0 "$served_pid" 2>/dev/null; do
       if grep -q 'process up' "$dir.log"; then
@@ -58,7 +58,7 @@ pgbouncer_serve() { # MODE
 pgbouncer_stop() {
   local pid
   for pid in "${pgbouncer_pids[@]}"; do
-    kill -QUIT "$pid" 2>/dev/null || true
+    kill -KILL "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
   done
   pgbouncer_pids=()
