@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Result},
     ports::{
         records::store_error,
-        store::{Batch, Op, Outcome, Store, StoreError},
+        store::{Batch, Op, Outcome, Store, StoreError, submit},
         world::World,
     },
 };
@@ -23,14 +23,7 @@ pub(crate) async fn commit(store: &dyn Store, world: &World, ops: Vec<Op>) -> Re
     let mut pause = Duration::from_millis(20);
     let mut attempt = 1;
     loop {
-        let answer = match store.commit(&batch).await {
-            // A copy that went unanswered may still be on its way.
-            Ok(refused @ Outcome::Refused(_)) if open => {
-                store.withdraw(&batch).await.map(|withdrawn| if withdrawn { refused } else { Outcome::Committed })
-            }
-            answer => answer,
-        };
-        let error = match answer {
+        let error = match submit(store, &batch, open).await {
             Ok(outcome) => return Ok(outcome),
             Err(error) => error,
         };

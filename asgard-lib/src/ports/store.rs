@@ -474,3 +474,13 @@ pub trait Store: Send + Sync + 'static {
     /// Whether the store answers, and takes writes.
     async fn ping(&self) -> Result<(), StoreError>;
 }
+
+/// Submits a batch. With `in_doubt` an earlier submission went unanswered and may still be on its way: then a refusal is made final.
+pub(crate) async fn submit(store: &dyn Store, batch: &Batch, in_doubt: bool) -> Result<Outcome, StoreError> {
+    match store.commit(batch).await? {
+        refused @ Outcome::Refused(_) if in_doubt => {
+            Ok(if store.withdraw(batch).await? { refused } else { Outcome::Committed })
+        }
+        answer => Ok(answer),
+    }
+}

@@ -46,21 +46,10 @@ impl Cache {
     /// What is asked for, and what was to come along, each once.
     fn wanted(&mut self, mut look: Look) -> Look {
         let ahead = std::mem::take(&mut self.ahead);
-        for key in ahead.keys {
-            if !self.records.contains_key(&key) && !look.keys.contains(&key) && look.len() < Batch::MAX_READS {
-                look.keys.push(key);
-            }
-        }
-        for name in ahead.claims {
-            if !self.holders.contains_key(&name) && !look.claims.contains(&name) && look.len() < Batch::MAX_READS {
-                look.claims.push(name);
-            }
-        }
-        for name in ahead.counters {
-            if !self.counters.contains_key(&name) && !look.counters.contains(&name) && look.len() < Batch::MAX_READS {
-                look.counters.push(name);
-            }
-        }
+        let mut room = Batch::MAX_READS.saturating_sub(look.len());
+        join(&mut look.keys, ahead.keys, &self.records, &mut room);
+        join(&mut look.claims, ahead.claims, &self.holders, &mut room);
+        join(&mut look.counters, ahead.counters, &self.counters, &mut room);
         look
     }
 
@@ -68,6 +57,16 @@ impl Cache {
         self.records.extend(look.keys.into_iter().zip(looked.records));
         self.holders.extend(look.claims.into_iter().zip(looked.holders));
         self.counters.extend(look.counters.into_iter().zip(looked.counters));
+    }
+}
+
+/// Adds what is neither known nor asked for yet, while there is room.
+fn join<T: Ord, V>(asked: &mut Vec<T>, more: Vec<T>, known: &BTreeMap<T, V>, room: &mut usize) {
+    for one in more {
+        if *room > 0 && !known.contains_key(&one) && !asked.contains(&one) {
+            asked.push(one);
+            *room -= 1;
+        }
     }
 }
 

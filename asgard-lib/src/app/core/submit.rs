@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     ports::{
         records::store_error,
-        store::{Batch, Outcome, StoreError},
+        store::{self, Batch, Outcome, StoreError},
     },
 };
 use std::time::Duration;
@@ -20,15 +20,7 @@ pub(crate) async fn submit(app: &Asgard, batch: &Batch) -> Result<Outcome> {
     let mut unknown = false;
     let mut tries = 0;
     loop {
-        let answer = match app.store().commit(batch).await {
-            Ok(Outcome::Refused(refusal)) if unknown => match app.store().withdraw(batch).await {
-                Ok(true) => Ok(Outcome::Refused(refusal)),
-                Ok(false) => Ok(Outcome::Committed),
-                Err(error) => Err(error),
-            },
-            answer => answer,
-        };
-        match answer {
+        match store::submit(app.store(), batch, unknown).await {
             Ok(outcome) => {
                 if outcome == Outcome::Committed {
                     app.waits().committed(batch);
