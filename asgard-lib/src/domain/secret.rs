@@ -96,6 +96,9 @@ impl Secret {
     }
 }
 
+/// What [`check_name`] lets pass, for schemas.
+pub const NAME_PATTERN: &str = "^[A-Za-z0-9._-]{1,130}$";
+
 /// Checks a secret's name as callers give it.
 pub fn check_name(name: &str) -> Result<()> {
     let fine =

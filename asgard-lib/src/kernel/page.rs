@@ -52,7 +52,7 @@ impl schemars::JsonSchema for Limit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Cursor(#[schemars(length(max = 1000))] pub String);
+pub struct Cursor(#[schemars(regex(pattern = "^[A-Za-z0-9_-]{1,1000}$"))] pub String);
 
 /// One page of a list. `next_cursor` is absent on the last page.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]

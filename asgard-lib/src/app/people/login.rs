@@ -80,6 +80,7 @@ impl SimpleOperation for AuthConfig {
 #[non_exhaustive]
 pub struct Login {
     /// The account's name.
+    #[schemars(with = "Username")]
     pub username: String,
     /// The account's password.
     pub password: SecretText,

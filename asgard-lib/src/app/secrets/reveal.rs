@@ -23,7 +23,7 @@ use crate::{
         project::Project,
         request::Command,
         resource::{Resource, ResourceStatus},
-        secret::{Secret, check_name},
+        secret::{NAME_PATTERN, Secret, check_name},
     },
     error::{Code, Error, Result},
     kernel::{Actor, Page, ProjectId, ResourceId, SecretId, Timestamp},
@@ -129,6 +129,7 @@ pub struct GetSecret {
     #[builder(default)]
     pub project_id: Option<ProjectId>,
     /// The secret's name, `<service>.<resource>.<output>`, from `list_secrets` or a resource's `secret_refs`.
+    #[schemars(regex(pattern = NAME_PATTERN))]
     pub name: String,
 }
 
@@ -220,6 +221,7 @@ pub struct RotateSecret {
     #[builder(default)]
     pub project_id: Option<ProjectId>,
     /// The secret's name, `<service>.<resource>.<output>`, from `list_secrets`.
+    #[schemars(regex(pattern = NAME_PATTERN))]
     pub name: String,
 }
 
