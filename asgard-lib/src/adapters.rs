@@ -14,6 +14,8 @@ mod sealed_secrets;
 #[cfg(feature = "terraform")]
 pub mod terraform;
 pub(crate) mod vault;
+#[cfg(feature = "sso")]
+mod web;
 
 #[cfg(test)]
 mod testkit;
@@ -29,3 +31,5 @@ pub use layered_secrets::LayeredSecrets;
 pub use local_key::LocalKey;
 pub use sealed_secrets::SealedSecrets;
 pub use vault::SealedVault;
+#[cfg(feature = "sso")]
+pub use web::Web;

@@ -13,4 +13,5 @@ pub mod secrets;
 pub mod store;
 pub(crate) mod upcasts;
 pub mod vault;
+pub mod web;
 pub mod world;
