@@ -3,7 +3,7 @@
 use crate::{dice::Dice, link::Link};
 use asgard_lib::{
     backends::MemoryStore,
-    domain::run::LogLine,
+    domain::run::{Inventory, LogLine},
     kernel::Timestamp,
     ports::{
         runner::SupervisorLocation,
@@ -51,6 +51,8 @@ pub struct State {
 pub struct Folder {
     /// The state that Terraform wrote last.
     pub state: State,
+    /// What was in the state that the run began with.
+    pub began_with: Inventory,
     /// Whether Terraform wrote any.
     pub written: bool,
     /// What Terraform printed.

@@ -1,12 +1,13 @@
 //! A run's log: segments of lines, bounded in size and in total.
 
+use super::state;
 use super::{
     claimed_run::{ClaimedRun, lost},
     log_budget::LogBudget,
 };
 use crate::{
     app::{Asgard, Tx, core::waiver::AuditWaiver},
-    domain::run::{CreationTracker, LogLine, LogSegment, PlanSummary, addresses},
+    domain::run::{CreationTracker, Inventory, LogLine, LogSegment, PlanSummary, Run},
     error::{Error, Result},
     kernel::RunId,
     ports::records::Records,
@@ -126,28 +127,32 @@ pub(crate) async fn segments(app: &Asgard, run: &RunId, from: u32, most: u32) ->
     Ok(found.into_iter().map_while(|segment| segment.map(|segment| segment.value)).collect())
 }
 
-/// What a run that left nothing here may have created without its being in this state. A log that tells everything says what;
-/// otherwise it is all that its plan creates and everything that the log says was begun.
-pub(super) async fn may_exist(
-    app: &Asgard,
-    run: &RunId,
-    planned: Option<&PlanSummary>,
-    state: Option<&[u8]>,
-) -> Result<Vec<String>> {
+/// What a run that left nothing here may have created without its being in the current state. A log that tells everything says what;
+/// otherwise it is all that its plan creates and everything that the log says was begun, but for what the run is known to have
+/// recorded.
+pub(super) async fn may_exist(app: &Asgard, run: &Run, planned: Option<&PlanSummary>) -> Result<Vec<String>> {
     let mut creations = CreationTracker::default();
     for from in (0..MAX_SEGMENTS).step_by(AT_ONCE as usize) {
-        let found = segments(app, run, from, AT_ONCE).await?;
+        let found = segments(app, &run.id, from, AT_ONCE).await?;
         found.iter().flat_map(|segment| &segment.lines).for_each(|line| creations.follow(line));
         if found.len() < AT_ONCE as usize {
             break;
         }
     }
-    let mut stored = state.map(addresses).unwrap_or_default();
+    let recorded = if creations.is_whole() {
+        // The newest state was stored before the log's last line.
+        state::current_state(app, &run.resource)
+            .await?
+            .map(|state| Inventory::of(&state).addresses())
+            .unwrap_or_default()
+    } else {
+        state::recorded_by(app, run).await?
+    };
     // As they are logged.
-    stored = stored.into_iter().map(logged).collect::<BTreeSet<_>>();
-    let mut all: BTreeSet<String> = creations.may_exist(&stored).map(str::to_owned).collect();
+    let recorded = recorded.into_iter().map(logged).collect::<BTreeSet<_>>();
+    let mut all: BTreeSet<String> = creations.may_exist(&recorded).map(str::to_owned).collect();
     if !creations.is_whole() {
-        all.extend(planned.map(|planned| planned.may_exist(&stored)).unwrap_or_default().into_iter().map(logged));
+        all.extend(planned.map(|planned| planned.may_exist(&recorded)).unwrap_or_default().into_iter().map(logged));
     }
     Ok(all.into_iter().collect())
 }

@@ -3,6 +3,7 @@
 mod basis;
 mod ceilings;
 mod crash;
+mod evidence;
 mod fence;
 mod impossible;
 mod kept;

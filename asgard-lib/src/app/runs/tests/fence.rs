@@ -195,6 +195,7 @@ async fn what_a_dead_supervisor_left_behind_is_kept_and_the_rest_goes_on() {
         found: true,
         ended: true,
         state: Some(Zeroizing::new(state("l", 4, "newest"))),
+        unreadable: false,
         may_exist: vec!["a.b".into()],
         logged: vec![line("apply_start", "a.b")],
     });
@@ -273,13 +274,15 @@ async fn a_left_over_state_that_does_not_fit_stays_where_it_is() {
 /// Folders of runs that are over, by the state in them and whether that was stored.
 #[tokio::test(start_paused = true)]
 async fn a_folder_with_the_only_copy_of_a_state_is_never_removed() {
-    for (left, kept) in [
-        (None, false),
-        (Some(state("l", 4, "an earlier one")), false),
-        (Some(state("l", 5, "x")), false),
-        (Some(state("l", 6, "too large, or written when the store was away")), true),
-        (Some(state("another", 1, "of a run that was cut off")), true),
-        (Some(b"half a st".to_vec()), true),
+    for (left, unreadable, kept) in [
+        (None, false, false),
+        (None, true, true),
+        (Some(state("l", 4, "an earlier one")), false, false),
+        (Some(state("l", 5, "x")), false, false),
+        (Some(state("l", 5, "x")), true, true),
+        (Some(state("l", 6, "too large, or written when the store was away")), false, true),
+        (Some(state("another", 1, "of a run that was cut off")), false, true),
+        (Some(b"half a st".to_vec()), false, true),
     ] {
         let kit = Kit::staged().await;
         let (_, run) = apply_waits(&kit, "thing").await;
@@ -289,7 +292,7 @@ async fn a_folder_with_the_only_copy_of_a_state_is_never_removed() {
         *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
         *kit.stage.left_over.lock().unwrap() = vec![run.clone()];
         *kit.stage.salvage.lock().unwrap() =
-            Some(Salvage { found: true, state: left.clone().map(Zeroizing::new), ..Salvage::default() });
+            Some(Salvage { found: true, state: left.clone().map(Zeroizing::new), unreadable, ..Salvage::default() });
         recover_at_start(&kit.app).await.unwrap();
         kit.check().await;
         let (cleaned, aside) = (kit.stage.cleaned.lock().unwrap().len(), kit.stage.set_aside.lock().unwrap().len());
