@@ -141,17 +141,23 @@ async fn said(kit: &Kit, action: &AuditAction) -> Vec<AuditEvent> {
     events
 }
 
-/// A peer whose forwarded addresses are believed gets no further by a new one with each guess.
-#[tokio::test]
-async fn guesses_are_counted_by_connecting_peer_too() {
+/// A control plane where a peer's counter is full soon.
+async fn behind_a_peer() -> Kit {
     let mut kit = Kit::staged().await;
     let mut config = crate::config::Config::default();
-    config.throttle.peer_failures = 20;
+    (config.throttle.peer_failures, config.throttle.source_failures) = (20, 11);
     let (store, stage) = (Arc::clone(&kit.shaky), Arc::clone(&kit.stage));
     kit.app =
         crate::app::testkit::boot_configured(store, &kit.world, stage as _, crate::app::testkit::catalog(), config)
             .await
             .unwrap();
+    kit
+}
+
+/// A peer whose forwarded addresses are believed gets no further by a new one with each guess.
+#[tokio::test]
+async fn guesses_are_counted_by_connecting_peer_too() {
+    let kit = behind_a_peer().await;
     for n in 0..20 {
         let code = guess(&kit, &format!("user-{n}"), format!("198.51.100.{n}"), "10.0.0.1").await;
         assert_eq!(code, Code::LoginFailed, "{n}");
@@ -178,14 +184,14 @@ async fn log_in_from(kit: &Kit, password: &str, address: &str, peer: &str) -> Re
 async fn fill_the_peer(kit: &Kit) {
     let rules = &kit.app.config().throttle;
     for n in 0..rules.peer_failures {
-        let address = format!("198.51.100.{}", n / rules.source_failures);
+        let address = format!("198.51.200.{}", n / rules.source_failures);
         assert_eq!(guess(kit, &format!("user-{n}"), address, "10.0.0.1").await, Code::LoginFailed, "{n}");
     }
 }
 
 #[tokio::test]
 async fn a_full_counter_of_the_proxy_locks_nobody_out_who_was_not_guessed_at() {
-    let kit = Kit::staged().await;
+    let kit = behind_a_peer().await;
     mia(&kit).await;
     fill_the_peer(&kit).await;
     for _ in 0..5 {
@@ -204,7 +210,7 @@ async fn a_full_counter_of_the_proxy_locks_nobody_out_who_was_not_guessed_at() {
 
 #[tokio::test]
 async fn after_a_reset_on_the_machine_no_counter_keeps_the_right_password_out() {
-    let kit = Kit::staged().await;
+    let kit = behind_a_peer().await;
     mia(&kit).await;
     let rules = &kit.app.config().throttle;
     fill_the_peer(&kit).await;
@@ -225,7 +231,7 @@ async fn after_a_reset_on_the_machine_no_counter_keeps_the_right_password_out() 
 /// Whoever has an IPv6 network has as many addresses as they like, as a client and behind a peer.
 #[tokio::test]
 async fn a_client_of_ipv6_is_counted_by_its_network() {
-    let kit = Kit::staged().await;
+    let kit = behind_a_peer().await;
     let rules = &kit.app.config().throttle;
     for n in 0..rules.source_failures {
         let code = guess(&kit, &format!("user-{n}"), format!("2001:db8:7::{n:x}"), "").await;
@@ -239,7 +245,8 @@ async fn a_client_of_ipv6_is_counted_by_its_network() {
         "it is shown"
     );
 
-    let kit = Kit::staged().await;
+    let kit = behind_a_peer().await;
+    let rules = &kit.app.config().throttle;
     for n in 0..rules.peer_failures {
         let (address, peer) = (format!("198.51.{}.{}", n / 200, n % 200), format!("2001:db8:8::{n:x}"));
         assert_eq!(guess(&kit, &format!("user-{n}"), address, &peer).await, Code::LoginFailed, "{n}");
@@ -255,7 +262,7 @@ async fn a_client_of_ipv6_is_counted_by_its_network() {
 /// more than strangers may.
 #[tokio::test]
 async fn a_signed_in_person_changes_their_password_while_strangers_guess() {
-    let kit = Kit::staged().await;
+    let kit = behind_a_peer().await;
     let user = mia(&kit).await;
     let rules = &kit.app.config().throttle;
     for n in 0..rules.account_failures {
