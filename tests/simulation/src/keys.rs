@@ -33,20 +33,20 @@ use tokio::time::{Instant, sleep};
 /// How long a key drains before it may be retired.
 const SETTLE: Duration = Duration::from_secs(300);
 /// How often the keys are looked at.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(2);
 /// How long a rotation takes at most once nothing goes wrong any more.
 const ROTATES: Duration = Duration::from_secs(9 * 60);
 
 /// Takes the steps of a rotation, as a server does.
 pub struct RotateKeys {
-    vault: Arc<SealedVault>,
+    simulation: Arc<Simulation>,
     rotation: Rotation,
 }
 
 impl RotateKeys {
     /// For the keys of this vault.
-    pub fn new(vault: &Arc<SealedVault>) -> Self {
-        Self { vault: Arc::clone(vault), rotation: Rotation::new(Arc::clone(vault)) }
+    pub fn new(simulation: &Arc<Simulation>, vault: &Arc<SealedVault>) -> Self {
+        Self { simulation: Arc::clone(simulation), rotation: Rotation::new(Arc::clone(vault)) }
     }
 }
 
@@ -58,8 +58,7 @@ impl PeriodicTask for RotateKeys {
 
     async fn wanted(&self, _: &Arc<Asgard>) -> Result<bool> {
         self.rotation.watch();
-        let status = self.vault.keyring().status().await?;
-        Ok(status.iter().any(|key| matches!(word(&json!(key.state)), "readable" | "draining")))
+        Ok(self.simulation.data_keys.lock().values().any(|(state, _)| rotates(state)))
     }
 
     async fn run(&self, app: &Arc<Asgard>) -> Result<Next> {
@@ -68,6 +67,10 @@ impl PeriodicTask for RotateKeys {
             Step::Activated(_) | Step::Swept { .. } | Step::Retired(_) | Step::Raced => Next::Again,
         })
     }
+}
+
+fn rotates(state: &str) -> bool {
+    matches!(state, "readable" | "draining")
 }
 
 fn word(value: &Value) -> &str {
@@ -128,7 +131,7 @@ pub async fn watch(simulation: Arc<Simulation>) {
 /// Once everything works, a rotation ends.
 pub fn rotations_end(simulation: &Simulation) {
     for (id, (state, since)) in simulation.data_keys.lock().iter() {
-        if matches!(state.as_str(), "readable" | "draining") && since.elapsed() > ROTATES {
+        if rotates(state) && since.elapsed() > ROTATES {
             simulation.notes.violation(format!("{id} is {state} since {:?}", since.elapsed()));
         }
     }

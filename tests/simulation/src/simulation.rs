@@ -202,14 +202,14 @@ pub async fn open(
 }
 
 /// What a server does now and then.
-fn tasks(vault: &Arc<SealedVault>) -> Vec<Arc<dyn PeriodicTask>> {
+fn tasks(simulation: &Arc<Simulation>, vault: &Arc<SealedVault>) -> Vec<Arc<dyn PeriodicTask>> {
     let period = Duration::from_secs(settings().runs.reconcile_secs);
     vec![
         Arc::new(ReconcileRuns { period }),
         Arc::new(SealAudit),
         Arc::new(Expire),
         Arc::new(ReviewKeys),
-        Arc::new(RotateKeys::new(vault)),
+        Arc::new(RotateKeys::new(simulation, vault)),
     ]
 }
 
@@ -318,7 +318,7 @@ impl Simulation {
             };
             let stop = CancellationToken::new();
             let _worker = worker::spawn(Arc::clone(&app), stop.clone());
-            let mut loops = periodic::spawn(&app, tasks(&vault), &stop);
+            let mut loops = periodic::spawn(&app, tasks(&simulation, &vault), &stop);
             let _reloader = Arc::clone(vault.keyring()).spawn_reloader(stop.clone());
             simulation.serving().insert(here.name, (pid, Arc::clone(&app), vault));
             // What fails now is the loop's to do again.
