@@ -26,7 +26,7 @@ pub use aws::kms::KmsKey;
 #[cfg(feature = "aws")]
 pub use aws::secrets_manager::SecretsManager;
 pub use dry_run::DryRun;
-pub use keyring::{Drained, KeyState, KeyStatus, Keyring, MasterKeys, Rotation, Started, Step, Timing};
+pub use keyring::{Drained, KeyState, KeyStatus, Keyring, MasterKeys, Rotation, Started, Step, Timing, Witness};
 pub use layered_secrets::LayeredSecrets;
 pub use local_key::LocalKey;
 pub use sealed_secrets::SealedSecrets;

@@ -13,10 +13,11 @@ mod rotation;
 mod status;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use masters::MasterKeys;
 pub use record::KeyState;
-pub use rotation::{Rotation, Started, Step};
+pub use rotation::{Rotation, Started, Step, Witness};
 pub use status::{Drained, KeyStatus};
 
 use super::cipher;

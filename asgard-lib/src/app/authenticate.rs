@@ -55,7 +55,7 @@ async fn found<T: Entity>(app: &Asgard, id: &str) -> Result<Stored<T>> {
 /// Notes the use of a credential, at most every five minutes. The answer does not wait for more than the write, and a
 /// failed note fails nothing.
 async fn note<T: Entity>(app: &Asgard, stored: &Stored<T>, now: Timestamp) {
-    if stored.noted_at.is_none_or(|noted| now.since(noted) >= NOTE_EVERY) {
+    if stored.noted_at.is_none_or(|noted| !noted.is_within(NOTE_EVERY, now)) {
         let result = app.store().note(&key::<T>(stored.value.record_id()), now).await.map_err(store_error);
         if let Err(error) = result {
             tracing::warn!(error = error.chain(), "the use of a credential could not be noted");

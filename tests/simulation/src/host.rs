@@ -119,6 +119,11 @@ impl Host {
         Timestamp::from_millis(true_time(self.begun).as_millis() + offset)
     }
 
+    /// The true time.
+    pub fn true_now(&self) -> Timestamp {
+        true_time(self.begun)
+    }
+
     /// Sets the host's clock: wrong by that much from now on. Returns by how much it was.
     pub fn set_clock(&self, offset_ms: i64) -> i64 {
         self.offset_ms.swap(offset_ms, SeqCst)

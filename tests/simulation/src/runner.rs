@@ -130,7 +130,7 @@ struct Supervisor {
 
 impl Supervisor {
     async fn work(&self) {
-        let Ok(app) = open(&self.host, &self.cloud, &self.notes, self.pid, self.seed).await else { return };
+        let Ok((app, _)) = open(&self.host, &self.cloud, &self.notes, self.pid, self.seed).await else { return };
         let claimant = Claimant::at(self.host.place(self.pid)).ending_in_time();
         let claim = ClaimedRun::claim(&app, &self.run, claimant).await;
         let Ok(Claim::Claimed(assignment, claimed)) = claim else { return };

@@ -10,10 +10,11 @@ use crate::{
     },
     domain::audit::{AuditAction, AuditBlock, AuditEvent, AuditStub, Event, EventPosition, FeedHead, FeedSegment},
     error::{Code, Result},
-    kernel::{Actor, Role},
+    kernel::{Actor, Role, Timestamp},
     ports::{
         kinds::{self, Kind},
         store::{Batch, Draft, Key, Op, Outcome, Store},
+        world::Clock,
     },
 };
 use serde::Deserialize;
@@ -160,6 +161,32 @@ async fn retention_removes_leading_blocks_and_the_rest_still_verifies() {
     seal(&kit).await;
     let report = verify(&kit.app, Some(&chain)).await.unwrap();
     assert_eq!((report.breaks, report.removed[0].through), (vec![], 3));
+}
+
+/// A sealer whose clock is a year ahead, or behind, for one block: what happened within the days that are kept is kept, and what is behind
+/// that block is removed when its time is over.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_wrong_keeps_the_audit_log_neither_too_short_nor_for_ever() {
+    for wrong in [-365, 365] {
+        let kit = Kit::staged_keeping(10).await;
+        ask(&kit, 0..5).await;
+        let right = kit.clock.now();
+        kit.clock.set(Timestamp::from_millis(right.as_millis() + wrong * 86_400_000 + 60_000));
+        seal(&kit).await;
+        kit.clock.set(right.plus(Duration::from_secs(120)));
+        ask(&kit, 5..10).await;
+        seal(&kit).await;
+        let chain = kit.project.to_string();
+        let left = async || {
+            while RetainAudit.run(&kit.app).await.unwrap() == Next::Again {}
+            kit.all::<AuditEvent>(&kinds::AUDIT_BY_PROJECT, &chain).await.len()
+        };
+        kit.pass(DAY * 9);
+        assert_eq!(left().await, 11, "{wrong}: nothing is ten days old");
+        kit.pass(DAY * 2);
+        assert_eq!(left().await, 0, "{wrong}: everything is");
+        assert_eq!(verify(&kit.app, Some(&chain)).await.unwrap().breaks, vec![], "{wrong}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

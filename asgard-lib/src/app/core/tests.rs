@@ -2,6 +2,7 @@
 
 mod every;
 mod lifetime;
+mod moments;
 
 use super::{
     drive::drive,

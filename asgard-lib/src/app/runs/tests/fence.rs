@@ -478,7 +478,7 @@ async fn a_later_supervisor_writes_after_what_is_there() {
 /// is there.
 #[tokio::test(start_paused = true)]
 async fn a_plan_whose_end_waits_for_the_database_outlives_the_key_of_its_time() {
-    use crate::adapters::{LocalKey, MasterKeys, Rotation, SealedVault, Step};
+    use crate::adapters::{LocalKey, MasterKeys, Rotation, SealedVault, Step, Witness};
     let kit = Kit::staged().await;
     let asked = kit.ask("thing", "one", json!({})).await.unwrap().request;
     let (_, supervision) = kit.claim(&asked.current_run.unwrap()).await;
@@ -495,7 +495,7 @@ async fn a_plan_whose_end_waits_for_the_database_outlives_the_key_of_its_time() 
             kit.pass(Duration::from_secs(30));
             tokio::time::sleep(Duration::from_secs(30)).await;
             loop {
-                match rotation.step(kit.world.now()).await.unwrap() {
+                match rotation.step(kit.world.now(), Witness::Clock).await.unwrap() {
                     Step::Idle | Step::Waiting(_) => break,
                     step => retired |= matches!(step, Step::Retired(_)),
                 }

@@ -127,7 +127,7 @@ async fn come_back(
     let path = parts.uri.path().to_owned();
     let plain = state.unseal(&purpose(&path), sealed).await?;
     let carried = plain.and_then(|plain| Carried::from_plain(&plain));
-    let Some(carried) = carried.filter(|carried| state.app().world().now().since(carried.at) <= LASTS) else {
+    let Some(carried) = carried.filter(|carried| carried.at.is_within(LASTS, state.app().world().now())) else {
         return Err(Error::new(
             Code::InvalidInput,
             "What was filled in is kept for an hour after the session has ended, and that is over. Open the page and fill it in again.",
