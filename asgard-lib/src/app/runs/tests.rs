@@ -7,6 +7,7 @@ mod fence;
 mod impossible;
 mod kept;
 mod life;
+mod log;
 mod many;
 mod money;
 mod policy;
