@@ -17,6 +17,8 @@ mod operations;
 mod own;
 mod rest;
 mod server;
+#[cfg(feature = "mcp")]
+mod waits;
 
 use super::testkit::Reply;
 
