@@ -13,4 +13,5 @@ mod money;
 mod policy;
 mod refused;
 mod states;
+mod unlisted;
 mod waiting;
