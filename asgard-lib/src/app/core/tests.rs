@@ -1,6 +1,7 @@
 //! The order of an operation's steps, what a decision must not do, and what a replay asks first.
 
 mod every;
+mod large;
 mod lifetime;
 mod moments;
 

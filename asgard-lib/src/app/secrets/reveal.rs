@@ -273,6 +273,11 @@ impl Operation for RotateSecret {
     async fn decide(&self, tx: &mut Tx<'_>, project: Stored<Project>, (): &()) -> Result<Requested> {
         let secret = by_name(tx, &project.id, &self.name).await?;
         let resource = tx.need::<Resource>(secret.resource.as_str()).await?;
+        if resource.status == ResourceStatus::Destroyed {
+            let message =
+                "The resource of this secret is destroyed, and the secret goes with it. There is nothing to rotate.";
+            return Err(Error::new(Code::WrongState, message).at("name"));
+        }
         let service = tx.app().catalog().need(&resource.service)?;
         if !service.manifest.secret_outputs().any(|output| output == secret.output) {
             return Err(Error::new(
