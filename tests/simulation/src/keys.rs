@@ -73,8 +73,9 @@ fn rotates(state: &str) -> bool {
     matches!(state, "readable" | "draining")
 }
 
-fn word(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
+/// The text of a field; empty where there is none.
+fn word<'v>(value: &'v Value, field: &str) -> &'v str {
+    value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Somebody asks for a rotation at a host.
@@ -111,9 +112,9 @@ pub async fn watch(simulation: Arc<Simulation>) {
     loop {
         sleep(LOOK).await;
         let Some(head) = body(&simulation.store, Key::new(Kind::Meta, "keyring")).await else { continue };
-        for id in head["keys"].as_array().into_iter().flatten().map(word) {
+        for id in head.get("keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
             let Some(key) = body(&simulation.store, Key::new(Kind::DataKey, id)).await else { continue };
-            let state = word(&key["state"]).to_owned();
+            let state = word(&key, "state").to_owned();
             let before = simulation.data_keys.lock().get(id).cloned();
             if before.as_ref().is_some_and(|(before, _)| *before == state) {
                 continue;
@@ -150,9 +151,9 @@ pub async fn leave_keys(simulation: &Simulation, project: &ProjectId) {
         let mut body = json!({
             "id": id, "project": project, "name": "left", "hash": "", "suffix": "", "minted_by": "gone@corp.example", "created_at": at,
         });
-        if let Some(since) = since {
-            body["flag"] = json!({"why": "unattended", "since": since});
-            body["inbox"] = json!("flagged");
+        if let (Some(since), Some(fields)) = (since, body.as_object_mut()) {
+            fields.insert("flag".to_owned(), json!({"why": "unattended", "since": since}));
+            fields.insert("inbox".to_owned(), json!("flagged"));
         }
         let (key, schema) = (Key::new(ProjectKey::KIND, id.as_str()), <ProjectKey as Entity>::SCHEMA);
         let pushed = batch.push(Op::Insert(Draft { key, schema, body: body.to_string(), expires_at: None }));
@@ -171,7 +172,7 @@ pub async fn keys_that_were_left_work(simulation: &Simulation) {
             continue;
         };
         let flag = json!(key.flag);
-        let since: Option<Timestamp> = word(&flag["since"]).parse().ok();
+        let since: Option<Timestamp> = word(&flag, "since").parse().ok();
         let hours = Duration::from_secs(2 * 3600);
         let right = match since {
             Some(since) => since <= now.plus(hours) && since.plus(hours) >= now,
