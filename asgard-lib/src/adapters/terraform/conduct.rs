@@ -26,7 +26,12 @@ use crate::{
     },
 };
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -58,6 +63,15 @@ pub(super) struct Order {
     pub timeout: Duration,
     /// How long Terraform gets to stop.
     pub grace: Duration,
+}
+
+impl Order {
+    /// The addresses of what the newest state in the run's folder has beyond the one that the run began with.
+    pub(super) fn recorded(&self, layout: &Layout) -> BTreeSet<String> {
+        let Some((_, newest)) = watch::newest(layout) else { return BTreeSet::new() };
+        let began_with = self.state.as_deref().map(|bytes| Inventory::of(bytes)).unwrap_or_default();
+        Inventory::of(&newest).recorded_since(&began_with)
+    }
 }
 
 /// How runs are executed here.
@@ -232,11 +246,9 @@ pub(super) async fn conduct(
         | RunOutcome::Stale { .. } => Vec::new(),
     };
     // The folder may go with the machine, as a task's does: what was made is named where it lasts.
-    if let Some((_, newest)) = kept.and_then(watch::newest) {
-        let began_with = order.state.as_deref().map(|bytes| Inventory::of(bytes)).unwrap_or_default();
-        let made = Inventory::of(&newest).recorded_since(&began_with);
-        may_exist.extend(made.into_iter().filter(|address| !may_exist.contains(address)).collect::<Vec<_>>());
-    }
+    let mut made = kept.map(|layout| order.recorded(layout)).unwrap_or_default();
+    made.retain(|address| !may_exist.contains(address));
+    may_exist.extend(made);
     Some(RunOutcome::Failed {
         error: format!("Terraform's state could not be stored: {}", refusal.message()),
         may_exist: listed(may_exist),

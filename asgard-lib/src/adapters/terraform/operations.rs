@@ -209,8 +209,9 @@ impl Conductor<'_> {
     fn without_success(&self, done: &mut Stepped, redactor: &Redactor, printed: bool) -> RunOutcome {
         let complained = complaint(&redactor.text(&done.stderr), "Terraform failed and gave no reason.");
         self.tell(done, redactor, printed);
+        let recorded = self.order.recorded(self.dir.layout());
         let may_exist: Vec<String> =
-            done.tracker.may_exist(&self.recorded()).iter().map(|address| redactor.text(address)).collect();
+            done.tracker.may_exist(&recorded).iter().map(|address| redactor.text(address)).collect();
         if let Some(reason) = self.stop.reason() {
             return stopped(reason, may_exist);
         }

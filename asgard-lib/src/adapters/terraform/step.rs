@@ -15,10 +15,10 @@ use super::{
     workdir::Layout,
 };
 use crate::{
-    domain::run::{Inventory, LogLine},
+    domain::run::LogLine,
     error::{Error, Result},
 };
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 /// How often a running command is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -194,13 +194,6 @@ impl Conductor<'_> {
                 child.climb(to);
             }
         }
-    }
-
-    /// The addresses of what the newest state of the run has beyond the one that it began with.
-    pub(crate) fn recorded(&self) -> BTreeSet<String> {
-        let Some((_, newest)) = super::watch::newest(self.dir.layout()) else { return BTreeSet::new() };
-        let began_with = self.order.state.as_deref().map(|bytes| Inventory::of(bytes)).unwrap_or_default();
-        Inventory::of(&newest).recorded_since(&began_with)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
         person::User,
         policy::{Answer, Approver, Judged, Moment},
         project::Project,
-        request::{self, Approved, Decision, Request, RequestStatus, Step, Transition},
+        request::{self, Approved, Decision, Request, RequestStatus, Step, Transition, facts},
         resource::Resource,
         run::Run,
     },
@@ -161,7 +161,8 @@ async fn judged(tx: &Tx<'_>, loaded: &Loaded) -> Result<Judged> {
     let grown = request.judgements.last().is_some_and(|judged| judged.weighed.grown);
     let actor = tx.actor()?.reference();
     let step = Step { moment: Moment::Approval, actor, at: tx.now(), plan: request.plan.as_ref(), grown };
-    let mut judged = not_denied(tx.app(), basis_of_plan(tx, project, &service).await?, request, resource, step)?;
+    let mut judged =
+        not_denied(tx.app(), &facts(basis_of_plan(tx, project, &service).await?, request, resource, step))?;
     name_accounts(tx, &mut judged).await?;
     Ok(judged)
 }

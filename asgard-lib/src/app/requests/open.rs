@@ -12,7 +12,7 @@ use crate::{
         credential::ProjectKey,
         policy::{self, Moment},
         project::Project,
-        request::{Command, NextRun, Request, RequestStatus, Step, Target},
+        request::{Command, NextRun, Request, RequestStatus, Step, Target, facts},
         resource::{Resource, ResourceStatus, Spec},
         run::RunOp,
     },
@@ -177,7 +177,7 @@ async fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Reso
     let mut request = Request { id: request_id, barred, ..fresh_request(tx, project, &resource, command, monthly)? };
     let actor = request.requested_by.clone();
     let step = Step { moment: Moment::Asking, actor, at: now, plan: None, grown: false };
-    let judged = not_denied(tx.app(), basis(tx, project, service).await?, &request, &resource, step)?;
+    let judged = not_denied(tx.app(), &facts(basis(tx, project, service).await?, &request, &resource, step))?;
     policy::record(&mut request.judgements, judged);
     tx.claim(request.claim(), &request.id)?;
     match &existing {

@@ -5,15 +5,15 @@ use super::{Asked, open::fresh_request};
 use crate::{
     app::{
         Tx,
-        judge::{basis, not_denied_of_nothing},
+        judge::{basis, not_denied},
         runs, spending,
     },
     domain::{
         audit::AuditAction,
         job::Work,
-        policy::{self, Moment},
+        policy::{self, Facts, Moment},
         project::Project,
-        request::{Command, Produced, Request, Step, applied},
+        request::{Command, Produced, Request, Step, applied, facts},
         resource::{Resource, ResourceStatus, StatePointer},
     },
     error::Result,
@@ -62,7 +62,9 @@ pub async fn remove_unmade(
     if let Some(service) = tx.app().catalog().get(&resource.service).cloned() {
         let actor = request.requested_by.clone();
         let step = Step { moment: Moment::Asking, actor, at: now, plan: None, grown: false };
-        let judged = not_denied_of_nothing(tx.app(), basis(tx, project, &service).await?, &request, &going, step)?;
+        let facts = facts(basis(tx, project, &service).await?, &request, &going, step);
+        // Its target is not touched, so that nothing is asked about that.
+        let judged = not_denied(tx.app(), &Facts { target_listed: true, ..facts })?;
         policy::record(&mut request.judgements, judged);
     }
     let removed = applied(&request, &going, Produced::default(), now)?;

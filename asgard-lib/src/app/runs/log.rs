@@ -1,9 +1,9 @@
 //! A run's log: segments of lines, bounded in size and in total.
 
-use super::state;
 use super::{
     claimed_run::{ClaimedRun, lost},
     log_budget::LogBudget,
+    state,
 };
 use crate::{
     app::{Asgard, Tx, core::waiver::AuditWaiver},

@@ -2,7 +2,7 @@
 //! in the state. Terraform says that something is complete a moment before it writes the state. That an address is in a state is
 //! no evidence where the state that the change began with has it, too: it may be the thing that was to be replaced.
 
-use super::{LogLine, PlannedChange};
+use super::{LogLine, plan::is_only_a_value};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -225,11 +225,6 @@ impl Inventory {
         };
         self.0.iter().filter(is_new).map(|(address, _)| address.clone()).collect()
     }
-}
-
-/// Whether an address is that of a thing that is nothing but a value.
-fn is_only_a_value(address: &str) -> bool {
-    PlannedChange::is_value(address)
 }
 
 #[cfg(test)]

@@ -62,33 +62,33 @@ const VALUES: [&str; 4] = ["random_", "tls_", "time_", "terraform_data"];
 impl PlannedChange {
     /// Whether the thing is nothing but a value: replacing it takes nothing else away.
     pub fn is_only_a_value(&self) -> bool {
-        Self::is_value(&self.address)
+        is_only_a_value(&self.address)
     }
+}
 
-    /// Whether the thing at an address is nothing but a value.
-    pub(super) fn is_value(address: &str) -> bool {
-        // The type is the last part but one. A key in brackets is no part of the address, and may hold anything within its quotes.
-        let (mut key, mut quoted, mut escaped) = (false, false, false);
-        let plain: String = address
-            .chars()
-            .filter(|c| {
-                match (*c, quoted) {
-                    _ if escaped => escaped = false,
-                    ('\\', true) => escaped = true,
-                    ('"', _) => quoted = key && !quoted,
-                    ('[', false) => key = true,
-                    (']', false) => {
-                        key = false;
-                        return false;
-                    }
-                    (_, _) => {}
+/// Whether the thing at an address is nothing but a value.
+pub(super) fn is_only_a_value(address: &str) -> bool {
+    // The type is the last part but one. A key in brackets is no part of the address, and may hold anything within its quotes.
+    let (mut key, mut quoted, mut escaped) = (false, false, false);
+    let plain: String = address
+        .chars()
+        .filter(|c| {
+            match (*c, quoted) {
+                _ if escaped => escaped = false,
+                ('\\', true) => escaped = true,
+                ('"', _) => quoted = key && !quoted,
+                ('[', false) => key = true,
+                (']', false) => {
+                    key = false;
+                    return false;
                 }
-                !key
-            })
-            .collect();
-        let kind = plain.rsplit('.').nth(1).unwrap_or_default();
-        VALUES.iter().any(|value| kind == *value || (value.ends_with('_') && kind.starts_with(value)))
-    }
+                (_, _) => {}
+            }
+            !key
+        })
+        .collect();
+    let kind = plain.rsplit('.').nth(1).unwrap_or_default();
+    VALUES.iter().any(|value| kind == *value || (value.ends_with('_') && kind.starts_with(value)))
 }
 
 /// A provider that is not the one of the last apply.
@@ -293,7 +293,7 @@ mod tests {
             "tls_private_key.k",
             "module.m.terraform_data.t[\"]\"]",
         ] {
-            assert!(PlannedChange::is_value(value), "{value}");
+            assert!(is_only_a_value(value), "{value}");
         }
         for thing in [
             "aws_db_instance.this",
@@ -306,7 +306,7 @@ mod tests {
             "random_password",
             "",
         ] {
-            assert!(!PlannedChange::is_value(thing), "{thing}");
+            assert!(!is_only_a_value(thing), "{thing}");
         }
     }
 }
