@@ -30,14 +30,21 @@ impl Cloud {
 
 impl Cloud {
     /// The way of a process that was given its settings, access keys of AWS among them, by another one.
-    #[cfg_attr(
-        not(any(feature = "aws", feature = "dynamodb")),
-        allow(unused_variables, reason = "no AWS is compiled in")
-    )]
+    #[cfg(any(feature = "aws", feature = "dynamodb"))]
     pub fn with_keys_of(environment: &Environment) -> Self {
-        #[cfg(any(feature = "aws", feature = "dynamodb"))]
-        return Self::on(Aws::new().with_keys_of(environment));
-        #[cfg(not(any(feature = "aws", feature = "dynamodb")))]
+        let (id, secret) = (environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY"));
+        let aws = match (id, secret) {
+            (Some(id), Some(secret)) => {
+                Aws::new().with_access_key(id.reveal(), secret, environment.get("AWS_SESSION_TOKEN"))
+            }
+            (Some(_) | None, _) => Aws::new(),
+        };
+        Self::on(aws)
+    }
+
+    /// The way of a process that was given its settings by another one. No AWS is compiled in.
+    #[cfg(not(any(feature = "aws", feature = "dynamodb")))]
+    pub fn with_keys_of(_: &Environment) -> Self {
         Self::default()
     }
 }
