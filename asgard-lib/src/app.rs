@@ -37,6 +37,7 @@ pub use core::operation::{Decided, Hints, Meta, Method, Operation, Route, ShownO
 pub use core::reads::Reads;
 pub use core::scope::ReadMode;
 pub use core::transact::{DecideFuture, Tx};
+pub(crate) use core::waiver::AuditWaiver;
 pub use counters::{CounterKind, ProcessCounters};
 pub use operations::Operations;
 pub use parts::Parts;

@@ -1,8 +1,9 @@
 //! What the tests of this folder share: a world whose clock they move, replicas on one store, and a store that dies, loses
 //! replies or lags on demand.
 
-use super::{Keyring, LocalKey, MasterKeys, Rotation, SealedSecrets, SealedVault, Timing, keyring::Step};
+use super::{Keyring, LocalKey, MasterKeys, Rotation, SealedSecrets, SealedVault, Step, Timing};
 use crate::{
+    app::AuditWaiver,
     backends::MemoryStore,
     contract::faults::{Dying, Fault, Faulty},
     error::Result,
@@ -121,7 +122,8 @@ impl Replica {
         let old = self.vault.stored(id).await?;
         let sealed = self.vault.seal(id, "test", value).await?;
         let ops = vec![SealedVault::write(&sealed, old.as_ref())?];
-        let committed = super::commit::commit(&kit.memory, &kit.world, ops).await? == Outcome::Committed;
+        let committed = super::commit::commit(&kit.memory, &kit.world, ops, Some(AuditWaiver::SealedValue)).await?
+            == Outcome::Committed;
         self.vault
             .discard(if committed { old.as_ref().map_or(&[][..], |old| &old.blobs) } else { &sealed.blobs })
             .await;
@@ -210,7 +212,7 @@ pub(super) async fn tamper(kit: &Kit, key: &Key, change: impl FnOnce(&str) -> St
         body: change(&record.body),
         expires_at: None,
     };
-    let outcome =
-        super::commit::commit(&kit.memory, &kit.world, vec![Op::Replace(draft, record.version)]).await.unwrap();
+    let ops = vec![Op::Replace(draft, record.version)];
+    let outcome = super::commit::commit(&kit.memory, &kit.world, ops, Some(AuditWaiver::SealedValue)).await.unwrap();
     assert_eq!(outcome, Outcome::Committed);
 }

@@ -1,21 +1,22 @@
 //! Rotation from start to end, alone, with writers, with rivals, and killed anywhere.
 
-use super::super::{record::Sweep, *};
+use super::*;
 use crate::{
     adapters::{
-        SealedVault,
+        Drained, SealedVault,
         testkit::{CallRecorder, INLINE, Kit, RELOAD, RecordedStore, Replica, SETTLE, tamper},
         vault::SealedRecord,
     },
     error::Kind,
     kernel::Timestamp,
-    ports::records::key,
+    ports::{records::key, vault::TokenSealer},
 };
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicU32, Ordering::SeqCst},
+    time::Duration,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -224,7 +225,13 @@ async fn life(kit: &Kit, store: Arc<RecordedStore>) -> Result<Replica> {
         if replica.vault.stored(id).await?.is_none() {
             let sealed = replica.vault.seal(id, "test", &value).await?;
             let op = SealedVault::write(&sealed, None)?;
-            crate::adapters::commit::commit(replica.vault.store(), &kit.world, vec![op]).await?;
+            crate::adapters::commit::commit(
+                replica.vault.store(),
+                &kit.world,
+                vec![op],
+                Some(AuditWaiver::SealedValue),
+            )
+            .await?;
         }
     }
     replica.keyring.rotate().await?;
