@@ -136,6 +136,9 @@ fn the_dashboard_uses_the_application_and_its_own_parts_in_one_direction() {
 /// What decides the order of events besides the world's port. A simulation could not repeat a course of events that hangs on it.
 const BEHIND_THE_WORLD: &[(&str, &str)] = &[
     ("tokio::spawn(", "World::spawn"),
+    ("task::spawn", "World::spawn"),
+    ("JoinSet", "ports::world::Tasks"),
+    ("LocalSet", "World::spawn"),
     ("spawn_blocking(", "World::compute"),
     ("time::sleep(", "World::sleep"),
     ("time::timeout(", "World::timeout"),

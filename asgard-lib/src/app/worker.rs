@@ -15,14 +15,12 @@ use super::{Asgard, CounterKind};
 use crate::{
     error::{Code, Result},
     kernel::JobId,
+    ports::world::Tasks,
 };
 pub(crate) use claim::recall_stranded;
 use claim::{Claimed, Claims};
 use std::{sync::Arc, time::Duration};
-use tokio::{
-    task::{Id, JoinHandle, JoinSet},
-    time::Instant,
-};
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 pub use wake_hint::WakeHint;
@@ -169,40 +167,24 @@ pub(super) fn jittered(app: &Asgard, base: Duration) -> Duration {
     base * 3 / 4 + base * u32::from(spread) / 512
 }
 
-/// Jobs being done.
+/// Jobs being done, in the order in which they were taken.
 #[derive(Default)]
 struct InFlight {
-    tasks: JoinSet<()>,
-    /// By task, in the order in which they were taken: the order of handing back must not hang on a hash.
-    jobs: Vec<(Id, JobId)>,
+    tasks: Tasks<JobId>,
 }
 
 impl InFlight {
     fn take(&mut self, app: &Arc<Asgard>, job: Claimed) {
         let id = job.job.id.clone();
         let span = tracing::info_span!("job", job.id = %id, job.work = job.job.work.name(), trace.id = %job.job.trace);
-        let task = self.tasks.spawn(handle(Arc::clone(app), job).instrument(span));
-        self.jobs.push((task.id(), id));
+        self.tasks.spawn(app.world(), id, handle(Arc::clone(app), job).instrument(span));
     }
 
     async fn one_done(&mut self) {
-        match self.tasks.join_next_with_id().await {
-            Some(Ok((task, ()))) => {
-                self.forget(task);
-            }
-            Some(Err(error)) => {
-                // Its claim runs out, and somebody tries it again.
-                if let Some(job) = self.forget(error.id()) {
-                    tracing::error!(job.id = %job, error = %error, "A job ended badly.");
-                }
-            }
-            None => {}
+        if let Some((job, Err(error))) = self.tasks.next_ended().await {
+            // Its claim runs out, and somebody tries it again.
+            tracing::error!(job.id = %job, error = %error, "A job ended badly.");
         }
-    }
-
-    fn forget(&mut self, task: Id) -> Option<JobId> {
-        let at = self.jobs.iter().position(|(taken, _)| *taken == task)?;
-        Some(self.jobs.remove(at).1)
     }
 
     /// Waits for what is in hand, and hands back what takes too long.
@@ -215,8 +197,7 @@ impl InFlight {
         if drained.await.is_ok() {
             return;
         }
-        self.tasks.shutdown().await;
-        for (_, job) in self.jobs {
+        for job in self.tasks.abort().await {
             if let Err(error) = claim::hand_back(app, &job).await {
                 tracing::warn!(job.id = %job, error = error.chain(), "A job could not be handed back; its claim will run out.");
             }

@@ -292,7 +292,7 @@ impl Simulation {
             simulation.serving().insert(here.name, (pid, Arc::clone(&app)));
             // What fails now is the loop's to do again.
             let _ = runs::recover_at_start(&app).await;
-            while loops.join_next().await.is_some() {}
+            while loops.next_ended().await.is_some() {}
         });
     }
 
