@@ -33,7 +33,9 @@ use crate::{
 pub use acting::ActingAs;
 pub use core::call::{Call, Source};
 pub use core::list::Paging;
-pub use core::operation::{Decided, Hints, Meta, Method, Operation, Route, ShownOnce, SimpleOperation, Unremembered};
+pub use core::operation::{
+    AsksInDecide, Decided, Hints, Meta, Method, Operation, Route, ShownOnce, SimpleOperation, Unremembered,
+};
 pub use core::reads::Reads;
 pub use core::scope::ReadMode;
 pub use core::transact::{DecideFuture, Tx};

@@ -224,6 +224,21 @@ impl SimpleOperation for Leak {
             "unseal" => app.vault().read("x", "y").await.map(drop),
             "hash" => app.passwords().hash(&text, app.world()).await.map(drop),
             "verify" => app.passwords().verify(&text, None, app.world()).await.map(drop),
+            "launch" => app.runner().launch(&app.world().id()).await,
+            "salvage" => app.runner().salvage(&app.world().id(), None).await.map(drop),
+            "clean" => app.runner().clean(&app.world().id()).await,
+            "set_aside" => app.runner().set_aside(&app.world().id()).await.map(drop),
+            "left_over" => app.runner().left_over().await.map(drop),
+            "why_unclaimed" => {
+                app.runner().why_unclaimed(&app.world().id()).await;
+                Ok(())
+            }
+            "anchored" => app.anchors().is_empty().await.map(drop),
+            "anchor" => app.anchors().keep(&["head".to_owned()]).await,
+            "and ignores the refusal" => {
+                let _ = app.runner().clean(&app.world().id()).await;
+                Ok(())
+            }
             "wait" => tx.wait(Duration::from_secs(1)).await,
             "commit" => touch(app, &ProjectId::new(2026, 1)).await,
             "nothing" => Ok(()),
@@ -236,11 +251,70 @@ impl SimpleOperation for Leak {
 async fn a_decision_has_no_effects_with_or_without_a_race() {
     let kit = Kit::staged().await;
     kit.app.run(&kit.owner(), &Leak { what: "nothing".into() }).await.unwrap();
-    for what in ["put", "get", "forget", "seal", "unseal", "hash", "verify", "wait", "commit"] {
+    let runner = ["launch", "salvage", "clean", "set_aside", "left_over", "why_unclaimed", "and ignores the refusal"];
+    let others = ["put", "get", "forget", "seal", "unseal", "hash", "verify", "wait", "commit", "anchored", "anchor"];
+    for what in runner.into_iter().chain(others) {
         let error = kit.app.run(&kit.owner(), &Leak { what: what.into() }).await.unwrap_err();
         assert_eq!(error.code(), Code::Bug, "{what}: {error:?}");
         assert!(error.chain().contains("inside a decision"), "{what}: {}", error.chain());
     }
+}
+
+/// Asks in `authorise` for something, and for what its entry says only when it is told to.
+#[derive(Deserialize, JsonSchema)]
+struct LateAsker {
+    project: ProjectId,
+    asks: bool,
+    #[serde(skip)]
+    steps: Mutex<Vec<&'static str>>,
+}
+
+impl Operation for LateAsker {
+    type Output = Probed;
+    type Permit = ();
+    type Prepared = u32;
+    type Decided = Probed;
+    const META: Meta = META;
+
+    async fn authorise(&self, reads: &mut Reads<'_>) -> Result<()> {
+        let action = if self.asks { META.action } else { Action::ReadProject };
+        reads.project(Some(&self.project), action, ReadMode::Plain).await.map(drop)
+    }
+
+    async fn prepare(&self, _: &mut Reads<'_>, (): &(), _: Option<u32>) -> Result<u32> {
+        self.steps.lock().unwrap().push("prepare");
+        Ok(1)
+    }
+
+    async fn decide(&self, tx: &mut Tx<'_>, (): (), prepared: &u32) -> Result<Probed> {
+        tx.project(Some(&self.project), META.action, ReadMode::Plain).await?;
+        Ok(Probed { prepared: *prepared })
+    }
+
+    async fn finish(&self, _: &Asgard, decided: Probed) -> Result<Probed> {
+        self.steps.lock().unwrap().push("finish");
+        Ok(decided)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_asks_late_is_neither_prepared_nor_replayed() {
+    let kit = Kit::staged().await;
+    let asker = |asks| LateAsker { project: kit.project.clone(), asks, steps: Mutex::default() };
+    let call = Call { idempotency_key: Some("once".into()), ..kit.owner() };
+    let remember = Remember::of(&call, &META, &json!({})).unwrap();
+    let late = asker(false);
+    for remember in [None, remember.as_ref()] {
+        let error = drive(&kit.app, &call, &late, remember).await.unwrap_err();
+        assert!(error.code() == Code::Bug && error.chain().contains("never asked"), "{}", error.chain());
+    }
+    assert!(late.steps.lock().unwrap().is_empty(), "it was prepared before it had asked");
+
+    let (timely, late) = (asker(true), asker(false));
+    drive(&kit.app, &call, &timely, remember.as_ref()).await.unwrap();
+    assert_eq!(*timely.steps.lock().unwrap(), ["prepare", "finish"]);
+    let error = drive(&kit.app, &call, &late, remember.as_ref()).await.unwrap_err();
+    assert!(error.code() == Code::Bug && late.steps.lock().unwrap().is_empty(), "it was answered before it had asked");
 }
 
 /// Asks for something, and not for what its entry says.
