@@ -38,6 +38,7 @@ macro_rules! actions {
     ($($(#[doc = $doc:literal])+ $name:ident: $scope:ident, [$($standing:ident $(by $credential:ident)?),+], $refusal:literal;)+) => {
         /// What an operation does, as far as permission is concerned.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
         pub enum Action {
             $($(#[doc = $doc])+ $name,)+
         }
