@@ -186,7 +186,12 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Replaces any of the parts, at the last moment: `parts(|parts| parts.policy(mine))`.
+    /// Replaces parts of the control plane at the last moment, each by the method of its name: `parts(|parts| parts.policy(mine))`.
+    ///
+    /// What was opened before keeps what this builder was given: keyring, vault and the configured secret store and runner have
+    /// the database, the world and the configuration of [`RuntimeBuilder::database`], [`RuntimeBuilder::world`] and
+    /// [`Runtime::builder`]. A store that is given here is one around that database, and clock and settings are given there.
+    /// Targets' roles are assumed by the process of a run: see `Alone::roles`.
     pub fn parts(mut self, adjust: impl FnOnce(Parts) -> Parts + Send + Sync + 'static) -> Self {
         self.adjust.push(Box::new(adjust));
         self
