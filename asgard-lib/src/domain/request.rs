@@ -45,7 +45,40 @@ pub enum Command {
     Deprovision,
 }
 
+/// What a command does, without its inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CommandKind {
+    /// Create a resource, or change it in place.
+    Provision,
+    /// Make new secret values.
+    RotateSecrets,
+    /// Destroy a resource.
+    Deprovision,
+}
+
+impl CommandKind {
+    /// The name in records, answers and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Provision => "provision",
+            Self::RotateSecrets => "rotate_secrets",
+            Self::Deprovision => "deprovision",
+        }
+    }
+}
+
 impl Command {
+    /// What it does.
+    pub const fn kind(&self) -> CommandKind {
+        match self {
+            Self::Provision { .. } => CommandKind::Provision,
+            Self::RotateSecrets => CommandKind::RotateSecrets,
+            Self::Deprovision => CommandKind::Deprovision,
+        }
+    }
+
     /// What the module gets when this is carried out: the spec, and how often the secrets were rotated by then.
     pub const fn inputs<'a>(&'a self, resource: &'a Resource) -> (&'a Spec, u32) {
         match self {
@@ -57,11 +90,7 @@ impl Command {
 
     /// The command's name.
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Provision { .. } => "provision",
-            Self::RotateSecrets => "rotate_secrets",
-            Self::Deprovision => "deprovision",
-        }
+        self.kind().name()
     }
 }
 
