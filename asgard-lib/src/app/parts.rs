@@ -32,7 +32,7 @@ macro_rules! ports {
         pub struct Parts {
             $($need: Arc<dyn $needed>,)*
             $($name: Arc<dyn $port>,)*
-            pub(super) catalog: Arc<ServiceCatalog>,
+            pub(super) services: Arc<ServiceCatalog>,
             pub(super) operations: Arc<Operations>,
             pub(super) vocabulary: Arc<AuditVocabulary>,
             pub(super) world: World,
@@ -47,7 +47,7 @@ macro_rules! ports {
                 Self {
                     $($need,)*
                     $($name: $default,)*
-                    catalog: Arc::default(),
+                    services: Arc::default(),
                     operations: Operations::shipped(),
                     vocabulary: Arc::default(),
                     world: World::system(),
@@ -115,8 +115,8 @@ crate::kernel::opaque!(Parts);
 impl Parts {
     /// What can be asked for.
     #[must_use]
-    pub fn catalog(mut self, catalog: ServiceCatalog) -> Self {
-        self.catalog = Arc::new(catalog);
+    pub fn services(mut self, services: ServiceCatalog) -> Self {
+        self.services = Arc::new(services);
         self
     }
 
@@ -158,8 +158,8 @@ impl Parts {
 
 impl Asgard {
     /// What can be asked for.
-    pub fn catalog(&self) -> &ServiceCatalog {
-        &self.parts.catalog
+    pub fn services(&self) -> &ServiceCatalog {
+        &self.parts.services
     }
 
     /// What callers can have done here: the table that every surface is made from.

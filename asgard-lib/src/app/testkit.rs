@@ -131,7 +131,7 @@ pub(crate) async fn boot_with(
     runner: Arc<dyn Runner>,
     catalog: ServiceCatalog,
 ) -> Result<Arc<Asgard>> {
-    boot_of(store, world, runner, |parts| parts.catalog(catalog)).await
+    boot_of(store, world, runner, |parts| parts.services(catalog)).await
 }
 
 /// Another process on the same store, with other settings.
@@ -142,7 +142,7 @@ pub(crate) async fn boot_configured(
     catalog: ServiceCatalog,
     config: Config,
 ) -> Result<Arc<Asgard>> {
-    boot_of(store, world, runner, |parts| parts.catalog(catalog).config(config)).await
+    boot_of(store, world, runner, |parts| parts.services(catalog).config(config)).await
 }
 
 /// Another process on the same store, with other services and under another policy.
@@ -153,12 +153,12 @@ pub(crate) async fn boot_under(
     catalog: ServiceCatalog,
     policy: Arc<dyn Policy>,
 ) -> Result<Arc<Asgard>> {
-    boot_of(store, world, runner, |parts| parts.catalog(catalog).policy(policy)).await
+    boot_of(store, world, runner, |parts| parts.services(catalog).policy(policy)).await
 }
 
 /// Another process on the same store, each second of which is paid for.
 pub(crate) async fn boot_fleeting(store: Arc<ShakyStore>, world: &World, runner: Arc<dyn Runner>) -> Arc<Asgard> {
-    boot_of(store, world, runner, |parts| parts.catalog(catalog()).fleeting(true)).await.unwrap()
+    boot_of(store, world, runner, |parts| parts.services(catalog()).fleeting(true)).await.unwrap()
 }
 
 async fn boot_of(

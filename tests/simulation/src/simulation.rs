@@ -186,7 +186,7 @@ pub async fn open(
         Arc::new(HostRunner { host: Arc::clone(host), cloud: Arc::clone(cloud), notes: Arc::clone(notes), seed });
     let parts = Parts::new(store, vault, keyring, secrets, runner);
     let services = services(notes.edition.load(SeqCst))?;
-    Ok(Asgard::new(parts.catalog(services).world(world).config(settings())))
+    Ok(Asgard::new(parts.services(services).world(world).config(settings())))
 }
 
 /// What a server does now and then.

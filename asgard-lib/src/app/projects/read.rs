@@ -149,7 +149,7 @@ impl SimpleOperation for RegistrationRequirements {
         name: "projects.requirements",
         title: "Registration requirements",
         description: "What register_project needs here: groups, tiers, data classes and the evidence that each tier asks for.",
-        action: Action::ReadCatalog,
+        action: Action::ReadServices,
         routes: &[Route { method: Get, path: "/registration/requirements", status: 200 }],
         tools: &["registration_requirements"],
         hints: Hints::READ,
@@ -157,7 +157,7 @@ impl SimpleOperation for RegistrationRequirements {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<RequirementsView> {
-        tx.allow(Action::ReadCatalog, &Object::Nothing)?;
+        tx.allow(Action::ReadServices, &Object::Nothing)?;
         let config = tx.app().config();
         Ok(RequirementsView {
             require_manager: config.registration.require_manager,

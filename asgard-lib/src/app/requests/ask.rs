@@ -122,7 +122,7 @@ impl Operation for RequestResource {
                 Resource::name_claim(&project, &self.service, &self.name),
                 Request::open_claim(&project, &self.service, &self.name),
             ];
-            if let Ok(service) = reads.app().catalog().need(&self.service) {
+            if let Ok(service) = reads.app().services().need(&self.service) {
                 claims.extend(secret_claims(&project, service, &self.name, &self.spec));
             }
             reads.ahead(Look { keys: Vec::new(), claims, counters: vec![Project::committed_counter(&project)] });
@@ -182,11 +182,11 @@ impl Operation for RequestResource {
 impl RequestResource {
     /// The service, the checked spec and the target, as far as the command and the settings decide.
     fn admitted<'a>(&self, app: &'a Asgard) -> Result<(&'a Arc<Service>, Map<String, Value>, Target)> {
-        let service = app.catalog().need(&self.service)?;
+        let service = app.services().need(&self.service)?;
         let spec = self.own_spec(service.manifest.input_names().contains(&"name"))?;
         service.check_spec(&spec)?;
         let target =
-            admit(&service.manifest, self.cloud.as_ref(), self.account.as_deref(), &app.catalog().allow_list())?;
+            admit(&service.manifest, self.cloud.as_ref(), self.account.as_deref(), &app.services().allow_list())?;
         Ok((service, spec, target))
     }
 

@@ -165,9 +165,9 @@ async fn attempt(
             pointer.as_ref().and_then(|pointer| pointer.made_with().cloned())
         }
     };
-    let module = match (applied, tx.app().catalog().get(&resource.service)) {
+    let module = match (applied, tx.app().services().get(&resource.service)) {
         (Some(applied), _) => Module::Kept(Box::new(applied)),
-        (None, Some(service)) => Module::Catalogue(Arc::clone(service)),
+        (None, Some(service)) => Module::Offered(Arc::clone(service)),
         (None, None) => {
             let error = format!("Service {} is not in the catalogue any more.", resource.service);
             return Ok(Attempt::NotNeeded(end_run(tx, &run, RunStatus::Failed, error)?));

@@ -201,7 +201,7 @@ async fn try_prepare(supervision: &ClaimedRun, ending: &RunOutcome) -> Result<Re
         RunOutcome::Applied { outputs } => {
             let resource = app.store().read::<Resource>(supervision.resource.as_str()).await?;
             let resource = resource.ok_or_else(|| Error::bug(format!("{} is gone", supervision.resource)))?;
-            let service = app.catalog().get(&resource.service);
+            let service = app.services().get(&resource.service);
             Ready::Applied(outputs::prepare(supervision, &resource, service, outputs).await?)
         }
         RunOutcome::Destroyed => Ready::Destroyed,

@@ -251,7 +251,7 @@ impl Operation for RotateSecret {
     async fn decide(&self, tx: &mut Tx<'_>, project: Stored<Project>, (): &()) -> Result<Requested> {
         let secret = by_name(tx, &project.id, &self.name).await?;
         let resource = tx.need::<Resource>(secret.resource.as_str()).await?;
-        let service = tx.app().catalog().need(&resource.service)?;
+        let service = tx.app().services().need(&resource.service)?;
         if !service.manifest.secret_outputs().any(|output| output == secret.output) {
             return Err(Error::new(
                 Code::WrongState,

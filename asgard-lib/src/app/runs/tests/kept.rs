@@ -135,7 +135,7 @@ async fn what_was_made_is_compared_and_removed_with_its_own_module_and_inputs_wh
     for (what, later) in [("gone", nothing as fn() -> ServiceCatalog), ("another", other_keyed), ("the same", catalog)]
     {
         let mut kit = Kit::staged().await;
-        let made = kit.app.catalog().get(&"keyed".parse().unwrap()).unwrap().clone();
+        let made = kit.app.services().get(&"keyed".parse().unwrap()).unwrap().clone();
         let resource = make(&kit, "keyed", "one", json!({"password": "hunter2", "size": "l"}), 3).await;
         assert_eq!(sealed(&kit), [true; 3]);
         with(&mut kit, later()).await;
