@@ -84,7 +84,7 @@ async fn steps<O: Operation>(
     for _ in 0..MAX_PREPARE_RUNS {
         let mut reads = Reads::begin(app, &call);
         if let Some(remember) = remember {
-            reads.ahead(remember.look());
+            reads.ahead(remember.reads());
         }
         let permit = authorise(operation, &mut reads).await?;
         if let Some(remember) = remember
@@ -108,7 +108,7 @@ async fn steps<O: Operation>(
             }
             Some(_) | None => None,
         };
-        let step = Deciding { operation, remember, seen: &seen, prepared: &prepared };
+        let step = DecisionStep { operation, remember, seen: &seen, prepared: &prepared };
         if let Settled::Committed(decided) = step.run(app, known_anew.as_ref().unwrap_or(&call), early).await? {
             let output = operation.finish(app, decided).await?;
             return Ok(Done { output, replayed: false });
@@ -122,14 +122,14 @@ async fn steps<O: Operation>(
 }
 
 /// The decision of an operation, and what it stands on.
-struct Deciding<'x, O: Operation> {
+struct DecisionStep<'x, O: Operation> {
     operation: &'x O,
     remember: Option<&'x Remember>,
     seen: &'x Versions,
     prepared: &'x O::Prepared,
 }
 
-impl<'x, O: Operation> Deciding<'x, O> {
+impl<'x, O: Operation> DecisionStep<'x, O> {
     /// Decides until it is committed. The first attempt goes on with `early` reads and what they permit, if there are any.
     async fn run(
         &'x self,

@@ -1,7 +1,7 @@
 //! What an operation reads, and whom it asks: the half of a transaction that writes nothing. `authorise` and `prepare` get
 //! this alone; `decide` gets it inside its transaction.
 
-use super::{effects, waits::Pace};
+use super::{effects, waits::Backoff};
 use crate::app::{Asgard, Call};
 use crate::{
     domain::access::{self, Action, Object},
@@ -9,7 +9,7 @@ use crate::{
     kernel::{Actor, Timestamp},
     ports::{
         records::{Entity, Records, Stored, decode, key, store_error},
-        store::{Batch, Key, Look, Looked, Record, Version},
+        store::{Batch, Key, ReadBatch, ReadResults, Record, Version},
     },
 };
 use std::{
@@ -39,24 +39,24 @@ struct Cache {
     records: BTreeMap<Key, Option<Record>>,
     holders: BTreeMap<String, Option<String>>,
     counters: BTreeMap<String, i64>,
-    ahead: Look,
+    ahead: ReadBatch,
 }
 
 impl Cache {
     /// What is asked for, and what was to come along, each once.
-    fn wanted(&mut self, mut look: Look) -> Look {
+    fn wanted(&mut self, mut asked: ReadBatch) -> ReadBatch {
         let ahead = std::mem::take(&mut self.ahead);
-        let mut room = Batch::MAX_READS.saturating_sub(look.len());
-        join(&mut look.keys, ahead.keys, &self.records, &mut room);
-        join(&mut look.claims, ahead.claims, &self.holders, &mut room);
-        join(&mut look.counters, ahead.counters, &self.counters, &mut room);
-        look
+        let mut room = Batch::MAX_READS.saturating_sub(asked.len());
+        join(&mut asked.keys, ahead.keys, &self.records, &mut room);
+        join(&mut asked.claims, ahead.claims, &self.holders, &mut room);
+        join(&mut asked.counters, ahead.counters, &self.counters, &mut room);
+        asked
     }
 
-    fn keep(&mut self, look: Look, looked: Looked) {
-        self.records.extend(look.keys.into_iter().zip(looked.records));
-        self.holders.extend(look.claims.into_iter().zip(looked.holders));
-        self.counters.extend(look.counters.into_iter().zip(looked.counters));
+    fn keep(&mut self, asked: ReadBatch, results: ReadResults) {
+        self.records.extend(asked.keys.into_iter().zip(results.records));
+        self.holders.extend(asked.claims.into_iter().zip(results.holders));
+        self.counters.extend(asked.counters.into_iter().zip(results.counters));
     }
 }
 
@@ -147,10 +147,10 @@ impl<'a> Reads<'a> {
     pub async fn wait_for_change<T: Entity>(&mut self, read: &Stored<T>, until: Timestamp) -> Result<bool> {
         effects::outside_decide("waiting")?;
         self.waited = true;
-        let pace = if self.app.is_fleeting() { Pace::FUNCTION } else { Pace::SERVER };
+        let backoff = if self.app.is_fleeting() { Backoff::FUNCTION } else { Backoff::SERVER };
         let within = until.since(self.app.world().now());
         let key = key::<T>(read.value.record_id());
-        let changed = self.app.waits().changed(self.app, &key, &read.version, within, pace).await;
+        let changed = self.app.waits().changed(self.app, &key, &read.version, within, backoff).await;
         *self.cache() = Cache::default();
         Ok(changed)
     }
@@ -164,17 +164,17 @@ impl<'a> Reads<'a> {
     }
 
     /// Says what will be read soon: it comes along with the next read, in the same round trip.
-    pub fn ahead(&self, look: Look) {
+    pub fn ahead(&self, asked: ReadBatch) {
         let mut cache = self.cache();
-        cache.ahead.keys.extend(look.keys);
-        cache.ahead.claims.extend(look.claims);
-        cache.ahead.counters.extend(look.counters);
+        cache.ahead.keys.extend(asked.keys);
+        cache.ahead.claims.extend(asked.claims);
+        cache.ahead.counters.extend(asked.counters);
     }
 
-    async fn fetch(&self, look: Look) -> Result<()> {
-        let look = self.cache().wanted(look);
-        let looked = self.app.store().look(&look).await.map_err(store_error)?;
-        self.cache().keep(look, looked);
+    async fn fetch(&self, asked: ReadBatch) -> Result<()> {
+        let asked = self.cache().wanted(asked);
+        let results = self.app.store().read_batch(&asked).await.map_err(store_error)?;
+        self.cache().keep(asked, results);
         Ok(())
     }
 
@@ -182,7 +182,7 @@ impl<'a> Reads<'a> {
         if let Some(known) = self.cache().records.get(&key) {
             return Ok(known.clone());
         }
-        self.fetch(Look { keys: vec![key.clone()], ..Look::default() }).await?;
+        self.fetch(ReadBatch { keys: vec![key.clone()], ..ReadBatch::default() }).await?;
         Ok(self.cache().records.get(&key).cloned().flatten())
     }
 
@@ -218,7 +218,7 @@ impl<'a> Reads<'a> {
         if let Some(known) = self.cache().holders.get(claim) {
             return Ok(known.clone());
         }
-        self.fetch(Look { claims: vec![claim.to_owned()], ..Look::default() }).await?;
+        self.fetch(ReadBatch { claims: vec![claim.to_owned()], ..ReadBatch::default() }).await?;
         Ok(self.cache().holders.get(claim).cloned().flatten())
     }
 
@@ -227,7 +227,7 @@ impl<'a> Reads<'a> {
         if let Some(known) = self.cache().counters.get(name) {
             return Ok(*known);
         }
-        self.fetch(Look { counters: vec![name.to_owned()], ..Look::default() }).await?;
+        self.fetch(ReadBatch { counters: vec![name.to_owned()], ..ReadBatch::default() }).await?;
         Ok(self.cache().counters.get(name).copied().unwrap_or(0))
     }
 

@@ -10,7 +10,7 @@ use crate::{
     },
     error::Result,
     kernel::{Dollars, ProjectId, Usd},
-    ports::store::Look,
+    ports::store::ReadBatch,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -95,7 +95,7 @@ impl SimpleOperation for ProjectState {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectStateView> {
         let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
         let counters = vec![Project::resources_counter(&project.id), Project::committed_counter(&project.id)];
-        tx.ahead(Look { counters, ..Look::default() });
+        tx.ahead(ReadBatch { counters, ..ReadBatch::default() });
         let confirmed = spending::has_signed_in(tx, &project.manager).await?;
         let resources = tx.counter(&Project::resources_counter(&project.id)).await?;
         let committed = tx.counter(&Project::committed_counter(&project.id)).await?;

@@ -21,7 +21,7 @@ use crate::{
     },
     error::{Code, Error, Result},
     kernel::{AccountName, ProjectId, ResourceName, Slug},
-    ports::{records::Stored, store::Look},
+    ports::{records::Stored, store::ReadBatch},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -125,7 +125,7 @@ impl Operation for RequestResource {
             if let Ok(service) = reads.app().services().need(&self.service) {
                 claims.extend(secret_claims(&project, service, &self.name, &self.spec));
             }
-            reads.ahead(Look { keys: Vec::new(), claims, counters: vec![Project::committed_counter(&project)] });
+            reads.ahead(ReadBatch { keys: Vec::new(), claims, counters: vec![Project::committed_counter(&project)] });
         }
         let (project, _) = reads.project(self.project_id.as_ref(), Action::Ask, ReadMode::Checked).await?;
         Ok(project)

@@ -20,7 +20,7 @@ use crate::{
     kernel::{Actor, Party, RequestId, ResourceId, ResourceName, Usd},
     ports::{
         records::{Stored, key},
-        store::{Count, Look},
+        store::{Count, ReadBatch},
     },
 };
 use serde_json::Map;
@@ -77,11 +77,11 @@ pub async fn open(tx: &mut Tx<'_>, wanted: Wanted<'_>) -> Result<Asked> {
     let id = &service.manifest.id;
     let name_claim = Resource::name_claim(&project.id, id, name);
     let open_claim = Request::open_claim(&project.id, id, name);
-    tx.ahead(Look { claims: vec![open_claim.clone()], ..Look::default() });
+    tx.ahead(ReadBatch { claims: vec![open_claim.clone()], ..ReadBatch::default() });
     let (named, open) = (tx.holder(&name_claim).await?, tx.holder(&open_claim).await?);
     let resource = named.iter().map(|resource| key::<Resource>(resource.as_str()));
     let request = open.iter().map(|request| key::<Request>(request.as_str()));
-    tx.ahead(Look { keys: resource.chain(request).collect(), ..Look::default() });
+    tx.ahead(ReadBatch { keys: resource.chain(request).collect(), ..ReadBatch::default() });
     let existing = match &named {
         Some(resource) => tx.read_checked::<Resource>(resource).await?,
         None => None,

@@ -233,7 +233,7 @@ async fn recover(app: &Arc<Asgard>, run: &Run) -> Result<bool> {
         Some(place) => app.runner().probe(place, now).await,
         None => Liveness::Unknown,
     };
-    let (seen, ttl, cannot_watch) = (app.watch().look(&lease), lease_lasts(app), app.is_fleeting());
+    let (seen, ttl, cannot_watch) = (app.watch().observe(&lease), lease_lasts(app), app.is_fleeting());
     let gone = match liveness {
         Liveness::Dead => true,
         // A supervisor that cannot renew has stopped its child by now, and whatever its child's life hangs on has when it was killed.
