@@ -25,7 +25,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("config", &["kernel", "domain"]),
     ("app", &["kernel", "domain", "ports", "config"]),
     ("backends", &["kernel", "domain", "ports", "aws"]),
-    // Adapters that execute runs drive them through the application (`app::runs::Supervision`).
+    // Adapters that execute runs drive them through the application (`app::runs::ClaimedRun`).
     ("adapters", &["kernel", "domain", "ports", "config", "app", "aws"]),
     ("http", &["kernel", "domain", "ports", "config", "app"]),
     ("contract", &["kernel", "domain", "ports", "config", "app", "backends", "adapters", "http"]),

@@ -6,7 +6,7 @@ use crate::{
         audit::{EventFeed, ListAudit, verify},
         core::waiver::AuditWaiver,
         periodic::{Next, PeriodicTask, RetainAudit, SealAudit},
-        testkit::{Kit, Shaky, signed_in},
+        testkit::{Kit, StoreFaults, signed_in},
     },
     domain::audit::{AuditAction, AuditBlock, AuditEvent, AuditStub, Event, EventPosition, FeedHead, FeedSegment},
     error::{Code, Result},
@@ -254,7 +254,7 @@ async fn of_the_version_before(tamper: impl Fn(&mut Line)) -> Kit {
         batch.push(Op::Insert(draft)).unwrap();
         assert_eq!(memory.commit(&batch).await.unwrap(), Outcome::Committed);
     }
-    Kit::staged_on(Shaky::on(&memory)).await
+    Kit::staged_on(StoreFaults::on(&memory)).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use crate::{
         core::scope::ReadMode,
         keys::MintKey,
         operations,
-        testkit::{Kit, OWNER, Shaky, signed_in},
+        testkit::{Kit, OWNER, StoreFaults, signed_in},
     },
     backends::MemoryStore,
     domain::{
@@ -131,7 +131,7 @@ async fn only_the_decision_is_repeated_after_a_lost_race() {
     let probe = Probe::of(&kit, 0);
     kit.app.run(&kit.owner(), &probe).await.unwrap();
     assert_eq!(probe.took(), ["authorise", "prepare", "authorise", "decide", "finish"]);
-    kit.shaky.fault.conflict_every.store(2, SeqCst);
+    kit.faulty.fault.conflict_every.store(2, SeqCst);
     let mut all = Vec::new();
     for _ in 0..2 {
         kit.app.run(&kit.owner(), &probe).await.unwrap();
@@ -353,7 +353,7 @@ fn what_creates_nothing_is_neither_remembered_nor_recalled() {
 /// A reply alone is kept as well: the same call again is told the same, though nothing was changed by either.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_changes_nothing_is_remembered_too() {
-    let kit = Kit::dry_on(Shaky::on(&MemoryStore::new())).await;
+    let kit = Kit::dry_on(StoreFaults::on(&MemoryStore::new())).await;
     kit.ask("thing", "one", json!({})).await.unwrap();
     let call = Call { idempotency_key: Some("k".into()), ..kit.owner() };
     let ask = operations::named("requests.create").unwrap();
@@ -384,11 +384,11 @@ async fn a_late_copy_of_a_batch_that_was_refused_changes_nothing() {
     batch.push(Op::Claim { name: name(), owner: "me".into() }).unwrap();
     batch.push(Op::Count(count)).unwrap();
 
-    kit.shaky.fault.keeps_back.store(true, std::sync::atomic::Ordering::SeqCst);
+    kit.faulty.fault.keeps_back.store(true, std::sync::atomic::Ordering::SeqCst);
     let outcome = super::submit::submit(&kit.app, &batch).await.unwrap();
     assert_eq!(outcome, Outcome::Refused(Refusal { step: 1, reason: Reason::Taken }));
     kit.memory.commit(&other(Op::Release { name: name(), owner: "other".into() })).await.unwrap();
-    let late = kit.shaky.fault.on_their_way.lock().unwrap().pop().unwrap();
+    let late = kit.faulty.fault.on_their_way.lock().unwrap().pop().unwrap();
     assert_eq!(late, batch);
     kit.memory.commit(&late).await.unwrap();
     assert_eq!(kit.memory.get_many(&[key]).await.unwrap(), [None]);

@@ -88,7 +88,7 @@ crate::kernel::opaque!(Claim);
 /// The right to work on a run, for as long as its lease is held. Share it in an `Arc` while the run works; only
 /// [`ClaimedRun::finish`] needs it back.
 pub struct ClaimedRun {
-    pub(super) hold: HeldLease,
+    pub(super) held_lease: HeldLease,
     pub(super) run: RunId,
     pub(super) resource: ResourceId,
     /// The digest of the inputs that the run works with, once they were read.
@@ -108,7 +108,7 @@ impl ClaimedRun {
 
     /// The control plane.
     pub fn app(&self) -> &Arc<Asgard> {
-        self.hold.app()
+        self.held_lease.app()
     }
 
     /// The run.

@@ -120,9 +120,9 @@ async fn take(kit: &Kit, step: MoneyStep) {
         MoneyStep::Run { nth, ending: choice, empty } => {
             let waiting: Vec<_> = open.into_iter().filter_map(|request| request.current_run.clone()).collect();
             let Some(run) = pick(waiting, nth) else { return };
-            if let Claim::Claimed(assignment, supervision) = kit.try_claim(&run).await.unwrap() {
+            if let Claim::Claimed(assignment, claimed_run) = kit.try_claim(&run).await.unwrap() {
                 kit.check().await;
-                supervision.finish(ending(assignment.run.op, choice, empty)).await.unwrap();
+                claimed_run.finish(ending(assignment.run.op, choice, empty)).await.unwrap();
             }
         }
         MoneyStep::Die { nth, may_exist } => {

@@ -38,7 +38,7 @@ async fn under(policy: impl Fn(&Facts) -> Result<Judgement> + Send + Sync + 'sta
     let mut kit = Kit::staged().await;
     let runner = Arc::clone(&kit.stage) as _;
     let policy = Arc::new(Scripted(policy));
-    kit.app = boot_under(Arc::clone(&kit.shaky), &kit.world, runner, catalog(), policy).await.unwrap();
+    kit.app = boot_under(Arc::clone(&kit.faulty), &kit.world, runner, catalog(), policy).await.unwrap();
     kit
 }
 
@@ -77,7 +77,8 @@ fn last_rule(request: &Request) -> &str {
 async fn what_a_person_approved_is_neither_changed_nor_removed_without_one() {
     let mut kit = Kit::staged().await;
     let runner = Arc::clone(&kit.stage) as _;
-    kit.app = boot_under(Arc::clone(&kit.shaky), &kit.world, runner, sized_catalog(), Arc::new(BuiltIn)).await.unwrap();
+    kit.app =
+        boot_under(Arc::clone(&kit.faulty), &kit.world, runner, sized_catalog(), Arc::new(BuiltIn)).await.unwrap();
     let ask = async |size: &str| kit.ask("sized", "one", json!({"size": size})).await.unwrap().request.request_id;
     let applied = || RunOutcome::Applied { outputs: BTreeMap::new() };
 
@@ -285,7 +286,7 @@ fn changed(change: impl Fn(&mut crate::domain::service::Manifest)) -> crate::app
 
 async fn later_with(kit: &mut Kit, catalog: crate::app::ServiceCatalog) {
     let runner = Arc::clone(&kit.stage) as _;
-    kit.app = boot_under(Arc::clone(&kit.shaky), &kit.world, runner, catalog, Arc::new(BuiltIn)).await.unwrap();
+    kit.app = boot_under(Arc::clone(&kit.faulty), &kit.world, runner, catalog, Arc::new(BuiltIn)).await.unwrap();
 }
 
 /// Claims the request's run, which does not start, and says why.
