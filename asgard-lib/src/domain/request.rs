@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 mod admission;
 mod facts;
 mod money;
+mod opening;
 mod outcome;
 mod row;
 
@@ -23,9 +24,10 @@ pub use super::target::Target;
 pub use admission::{added_cost, admit};
 pub use facts::{Basis, Spending, Step, facts};
 pub use money::Ceilings;
+pub use opening::{NewResource, monthly, opened};
 pub use outcome::{
     Left, NextRun, Planned, Produced, Transition, applied, approved, asked_again, cancelled, failed, interrupted,
-    partly_approved, planned, rejected, stale,
+    left_behind, partly_approved, planned, rejected, stale,
 };
 pub use row::{REQUEST_LIST, RequestRow};
 

@@ -20,7 +20,7 @@ use crate::{
         audit::AuditAction,
         job::{ForgottenSecret, Work},
         project::Project,
-        request::{self, Planned, Request, RequestStatus, Transition},
+        request::{self, Planned, Request, Transition},
         resource::{Resource, ResourceStatus, StatePointer},
         run::{PlanSummary, Run, RunOp, RunStatus},
         service::Retry,
@@ -366,16 +366,7 @@ async fn end_request(
         (Ready::Interrupted(may_exist) | Ready::Unseen(may_exist), _) => {
             let safe = service.as_ref().is_some_and(|service| service.manifest.retry == Retry::Safe);
             let left = request::Left { may_exist, safe, unseen: matches!(ready, Ready::Unseen(_)) };
-            let transition = if stop && left.is_harmless(run) {
-                request::cancelled(request, resource, now)?
-            } else {
-                request::interrupted(request, resource, run, left, now)?
-            };
-            let status = match transition.request.status {
-                RequestStatus::NeedsAttention => RunStatus::NeedsAttention,
-                RequestStatus::Cancelled => RunStatus::Cancelled,
-                _ => RunStatus::Interrupted,
-            };
+            let (status, transition) = request::left_behind(request, resource, run, left, stop, now)?;
             let error = transition.request.error.clone().filter(|_| status == RunStatus::NeedsAttention);
             (ended(run, status, error, may_exist, now)?, transition)
         }
