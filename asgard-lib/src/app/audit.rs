@@ -13,3 +13,9 @@ pub use anchors::{AuditAnchorView, ListAuditAnchors, current_anchors};
 pub use feed::{EventFeed, EventPage};
 pub use operations::{AuditView, ListAudit, VerifyAudit};
 pub use verify::{AnchorReport, Break, RemovedBlocks, VerifyReport, verify, verify_anchored, verify_within};
+
+crate::app::core::entry::table! {
+    ListAudit,
+    VerifyAudit,
+    ListAuditAnchors,
+}

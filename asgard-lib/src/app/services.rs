@@ -6,3 +6,8 @@ mod offered;
 
 pub use list::{GetService, ListServices, OutputView, ServiceSummary, ServiceView};
 pub use offered::{LOCAL, Service, ServiceCatalog, read_manifest};
+
+crate::app::core::entry::table! {
+    ListServices,
+    GetService,
+}
