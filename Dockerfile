@@ -61,6 +61,8 @@ WORKDIR /data
 VOLUME ["/data", "/tmp"]
 EXPOSE 8080
 STOPSIGNAL SIGTERM
+# It sees the variables of the container and none of the arguments of `serve`: give another address or a file as ASGARD_BIND and
+# ASGARD_CONFIG, or name them to a health check of your own.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["asgard", "health"]
 ENTRYPOINT ["asgard"]

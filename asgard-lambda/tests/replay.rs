@@ -370,6 +370,27 @@ async fn nothing_runs_after_an_answer() {
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
 }
 
+/// An HTTP API tells an address that ends with a slash from one that does not, and sends what has no route of its own to the other
+/// function, which answers no MCP.
+#[tokio::test]
+async fn every_address_of_mcp_has_a_route_to_the_function_that_answers_it() {
+    let contract: Value = serde_json::from_str(include_str!("../../infra/contract.json")).unwrap();
+    let place = Place::new(&[("ASGARD_LAMBDA_SURFACE", "mcp")]).await;
+    let (key, _) = key_and_request(&place).await;
+    let http = function(&place);
+    for path in ["/mcp", "/mcp/"] {
+        assert_eq!(contract["routes"][format!("ANY {path}")], "Mcp", "{path}");
+        for front in FRONTS {
+            let refused = answer(&http, &aimed(front, "POST", path, &[], None)).await;
+            assert_eq!(status(&refused), 401, "{path} behind {front}: {refused}");
+        }
+        let mut call = tool(&key, "list_services", &json!({}));
+        call["rawPath"] = path.into();
+        let listed = answer(&http, &call).await;
+        assert!(body(&listed)["result"]["structuredContent"].is_object(), "{path}: {listed}");
+    }
+}
+
 #[tokio::test]
 async fn a_wait_ends_with_an_answer_before_the_invocation_does() {
     let place = Place::new(&[]).await;

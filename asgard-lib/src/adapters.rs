@@ -30,7 +30,7 @@ pub use dry_run::DryRun;
 pub use keyring::{Drained, KeyState, KeyStatus, Keyring, MasterKeys, Started, Timing};
 pub use layered_secrets::LayeredSecrets;
 pub use local_key::LocalKey;
-pub use rotation::{Rotation, Step};
+pub use rotation::{Rotation, Step, Witness};
 pub use sealed_secrets::SealedSecrets;
 pub use vault::SealedVault;
 #[cfg(feature = "sso")]

@@ -109,9 +109,14 @@ impl Asgard {
     /// Now, as far as it may be deleted by or taken from others by: the earlier of this process's clock and the store's, where that
     /// has one. A clock that is ahead makes nothing old.
     pub(crate) async fn cautious_now(&self) -> Result<crate::kernel::Timestamp> {
+        Ok(self.clocks().await?.earlier)
+    }
+
+    /// What this process's clock and the store's say, where that has one.
+    pub(crate) async fn clocks(&self) -> Result<core::clocks::Clocks> {
         let own = self.world().now();
-        let stores = self.store().clock().await.map_err(crate::ports::records::store_error)?;
-        Ok(stores.map_or(own, |stores| own.min(stores)))
+        let stores = self.store().clock().await.map_err(crate::ports::records::store_error)?.unwrap_or(own);
+        Ok(core::clocks::Clocks { earlier: own.min(stores), later: own.max(stores) })
     }
 
     /// What was committed, in order, from any position on.

@@ -7,6 +7,7 @@ pub(crate) mod database;
 pub(crate) mod generation;
 pub(crate) mod id;
 pub(crate) mod money;
+pub(crate) mod network;
 pub(crate) mod page;
 pub(crate) mod principal;
 pub(crate) mod schema;

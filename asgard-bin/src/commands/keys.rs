@@ -7,7 +7,7 @@ use crate::{
     output,
 };
 use asgard_lib::{
-    adapters::{KeyState, Rotation, Started, Step},
+    adapters::{KeyState, Rotation, Started, Step, Witness},
     kernel::Timestamp,
     runtime::Runtime,
 };
@@ -46,7 +46,7 @@ async fn rotate(runtime: &Runtime, wait: bool) -> Result<()> {
     let rotation = Rotation::new(Arc::clone(runtime.vault()));
     loop {
         let now = runtime.app().world().now();
-        match rotation.step(now).await? {
+        match rotation.step(now, Witness::Process).await? {
             Step::Activated(key) => output::line(format!("{key} is in use."))?,
             Step::Retired(key) => output::line(format!("{key} is retired."))?,
             Step::Swept { stuck: 0, .. } | Step::Raced => {}

@@ -13,12 +13,14 @@ mod start;
 mod status;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use masters::MasterKeys;
 pub use record::KeyState;
 pub(super) use record::{DataKey, Sweep};
 pub use start::Started;
 pub use status::{Drained, KeyStatus};
+pub(super) use watch::{KeyWatch, Seen};
 
 use super::{cipher, commit::commit};
 use crate::{

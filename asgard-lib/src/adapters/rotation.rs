@@ -5,7 +5,7 @@
 mod tests;
 
 use super::{
-    keyring::{DataKey, KeyState, Sweep, Timing},
+    keyring::{DataKey, KeyState, KeyWatch, Seen, Sweep, Timing},
     vault::{Resealed, SealedRecord, SealedVault},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         store::{Op, Query},
     },
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Records in a page of a sweep; the most that one step moves is four pages.
 const PAGE: usize = 25;
@@ -49,9 +49,20 @@ pub enum Step {
     Raced,
 }
 
+/// Who says how much time has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Witness {
+    /// The clock alone: for processes that are frozen between their turns, and can watch nothing.
+    Clock,
+    /// The clock, and this process: nothing that depends on time is done before this process itself has seen the time pass, by its
+    /// monotonic clock. A clock that is wrong, here or where a moment was written, then decides nothing.
+    Process,
+}
+
 /// The rotation of a store's data keys.
 pub struct Rotation {
     vault: Arc<SealedVault>,
+    watch: KeyWatch,
 }
 
 crate::kernel::opaque!(Rotation);
@@ -59,32 +70,67 @@ crate::kernel::opaque!(Rotation);
 impl Rotation {
     /// Rotates the keys of this vault's keyring.
     pub fn new(vault: Arc<SealedVault>) -> Self {
-        Self { vault }
+        Self { vault, watch: KeyWatch::default() }
+    }
+
+    /// Notes what this process has read of the keys by now. A process that does so between its turns has watched for longer.
+    pub fn watch(&self) {
+        let ring = self.vault.keyring().ring();
+        ring.keys.values().for_each(|held| self.watch.notice(&held.id, held.state));
     }
 
     /// Takes one bounded step: at most a hundred ciphertexts. Meant for a leased loop; safe without the lease.
-    pub async fn step(&self, now: Timestamp) -> Result<Step> {
+    pub async fn step(&self, now: Timestamp, witness: Witness) -> Result<Step> {
         let keyring = self.vault.keyring();
         keyring.reload().await?;
-        let records = keyring.records().await?;
+        let (records, timing) = (keyring.records().await?, keyring.timing());
         let mut wait: Option<Timestamp> = None;
         let mut later = |at: Timestamp| wait = Some(wait.map_or(at, |soonest: Timestamp| soonest.min(at)));
+        let seen = |key: &Stored<DataKey>| match witness {
+            Witness::Clock => Seen::ENOUGH,
+            Witness::Process => self.watch.look(key),
+        };
         if let Some(next) = records.iter().find(|key| key.state == KeyState::Readable) {
-            let due = keyring.timing().active_from(next);
+            let seen = seen(next);
+            if next.state_since.is_far_ahead_of(now) {
+                return self.begin_again(next, now).await;
+            }
+            let due = timing.active_from(next).max(now.plus(seen.left_of_state(timing.reload * 2)));
             if now >= due {
                 return self.activate(next, &records, now).await;
             }
             later(due);
         }
         for key in records.iter().filter(|key| key.state == KeyState::Draining) {
-            let sweep = key.sweep.clone().unwrap_or_else(|| Sweep::starting(key.state_since));
-            if !sweep.running && sweep.pass_from > now {
-                later(sweep.pass_from);
-                continue;
+            let seen = seen(key);
+            if key.state_since.is_far_ahead_of(now) {
+                return self.begin_again(key, now).await;
+            }
+            let mut sweep = key.sweep.clone().unwrap_or_else(|| Sweep::starting(key.state_since));
+            sweep.distrust(now, timing);
+            if !sweep.running {
+                let due = sweep.pass_from.max(now.plus(sweep.left(seen, timing)));
+                if due > now {
+                    later(due);
+                    continue;
+                }
+                sweep.begin(now, seen.left_of_state(timing.settle).is_zero());
             }
             return self.sweep(key, sweep, now).await;
         }
         Ok(wait.map_or(Step::Idle, Step::Waiting))
+    }
+
+    /// A clock that was far ahead wrote since when the key is in its state. It is in it for longer than that: the time begins now.
+    async fn begin_again(&self, key: &Stored<DataKey>, now: Timestamp) -> Result<Step> {
+        tracing::warn!(key.id = %key.id, "A clock that was far ahead has written since when a data key is in its state; that counts from now on.");
+        let sweep = key.sweep.clone().map(|sweep| Sweep { moved: sweep.moved, ..Sweep::starting(now) });
+        let corrected = DataKey { state_since: now, sweep, ..key.value.clone() };
+        Ok(if self.write(vec![replace(key, &corrected)?]).await? {
+            Step::Waiting(now.plus(self.vault.keyring().timing().reload))
+        } else {
+            Step::Raced
+        })
     }
 
     async fn activate(&self, next: &Stored<DataKey>, records: &[Stored<DataKey>], now: Timestamp) -> Result<Step> {
@@ -101,9 +147,6 @@ impl Rotation {
     }
 
     async fn sweep(&self, key: &Stored<DataKey>, mut sweep: Sweep, now: Timestamp) -> Result<Step> {
-        if !sweep.running {
-            sweep.begin(now);
-        }
         let (mut moved, mut stuck) = (0, 0);
         for _ in 0..PAGES {
             let query = Query::new(&SEALED_BY_KEY, key.id.as_str()).after(sweep.after.take()).take(PAGE);
@@ -161,19 +204,49 @@ fn replace(stored: &Stored<DataKey>, key: &DataKey) -> Result<Op> {
 
 impl Sweep {
     /// Before the first pass, which may begin at once: the more is moved early, the less is left when passes count.
-    pub(super) fn starting(from: Timestamp) -> Self {
-        Self { pass_from: from, after: None, running: false, found: 0, stuck: 0, moved: 0, clean: false }
+    pub(super) const fn starting(from: Timestamp) -> Self {
+        Self {
+            pass_from: from,
+            after: None,
+            running: false,
+            settled: false,
+            found: 0,
+            stuck: 0,
+            moved: 0,
+            clean: false,
+        }
     }
 
-    pub(super) fn begin(&mut self, now: Timestamp) {
-        *self = Self { pass_from: now, after: None, running: true, found: 0, stuck: 0, ..self.clone() };
+    /// Begins a pass. `settled` says that whoever begins it has seen the key drain for as long as it takes to settle.
+    pub(super) fn begin(&mut self, now: Timestamp, settled: bool) {
+        *self = Self { pass_from: now, after: None, running: true, settled, found: 0, stuck: 0, ..self.clone() };
+    }
+
+    /// Believes no moment that can only come from a clock that was wrong. A pass began before now, and one is never put off for longer
+    /// than the key takes to settle and one reload period.
+    pub(super) fn distrust(&mut self, now: Timestamp, timing: Timing) {
+        if self.running {
+            self.pass_from = self.pass_from.min(now);
+        } else if self.pass_from > now.plus(timing.settle + timing.reload) {
+            (self.pass_from, self.clean) = (now, false);
+        }
+    }
+
+    /// For how long whoever has seen this much of the key has to go on watching before the next pass. The second pass that counts
+    /// begins a reload period after the first, by somebody for whom it counts; the others may begin whenever they are due.
+    pub(super) fn left(&self, seen: Seen, timing: Timing) -> Duration {
+        if self.clean {
+            seen.left_of_version(timing.reload).max(seen.left_of_state(timing.settle))
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Ends a pass and says whether the key can be retired: this pass and the one before it found nothing, both began after
     /// the key had settled, and this one began a reload period after the other ended.
     pub(super) fn finish(&mut self, draining_since: Timestamp, now: Timestamp, timing: Timing) -> bool {
         let settled = draining_since.plus(timing.settle);
-        let counts = self.found == 0 && self.pass_from >= settled;
+        let counts = self.found == 0 && self.settled && self.pass_from >= settled;
         if counts && self.clean {
             return true;
         }
@@ -181,7 +254,8 @@ impl Sweep {
         self.clean = counts;
         // An early pass that found nothing need not be repeated before one can count. Otherwise replicas that still seal
         // under the key are given the time to learn better, instead of being chased.
-        self.pass_from = if self.found == 0 && !counts { settled.max(now) } else { now.plus(timing.reload) };
+        self.pass_from =
+            if self.found == 0 && self.pass_from < settled { settled.max(now) } else { now.plus(timing.reload) };
         false
     }
 }

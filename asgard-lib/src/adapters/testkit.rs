@@ -1,7 +1,7 @@
 //! What the tests of this folder share: a world whose clock they move, replicas on one store, and a store that dies, loses
 //! replies or lags on demand.
 
-use super::{Keyring, LocalKey, MasterKeys, Rotation, SealedSecrets, SealedVault, Step, Timing};
+use super::{Keyring, LocalKey, MasterKeys, Rotation, SealedSecrets, SealedVault, Step, Timing, Witness};
 use crate::{
     app::AuditWaiver,
     backends::MemoryStore,
@@ -76,8 +76,17 @@ impl Kit {
 
     /// A process on a store with faults.
     pub(crate) async fn boot(&self, store: Arc<RecordedStore>, masters: MasterKeys) -> Result<Replica> {
+        self.boot_in(&self.world, store, masters).await
+    }
+
+    /// A process whose clock is its own.
+    pub(crate) async fn replica_by(&self, clock: &Arc<ManualClock>) -> Replica {
+        let world = World::new(Arc::clone(clock) as _, Arc::new(SystemEntropy));
+        self.boot_in(&world, CallRecorder::on(&self.memory), self.masters()).await.unwrap()
+    }
+
+    async fn boot_in(&self, world: &World, store: Arc<RecordedStore>, masters: MasterKeys) -> Result<Replica> {
         let timing = Timing { reload: RELOAD, settle: SETTLE };
-        let world = &self.world;
         let keyring = Keyring::open_with(Arc::clone(&store) as _, masters, world.clone(), timing).await?;
         let vault = Arc::new(
             SealedVault::new(Arc::clone(&store) as _, store, Arc::clone(&keyring), world.clone())
@@ -106,7 +115,7 @@ impl Replica {
     pub(crate) async fn finish(&self, kit: &Kit) -> Result<Vec<Step>> {
         let mut steps = Vec::new();
         loop {
-            let step = self.rotation.step(kit.world.now()).await?;
+            let step = self.rotation.step(kit.world.now(), Witness::Clock).await?;
             match &step {
                 Step::Idle => return Ok(steps),
                 Step::Waiting(until) => kit.pass(until.since(kit.world.now())),

@@ -12,6 +12,7 @@ pub(crate) use anchors::end_of;
 pub use anchors::{AuditAnchorView, ListAuditAnchors, current_anchors};
 pub use feed::{EventFeed, EventPage};
 pub use operations::{AuditView, ListAudit, VerifyAudit};
+pub(in crate::app) use operations::{FIRST_DAY, days_from};
 pub use verify::{AnchorReport, Break, RemovedBlocks, VerifyReport, verify, verify_anchored, verify_within};
 
 crate::app::core::entry::table! {

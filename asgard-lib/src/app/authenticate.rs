@@ -10,8 +10,8 @@ use crate::{
     error::{Code, Error, Result},
     kernel::{Actor, Generation, KeyId, SessionId, SignIn, Timestamp, TokenId, UserId},
     ports::{
-        records::{Entity, Records, Stored, key, store_error},
-        store::Version,
+        records::{Entity, Records, Stored, decode, key, store_error},
+        store::{Look, Version},
     },
 };
 
@@ -55,7 +55,7 @@ async fn found<T: Entity>(app: &Asgard, id: &str) -> Result<Stored<T>> {
 /// Notes the use of a credential, at most every five minutes. The answer does not wait for more than the write, and a
 /// failed note fails nothing.
 async fn note<T: Entity>(app: &Asgard, stored: &Stored<T>, now: Timestamp) {
-    if stored.noted_at.is_none_or(|noted| now.since(noted) >= NOTE_EVERY) {
+    if stored.noted_at.is_none_or(|noted| !noted.is_within(NOTE_EVERY, now)) {
         let result = app.store().note(&key::<T>(stored.value.record_id()), now).await.map_err(store_error);
         if let Err(error) = result {
             tracing::warn!(error = error.chain(), "the use of a credential could not be noted");
@@ -67,13 +67,13 @@ async fn project_key(app: &Asgard, print: &Fingerprint) -> Result<Actor> {
     let now = app.world().now();
     let key = found::<ProjectKey>(app, KeyId::from_digest(print).as_str()).await?;
     key.check(print, now, app.config().people.key_adoption())?;
-    let actor = key_holder(app, &key).await?;
+    let project = found::<Project>(app, key.project.as_str()).await?;
+    let actor = key_holder(&project, &key)?;
     note(app, &key, now).await;
     Ok(actor)
 }
 
-async fn key_holder(app: &Asgard, key: &ProjectKey) -> Result<Actor> {
-    let project = found::<Project>(app, key.project.as_str()).await?;
+fn key_holder(project: &Project, key: &ProjectKey) -> Result<Actor> {
     project.require_active().map_err(|inactive| Error::new(Code::BadCredential, inactive.message().to_owned()))?;
     Ok(Actor::ProjectKey { key: key.id.clone(), project: key.project.clone(), minted_by: key.minted_by.clone() })
 }
@@ -110,13 +110,13 @@ async fn user_token(app: &Asgard, print: &Fingerprint) -> Result<Actor> {
     let now = app.world().now();
     let token = found::<UserToken>(app, TokenId::from_digest(print).as_str()).await?;
     token.check(print, now)?;
-    let actor = token_holder(app, &token).await?;
+    let actor = token_holder(&account(app, &token.user).await?, &token)?;
     note(app, &token, now).await;
     Ok(actor)
 }
 
-async fn token_holder(app: &Asgard, token: &UserToken) -> Result<Actor> {
-    let user = person(app, &token.user, token.generation).await?;
+fn token_holder(user: &User, token: &UserToken) -> Result<Actor> {
+    user.admits(token.generation)?;
     Ok(Actor::UserToken { person: user.person(), role: user.role, token: token.id.clone() })
 }
 
@@ -124,15 +124,22 @@ async fn session(app: &Asgard, print: &Fingerprint) -> Result<Actor> {
     let now = app.world().now();
     let session = found::<Session>(app, SessionId::from_digest(print).as_str()).await?;
     session.check(print, session.noted_at, now)?;
-    let actor = signed_in(app, &session).await?;
+    let actor = signed_in(&account(app, &session.user).await?, &session)?;
     note(app, &session, now).await;
     Ok(actor)
 }
 
-async fn signed_in(app: &Asgard, session: &Session) -> Result<Actor> {
-    let user = account(app, &session.user).await?;
+fn signed_in(user: &User, session: &Session) -> Result<Actor> {
     user.admits_session(session)?;
     Ok(Actor::Human { person: user.person(), role: user.role, sign_in: SignIn::Session(session.id.clone()) })
+}
+
+/// What is known by its id, read in one round trip: the credential, and the account or project that it is for.
+async fn both<C: Entity, O: Entity>(app: &Asgard, credential: &str, of: &str) -> Result<(Stored<C>, Stored<O>)> {
+    let look = Look { keys: vec![key::<C>(credential), key::<O>(of)], ..Look::default() };
+    let mut found = app.store().look(&look).await.map_err(store_error)?.records.into_iter();
+    let mut next = || found.next().flatten().ok_or_else(credential::unknown);
+    Ok((decode(next()?)?, decode(next()?)?))
 }
 
 /// Who a caller is by now, for a call that has waited: what ends access ends it for calls that are under way too. The
@@ -140,25 +147,25 @@ async fn signed_in(app: &Asgard, session: &Session) -> Result<Actor> {
 pub(in crate::app) async fn still(app: &Asgard, actor: &Actor) -> Result<Actor> {
     let now = app.world().now();
     match actor {
-        Actor::Human { sign_in: SignIn::Session(session), .. } => {
-            let session = found::<Session>(app, session.as_str()).await?;
+        Actor::Human { person, sign_in: SignIn::Session(session), .. } => {
+            let (session, user) = both::<Session, User>(app, session.as_str(), person.user().as_str()).await?;
             session.still_good(session.noted_at, now)?;
-            signed_in(app, &session).await
+            signed_in(&user, &session)
         }
         Actor::Human { person: known, sign_in: SignIn::Host | SignIn::DevInsecure | SignIn::Earlier, .. } => {
             // Somebody else signed this person in and says what their role is; the account is ours.
             person(app, known.user(), known.generation()).await?;
             Ok(actor.clone())
         }
-        Actor::UserToken { token, .. } => {
-            let token = found::<UserToken>(app, token.as_str()).await?;
+        Actor::UserToken { person, token, .. } => {
+            let (token, user) = both::<UserToken, User>(app, token.as_str(), person.user().as_str()).await?;
             token.still_good(now)?;
-            token_holder(app, &token).await
+            token_holder(&user, &token)
         }
-        Actor::ProjectKey { key, .. } => {
-            let key = found::<ProjectKey>(app, key.as_str()).await?;
+        Actor::ProjectKey { key, project, .. } => {
+            let (key, project) = both::<ProjectKey, Project>(app, key.as_str(), project.as_str()).await?;
             key.still_good(now, app.config().people.key_adoption())?;
-            key_holder(app, &key).await
+            key_holder(&project, &key)
         }
         // Whatever makes agents says when they end; the person for whom one acts, and its project, are ours.
         Actor::Agent { project, on_behalf_of, .. } => {

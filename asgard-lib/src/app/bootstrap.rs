@@ -70,9 +70,36 @@ fn system(app: &Asgard) -> Call {
     Call::system("bootstrap", app.new_trace())
 }
 
-/// Makes sure that there is an admin: makes one when no admin was ever made, and lets a configured password win.
+/// Makes sure that there is an admin: makes one when no admin was ever made, and lets a configured password win. Where sign-in is
+/// switched off, the configured admin is who everybody acts as, so that the account has to be there.
 pub async fn first_admin(app: &Asgard) -> Result<FirstAdmin> {
-    first_admin_with(app, app.config().people.admin_password.as_ref(), Wins::Always).await
+    let made = first_admin_with(app, app.config().people.admin_password.as_ref(), Wins::Always).await?;
+    if app.config().server.dev_insecure {
+        stand_in(app).await?;
+    }
+    Ok(made)
+}
+
+/// The account that everybody acts as while sign-in is switched off: that of the configured admin.
+pub(crate) async fn stand_in(app: &Asgard) -> Result<Stored<User>> {
+    let username = &app.config().people.admin_user;
+    let id = app.store().holder(&User::username_claim(username)).await.map_err(store_error)?;
+    let user: Option<Stored<User>> = match id {
+        Some(id) => app.store().read(&id).await?,
+        None => None,
+    };
+    let refused = |why: &str| {
+        let message = format!(
+            "ASGARD_DEV_INSECURE has everybody act as the account that ASGARD_ADMIN_USER (people.admin_user) names, and {username} {why}. Set \
+             ASGARD_ADMIN_USER to the username of an active account of this database, or switch ASGARD_DEV_INSECURE off."
+        );
+        Error::new(Code::BadCredential, message)
+    };
+    match user {
+        None => Err(refused("has no account in this database")),
+        Some(user) if !user.active => Err(refused("is an account that has been switched off")),
+        Some(user) => Ok(user),
+    }
 }
 
 /// The same with a password that was configured elsewhere, and with less weight.

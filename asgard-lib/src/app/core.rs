@@ -1,6 +1,7 @@
 //! What every operation stands on: what a call is, what an operation is, the one way to run it, and the transaction.
 
 pub(crate) mod call;
+pub(crate) mod clocks;
 pub(crate) mod drive;
 pub(crate) mod effects;
 pub(crate) mod entry;

@@ -73,6 +73,18 @@ pub(crate) async fn basis_of_plan<'b, 'x: 'b>(
     Ok(Basis { spending: Some(spending), ..basis })
 }
 
+/// Asks about removing a resource of which nothing was ever made. Its target is not touched, so that nothing is asked about that. Fails
+/// when the answer is no.
+pub(crate) fn not_denied_of_nothing(
+    app: &Asgard,
+    basis: Basis<'_>,
+    request: &Request,
+    resource: &Resource,
+    step: Step<'_>,
+) -> Result<Judged> {
+    judged_not_denied(app, &Facts { target_listed: true, ..facts(basis, request, resource, step) })
+}
+
 /// Asks about a request at a step. Fails when the answer is no.
 pub(crate) fn not_denied(
     app: &Asgard,
@@ -81,8 +93,11 @@ pub(crate) fn not_denied(
     resource: &Resource,
     step: Step<'_>,
 ) -> Result<Judged> {
-    let facts = facts(basis, request, resource, step);
-    let judgement = judge(app, &facts)?;
+    judged_not_denied(app, &facts(basis, request, resource, step))
+}
+
+fn judged_not_denied(app: &Asgard, facts: &Facts) -> Result<Judged> {
+    let judgement = judge(app, facts)?;
     judgement.require_not_denied()?;
-    Ok(Judged::new(&facts, judgement))
+    Ok(Judged::new(facts, judgement))
 }

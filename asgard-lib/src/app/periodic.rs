@@ -98,7 +98,7 @@ pub trait PeriodicTask: Send + Sync + 'static {
     /// Does a bounded piece of it. May be stopped at any await.
     async fn run(&self, app: &Arc<Asgard>) -> Result<Next>;
 
-    /// The same while the clocks of the last turns do not agree: what deletes by age leaves it for later.
+    /// The same while the clocks of the last turns do not agree: what deletes or ends something by its age leaves it for later.
     async fn run_unsteadily(&self, app: &Arc<Asgard>) -> Result<Next> {
         self.run(app).await
     }
@@ -109,6 +109,15 @@ pub(crate) fn deletes_nothing(task: &str) -> Next {
     tracing::warn!(
         task,
         "The clock jumped since this task's last turn, so nothing is deleted until it has gone on evenly for an hour."
+    );
+    Next::Rest
+}
+
+/// What a task that ends something for good after a time does while the clocks do not agree.
+pub(crate) fn ends_nothing(task: &str) -> Next {
+    tracing::warn!(
+        task,
+        "The clock jumped since this task's last turn, so nothing is ended because its time is over until the clock has gone on evenly for an hour."
     );
     Next::Rest
 }

@@ -86,7 +86,7 @@ impl ListState {
     /// Whether all sources are to be walked over: for the first time, or because a process of a version that knows no changes may
     /// have written some since.
     fn wants_walk(&self, now: Timestamp) -> bool {
-        self.after.is_some() || self.walked_at.is_none_or(|at| at.plus(WALK_EVERY) <= now)
+        self.after.is_some() || self.walked_at.is_none_or(|at| !at.is_within(WALK_EVERY, now))
     }
 
     fn count(&mut self, name: &str, more: bool) {

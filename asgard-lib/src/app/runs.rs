@@ -31,7 +31,7 @@ mod transition;
 
 pub use claimed_run::{Assignment, Claim, Claimant, ClaimedRun};
 pub(crate) use launch::{Launch, prepare};
-pub(crate) use log::segments;
+pub(crate) use log::{count_segments, segments};
 pub(crate) use outputs::{drop_secrets, remove_all as remove_secrets};
 pub(crate) use queue::LOOK_EVERY;
 pub use queue::{queue, queue_refresh};

@@ -25,7 +25,7 @@ use std::{
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore(Arc<Mutex<State>>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     records: BTreeMap<Key, Record>,
     claims: BTreeMap<String, String>,
@@ -34,7 +34,7 @@ struct State {
     blobs: BTreeMap<BlobId, (Vec<u8>, Timestamp)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Counter {
     value: i64,
     expires_at: Option<Timestamp>,
@@ -44,6 +44,19 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What is stored now, in a store of its own.
+    #[cfg(test)]
+    pub(crate) fn copied(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.lock().clone())))
+    }
+
+    /// Stores what a copy holds, and nothing else.
+    #[cfg(test)]
+    pub(crate) fn restore(&self, copy: &Self) {
+        let held = copy.lock().clone();
+        *self.lock() = held;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -91,10 +91,11 @@ section! {
     pub struct Throttle {
         /// How many failed sign-ins one account may have in a window.
         account_failures: u32 = 10, at("people.throttle.account_failures").unit("failures").range(1, 10_000);
-        /// How many failed sign-ins one address may have in a window.
+        /// How many failed sign-ins one address may have in a window; an IPv6 network (/64) is one.
         source_failures: u32 = 30, at("people.throttle.source_failures").unit("failures").range(1, 100_000);
         /// How many failed sign-ins one connecting peer may have in a window, whatever addresses it forwards: a proxy, or whoever
-        /// pretends to be one from a private network. It is coarse, because everybody behind a proxy shares it.
+        /// pretends to be one from a private network. It is coarse, because everybody behind a proxy shares it: beyond it, each account
+        /// that is tried through the peer has a fifth of its failures left. IPv6 addresses count by their /64.
         peer_failures: u32 = 300, at("people.throttle.peer_failures").unit("failures").range(1, 1_000_000);
         /// How long a window is, and so how long a lock-out lasts at most.
         window_secs: u64 = 300, at("people.throttle.window_secs").unit("seconds").range(10, 86_400);

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod aws;
+mod deployments;
 mod refused;
 mod secrets;
 

@@ -76,6 +76,15 @@ fn refused(what: &str, why: &str) -> Error {
     Error::new(Code::BadCredential, format!("This {what} {why}."))
 }
 
+/// Why a credential that ends by itself is not good when it seems to be made in the future: it would last for that much longer.
+fn made_ahead(what: &str, instead: &str) -> Error {
+    let message = format!(
+        "This {what} was made on a clock that is far ahead of this server's, so nobody can say when it ends. Once the servers' clocks \
+         agree, {instead}."
+    );
+    Error::new(Code::BadCredential, message)
+}
+
 /// A project's key. Its id follows from its fingerprint, so presenting it finds it with one read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProjectKey {
@@ -167,6 +176,9 @@ impl ProjectKey {
     pub fn still_good(&self, now: Timestamp, grace: Duration) -> Result<()> {
         if self.revoked_at.is_some() {
             return Err(refused("project key", "has been revoked; ask the project's owner for a new one"));
+        }
+        if self.valid_until.is_some() && self.created_at.is_far_ahead_of(now) {
+            return Err(made_ahead("project key", "ask the project's owner for a new one"));
         }
         if self.valid_until.is_some_and(|until| now >= until) {
             return Err(refused("project key", "has expired; ask the project's owner for a new one"));
@@ -265,6 +277,9 @@ impl UserToken {
         if self.revoked_at.is_some() {
             return Err(refused("user token", "has been revoked"));
         }
+        if self.created_at.is_far_ahead_of(now) {
+            return Err(made_ahead("user token", "make a new one"));
+        }
         if now >= self.valid_until {
             return Err(refused("user token", "has expired; make a new one"));
         }
@@ -313,7 +328,12 @@ impl Session {
 
     /// Whether the session is still good. `noted_at` is when it was last used.
     pub fn still_good(&self, noted_at: Option<Timestamp>, now: Timestamp) -> Result<()> {
-        let used = noted_at.unwrap_or(self.created_at).max(self.created_at);
+        if self.created_at.is_far_ahead_of(now) {
+            return Err(made_ahead("session", "sign in again"));
+        }
+        // A note from far ahead says nothing of when the session was used.
+        let noted = noted_at.filter(|noted| !noted.is_far_ahead_of(now));
+        let used = noted.unwrap_or(self.created_at).max(self.created_at);
         // Use is noted at most every five minutes, so the idle limit forgives that much.
         let idle_until = used.plus(Duration::from_secs(self.idle_secs)).plus(NOTE_EVERY);
         if self.revoked_at.is_some() || now >= self.valid_until || now >= idle_until {

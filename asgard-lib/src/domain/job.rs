@@ -218,7 +218,8 @@ impl Job {
     }
 
     fn waiting_since(&self, reason: BlockReason, now: Timestamp) -> Timestamp {
-        self.waiting.filter(|waiting| waiting.reason == reason).map_or(now, |waiting| waiting.since)
+        let same = |waiting: &Waiting| waiting.reason == reason && !waiting.since.is_far_ahead_of(now);
+        self.waiting.filter(same).map_or(now, |waiting| waiting.since)
     }
 
     /// Whether it only waits until other runs have ended, and somebody sees to it in time.
@@ -227,9 +228,9 @@ impl Job {
         patient && self.due_at.is_some_and(|due| now.since(due) < OVERDUE)
     }
 
-    /// The job due now, for whoever comes first: whoever had it may be gone.
+    /// The job due now, for whoever comes first: whoever had it may be gone. It is no younger than that.
     pub fn hurried(&self, now: Timestamp) -> Self {
-        Self { due_at: Some(now), claimed_by: None, ..self.clone() }
+        Self { due_at: Some(now), claimed_by: None, created_at: self.created_at.min(now), ..self.clone() }
     }
 
     /// Whether it is due later than any job that was tried so often ever is: a clock that was wrong has written that.

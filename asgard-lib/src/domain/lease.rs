@@ -76,7 +76,8 @@ impl Lease {
     /// The lease with what a turn at `now` says about the clocks.
     pub fn at_turn(self, now: Timestamp) -> Self {
         let jumped = self.turned_at.is_some_and(|last| now > last.plus(JUMP) || now.plus(MARGIN) < last);
-        let still = self.unsteady_since.filter(|since| now < *since || now < since.plus(STEADY));
+        // One who died in a turn may have left a moment that is still to come.
+        let still = self.unsteady_since.map(|since| since.min(now)).filter(|since| now < since.plus(STEADY));
         Self { unsteady_since: if jumped { Some(now) } else { still }, ..self }
     }
 

@@ -277,6 +277,9 @@ pub struct Request {
     /// Whether a plan of it began to be applied: from then on something may exist.
     #[serde(default)]
     pub began: bool,
+    /// Whether what is wanted is of a kind that a person has to approve, as of its last plan.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asks_human: bool,
     /// Whether somebody asked to cancel it while it ran.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,

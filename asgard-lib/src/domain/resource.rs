@@ -138,6 +138,10 @@ pub struct Resource {
     /// Whether no plan of it was ever let through, so that nothing of it can exist. Not known of those of version 0.1.0, and so `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unmade: bool,
+    /// Whether a change to a kind that a person has to approve began and did not come to its end: what exists may be of that kind, whatever
+    /// the spec says that was last applied wholly.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub half_made_asks: bool,
     /// When it first existed as asked; once set, an apply has worked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisioned_at: Option<Timestamp>,

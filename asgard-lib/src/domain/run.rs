@@ -10,7 +10,7 @@ mod creation;
 mod location;
 mod plan;
 
-pub use creation::{ChangeAction, CreationTracker, Step, addresses};
+pub use creation::{ChangeAction, CreationTracker, Inventory, MAX_ADDRESSES, Step, listed};
 pub use location::SupervisorLocation;
 pub use plan::{Change, PlanSummary, PlannedChange, ProviderChange};
 

@@ -148,6 +148,9 @@ pub struct Output {
 }
 
 impl Manifest {
+    /// The most secret outputs: each takes two items of the commit that ends a run.
+    pub const MAX_SECRET_OUTPUTS: usize = 30;
+
     /// Whether a person has to approve a spec whatever it costs.
     pub fn asks_human(&self, spec: &Map<String, Value>) -> bool {
         match &self.approval {
@@ -235,6 +238,19 @@ impl Manifest {
         if self.cost.monthly_usd.is_some_and(|dollars| Usd::from_number(dollars).is_none()) {
             return bad("cost", "Expected dollars from 0 to 1000000000 with at most six decimals.".into());
         }
+        let secret = self.secret_outputs().count();
+        if secret > Self::MAX_SECRET_OUTPUTS {
+            let message =
+                format!("{secret} secret outputs are declared; at most {} are kept.", Self::MAX_SECRET_OUTPUTS);
+            return bad("outputs", message);
+        }
+        if let Some(shared) = self.secret_outputs().find(|name| self.sensitive_inputs.iter().any(|input| input == name))
+        {
+            let message = format!(
+                "The secret output `{shared}` has the name of a sensitive input, and both name a secret. Rename one."
+            );
+            return bad("outputs", message);
+        }
         if !(10..=86_400).contains(&self.timeout_secs) || !(1..=7_200).contains(&self.grace_secs) {
             return bad("timeout_secs", "timeout_secs is 10 to 86400, grace_secs 1 to 7200.".into());
         }
@@ -277,6 +293,13 @@ pub(crate) mod tests {
         );
         assert_eq!(broken(&|m| m.cost.monthly_usd = Some(1.0)), "cost");
         assert_eq!(broken(&|m| m.timeout_secs = 0), "timeout_secs");
+        let with = |m: &mut Manifest, name: &str| drop(m.outputs.insert(name.to_owned(), m.outputs["token"].clone()));
+        assert_eq!(broken(&|m| (0..30).for_each(|n| with(m, &format!("token_{n}")))), "outputs");
+        let shared = |m: &mut Manifest| {
+            m.inputs["properties"]["token"] = json!({"type": "string"});
+            m.sensitive_inputs = vec!["token".into()];
+        };
+        assert_eq!(broken(&shared), "outputs");
     }
 
     #[test]

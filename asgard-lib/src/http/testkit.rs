@@ -86,8 +86,22 @@ impl TestApp {
         let mut config = config::load(&LoadOptions { env, ..LoadOptions::default() }).unwrap().config;
         change(&mut config);
         let clock = Arc::new(ManualClock::at("2026-11-22T12:00:00Z".parse::<Timestamp>().unwrap()));
-        let world = World::new(Arc::clone(&clock) as _, Arc::new(SeededEntropy::new(7)));
         let store = MemoryStore::new();
+        let asgard = Self::process(&store, &clock, config, operations).await;
+        bootstrap::first_admin(&asgard).await.unwrap();
+        let state = HttpState::new(Arc::clone(&asgard));
+        let router = router(Arc::clone(&state));
+        Self::people(asgard, state, clock, store, router).await
+    }
+
+    /// An Asgard on this store.
+    async fn process(
+        store: &MemoryStore,
+        clock: &Arc<ManualClock>,
+        config: Config,
+        operations: Arc<Operations>,
+    ) -> Arc<Asgard> {
+        let world = World::new(Arc::clone(clock) as _, Arc::new(SeededEntropy::new(7)));
         let master = LocalKey::new(Zeroizing::new([7; 32]), world.clone());
         let masters = MasterKeys::only(Arc::new(master));
         let vault =
@@ -102,10 +116,12 @@ impl TestApp {
             .config(config);
         let asgard = Asgard::new(parts);
         runner.bind(&asgard);
-        bootstrap::first_admin(&asgard).await.unwrap();
-        let state = HttpState::new(Arc::clone(&asgard));
-        let router = router(Arc::clone(&state));
-        Self::people(asgard, state, clock, store, router).await
+        asgard
+    }
+
+    /// Another process on the same store, under other settings.
+    pub async fn again(&self, config: Config) -> Arc<Asgard> {
+        Self::process(&self.store, &self.clock, config, Operations::shipped()).await
     }
 
     async fn people(

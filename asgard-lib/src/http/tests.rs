@@ -17,6 +17,10 @@ mod operations;
 mod own;
 mod rest;
 mod server;
+#[cfg(all(feature = "mcp", feature = "dashboard"))]
+mod states;
+#[cfg(feature = "mcp")]
+mod waits;
 
 use super::testkit::Reply;
 

@@ -45,6 +45,21 @@ impl Timestamp {
         Self(self.0.checked_sub(delta).unwrap_or(jiff::Timestamp::MIN))
     }
 
+    /// How far ahead of one's own clock a moment may lie that another's wrote, when it is believed.
+    pub const CLOCKS_APART: Duration = Duration::from_secs(300);
+
+    /// Whether this moment, which is to have passed when it was written, lies so far ahead that a clock was wrong: the one that wrote it, or
+    /// the one that says `now`.
+    pub fn is_far_ahead_of(self, now: Self) -> bool {
+        self > now.plus(Self::CLOCKS_APART)
+    }
+
+    /// Whether no more than `time` has passed since this moment was written. Nothing is young by a moment that lies far ahead: what lasts
+    /// for a while would last until then.
+    pub fn is_within(self, time: Duration, now: Self) -> bool {
+        !self.is_far_ahead_of(now) && now.since(self) < time
+    }
+
     /// How long after `earlier` this is; zero when it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::try_from(self.0.duration_since(earlier.0)).unwrap_or(Duration::ZERO)
@@ -94,5 +109,21 @@ mod tests {
         assert_eq!(b.to_string().parse::<Timestamp>(), Ok(b));
         assert_eq!(a.since(b), Duration::ZERO);
         assert_eq!(b.since(a), Duration::from_micros(1));
+    }
+
+    #[test]
+    fn what_was_written_far_ahead_is_not_young() {
+        let now = Timestamp::from_millis(1_000_000_000);
+        let (day, apart) = (Duration::from_secs(86_400), Timestamp::CLOCKS_APART);
+        for (written, ahead, young) in [
+            (now.minus(day), false, false),
+            (now.minus(day - apart), false, true),
+            (now, false, true),
+            (now.plus(apart), false, true),
+            (now.plus(apart + Duration::from_secs(1)), true, false),
+            (now.plus(day * 365), true, false),
+        ] {
+            assert_eq!((written.is_far_ahead_of(now), written.is_within(day, now)), (ahead, young), "{written}");
+        }
     }
 }

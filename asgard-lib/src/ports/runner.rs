@@ -91,6 +91,8 @@ pub struct Salvage {
     pub ended: bool,
     /// The newest complete Terraform state in the left-over work directory.
     pub state: Option<Zeroizing<Vec<u8>>>,
+    /// Whether there is a state file that cannot be read whole. Nobody can tell what is in it, so the folder has to stay.
+    pub unreadable: bool,
     /// Addresses that were being created and that neither the log nor the state says are finished, at most 200.
     pub may_exist: Vec<String>,
     /// Lines that had not reached the store; free text is left out, because nobody can tell any more what is secret in it.

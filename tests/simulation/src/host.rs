@@ -3,7 +3,7 @@
 use crate::{dice::Dice, link::Link};
 use asgard_lib::{
     backends::MemoryStore,
-    domain::run::LogLine,
+    domain::run::{Inventory, LogLine},
     kernel::Timestamp,
     ports::{
         runner::SupervisorLocation,
@@ -51,6 +51,8 @@ pub struct State {
 pub struct Folder {
     /// The state that Terraform wrote last.
     pub state: State,
+    /// What was in the state that the run began with.
+    pub began_with: Inventory,
     /// Whether Terraform wrote any.
     pub written: bool,
     /// What Terraform printed.
@@ -115,6 +117,11 @@ impl Host {
     pub fn now(&self) -> Timestamp {
         let offset = self.offset_ms.load(SeqCst);
         Timestamp::from_millis(true_time(self.begun).as_millis() + offset)
+    }
+
+    /// The true time.
+    pub fn true_now(&self) -> Timestamp {
+        true_time(self.begun)
     }
 
     /// Sets the host's clock: wrong by that much from now on. Returns by how much it was.

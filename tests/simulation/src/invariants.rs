@@ -2,7 +2,7 @@
 
 use crate::{
     host::{BEGINNING, State},
-    people,
+    keys, people,
     people::Person,
     simulation::Simulation,
 };
@@ -72,6 +72,8 @@ pub async fn check(simulation: &Arc<Simulation>) {
     what_is_applied_was_approved(simulation, &records);
     what_is_kept_is_there(simulation).await;
     what_was_applied_is_kept(simulation, &records).await;
+    keys::rotations_end(simulation);
+    keys::keys_that_were_left_work(simulation).await;
     the_audit_log_holds(simulation).await;
 }
 

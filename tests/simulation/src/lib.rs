@@ -10,6 +10,7 @@ pub mod dice;
 pub mod faults;
 pub mod host;
 pub mod invariants;
+pub mod keys;
 pub mod link;
 pub mod people;
 pub mod runner;

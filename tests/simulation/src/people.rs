@@ -1,6 +1,6 @@
 //! People who work: an owner who asks for things, and a manager who approves or rejects them.
 
-use crate::{dice::Dice, simulation::Simulation};
+use crate::{dice::Dice, keys, simulation::Simulation};
 use asgard_lib::{
     Code, Error, Result,
     app::{
@@ -70,6 +70,7 @@ impl People {
             }
             sleep(Duration::from_secs(1)).await;
         };
+        keys::leave_keys(&simulation, &project).await;
         let people = Self { simulation, dice, project };
         while Instant::now() < end {
             sleep(people.dice.millis(500, 15_000)).await;

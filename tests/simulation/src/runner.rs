@@ -10,7 +10,7 @@ use crate::{
 use asgard_lib::{
     Result,
     app::runs::{Assignment, Claim, Claimant, ClaimedRun},
-    domain::run::{CreationTracker, LogLine, RunOp, addresses},
+    domain::run::{CreationTracker, Inventory, LogLine, RunOp},
     kernel::{RunId, Timestamp},
     ports::runner::{Liveness, OutputValue, Renewal, RunOutcome, RunReporter, Runner, Salvage, SupervisorLocation},
 };
@@ -102,15 +102,16 @@ impl Runner for HostRunner {
 
 fn left_in(folder: &Folder) -> Salvage {
     let state = folder.written.then(|| folder.state.bytes());
-    let stored = addresses(&folder.state.bytes());
+    let recorded = Inventory::of(&folder.state.bytes()).recorded_since(&folder.began_with);
     let mut creations = CreationTracker::default();
     folder.log.iter().for_each(|line| creations.follow(line));
     Salvage {
         found: true,
         ended: true,
         state: state.map(Zeroizing::new),
-        may_exist: creations.may_exist(&stored).map(str::to_owned).collect(),
+        may_exist: creations.may_exist(&recorded).map(str::to_owned).collect(),
         logged: folder.log.iter().skip(folder.sent).cloned().collect(),
+        ..Salvage::default()
     }
 }
 
@@ -129,7 +130,7 @@ struct Supervisor {
 
 impl Supervisor {
     async fn work(&self) {
-        let Ok(app) = open(&self.host, &self.cloud, &self.notes, self.pid, self.seed).await else { return };
+        let Ok((app, _)) = open(&self.host, &self.cloud, &self.notes, self.pid, self.seed).await else { return };
         let claimant = Claimant::at(self.host.place(self.pid)).ending_in_time();
         let claim = ClaimedRun::claim(&app, &self.run, claimant).await;
         let Ok(Claim::Claimed(assignment, claimed)) = claim else { return };
@@ -186,7 +187,8 @@ impl Supervisor {
         if claimed.applying(None).await.is_err() {
             return Some(RunOutcome::Interrupted { may_exist: Vec::new() });
         }
-        self.host.make_folder(run, Folder { state, ..Folder::default() });
+        let began_with = Inventory::of(&state.bytes());
+        self.host.make_folder(run, Folder { state, began_with, ..Folder::default() });
         let request = assignment.request.as_ref().map(|request| request.id.to_string());
         self.notes.applied(Applied { run: run.into(), request, basis: plan.basis.clone() });
         let terraform = Apply {

@@ -1,18 +1,28 @@
 //! One course of events: hosts, people and faults, all from one seed, and what must hold of it.
 
-use crate::{cloud::Cloud, dice::Dice, faults, host::Host, invariants, people::People, runner::HostRunner};
+use crate::{
+    cloud::Cloud,
+    dice::Dice,
+    faults,
+    host::{BEGINNING, Host},
+    invariants, keys,
+    keys::RotateKeys,
+    people::People,
+    runner::HostRunner,
+};
 use asgard_lib::{
     Result,
     adapters::{LocalKey, MasterKeys, SealedSecrets, SealedVault},
     app::{
         Asgard, Parts, ServiceCatalog,
-        periodic::{self, Expire, PeriodicTask, ReconcileRuns, SealAudit},
+        periodic::{self, Expire, PeriodicTask, ReconcileRuns, ReviewKeys, SealAudit},
         runs,
         services::Service,
         worker,
     },
     backends::MemoryStore,
     config::Config,
+    kernel::Timestamp,
     ports::runner::Runner,
 };
 use serde_json::{Value, json};
@@ -56,6 +66,8 @@ pub struct Report {
     pub made: usize,
     /// How many runs applied a plan.
     pub applied: usize,
+    /// How many data keys were retired.
+    pub rotated: usize,
     /// How many faults happened.
     pub faults: u64,
 }
@@ -175,7 +187,7 @@ pub async fn open(
     notes: &Arc<Notes>,
     pid: u32,
     seed: u64,
-) -> Result<Arc<Asgard>> {
+) -> Result<(Arc<Asgard>, Arc<SealedVault>)> {
     let world = host.world(pid);
     let store = Arc::clone(&host.link);
     let masters = MasterKeys::only(Arc::new(LocalKey::new(Zeroizing::new([7; 32]), world.clone())));
@@ -184,15 +196,21 @@ pub async fn open(
     let secrets = Arc::new(SealedSecrets::new(Arc::clone(&vault), world.clone()));
     let runner: Arc<dyn Runner> =
         Arc::new(HostRunner { host: Arc::clone(host), cloud: Arc::clone(cloud), notes: Arc::clone(notes), seed });
-    let parts = Parts::new(store, vault, keyring, secrets, runner);
+    let parts = Parts::new(store, Arc::clone(&vault) as _, keyring, secrets, runner);
     let services = services(notes.edition.load(SeqCst))?;
-    Ok(Asgard::new(parts.services(services).world(world).config(settings())))
+    Ok((Asgard::new(parts.services(services).world(world).config(settings())), vault))
 }
 
 /// What a server does now and then.
-fn tasks() -> Vec<Arc<dyn PeriodicTask>> {
+fn tasks(simulation: &Arc<Simulation>, vault: &Arc<SealedVault>) -> Vec<Arc<dyn PeriodicTask>> {
     let period = Duration::from_secs(settings().runs.reconcile_secs);
-    vec![Arc::new(ReconcileRuns { period }), Arc::new(SealAudit), Arc::new(Expire)]
+    vec![
+        Arc::new(ReconcileRuns { period }),
+        Arc::new(SealAudit),
+        Arc::new(Expire),
+        Arc::new(ReviewKeys),
+        Arc::new(RotateKeys::new(simulation, vault)),
+    ]
 }
 
 /// The usual settings, but for leases that run out sooner: a course of events then needs less time to settle.
@@ -201,6 +219,9 @@ fn settings() -> Config {
     config.runs.lease_ttl_secs = 60;
     config
 }
+
+/// A server: its process, its control plane, and what is sealed.
+pub type Server = (u32, Arc<Asgard>, Arc<SealedVault>);
 
 /// A simulation that runs.
 pub struct Simulation {
@@ -217,7 +238,9 @@ pub struct Simulation {
     /// The notes.
     pub notes: Arc<Notes>,
     /// The control planes that serve, by host.
-    pub serving: Mutex<BTreeMap<&'static str, (u32, Arc<Asgard>)>>,
+    pub serving: Mutex<BTreeMap<&'static str, Server>>,
+    /// What was seen of the data keys.
+    pub data_keys: keys::Seen,
 }
 
 /// How long everything is left alone at the end: longer than any lease and any run.
@@ -238,13 +261,18 @@ impl Simulation {
             cloud: Arc::default(),
             notes: Arc::default(),
             serving: Mutex::default(),
+            data_keys: keys::Seen::default(),
         });
         invariants::keep_something(&simulation.store).await;
         for host in &simulation.hosts {
             simulation.serve(host);
         }
         sleep(Duration::from_secs(5)).await;
+        let watch = tokio::spawn(keys::watch(Arc::clone(&simulation)));
         let people = tokio::spawn(People::work(Arc::clone(&simulation)));
+        if course.clocks {
+            tokio::spawn(keys::ask_for_rotations(Arc::clone(&simulation)));
+        }
         let faults = tokio::spawn(faults::happen(Arc::clone(&simulation)));
         let _ = tokio::join!(people, faults);
         // Everything works from here on, and nobody asks for anything.
@@ -257,6 +285,7 @@ impl Simulation {
         }
         sleep(SETTLES).await;
         invariants::check(&simulation).await;
+        watch.abort();
         simulation.hosts.iter().for_each(|host| host.power_off());
         let notes = &simulation.notes;
         let noted = notes.lock();
@@ -266,11 +295,12 @@ impl Simulation {
             calls: (notes.calls.load(SeqCst), notes.refused.load(SeqCst)),
             made: simulation.cloud.made(),
             applied: noted.applied.len(),
+            rotated: simulation.data_keys.retired(),
             faults: notes.faults.load(SeqCst),
         }
     }
 
-    fn serving(&self) -> MutexGuard<'_, BTreeMap<&'static str, (u32, Arc<Asgard>)>> {
+    fn serving(&self) -> MutexGuard<'_, BTreeMap<&'static str, Server>> {
         self.serving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -280,16 +310,17 @@ impl Simulation {
         host.set_server(Some(pid));
         let (simulation, here) = (Arc::clone(self), Arc::clone(host));
         host.run(pid, async move {
-            let app = loop {
+            let (app, vault) = loop {
                 match open(&here, &simulation.cloud, &simulation.notes, pid, simulation.seed).await {
-                    Ok(app) => break app,
+                    Ok(opened) => break opened,
                     Err(_) => sleep(Duration::from_secs(1)).await,
                 }
             };
             let stop = CancellationToken::new();
             let _worker = worker::spawn(Arc::clone(&app), stop.clone());
-            let mut loops = periodic::spawn(&app, tasks(), &stop);
-            simulation.serving().insert(here.name, (pid, Arc::clone(&app)));
+            let mut loops = periodic::spawn(&app, tasks(&simulation, &vault), &stop);
+            let _reloader = Arc::clone(vault.keyring()).spawn_reloader(stop.clone());
+            simulation.serving().insert(here.name, (pid, Arc::clone(&app), vault));
             // What fails now is the loop's to do again.
             let _ = runs::recover_at_start(&app).await;
             while loops.next_ended().await.is_some() {}
@@ -299,6 +330,17 @@ impl Simulation {
     /// The server of a host, once it serves.
     pub fn server_of(&self, host: &Host) -> Option<(u32, Arc<Asgard>)> {
         let serving = self.serving().get(host.name).cloned();
-        serving.filter(|(pid, _)| host.server() == Some(*pid))
+        serving.filter(|(pid, ..)| host.server() == Some(*pid)).map(|(pid, app, _)| (pid, app))
+    }
+
+    /// What a host's server seals with, once it serves.
+    pub fn vault_of(&self, host: &Host) -> Option<(u32, Arc<SealedVault>)> {
+        let serving = self.serving().get(host.name).cloned();
+        serving.filter(|(pid, ..)| host.server() == Some(*pid)).map(|(pid, _, vault)| (pid, vault))
+    }
+
+    /// The true time.
+    pub fn now(&self) -> Timestamp {
+        self.hosts.first().map_or_else(|| Timestamp::from_millis(BEGINNING), |host| host.true_now())
     }
 }

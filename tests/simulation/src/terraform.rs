@@ -75,7 +75,9 @@ pub fn plan(state: &State, variables: &Map<String, Value>, all_goes: bool, modul
         if number(address) >= wanted {
             steps.push((address.clone(), Change::Delete));
         } else if thing.label != label {
-            steps.push((address.clone(), Change::Update));
+            // Every other thing cannot change its label in place.
+            let change = if number(address).is_multiple_of(2) { Change::Update } else { Change::Replace };
+            steps.push((address.clone(), change));
         }
     }
     let missing = (0..wanted).map(address).filter(|address| !state.things.contains_key(address));
@@ -85,7 +87,7 @@ pub fn plan(state: &State, variables: &Map<String, Value>, all_goes: bool, modul
     let summary = PlanSummary {
         create: count(Change::Create),
         update: count(Change::Update),
-        replace: 0,
+        replace: count(Change::Replace),
         delete: count(Change::Delete),
         outputs_changed: false,
         changes: steps
@@ -148,36 +150,48 @@ impl Apply {
     /// Carries the plan out, and says in the folder how it ended.
     pub async fn carry_out(self) {
         for (address, change) in &self.plan.steps {
-            self.line("apply_start", address, *change);
-            tokio::time::sleep(self.dice.millis(200, 9_000)).await;
-            if Cloud::fails(&self.dice) {
-                self.line("apply_errored", address, *change);
-                let why = format!("the cloud refused {address}");
-                self.host.folder(&self.run, |folder| folder.ended = Some(Err(why)));
-                return;
-            }
-            let known = self.host.folder(&self.run, |folder| folder.state.things.get(address).cloned()).flatten();
-            let made = match change {
-                Change::Create | Change::Replace => Some(self.cloud.create(&self.resource, address, &self.run)),
-                Change::Update => known.map(|thing| thing.id),
-                Change::Delete => {
-                    known.iter().for_each(|thing| self.cloud.destroy(thing.id));
-                    None
-                }
+            // What is replaced is destroyed and created, and each is told of by itself.
+            let parts: &[Change] = match change {
+                Change::Replace => &[Change::Delete, Change::Create],
+                Change::Create | Change::Update | Change::Delete => std::slice::from_ref(change),
             };
-            tokio::time::sleep(self.dice.millis(0, 40)).await;
-            self.line("apply_complete", address, *change);
-            tokio::time::sleep(self.dice.millis(0, 40)).await;
-            self.write(|state| match made {
-                Some(id) => {
-                    state.things.insert(address.clone(), Recorded { id, label: self.plan.label.clone() });
+            for part in parts {
+                if let Err(why) = self.step(address, *part, parts.len() == 1 || self.dice.percent(70)).await {
+                    self.host.folder(&self.run, |folder| folder.ended = Some(Err(why)));
+                    return;
                 }
-                None => {
-                    state.things.remove(address);
-                }
-            });
+            }
         }
         self.write(|_| {});
         self.host.folder(&self.run, |folder| folder.ended = Some(Ok(())));
+    }
+
+    /// One thing. Terraform may be slow to write that the old one of two is gone.
+    async fn step(&self, address: &str, change: Change, writes: bool) -> Result<(), String> {
+        self.line("apply_start", address, change);
+        tokio::time::sleep(self.dice.millis(200, 9_000)).await;
+        if Cloud::fails(&self.dice) {
+            self.line("apply_errored", address, change);
+            return Err(format!("the cloud refused {address}"));
+        }
+        let known = self.host.folder(&self.run, |folder| folder.state.things.get(address).cloned()).flatten();
+        let made = match change {
+            Change::Create | Change::Replace => Some(self.cloud.create(&self.resource, address, &self.run)),
+            Change::Update => known.map(|thing| thing.id),
+            Change::Delete => {
+                known.iter().for_each(|thing| self.cloud.destroy(thing.id));
+                None
+            }
+        };
+        tokio::time::sleep(self.dice.millis(0, 40)).await;
+        self.line("apply_complete", address, change);
+        tokio::time::sleep(self.dice.millis(0, 40)).await;
+        let label = self.plan.label.clone();
+        match made {
+            Some(id) => self.write(|state| drop(state.things.insert(address.to_owned(), Recorded { id, label }))),
+            None if writes || change == Change::Create => self.write(|state| drop(state.things.remove(address))),
+            None => {}
+        }
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     adapters::{cipher::Root, commit::commit},
     domain::audit::{AuditAction, AuditEvent, AuditMarking},
     error::{Code, Error, Result},
-    kernel::{DataKeyId, Timestamp},
+    kernel::DataKeyId,
     ports::{
         records::{Records, Stored, draft},
         store::{Op, Store},
@@ -22,6 +22,7 @@ use std::{
     sync::{Arc, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -95,8 +96,7 @@ impl Keyring {
     /// What [`Keyring::spawn_reloader`] does, once, if it is due: for processes in which nothing runs between requests.
     pub async fn reload_if_due(&self) -> Result<()> {
         let ring = self.ring();
-        let now = self.world.now();
-        if now >= ring.read_at && now.since(ring.read_at) < self.timing.reload {
+        if ring.age(self.world.now()) < self.timing.reload {
             return Ok(());
         }
         self.reload_and_wrap().await
@@ -136,8 +136,7 @@ impl Keyring {
     }
 
     fn usable(&self, ring: &Ring) -> bool {
-        let now = self.world.now();
-        now >= ring.read_at && now.since(ring.read_at) <= self.timing.reload * 2
+        ring.age(self.world.now()) <= self.timing.reload * 2
     }
 
     /// A key by id. An unknown one is looked for in the store, unless the keys were read within `patience`.
@@ -149,15 +148,11 @@ impl Keyring {
         let _turn = self.reloading.lock().await;
         let ring = self.ring();
         // Whoever had the turn before may have read it already.
-        let settled = ring.keys.contains_key(id) || (!patience.is_zero() && self.age(ring.read_at) < patience);
+        let settled = ring.keys.contains_key(id) || (!patience.is_zero() && ring.age(self.world.now()) < patience);
         if !settled {
             self.reload_in_turn().await?;
         }
         Ok(self.ring().keys.get(id).map(Arc::clone))
-    }
-
-    fn age(&self, at: Timestamp) -> Duration {
-        self.world.now().since(at)
     }
 
     /// Reads the keys again every reload period until `stop`. A failure is logged and tried again at the next turn.
@@ -253,7 +248,7 @@ async fn read(
     mut head: Option<Stored<Head>>,
 ) -> Result<(Ring, Vec<Stored<DataKey>>)> {
     for _ in 0..TRIES {
-        let read_at = world.now();
+        let (read_at, read) = (world.now(), Instant::now());
         let head = match head.take() {
             Some(head) => head,
             None => store.read::<Head>(Head::ID).await?.ok_or_else(no_head)?,
@@ -266,7 +261,7 @@ async fn read(
         }
         let mut active = keys.values().filter(|held| held.state == KeyState::Active);
         if let (Some(only), None) = (active.next(), active.next()) {
-            return Ok((Ring { active: Arc::clone(only), keys, read_at }, records));
+            return Ok((Ring { active: Arc::clone(only), keys, read_at, read }, records));
         }
         // Two reads on either side of an activation show no active key, or two. The next reading will not.
         tokio::time::sleep(Duration::from_millis(20)).await;

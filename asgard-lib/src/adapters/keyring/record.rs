@@ -121,6 +121,9 @@ pub(crate) struct Sweep {
     pub after: Option<Position>,
     /// Whether a pass is under way.
     pub running: bool,
+    /// Whoever began the present pass had seen the key drain for as long as it takes to settle: the pass may count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub settled: bool,
     /// Ciphertexts that the present pass found under the key.
     pub found: u64,
     /// Of those, how many could not be sealed again.

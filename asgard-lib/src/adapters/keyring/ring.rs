@@ -10,7 +10,9 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
+use tokio::time::Instant;
 
 /// What is derived from a data key, each for one use, so that no two uses share a key.
 pub(in crate::adapters) struct Roots {
@@ -68,4 +70,15 @@ pub(in crate::adapters) struct Ring {
     pub keys: BTreeMap<DataKeyId, Arc<Held>>,
     /// When the reading began.
     pub read_at: Timestamp,
+    /// The same by the monotonic clock, which nobody sets back.
+    pub read: Instant,
+}
+
+impl Ring {
+    /// How old the reading is: by the clock or by the monotonic one, whichever says more. A clock was set back if it is before the
+    /// reading, and then nobody knows.
+    pub(super) fn age(&self, now: Timestamp) -> Duration {
+        let by_clock = if now < self.read_at { Duration::MAX } else { now.since(self.read_at) };
+        by_clock.max(self.read.elapsed())
+    }
 }

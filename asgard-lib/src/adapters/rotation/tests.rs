@@ -9,7 +9,11 @@ use crate::{
     },
     error::Kind,
     kernel::Timestamp,
-    ports::{records::key, vault::TokenSealer},
+    ports::{
+        records::key,
+        vault::TokenSealer,
+        world::{Clock, ManualClock},
+    },
 };
 use futures_util::future::join_all;
 use proptest::prelude::*;
@@ -39,39 +43,51 @@ async fn a_rotation_takes_its_steps_at_their_times() {
     let old = replica.keyring.active();
     let (mac, token) = (replica.keyring.mark("m", b"x").unwrap(), replica.keyring.seal_token("t", b"x").unwrap());
     let other = kit.replica().await;
-    assert_eq!(replica.rotation.step(kit.world.now()).await.unwrap(), Step::Idle);
+    assert_eq!(replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap(), Step::Idle);
 
     let began = kit.world.now();
     let started = replica.keyring.rotate().await.unwrap();
     assert!(!started.already && started.active_from == began.plus(RELOAD * 2));
     let again = other.keyring.rotate().await.unwrap();
     assert!(again.already && again.key == started.key, "a second call starts nothing");
-    assert_eq!(replica.rotation.step(began.plus(RELOAD)).await.unwrap(), Step::Waiting(started.active_from));
+    assert_eq!(
+        replica.rotation.step(began.plus(RELOAD), Witness::Clock).await.unwrap(),
+        Step::Waiting(started.active_from)
+    );
     assert_eq!(replica.keyring.active(), old);
 
     kit.pass(RELOAD * 2);
-    assert_eq!(replica.rotation.step(kit.world.now()).await.unwrap(), Step::Activated(started.key.clone()));
+    assert_eq!(
+        replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap(),
+        Step::Activated(started.key.clone())
+    );
     assert_eq!(replica.keyring.active(), started.key);
     assert_eq!(other.keyring.active(), old, "others learn of it at their next reading");
     assert_eq!(states(&replica).await, [KeyState::Draining, KeyState::Active]);
     let swept = |moved| Step::Swept { key: old.clone(), moved, stuck: 0 };
-    assert_eq!(replica.rotation.step(kit.world.now()).await.unwrap(), swept(100));
+    assert_eq!(replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap(), swept(100));
     let status = replica.keyring.status().await.unwrap();
     assert_eq!((status[0].ciphertexts, status[1].ciphertexts, status[0].at_least), (31, 100, false));
     assert_eq!(status[0].drained, Some(Drained { moved: 100, stuck: 0 }));
-    assert_eq!(replica.rotation.step(kit.world.now()).await.unwrap(), swept(31));
+    assert_eq!(replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap(), swept(31));
     // An empty pass before the key has settled does not count.
     let settled = kit.world.now().plus(SETTLE);
-    assert_eq!(replica.rotation.step(kit.world.now()).await.unwrap(), Step::Waiting(kit.world.now().plus(RELOAD)));
+    assert_eq!(
+        replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap(),
+        Step::Waiting(kit.world.now().plus(RELOAD))
+    );
     kit.pass(RELOAD);
-    assert_eq!(replica.rotation.step(kit.world.now()).await.unwrap(), swept(0));
-    assert_eq!(replica.rotation.step(kit.world.now()).await.unwrap(), Step::Waiting(settled));
+    assert_eq!(replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap(), swept(0));
+    assert_eq!(replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap(), Step::Waiting(settled));
     kit.pass(SETTLE - RELOAD);
-    assert_eq!(replica.rotation.step(kit.world.now()).await.unwrap(), swept(0));
-    assert_eq!(replica.rotation.step(kit.world.now()).await.unwrap(), Step::Waiting(settled.plus(RELOAD)));
+    assert_eq!(replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap(), swept(0));
+    assert_eq!(
+        replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap(),
+        Step::Waiting(settled.plus(RELOAD))
+    );
     kit.pass(RELOAD);
-    assert_eq!(replica.rotation.step(kit.world.now()).await.unwrap(), Step::Retired(old.clone()));
-    assert_eq!(replica.rotation.step(kit.world.now()).await.unwrap(), Step::Idle);
+    assert_eq!(replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap(), Step::Retired(old.clone()));
+    assert_eq!(replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap(), Step::Idle);
 
     let status = replica.keyring.status().await.unwrap();
     assert_eq!((status[0].state, status[0].ciphertexts, status[1].ciphertexts), (KeyState::Retired, 0, 131));
@@ -91,7 +107,7 @@ async fn a_replica_that_has_not_reloaded_reads_what_an_unknown_key_sealed() {
     let behind = [kit.replica().await, kit.replica().await, kit.replica().await];
     ours.keyring.rotate().await.unwrap();
     kit.pass(RELOAD * 2);
-    ours.rotation.step(kit.world.now()).await.unwrap();
+    ours.rotation.step(kit.world.now(), Witness::Clock).await.unwrap();
     ours.set(&kit, "a", b"new").await.unwrap();
     let mac = ours.keyring.mark("m", b"x").unwrap();
     let token = ours.keyring.seal_token("t", b"x").unwrap();
@@ -110,17 +126,17 @@ async fn a_straggler_that_the_index_shows_late_is_not_lost() {
     let behind = kit.replica().await;
     let old = replica.keyring.rotate().await.unwrap();
     kit.pass(RELOAD * 2);
-    replica.rotation.step(kit.world.now()).await.unwrap();
+    replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap();
     // A replica that has not reloaded yet may still seal under the old key, and the index does not show it.
     assert_ne!(behind.keyring.active(), old.key);
     behind.set(&kit, "late", b"value").await.unwrap();
     store.fault.hidden.lock().unwrap().insert("late".into());
     kit.pass(SETTLE);
-    let clean = replica.rotation.step(kit.world.now()).await.unwrap();
+    let clean = replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap();
     assert!(matches!(clean, Step::Swept { moved: 0, .. }), "the first counted pass sees nothing: {clean:?}");
     store.fault.hidden.lock().unwrap().clear();
     kit.pass(RELOAD);
-    let second = replica.rotation.step(kit.world.now()).await.unwrap();
+    let second = replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap();
     assert!(matches!(second, Step::Swept { moved: 1, .. }), "{second:?}");
     replica.finish(&kit).await.unwrap();
     assert_eq!(states(&replica).await, [KeyState::Retired, KeyState::Active]);
@@ -138,7 +154,7 @@ async fn what_cannot_be_opened_keeps_its_key_from_retiring() {
     replica.keyring.rotate().await.unwrap();
     for _ in 0..30 {
         kit.pass(RELOAD);
-        let step = replica.rotation.step(kit.world.now()).await.unwrap();
+        let step = replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap();
         assert!(!matches!(step, Step::Retired(_)));
     }
     let status = replica.keyring.status().await.unwrap();
@@ -189,7 +205,7 @@ async fn writers_and_rival_steppers_lose_nothing() {
         rivals[round % 2].keyring.rotate().await.unwrap();
         loop {
             let now = kit.world.now();
-            let steps = join_all(rivals.iter().map(|rival| rival.rotation.step(now))).await;
+            let steps = join_all(rivals.iter().map(|rival| rival.rotation.step(now, Witness::Clock))).await;
             let steps: Vec<Step> = steps.into_iter().map(|step| step.unwrap()).collect();
             if steps.iter().all(|step| *step == Step::Idle) {
                 break;
@@ -276,18 +292,18 @@ async fn killed_at_any_call_a_rotation_resumes() {
 
 proptest! {
     #[test]
-    fn retiring_needs_two_empty_passes_a_period_apart_after_settling(passes in proptest::collection::vec((0u64..4, 0u64..200, 0u64..2), 1..40)) {
+    fn retiring_needs_two_empty_passes_a_period_apart_after_settling(passes in proptest::collection::vec((0u64..4, 0u64..200, 0u64..2, proptest::bool::weighted(0.8)), 1..40)) {
         let timing = Timing { reload: RELOAD, settle: SETTLE };
         let since = Timestamp::from_millis(0);
         let mut now = since;
         let mut sweep = Sweep::starting(since);
         let mut empty: Vec<(Timestamp, Timestamp)> = Vec::new();
-        for (found, secs, stuck) in passes {
+        for (found, secs, stuck, seen) in passes {
             now = now.plus(Duration::from_secs(secs));
             if now < sweep.pass_from {
                 continue;
             }
-            sweep.begin(now);
+            sweep.begin(now, seen);
             let from = now;
             now = now.plus(Duration::from_secs(secs / 7));
             sweep.found = found;
@@ -300,10 +316,15 @@ proptest! {
             }
             if retire {
                 let (first_from, first_to) = *empty.last().unwrap();
-                prop_assert!(first_from >= since.plus(SETTLE) && from >= first_to.plus(RELOAD));
+                prop_assert!(seen && first_from >= since.plus(SETTLE) && from >= first_to.plus(RELOAD));
                 return Ok(());
             }
-            empty.push((from, now));
+            if seen {
+                empty.push((from, now));
+            } else {
+                // Whoever began it had not seen enough.
+                empty.clear();
+            }
             prop_assert!(sweep.pass_from >= now && !sweep.running);
         }
     }
@@ -319,4 +340,85 @@ async fn without_a_reloader_a_reload_is_done_when_it_is_due_and_not_before() {
     kit.pass(RELOAD);
     frozen.keyring.reload_if_due().await.unwrap();
     assert!(frozen.keyring.is_rotating());
+}
+
+/// Whose clock is wrong, by how much, and from when to when of the course.
+#[derive(Clone, Copy, Debug)]
+struct Wrong {
+    by: i64,
+    from: u64,
+    until: u64,
+}
+
+/// Two replicas take turns while the clock of one is wrong for a while or for good. A third has read the keys just before the new one became
+/// active: it seals under the old key until its reading is two periods old, and commits that half a minute later.
+async fn rotate_with(wrong: Wrong, starts: usize) {
+    const TURN: u64 = 20;
+    let kit = Kit::new();
+    let clocks: Vec<Arc<ManualClock>> = (0..3).map(|_| Arc::new(ManualClock::at(kit.world.now()))).collect();
+    let mut replicas = Vec::new();
+    for clock in &clocks {
+        replicas.push(kit.replica_by(clock).await);
+    }
+    let behind = replicas.pop().unwrap();
+    let old = behind.keyring.active();
+    let (mut activated, mut retired, mut sealed, mut secs) = (None, None, None, 0);
+    while retired.is_none() {
+        assert!(secs < wrong.until.min(4000) + 4000, "the rotation rests: {wrong:?}");
+        let off = if (wrong.from..wrong.until).contains(&secs) { wrong.by } else { 0 };
+        let true_now = kit.world.now();
+        clocks[1].set(Timestamp::from_millis(true_now.as_millis() + off * 1000));
+        if secs == 40 {
+            replicas[starts].keyring.rotate().await.unwrap();
+        }
+        // Both look at every turn; one has the lease.
+        replicas.iter().for_each(|replica| replica.rotation.watch());
+        let (turn, clock) = (&replicas[secs as usize / 60 % 2], &clocks[secs as usize / 60 % 2]);
+        for replica in &replicas {
+            replica.keyring.reload_if_due().await.unwrap();
+        }
+        loop {
+            match turn.rotation.step(clock.now(), Witness::Process).await.unwrap() {
+                Step::Idle | Step::Waiting(_) => break,
+                Step::Activated(_) => activated = Some(secs),
+                Step::Retired(_) => retired = Some(secs),
+                Step::Swept { .. } | Step::Raced => {}
+            }
+        }
+        match activated {
+            None => behind.keyring.reload().await.unwrap(),
+            Some(at) if secs == at + 100 => {
+                assert_eq!(behind.keyring.active(), old, "{wrong:?}");
+                sealed = Some(behind.vault.seal("late", "test", b"value").await.unwrap());
+                assert_eq!(sealed.as_ref().unwrap().data_key, old, "{wrong:?}");
+            }
+            Some(at) if secs == at + 160 => {
+                let ops = vec![SealedVault::write(&sealed.take().unwrap(), None).unwrap()];
+                crate::adapters::commit::commit(&kit.memory, &kit.world, ops).await.unwrap();
+            }
+            Some(_) => {}
+        }
+        secs += TURN;
+        tokio::time::advance(Duration::from_secs(TURN)).await;
+        kit.pass(Duration::from_secs(TURN));
+        clocks[0].advance(Duration::from_secs(TURN));
+        clocks[2].advance(Duration::from_secs(TURN));
+    }
+    let drained = retired.unwrap() - activated.unwrap();
+    assert!(drained >= SETTLE.as_secs(), "retired after {drained} s: {wrong:?}");
+    assert_eq!(kit.replica().await.get("late").await.unwrap(), b"value", "{wrong:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_wrong_retires_no_key_early_and_puts_no_rotation_to_rest() {
+    const YEAR: i64 = 365 * 86_400;
+    for by in [60, 600, 7200, YEAR, -60, -600, -7200, -YEAR] {
+        for (from, until) in
+            [(0, 100), (0, 200), (40, 60), (160, 240), (180, 300), (300, 500), (400, 460), (0, 100_000)]
+        {
+            for starts in [0, 1] {
+                rotate_with(Wrong { by, from, until }, starts).await;
+            }
+        }
+    }
 }

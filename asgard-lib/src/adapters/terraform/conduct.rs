@@ -11,10 +11,12 @@ use super::{
     salvage,
     stop::{Reason, Stop},
     term::Term,
+    watch,
     workdir::{self, Layout, WorkDir},
 };
 use crate::{
-    domain::run::RunOp,
+    adapters::SealedVault,
+    domain::run::{Inventory, RunOp, listed},
     error::Result,
     kernel::{RunId, SecretText, Timestamp},
     ports::{
@@ -218,7 +220,7 @@ pub(super) async fn conduct(
         tracing::error!(run.id = %order.run, "the run's lease was lost: {}", refusal.chain());
         return None;
     }
-    let may_exist = match ending {
+    let mut may_exist = match ending {
         RunOutcome::Failed { may_exist, .. }
         | RunOutcome::Cancelled { may_exist }
         | RunOutcome::TimedOut { may_exist }
@@ -229,9 +231,15 @@ pub(super) async fn conduct(
         | RunOutcome::Refreshed { .. }
         | RunOutcome::Stale { .. } => Vec::new(),
     };
+    // The folder may go with the machine, as a task's does: what was made is named where it lasts.
+    if let Some((_, newest)) = kept.and_then(watch::newest) {
+        let began_with = order.state.as_deref().map(|bytes| Inventory::of(bytes)).unwrap_or_default();
+        let made = Inventory::of(&newest).recorded_since(&began_with);
+        may_exist.extend(made.into_iter().filter(|address| !may_exist.contains(address)).collect::<Vec<_>>());
+    }
     Some(RunOutcome::Failed {
         error: format!("Terraform's state could not be stored: {}", refusal.message()),
-        may_exist,
+        may_exist: listed(may_exist),
     })
 }
 
@@ -281,6 +289,9 @@ async fn perform(
         return Ok(stopped(reason, Vec::new()));
     }
 
+    if let Some(why) = too_large(order) {
+        return Ok(failed(why));
+    }
     if nothing::is_there(order) {
         return remove_nothing(order, reporter, world, stop, record, &name).await;
     }
@@ -309,6 +320,28 @@ async fn perform(
     // Whatever the steps came to, nothing of the run may outlive it.
     processes::kill_all(dir.layout()).await;
     ending
+}
+
+/// From which size on a state has no room left to grow in: three quarters of what can be stored.
+const FULL: usize = SealedVault::MAX / 4 * 3;
+
+/// Why nothing may be added to a state: said before a plan is approved and before anything is changed. What removes and what only looks
+/// makes no state larger.
+fn too_large(order: &Order) -> Option<String> {
+    let grows = match order.op {
+        RunOp::Plan | RunOp::Apply => true,
+        RunOp::PlanDestroy | RunOp::Destroy | RunOp::Refresh => false,
+    };
+    let size = order.state.as_ref().map_or(0, |state| state.len());
+    (grows && size > FULL).then(|| {
+        format!(
+            "The Terraform state has {} MB. Asgard stores up to {} MB and changes nothing from {} MB on, so that what is made is always \
+             recorded. Split the service into several resources.",
+            size >> 20,
+            SealedVault::MAX >> 20,
+            FULL >> 20,
+        )
+    })
 }
 
 /// Plans or carries out the removal of what is not there.
@@ -352,7 +385,7 @@ where
 async fn salvage_own(order: &Order, record: &Record, layout: &Layout) -> Result<RunOutcome> {
     let found = salvage::salvage(layout).await?;
     if let Some(state) = found.state {
-        let mut watch = super::watch::Watch::new(layout, order.state.as_deref().map(Vec::as_slice));
+        let mut watch = watch::Watch::new(layout, order.state.as_deref().map(Vec::as_slice));
         if watch.last().is_some() {
             record.state(state);
         }

@@ -61,7 +61,7 @@ impl Conductor<'_> {
         let lock = self.dir.lock()?;
         let bytes = zeroize::Zeroizing::new(read(&plan_file)?);
         let pack = Pack::new(&salt, basis, secrets, &bytes, lock.as_deref());
-        let summary = PlanSummary { providers, ..plan::summary(&shown, &redactor, pack.digest()?)? };
+        let summary = PlanSummary { providers, ..plan::summary(self.order.op, &shown, &redactor, pack.digest()?)? };
         Ok(RunOutcome::Planned { summary, plan: pack.bytes()? })
     }
 
@@ -210,7 +210,7 @@ impl Conductor<'_> {
         let complained = complaint(&redactor.text(&done.stderr), "Terraform failed and gave no reason.");
         self.tell(done, redactor, printed);
         let may_exist: Vec<String> =
-            done.tracker.may_exist(&self.stored_addresses()).iter().map(|address| redactor.text(address)).collect();
+            done.tracker.may_exist(&self.recorded()).iter().map(|address| redactor.text(address)).collect();
         if let Some(reason) = self.stop.reason() {
             return stopped(reason, may_exist);
         }

@@ -2,7 +2,7 @@
 
 use super::{redact::Redactor, state};
 use crate::{
-    domain::run::{Change, PlanSummary, PlannedChange},
+    domain::run::{Change, PlanSummary, PlannedChange, RunOp},
     error::{Error, Result},
     kernel::canonical::canonical,
 };
@@ -150,7 +150,7 @@ fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>> {
 }
 
 /// What a plan would do, from what `show -json` says about it: addresses and actions, never values.
-pub(super) fn summary(shown: &Value, redactor: &Redactor, digest: String) -> Result<PlanSummary> {
+pub(super) fn summary(op: RunOp, shown: &Value, redactor: &Redactor, digest: String) -> Result<PlanSummary> {
     let mut summary = PlanSummary { digest, ..PlanSummary::default() };
     for resource in shown.get("resource_changes").and_then(Value::as_array).into_iter().flatten() {
         if resource.get("mode").and_then(Value::as_str) == Some("data") {
@@ -172,7 +172,7 @@ pub(super) fn summary(shown: &Value, redactor: &Redactor, digest: String) -> Res
     for (_, output) in outputs {
         summary.outputs_changed |= actions(output) != ["no-op"];
     }
-    summary.listed()
+    summary.listed(op)
 }
 
 fn actions(change: &Value) -> Vec<&str> {

@@ -1,14 +1,8 @@
 //! What a dead supervisor left in its folder: the newest state, what may exist beside it, and lines that were not stored.
 
-use super::{
-    messages, place, processes, state,
-    tail::Tail,
-    tracker::{MAX_LISTED, Tracker},
-    watch,
-    workdir::Layout,
-};
+use super::{messages, place, processes, tail::Tail, tracker::Tracker, watch, workdir::Layout};
 use crate::{
-    domain::run::LogLine,
+    domain::run::{Inventory, LogLine},
     error::{Code, Error, Result},
     kernel::Timestamp,
     ports::runner::Salvage,
@@ -32,7 +26,8 @@ pub(super) async fn salvage(layout: &Layout) -> Result<Salvage> {
         return Err(Error::new(Code::RunnerFailed, message));
     }
     let newest = watch::newest(layout);
-    let stored = newest.as_ref().map(|(_, bytes)| state::addresses(bytes)).unwrap_or_default();
+    let began_with = layout.began_with().unwrap_or_default();
+    let recorded = newest.as_ref().map(|(_, bytes)| Inventory::of(bytes).recorded_since(&began_with));
     let mut tracker = Tracker::default();
     let mut logged = Vec::new();
     for step in ["plan", "apply"] {
@@ -41,12 +36,12 @@ pub(super) async fn salvage(layout: &Layout) -> Result<Salvage> {
         tracker = followed;
     }
     logged.truncate(LINES);
-    let mut may_exist = tracker.may_exist(&stored);
-    may_exist.truncate(MAX_LISTED);
+    let may_exist = tracker.may_exist(&recorded.unwrap_or_default());
+    let unreadable = watch::is_unreadable(layout);
     // Processes of another machine or container that has the folder, too, cannot be seen from here.
     let seen = layout.facts().zip(layout.root().parent());
     let ended = seen.is_some_and(|(facts, parent)| place::look(&facts.supervisor, parent) != place::Sight::Unclear);
-    Ok(Salvage { found: true, ended, state: newest.map(|(_, bytes)| bytes), may_exist, logged })
+    Ok(Salvage { found: true, ended, state: newest.map(|(_, bytes)| bytes), unreadable, may_exist, logged })
 }
 
 /// Follows a step's output from its beginning, and gives out the lines that had not been stored.

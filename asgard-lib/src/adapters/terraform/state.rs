@@ -1,6 +1,5 @@
 //! What Asgard reads of a Terraform state: enough to order states and to know what is in them, and no more.
 
-pub(super) use crate::domain::run::addresses;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -8,7 +8,6 @@ use super::{
     held::Held,
     messages::{self, Message},
     redact::Redactor,
-    state,
     stop::{Reason, Rung},
     tail::Tail,
     tracker::Tracker,
@@ -16,7 +15,7 @@ use super::{
     workdir::Layout,
 };
 use crate::{
-    domain::run::LogLine,
+    domain::run::{Inventory, LogLine},
     error::{Error, Result},
 };
 use std::{collections::BTreeSet, time::Duration};
@@ -197,12 +196,11 @@ impl Conductor<'_> {
         }
     }
 
-    /// The addresses that the newest state of the run holds.
-    pub(crate) fn stored_addresses(&self) -> BTreeSet<String> {
-        match super::watch::newest(self.dir.layout()) {
-            Some((_, bytes)) => state::addresses(&bytes),
-            None => self.order.state.as_deref().map(|bytes| state::addresses(bytes)).unwrap_or_default(),
-        }
+    /// The addresses of what the newest state of the run has beyond the one that it began with.
+    pub(crate) fn recorded(&self) -> BTreeSet<String> {
+        let Some((_, newest)) = super::watch::newest(self.dir.layout()) else { return BTreeSet::new() };
+        let began_with = self.order.state.as_deref().map(|bytes| Inventory::of(bytes)).unwrap_or_default();
+        Inventory::of(&newest).recorded_since(&began_with)
     }
 }
 

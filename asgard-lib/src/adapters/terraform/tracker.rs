@@ -1,11 +1,9 @@
 //! What is known of a change while it runs: which creations began and how they ended, what drifted, what went wrong.
 
 use super::{messages::Message, redact::Redactor};
-use crate::domain::run::{ChangeAction, CreationTracker, Step};
+use crate::domain::run::{ChangeAction, CreationTracker, Step, listed};
 use std::collections::BTreeSet;
 
-/// How many addresses are listed for people.
-pub(super) const MAX_LISTED: usize = 200;
 /// How long a sentence about a failure may get.
 const MAX_TOLD: usize = 1000;
 /// How many errors it tells.
@@ -64,14 +62,14 @@ impl Tracker {
         }
     }
 
-    /// What may exist without being in the state.
-    pub(crate) fn may_exist(&self, stored: &BTreeSet<String>) -> Vec<String> {
-        self.creations.may_exist(stored).map(str::to_owned).take(MAX_LISTED).collect()
+    /// What may exist without being among what is known to be recorded.
+    pub(crate) fn may_exist(&self, recorded: &BTreeSet<String>) -> Vec<String> {
+        listed(self.creations.may_exist(recorded))
     }
 
     /// The addresses that changed behind Terraform's back.
     pub(crate) fn drifted(&self) -> Vec<String> {
-        self.drifted.iter().take(MAX_LISTED).cloned().collect()
+        listed(self.drifted.iter().cloned())
     }
 
     /// Whether Terraform refused the plan because the state is another one.

@@ -5,7 +5,12 @@ use super::{
     state::{self, Version},
     workdir::Layout,
 };
-use std::{fs, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    fs,
+    io::ErrorKind,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 use zeroize::Zeroizing;
 
 /// The state files of a run, and what was seen of them.
@@ -54,6 +59,17 @@ impl Watch {
     }
 }
 
+/// Whether a folder has a state file that is not a whole state: half of it was written, or it cannot be read. An empty file is what
+/// Terraform makes before it has anything to write, unless the run began with a state.
+pub(super) fn is_unreadable(layout: &Layout) -> bool {
+    let broken = |path: &PathBuf| match fs::read(path).map(Zeroizing::new) {
+        Err(error) => error.kind() != ErrorKind::NotFound,
+        Ok(bytes) if bytes.is_empty() => layout.began_with().is_some(),
+        Ok(bytes) => state::version(&bytes).is_none(),
+    };
+    [layout.state(), layout.errored_state()].iter().any(broken)
+}
+
 /// The newest whole state in a folder.
 pub(super) fn newest(layout: &Layout) -> Option<(Version, Zeroizing<Vec<u8>>)> {
     let places = [layout.state(), layout.errored_state()];
@@ -73,6 +89,7 @@ fn print(path: &Path) -> Option<Print> {
 #[cfg(test)]
 mod tests {
     use super::{super::testkit, *};
+    use crate::domain::run::Inventory;
 
     fn state(serial: u64, filler: usize) -> String {
         serde_json::json!({"version": 4, "serial": serial, "lineage": "l", "resources": [], "filler": "x".repeat(filler)}).to_string()
@@ -100,5 +117,30 @@ mod tests {
         assert_eq!(serial(watch.last()), None);
         write("");
         assert_eq!(newest(&layout).map(|(version, _)| version.serial), Some(7));
+    }
+
+    #[test]
+    fn a_state_that_is_not_whole_is_no_missing_state() {
+        let folder = testkit::folder();
+        let layout = testkit::layout(folder.path());
+        assert!(!is_unreadable(&layout), "there is none");
+        fs::write(layout.state(), "").unwrap();
+        assert!(!is_unreadable(&layout), "Terraform has opened its file and written nothing");
+        let whole = state(4, 10);
+        for cut in [1, whole.len() / 2, whole.len() - 1] {
+            fs::write(layout.state(), &whole[..cut]).unwrap();
+            assert!(is_unreadable(&layout), "{cut}");
+        }
+        fs::write(layout.state(), &whole).unwrap();
+        assert!(!is_unreadable(&layout));
+        fs::write(layout.errored_state(), &whole[..9]).unwrap();
+        assert!(is_unreadable(&layout), "what Terraform could not write to its place is a state, too");
+        fs::remove_file(layout.errored_state()).unwrap();
+        layout.note_beginning(&Inventory::of(whole.as_bytes())).unwrap();
+        fs::write(layout.state(), "").unwrap();
+        assert!(is_unreadable(&layout), "there was one, and it is being written again");
+        fs::remove_file(layout.state()).unwrap();
+        fs::create_dir(layout.state()).unwrap();
+        assert!(is_unreadable(&layout), "something else is in its place");
     }
 }

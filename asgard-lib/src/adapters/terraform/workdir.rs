@@ -3,6 +3,7 @@
 
 use super::{confine::Confined, place};
 use crate::{
+    domain::run::Inventory,
     error::{Code, Error, Result},
     kernel::RunId,
     ports::runner::SupervisorLocation,
@@ -122,6 +123,13 @@ impl Layout {
     pub(crate) fn facts(&self) -> Option<RunFacts> {
         self.read("run.json")
     }
+    /// What was in the state that the run began with, where there was one.
+    pub(crate) fn began_with(&self) -> Option<Inventory> {
+        self.read("began.json")
+    }
+    pub(crate) fn note_beginning(&self, inventory: &Inventory) -> Result<()> {
+        self.write("began.json", inventory)
+    }
     pub(crate) fn child(&self) -> Option<ChildFacts> {
         self.read("child.json")
     }
@@ -229,6 +237,7 @@ impl WorkDir {
 
     /// Writes the state exactly as it was stored; a plan fits only the state that it was made from.
     pub(crate) fn put_state(&self, state: &[u8]) -> Result<()> {
+        self.layout.note_beginning(&Inventory::of(state))?;
         put(&self.layout.state(), state)
     }
 

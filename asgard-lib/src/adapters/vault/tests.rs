@@ -3,7 +3,10 @@
 use super::orphans::Collected;
 use super::*;
 use crate::{
-    adapters::testkit::{CallRecorder, INLINE, Kit, RELOAD, tamper},
+    adapters::{
+        Witness,
+        testkit::{CallRecorder, INLINE, Kit, RELOAD, tamper},
+    },
     error::Code,
     kernel::{SecretId, SecretText},
     ports::{records::key, secrets::SecretStore},
@@ -137,7 +140,7 @@ async fn sealing_again_moves_only_what_drains_and_loses_no_race() {
     replica.keyring.rotate().await.unwrap();
     kit.pass(RELOAD * 2);
     let behind = kit.replica().await;
-    replica.rotation.step(kit.world.now()).await.unwrap();
+    replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap();
     for id in ["small", "large"] {
         // Two replicas seal the same value again while a third reads it.
         let (moved, read) = join(join_all([replica.vault.reseal(id), replica.vault.reseal(id)]), replica.get(id)).await;
@@ -234,9 +237,9 @@ async fn secrets_are_write_once_per_version_and_forgotten_up_to_one() {
     // Forgetting races with re-encryption.
     replica.keyring.rotate().await.unwrap();
     kit.pass(RELOAD * 2);
-    replica.rotation.step(kit.world.now()).await.unwrap();
+    replica.rotation.step(kit.world.now(), Witness::Clock).await.unwrap();
     let (step, forgotten) =
-        join(replica.rotation.step(kit.world.now()), secrets.forget(&id, 119, Some(&owner()))).await;
+        join(replica.rotation.step(kit.world.now(), Witness::Clock), secrets.forget(&id, 119, Some(&owner()))).await;
     step.unwrap();
     forgotten.unwrap();
     for version in 1..120 {

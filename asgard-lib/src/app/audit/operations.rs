@@ -16,7 +16,7 @@ use crate::{
     },
     domain::{
         access::{Action, Object},
-        audit::{AuditAction, AuditEvent},
+        audit::{AuditAction, AuditEvent, AuditHead, FeedHead, PENDING},
     },
     error::{Error, Result},
     kernel::{ActorRef, EventId, Page, ProjectId, Timestamp, TraceId},
@@ -26,6 +26,7 @@ use crate::{
         store::{Position, Query},
     },
 };
+use futures_util::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
@@ -34,10 +35,48 @@ use typed_builder::TypedBuilder;
 /// How many events one page looks through at most, when it filters.
 const MAX_LOOKED_THROUGH: usize = 2000;
 /// How many days back a page of the whole log reaches at most.
-const MAX_DAYS: u32 = 400;
+pub(super) const MAX_DAYS: usize = 128;
+/// How many of them are read together at most.
+const DAYS_AT_ONCE: usize = 16;
 /// No event is older: the first version of Asgard is of 2026.
-const FIRST_DAY: &str = "2025-01-01";
+pub(in crate::app) const FIRST_DAY: &str = "2025-01-01";
 const DAY: Duration = Duration::from_secs(86_400);
+
+fn day_of(text: &str) -> String {
+    text.chars().take(10).collect()
+}
+
+fn midnight(day: &str) -> Result<Timestamp> {
+    Ok(format!("{day}T00:00:00Z").parse()?)
+}
+
+/// The days from one to another, both with it.
+pub(in crate::app) fn days_from(first: &str, last: Timestamp) -> Result<Vec<String>> {
+    let (mut at, mut days) = (midnight(first)?, Vec::new());
+    while at <= last {
+        days.push(day_of(&at.to_string()));
+        at = at.plus(DAY);
+    }
+    Ok(days)
+}
+
+/// The first day that may have events. What waits is looked at before what is sealed, so that no event is on its way in between.
+async fn first_day(tx: &Tx<'_>) -> Result<String> {
+    let store = tx.app().store();
+    let waits = store.list::<AuditEvent>(&Query::new(&kinds::AUDIT_PENDING, PENDING).take(1)).await?;
+    let waits = waits.items.first().map(|event| day_of(&event.at.to_string()));
+    let sealed = match store.read::<FeedHead>(FeedHead::ID).await?.and_then(|head| head.value.oldest) {
+        Some(oldest) => Some(day_of(&oldest.to_string())),
+        // An earlier version sealed, and the sealer has not looked yet; or nobody ever did.
+        None => {
+            let chains = store.list::<AuditHead>(&Query::new(&kinds::AUDIT_HEADS, "").take(1)).await?;
+            chains.items.first().map(|_| FIRST_DAY.to_owned())
+        }
+    };
+    // What was committed this moment may not show in an index yet.
+    let newest = day_of(&tx.now().minus(DAY).to_string());
+    Ok(waits.into_iter().chain(sealed).chain([newest]).min().unwrap_or_default())
+}
 
 /// An audit event.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -162,6 +201,12 @@ impl ListAudit {
         actor && action && trace
     }
 
+    /// How many events are read at once. A filter may leave few of them, so that a small page is no reason to read few.
+    fn batch(&self) -> usize {
+        let filters = self.actor.is_some() || self.action.is_some() || self.trace.is_some();
+        if filters { Query::MAX_LIMIT } else { self.limit.get() }
+    }
+
     fn bounds(&self, mut query: Query) -> Query {
         if let Some(from) = self.from {
             query = query.from(from.to_string());
@@ -184,7 +229,7 @@ impl ListAudit {
             let query = self
                 .bounds(Query::new(&kinds::AUDIT_BY_PROJECT, project.as_str()))
                 .after(after.take())
-                .take(self.limit.get());
+                .take(self.batch());
             let found = tx.app().store().list::<AuditEvent>(&query).await?;
             if let Some(full) = self.sift(found.items, &mut kept, &mut looked) {
                 return Ok(Listed { items: kept, next: Some(full) });
@@ -216,44 +261,57 @@ impl ListAudit {
         None
     }
 
-    /// Walks the days backwards. A position's sort text names the day as well, so it also says where to go on.
-    async fn of_all(&self, tx: &Tx<'_>, after: Option<Position>) -> Result<Listed<AuditEvent>> {
-        let day_of = |text: &str| text.chars().take(10).collect::<String>();
+    /// Walks the days backwards, more of them together the longer nothing fills the page. A position's sort text names the day as
+    /// well, so it also says where to go on.
+    async fn of_all(&self, tx: &Tx<'_>, mut after: Option<Position>) -> Result<Listed<AuditEvent>> {
         // A clock may be ahead by a little, and nothing is logged in the future beyond that.
         let latest = tx.now().plus(DAY);
         let newest = self.to.map_or(latest, |to| to.min(latest));
         let mut at: Timestamp = match &after {
-            Some(position) => format!("{}T00:00:00Z", day_of(&position.sort)).parse()?,
+            Some(position) => midnight(&day_of(&position.sort))?,
             None => newest,
         };
-        let oldest = self.from.map_or_else(|| FIRST_DAY.to_owned(), |from| day_of(&from.to_string()));
-        let mut after = after;
-        let mut kept = Vec::new();
-        let mut looked = 0;
-        for _ in 0..MAX_DAYS {
-            let day = day_of(&at.to_string());
-            if day < oldest {
+        let first = first_day(tx).await?;
+        let oldest = self.from.map_or_else(String::new, |from| day_of(&from.to_string())).max(first);
+        let (mut kept, mut looked) = (Vec::new(), 0);
+        let (mut walked, mut ask) = (0, 1);
+        while walked < MAX_DAYS {
+            let mut days = Vec::new();
+            while days.len() < ask.min(MAX_DAYS - walked) {
+                let day = day_of(&at.to_string());
+                if day < oldest {
+                    break;
+                }
+                days.push(day);
+                at = at.minus(DAY);
+            }
+            let firsts = days.iter().map(|day| self.of_day(tx, day, after.take()));
+            let firsts = try_join_all(firsts.collect::<Vec<_>>()).await?;
+            for (day, mut found) in days.iter().zip(firsts) {
+                loop {
+                    if let Some(full) = self.sift(found.items, &mut kept, &mut looked) {
+                        return Ok(Listed { items: kept, next: Some(full) });
+                    }
+                    match found.next {
+                        Some(next) => found = self.of_day(tx, day, Some(next)).await?,
+                        None => break,
+                    }
+                }
+            }
+            if day_of(&at.to_string()) < oldest {
                 return Ok(Listed { items: kept, next: None });
             }
-            loop {
-                let query = self
-                    .bounds(Query::new(&kinds::AUDIT_BY_DAY, day.as_str()))
-                    .after(after.take())
-                    .take(self.limit.get());
-                let found = tx.app().store().list::<AuditEvent>(&query).await?;
-                if let Some(full) = self.sift(found.items, &mut kept, &mut looked) {
-                    return Ok(Listed { items: kept, next: Some(full) });
-                }
-                match found.next {
-                    Some(next) => after = Some(next),
-                    None => break,
-                }
-            }
-            at = at.minus(DAY);
+            walked += days.len();
+            ask = (ask * 2).min(DAYS_AT_ONCE);
         }
         // The next page goes on before the days that were looked through: at the end of the one before them.
         let sort = format!("{}T24:00:00.000Z", day_of(&at.to_string()));
         Ok(Listed { items: kept, next: Some(Position { sort, id: "~".to_owned() }) })
+    }
+
+    async fn of_day(&self, tx: &Tx<'_>, day: &str, after: Option<Position>) -> Result<Listed<AuditEvent>> {
+        let query = self.bounds(Query::new(&kinds::AUDIT_BY_DAY, day)).after(after).take(self.batch());
+        tx.app().store().list::<AuditEvent>(&query).await
     }
 }
 

@@ -3,22 +3,23 @@
 use crate::{
     app::{
         Call, Tx,
-        audit::{EventFeed, ListAudit, verify},
+        audit::{EventFeed, ListAudit, operations::MAX_DAYS, verify},
         core::waiver::AuditWaiver,
         periodic::{Next, PeriodicTask, RetainAudit, SealAudit},
         testkit::{Kit, StoreFaults, signed_in},
     },
     domain::audit::{AuditAction, AuditBlock, AuditEvent, AuditStub, Event, EventPosition, FeedHead, FeedSegment},
     error::{Code, Result},
-    kernel::{Actor, Role},
+    kernel::{Actor, Role, Timestamp},
     ports::{
         kinds::{self, Kind},
         store::{Batch, Draft, Key, Op, Outcome, Store},
+        world::Clock,
     },
 };
 use serde::Deserialize;
 use serde_json::json;
-use std::time::Duration;
+use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -160,6 +161,32 @@ async fn retention_removes_leading_blocks_and_the_rest_still_verifies() {
     seal(&kit).await;
     let report = verify(&kit.app, Some(&chain)).await.unwrap();
     assert_eq!((report.breaks, report.removed[0].through), (vec![], 3));
+}
+
+/// A sealer whose clock is a year ahead, or behind, for one block: what happened within the days that are kept is kept, and what is behind
+/// that block is removed when its time is over.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_wrong_keeps_the_audit_log_neither_too_short_nor_for_ever() {
+    for wrong in [-365, 365] {
+        let kit = Kit::staged_keeping(10).await;
+        ask(&kit, 0..5).await;
+        let right = kit.clock.now();
+        kit.clock.set(Timestamp::from_millis(right.as_millis() + wrong * 86_400_000 + 60_000));
+        seal(&kit).await;
+        kit.clock.set(right.plus(Duration::from_secs(120)));
+        ask(&kit, 5..10).await;
+        seal(&kit).await;
+        let chain = kit.project.to_string();
+        let left = async || {
+            while RetainAudit.run(&kit.app).await.unwrap() == Next::Again {}
+            kit.all::<AuditEvent>(&kinds::AUDIT_BY_PROJECT, &chain).await.len()
+        };
+        kit.pass(DAY * 9);
+        assert_eq!(left().await, 11, "{wrong}: nothing is ten days old");
+        kit.pass(DAY * 2);
+        assert_eq!(left().await, 0, "{wrong}: everything is");
+        assert_eq!(verify(&kit.app, Some(&chain)).await.unwrap().breaks, vec![], "{wrong}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -323,4 +350,68 @@ async fn the_log_is_walked_to_its_beginning_however_long_ago_that_is() {
     assert_eq!(walk(Some("2027-01-01T00:00:00Z"), Some("2099-01-01T00:00:00Z")).await, 5);
     assert_eq!(walk(Some(&begun.plus(DAY).to_string()), None).await, 2);
     assert_eq!(walk(None, Some(&begun.plus(DAY).to_string())).await, 3);
+}
+
+fn admin() -> Actor {
+    let Actor::Human { person, sign_in, .. } = signed_in("root@corp.example") else { panic!("a session") };
+    Actor::Human { person, sign_in, role: Role::Admin }
+}
+
+/// Pages of the whole log until it ends: how many events there are, and the most reads of a page.
+async fn whole_log(kit: &Kit, input: serde_json::Value) -> (usize, i64) {
+    let (mut found, mut most, mut cursor) = (0, 0, None::<String>);
+    for _ in 0..100 {
+        let mut input = input.clone();
+        input["cursor"] = json!(cursor);
+        let list: ListAudit = serde_json::from_value(input).unwrap();
+        let before = kit.shaky.fault.calls.load(SeqCst);
+        let page = kit.app.run(&Call::by(admin(), kit.app.new_trace()), &list).await.unwrap();
+        most = most.max(kit.shaky.fault.calls.load(SeqCst) - before);
+        found += page.items.len();
+        match page.next_cursor {
+            Some(next) => cursor = Some(next.0),
+            None => return (found, most),
+        }
+    }
+    panic!("it never ends")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_the_whole_log_ends_where_the_log_begins_and_costs_no_more_reads_than_it_may() {
+    let kit = Kit::staged().await;
+    ask(&kit, 0..3).await;
+    let (waiting, reads) = whole_log(&kit, json!({"limit": 200})).await;
+    assert!(waiting > 3 && reads <= 6, "{waiting} events that wait, {reads} reads");
+    seal(&kit).await;
+    let (sealed, reads) = whole_log(&kit, json!({"limit": 200})).await;
+    assert!(sealed == waiting && reads <= 6, "{sealed} sealed events, {reads} reads");
+    // Long ago, and with a filter that nothing fits.
+    let most = i64::try_from(MAX_DAYS).unwrap() + 10;
+    kit.pass(DAY * 500);
+    ask(&kit, 3..4).await;
+    seal(&kit).await;
+    let (all, reads) = whole_log(&kit, json!({"limit": 200})).await;
+    assert!(all > waiting && reads <= most, "{all} events in 500 days, {reads} reads");
+    let (none, reads) = whole_log(&kit, json!({"action": "nothing.like.this", "limit": 1})).await;
+    assert!(none == 0 && reads <= most, "{reads} reads for nothing");
+    // The moment of an event says where it is, however wrong the clock was that gave it.
+    let head = kit.read::<FeedHead>(FeedHead::ID).await.unwrap();
+    let first = kit.all::<AuditEvent>(&kinds::AUDIT_BY_PROJECT, kit.project.as_str()).await;
+    assert!(head.oldest.unwrap() <= first.iter().map(|event| event.at).min().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_the_whole_log_goes_as_far_back_as_a_version_before_sealed() {
+    let kit = of_the_version_before(|_| {}).await;
+    let (before, _) = whole_log(&kit, json!({"limit": 200})).await;
+    seal(&kit).await;
+    let head = kit.read::<FeedHead>(FeedHead::ID).await.unwrap();
+    let oldest = head.oldest.unwrap();
+    let (after, reads) = whole_log(&kit, json!({"limit": 200})).await;
+    let days = i64::try_from(kit.world.now().since(oldest).as_secs() / 86_400).unwrap();
+    assert!(before == after && reads <= days + 10, "{before} and {after} events, {reads} reads for {days} days");
+    // It is looked for once.
+    let calls = kit.shaky.fault.calls.load(SeqCst);
+    seal(&kit).await;
+    assert!(kit.shaky.fault.calls.load(SeqCst) - calls < 20);
 }

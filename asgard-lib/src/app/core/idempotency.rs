@@ -7,7 +7,7 @@ use crate::{
     kernel::Timestamp,
     ports::{
         kinds::Kind,
-        records::{Entity, key},
+        records::{Entity, Records, key},
         store::ReadBatch,
     },
 };
@@ -23,13 +23,34 @@ pub(crate) struct Remembered {
     pub id: String,
     /// SHA-256 of the input, in hex.
     pub input: String,
-    /// What to answer.
+    /// What to answer; null when it is too large for this record, and in `parts`.
     pub reply: Value,
-    /// After this moment it may vanish.
+    /// The ids of the records that hold a large reply: its JSON in pieces, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
+    /// After this moment it is deleted. Until it is, it is remembered.
     pub keep_until: Timestamp,
 }
 
+/// A piece of a reply that no single record can hold: a resource whose inputs, outputs and plan are all as large as they may be. It is
+/// written in the commit of the whole.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Part {
+    /// The id of the whole, the commit that wrote it, and the number of the piece.
+    id: String,
+    /// A piece of the reply's JSON.
+    text: String,
+    /// After this moment it may vanish: some time after the whole, so that a whole never has a piece missing.
+    keep_until: Timestamp,
+}
+
 const REMEMBER: Duration = Duration::from_secs(86_400);
+/// The largest reply, as JSON, that is kept in one record.
+const INLINE: usize = 200_000;
+/// The most bytes of a piece. In its record every one of them may need a backslash.
+const PART: usize = 150_000;
+/// The most pieces. The largest reply of Asgard's own operations has four.
+const MAX_PARTS: usize = 8;
 
 impl Entity for Remembered {
     const KIND: Kind = Kind::Idempotency;
@@ -40,6 +61,32 @@ impl Entity for Remembered {
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.keep_until)
     }
+}
+
+impl Entity for Part {
+    const KIND: Kind = Kind::Idempotency;
+    const NOUN: &'static str = "piece of an idempotent reply";
+    fn record_id(&self) -> String {
+        self.id.clone()
+    }
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.keep_until)
+    }
+}
+
+/// The text in pieces of at most `longest` bytes, each of whole characters.
+fn pieces(text: &str, longest: usize) -> Vec<&str> {
+    let (mut pieces, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        let mut end = rest.len().min(longest);
+        while !rest.is_char_boundary(end) {
+            end -= 1;
+        }
+        let (piece, after) = rest.split_at(end);
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces
 }
 
 /// What an idempotent call is remembered by.
@@ -84,27 +131,71 @@ impl Remember {
     /// The answer of the earlier call, if there was one.
     pub(crate) async fn recall(&self, reads: &Reads<'_>) -> Result<Option<Value>> {
         let Some(found) = reads.read::<Remembered>(&self.id).await? else { return Ok(None) };
-        if found.keep_until <= reads.app().world().now() {
-            return Ok(None);
-        }
+        // What is there is remembered, whatever the time is: a clock that is wrong, here or where it was kept, would make things twice.
         if found.input != self.input {
             return Err(Error::new(
                 Code::IdempotencyMismatch,
                 "This idempotency key was used for a call with other input. Use a new key.",
             ));
         }
-        Ok(Some(found.value.reply))
+        if found.parts.is_empty() {
+            return Ok(Some(found.value.reply));
+        }
+        let mut text = String::new();
+        for part in reads.app().store().read_many::<Part>(&found.parts).await? {
+            let part = part.ok_or_else(|| Error::bug("a piece of a remembered reply is missing"))?;
+            text.push_str(&part.text);
+        }
+        let reply = serde_json::from_str(&text);
+        reply.map(Some).map_err(|error| Error::bug(format!("a remembered reply cannot be read: {error}")))
     }
 
     /// Keeps the answer in the commit of what it answers.
     pub(super) async fn keep(&self, tx: &mut Tx<'_>, reply: Value) -> Result<()> {
-        let fresh =
-            Remembered { id: self.id.clone(), input: self.input.clone(), reply, keep_until: tx.now().plus(REMEMBER) };
         tx.keeps_reply();
+        let text = serde_json::to_string(&reply).map_err(Error::bug)?;
+        let (reply, parts) = match text.len() {
+            0..=INLINE => (reply, Vec::new()),
+            _ => (Value::Null, self.keep_parts(tx, &text)?),
+        };
+        let keep_until = tx.now().plus(REMEMBER);
+        let fresh = Remembered { id: self.id.clone(), input: self.input.clone(), reply, parts, keep_until };
         match tx.read_checked::<Remembered>(&self.id).await? {
             None => tx.insert(&fresh),
-            Some(old) if old.keep_until <= tx.now() => tx.replace(&old, &fresh),
             Some(_) => Err(Error::new(Code::Busy, "The same call is being answered; try again.").retry_after(1)),
         }
+    }
+
+    /// Keeps a large answer in pieces; says their ids.
+    fn keep_parts(&self, tx: &mut Tx<'_>, text: &str) -> Result<Vec<String>> {
+        let pieces = pieces(text, PART);
+        if pieces.len() > MAX_PARTS {
+            let (bytes, most) = (text.len(), PART * MAX_PARTS);
+            return Err(Error::bug(format!("a reply of {bytes} bytes is to be remembered; at most {most} can be")));
+        }
+        let keep_until = tx.now().plus(REMEMBER * 2);
+        let mut ids = Vec::new();
+        for (number, piece) in pieces.into_iter().enumerate() {
+            let id = format!("{}/{}/{number}", self.id, tx.version());
+            tx.insert(&Part { id: id.clone(), text: piece.to_owned(), keep_until })?;
+            ids.push(id);
+        }
+        Ok(ids)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pieces;
+
+    #[test]
+    fn a_text_is_cut_between_characters_and_nothing_is_lost() {
+        for longest in 4..9 {
+            let text = "aé€🦀".repeat(7);
+            let cut = pieces(&text, longest);
+            assert!(cut.iter().all(|piece| !piece.is_empty() && piece.len() <= longest));
+            assert_eq!(cut.concat(), text);
+        }
+        assert!(pieces("", 4).is_empty());
     }
 }

@@ -1,7 +1,10 @@
 //! What an operation reads, and whom it asks: the half of a transaction that writes nothing. `authorise` and `prepare` get
 //! this alone; `decide` gets it inside its transaction.
 
-use super::{effects, waits::Backoff};
+use super::{
+    effects,
+    waits::{Backoff, Waiting},
+};
 use crate::app::{Asgard, Call};
 use crate::{
     domain::access::{self, Action, Object},
@@ -29,6 +32,8 @@ pub struct Reads<'a> {
     pub(super) checked: Versions,
     granted: BTreeSet<Action>,
     waited: bool,
+    /// How the rest of a wait is spent that something has interrupted.
+    pace: Option<Pace>,
     cache: Mutex<Cache>,
 }
 
@@ -75,7 +80,7 @@ crate::kernel::opaque!(Reads<'_>);
 impl<'a> Reads<'a> {
     pub(super) fn begin(app: &'a Asgard, call: &'a Call) -> Self {
         let (checked, granted, cache) = (Versions::new(), BTreeSet::new(), Mutex::default());
-        Self { app, call, now: app.world().now(), checked, granted, waited: false, cache }
+        Self { app, call, now: app.world().now(), checked, granted, waited: false, pace: None, cache }
     }
 
     /// The control plane.
@@ -142,17 +147,32 @@ impl<'a> Reads<'a> {
         Ok(())
     }
 
-    /// Waits until a record is no more as it was read, or until that moment, when it says `false`; outside of every decision. Whatever
-    /// was permitted before is asked for again afterwards.
-    pub async fn wait_for_change<T: Entity>(&mut self, read: &Stored<T>, until: Timestamp) -> Result<bool> {
+    /// Waits until a record is no more as it was read, and gives it as it is then; `None` when that moment has come before. Outside of
+    /// every decision. Whatever was permitted before is asked for again afterwards.
+    pub async fn wait_for_change<T: Entity>(
+        &mut self,
+        read: &Stored<T>,
+        until: Timestamp,
+    ) -> Result<Option<Stored<T>>> {
         effects::outside_decide("waiting")?;
         self.waited = true;
-        let backoff = if self.app.is_fleeting() { Backoff::FUNCTION } else { Backoff::SERVER };
+        let usual = if self.app.is_fleeting() { Backoff::FUNCTION } else { Backoff::SERVER };
+        let backoff = self.backoff.unwrap_or(usual);
         let within = until.since(self.app.world().now());
         let key = key::<T>(read.value.record_id());
-        let changed = self.app.waits().changed(self.app, &key, &read.version, within, backoff).await;
+        let waits = self.app.waits();
+        let waiting = waits.changed(self.app, &key, &read.version, within, backoff).await;
+        self.backoff = Some(backoff.resumed(waits.pause()));
         *self.cache() = Cache::default();
-        Ok(changed)
+        match waiting {
+            Waiting::Over => Ok(None),
+            // What was looked at is not looked at again.
+            Waiting::Changed(Some(record)) => decode(record).map(Some),
+            Waiting::Changed(None) => {
+                let found = self.read::<T>(&key.id).await?;
+                found.map(Some).ok_or_else(|| Error::not_found(T::NOUN))
+            }
+        }
     }
 
     pub(super) fn has_waited(&self) -> bool {

@@ -1,7 +1,9 @@
 //! The order of an operation's steps, what a decision must not do, and what a replay asks first.
 
 mod every;
+mod large;
 mod lifetime;
+mod moments;
 
 use super::{
     drive::drive,

@@ -3,7 +3,7 @@
 
 use crate::{
     app::Asgard,
-    ports::store::{Batch, Changes, Key, Op, Version},
+    ports::store::{Batch, Changes, Key, Op, Record, Version},
 };
 use futures_util::StreamExt;
 use std::{
@@ -26,9 +26,16 @@ impl Backoff {
     /// In a process that stays: at most four reads a second, however many wait.
     pub(crate) const SERVER: Self =
         Self { first: Duration::from_millis(250), longest: Duration::from_secs(2), grows: 20 };
-    /// In a function, where each look is paid for: after two seconds and after ten. The end of the wait is a look by itself.
+    /// In a function, where each look is paid for: after two seconds and after ten, whatever changes meanwhile. The end of the wait is a
+    /// look by itself.
     pub(crate) const FUNCTION: Self =
         Self { first: Duration::from_secs(2), longest: Duration::from_secs(12), grows: 40 };
+
+    /// The pace of the rest of a wait, after something changed at the end of a `pause`. A process that stays begins anew: what has
+    /// changed often changes again soon.
+    pub(crate) fn resumed(self, pause: Duration) -> Self {
+        if self == Self::SERVER { self } else { Self { first: pause.max(self.first), ..self } }
+    }
 
     fn after(self, pause: Duration) -> Duration {
         (pause * self.grows / 10).min(self.longest)
@@ -60,6 +67,17 @@ struct Waited {
     by: usize,
     /// The version that was seen last; none when it is gone.
     version: Option<Version>,
+    /// The record of that version, where a look has read it.
+    record: Option<Record>,
+}
+
+/// How waiting for a change ended.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// The time is over.
+    Over,
+    /// It changed. The record is what a look has read; none where it is gone, or was changed by this process.
+    Changed(Option<Record>),
 }
 
 /// What tells of commits of other processes, while somebody waits.
@@ -125,12 +143,12 @@ impl Waits {
 
     fn enter(&self, key: &Key, seen: &Version, backoff: Backoff) -> Place<'_> {
         let mut board = self.board();
-        let fresh = || Waited { by: 0, version: Some(seen.clone()) };
+        let fresh = || Waited { by: 0, version: Some(seen.clone()), record: None };
         let waited = board.waited.entry(key.clone()).or_insert_with(fresh);
         waited.by += 1;
         // What a newcomer read is newer than what was seen before it.
         if waited.version.as_ref() != Some(seen) {
-            waited.version = Some(seen.clone());
+            (waited.version, waited.record) = (Some(seen.clone()), None);
             self.told.notify_waiters();
         }
         if board.hasten(backoff, backoff.first) {
@@ -139,7 +157,12 @@ impl Waits {
         Place { waits: self, key: key.clone() }
     }
 
-    /// Waits until the record at `key` is no more at the version that was `seen`, for so long at most; `false` when the time is over.
+    /// How long it is from the last look to the next.
+    pub(crate) fn pause(&self) -> Duration {
+        self.board().pause
+    }
+
+    /// Waits until the record at `key` is no more at the version that was `seen`, for so long at most.
     pub(crate) async fn changed(
         &self,
         app: &Asgard,
@@ -147,15 +170,17 @@ impl Waits {
         seen: &Version,
         within: Duration,
         backoff: Backoff,
-    ) -> bool {
+    ) -> Waiting {
         let _place = self.enter(key, seen, backoff);
         let changed = async {
             loop {
                 let told = self.told.notified();
                 tokio::pin!(told);
                 told.as_mut().enable();
-                if self.board().waited.get(key).is_none_or(|waited| waited.version.as_ref() != Some(seen)) {
-                    return;
+                match self.board().waited.get(key) {
+                    Some(waited) if waited.version.as_ref() == Some(seen) => {}
+                    Some(waited) => return waited.record.clone(),
+                    None => return None,
                 }
                 tokio::select! {
                     biased;
@@ -169,7 +194,7 @@ impl Waits {
             }
         };
         // What is there when the time is over is read by whoever waits.
-        app.world().timeout(within, changed).await.is_ok()
+        app.world().timeout(within, changed).await.map_or(Waiting::Over, Waiting::Changed)
     }
 
     /// Looks once, when it is time.
@@ -217,14 +242,17 @@ impl Waits {
         let mut board = self.board();
         for (key, record) in seen {
             if let Some(waited) = board.waited.get_mut(&key) {
-                let version = record.map(|record| record.version);
-                changed |= waited.version != version;
-                waited.version = version;
+                let version = record.as_ref().map(|record| record.version.clone());
+                if waited.version != version {
+                    (waited.version, waited.record) = (version, record);
+                    changed = true;
+                }
             }
         }
         let now = Instant::now();
         board.last = Some(now);
-        board.pause = if changed { backoff.first } else { backoff.after(board.pause.max(backoff.first)) };
+        let begins_anew = changed && backoff == Backoff::SERVER;
+        board.pause = if begins_anew { backoff.first } else { backoff.after(board.pause.max(backoff.first)) };
         board.next = Some(now + board.pause.max(board.apart(backoff)));
         drop(board);
         if changed {
@@ -246,7 +274,7 @@ impl Waits {
                 Op::Require(..) | Op::Claim { .. } | Op::Release { .. } | Op::Count(_) => continue,
             };
             if let Some(waited) = board.waited.get_mut(key) {
-                waited.version = version;
+                (waited.version, waited.record) = (version, None);
                 changed = true;
             }
         }

@@ -113,6 +113,8 @@ async fn review_project(app: &Asgard, project: &Stored<Project>) -> Result<()> {
 /// Flags a key, takes the flag away, or ends a key that nobody adopted in time: whichever it is by then.
 async fn settle(app: &Asgard, project: &ProjectId, key: &KeyId) -> Result<()> {
     let (call, grace) = (call(app), app.config().people.key_adoption());
+    // A key is over once its time is over by both clocks, and the time begins by the later one.
+    let clocks = app.clocks().await?;
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.as_system()?;
@@ -121,13 +123,12 @@ async fn settle(app: &Asgard, project: &ProjectId, key: &KeyId) -> Result<()> {
             if key.revoked_at.is_some() {
                 return Ok(());
             }
-            let now = tx.now();
-            if key.stopped(now, grace) {
+            if key.stopped(clocks.earlier, grace) {
                 revoke(tx, &key)?;
                 return notify(tx, &project, AuditAction::KeyStopped, &key, &[]);
             }
             let account = minter(tx, &key).await?;
-            let flag = key_flag(&key, &Subject::from(&project.value), account.as_ref(), now);
+            let flag = key_flag(&key, &Subject::from(&project.value), account.as_ref(), clocks.later);
             if flag == key.flag {
                 return Ok(());
             }

@@ -11,6 +11,7 @@ use crate::{
     domain::credential::{FLAGGED, KeyFlag},
     error::Code,
     kernel::{Actor, Limit, Role},
+    ports::world::Clock,
 };
 use std::time::Duration;
 
@@ -141,4 +142,73 @@ async fn a_key_that_an_admin_minted_for_others_is_shown_to_owner_and_manager() {
     assert!(flag.sentence.starts_with("root@corp.example"), "{}", flag.sentence);
     adopt(&kit, &by(&kit, signed_in(MANAGER)), &key).await.unwrap();
     assert_eq!(inbox(&kit, &owner).await, vec![]);
+}
+
+/// A task of the periodic list, once, as the loops do it: with what its lease says of the clocks.
+async fn turn(kit: &Kit) {
+    let stop = tokio_util::sync::CancellationToken::new();
+    while crate::app::periodic::turn(&kit.app, &ReviewKeys, &stop).await.unwrap()
+        == crate::app::periodic::TaskOutcome::Did(Next::Again)
+    {}
+}
+
+/// One turn with a clock that is wrong, among turns with one that is right: before the key is flagged, and while its time runs. Nothing is
+/// ended early, and the key works no longer than its time and what it took to see that the clock is right again.
+#[tokio::test]
+async fn a_clock_that_is_wrong_neither_ends_an_unattended_key_early_nor_lets_it_live() {
+    for wrong in [-365, -40, 31, 365].map(|days: i64| days * 86_400_000) {
+        for at_flagging in [true, false] {
+            let kit = Kit::staged().await;
+            let key = mint(&kit, &kit.owner()).await;
+            let hours = async |hours: u32| {
+                for _ in 0..hours {
+                    kit.pass(Duration::from_secs(3601));
+                    turn(&kit).await;
+                }
+            };
+            let wrongly = async || {
+                let right = kit.clock.now();
+                kit.clock.set(Timestamp::from_millis(right.as_millis() + wrong));
+                turn(&kit).await;
+                kit.clock.set(right);
+            };
+            hours(2).await;
+            move_owner(&kit, "next@corp.example").await;
+            if at_flagging {
+                wrongly().await;
+            }
+            hours(4).await;
+            let flag = kit.read::<ProjectKey>(&key).await.unwrap().flag.clone();
+            let Some(KeyFlag::Unattended { since }) = flag else { panic!("{flag:?}: {wrong}") };
+            assert!(
+                since <= kit.clock.now() && kit.clock.now().since(since) <= Duration::from_secs(5 * 3601),
+                "{wrong}"
+            );
+            if !at_flagging {
+                wrongly().await;
+            }
+            hours(29 * 24).await;
+            assert!(kit.read::<ProjectKey>(&key).await.unwrap().revoked_at.is_none(), "{wrong} {at_flagging}");
+            assert!(kit.app.as_key(&key).await.is_ok(), "{wrong} {at_flagging}");
+            hours(26).await;
+            assert!(kit.read::<ProjectKey>(&key).await.unwrap().revoked_at.is_some(), "{wrong} {at_flagging}");
+        }
+    }
+}
+
+/// What a version before has written on a clock that was ahead is put right.
+#[tokio::test]
+async fn a_flag_from_the_future_begins_anew() {
+    let kit = Kit::staged().await;
+    let key = mint(&kit, &kit.owner()).await;
+    move_owner(&kit, "next@corp.example").await;
+    let right = kit.clock.now();
+    kit.clock.set(right.plus(DAY * 365));
+    review(&kit).await;
+    kit.clock.set(right);
+    review(&kit).await;
+    let kept = kit.read::<ProjectKey>(&key).await.unwrap();
+    assert_eq!(kept.flag, Some(KeyFlag::Unattended { since: right }));
+    kit.pass(DAY * 31);
+    assert_eq!(kit.app.as_key(&key).await.unwrap_err().code(), Code::BadCredential);
 }

@@ -105,8 +105,16 @@ fn wrong() -> Error {
 }
 
 /// Counts an attempt; one that is refused is said to whoever reads the logs.
-async fn counted(app: &Asgard, call: &Call, username: &Username) -> Result<throttle::Attempt> {
-    let attempt = throttle::attempt(app, call, username).await;
+async fn counted(
+    app: &Asgard,
+    call: &Call,
+    username: &Username,
+    signed_in: Option<&UserId>,
+) -> Result<throttle::Attempt> {
+    let attempt = match signed_in {
+        None => throttle::attempt(app, call, username).await,
+        Some(user) => throttle::attempt_signed_in(app, call, user).await,
+    };
     if attempt.as_ref().is_err_and(|error| error.code() == Code::Throttled) {
         refusals::note(app, call, username.as_str(), Refusal::LockedOut).await;
     }
@@ -152,7 +160,7 @@ impl Operation for Login {
         };
         let attempt = match before {
             Some(before) => before.attempt,
-            None => counted(app, reads.call(), &username).await?,
+            None => counted(app, reads.call(), &username, None).await?,
         };
         let id = reads.holder(&User::username_claim(&username)).await?;
         let user = match &id {
@@ -338,7 +346,7 @@ impl Operation for ChangePassword {
         check_password(&self.new_password, &user.username).map_err(|e| e.at("new_password"))?;
         let (attempt, hash) = match before {
             Some(before) => (before.attempt, Some(before.hash)),
-            None => (counted(app, reads.call(), &user.username).await?, None),
+            None => (counted(app, reads.call(), &user.username, Some(id)).await?, None),
         };
         if !app.passwords().verify(&self.current_password, user.password.as_deref(), app.world()).await? {
             refusals::note(app, reads.call(), user.username.as_str(), Refusal::Failed).await;

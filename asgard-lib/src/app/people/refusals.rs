@@ -5,7 +5,7 @@ use crate::{
     app::{Asgard, Call},
     domain::audit::AuditAction,
     error::{Code, Error, Result},
-    kernel::Actor,
+    kernel::{Actor, network::counted_text},
     ports::store::Count,
 };
 use std::time::Duration;
@@ -58,7 +58,10 @@ async fn try_note(app: &Asgard, call: &Call, username: &str, refusal: Refusal) -
     let name = refusal.action().name().to_owned();
     let source: String = call.source.address.chars().take(64).collect();
     let peer: String = call.source.peer.chars().take(64).collect();
-    let once = WindowCounter { counter: format!("refused/{name}/{account}/{}/{window}", short(&source)), ceiling: 1 };
+    let once = WindowCounter {
+        counter: format!("refused/{name}/{account}/{}/{window}", short(&counted_text(&source))),
+        ceiling: 1,
+    };
     let all = WindowCounter { counter: format!("refused/all/{window}"), ceiling: MAX_EVENTS };
     let details = [("account_digest", account.clone()), ("source", source.clone()), ("peer", peer.clone())];
     match say(app, call, refusal.action(), &account, &[once, all], &details).await? {

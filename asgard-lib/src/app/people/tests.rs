@@ -141,23 +141,153 @@ async fn said(kit: &Kit, action: &AuditAction) -> Vec<AuditEvent> {
     events
 }
 
-/// A peer whose forwarded addresses are believed gets no further by a new one with each guess.
-#[tokio::test]
-async fn guesses_are_counted_by_connecting_peer_too() {
+/// A control plane where a peer's counter is full soon.
+async fn behind_a_peer() -> Kit {
     let mut kit = Kit::staged().await;
     let mut config = crate::config::Config::default();
-    config.throttle.peer_failures = 20;
+    (config.throttle.peer_failures, config.throttle.source_failures) = (20, 11);
     let (store, stage) = (Arc::clone(&kit.faulty), Arc::clone(&kit.stage));
     kit.app =
         crate::app::testkit::boot_configured(store, &kit.world, stage as _, crate::app::testkit::catalog(), config)
             .await
             .unwrap();
+    kit
+}
+
+/// A peer whose forwarded addresses are believed gets no further by a new one with each guess.
+#[tokio::test]
+async fn guesses_are_counted_by_connecting_peer_too() {
+    let kit = behind_a_peer().await;
     for n in 0..20 {
         let code = guess(&kit, &format!("user-{n}"), format!("198.51.100.{n}"), "10.0.0.1").await;
         assert_eq!(code, Code::LoginFailed, "{n}");
     }
-    assert_eq!(guess(&kit, "user-x", "198.51.100.99".into(), "10.0.0.1").await, Code::Throttled);
+    // From here on each account has few failures left through this peer, from whichever address.
+    let mut tried = 0;
+    while guess(&kit, "user-x", format!("198.51.100.{}", 100 + tried), "10.0.0.1").await == Code::LoginFailed {
+        tried += 1;
+    }
+    assert_eq!(tried, kit.app.config().throttle.account_failures / 5);
     assert_eq!(guess(&kit, "user-x", "198.51.100.99".into(), "10.0.0.2").await, Code::LoginFailed);
+    assert_eq!(guess(&kit, "user-1", "198.51.100.1".into(), "10.0.0.1").await, Code::LoginFailed, "its second failure");
+    assert_eq!(guess(&kit, "user-1", "198.51.100.1".into(), "10.0.0.1").await, Code::Throttled, "its third");
+}
+
+async fn log_in_from(kit: &Kit, password: &str, address: &str, peer: &str) -> Result<(), Code> {
+    let source = Source { address: address.into(), peer: peer.into(), ..Source::default() };
+    let login = Login { username: "mia".into(), password: text(password) };
+    let call = Call::anonymous(kit.app.new_trace(), source);
+    kit.app.run(&call, &login).await.map(drop).map_err(|error| error.code())
+}
+
+/// Behind one proxy, with addresses of their own: so many wrong guesses at other names that the proxy's counter is full.
+async fn fill_the_peer(kit: &Kit) {
+    let rules = &kit.app.config().throttle;
+    for n in 0..rules.peer_failures {
+        let address = format!("198.51.200.{}", n / rules.source_failures);
+        assert_eq!(guess(kit, &format!("user-{n}"), address, "10.0.0.1").await, Code::LoginFailed, "{n}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_counter_of_the_proxy_locks_nobody_out_who_was_not_guessed_at() {
+    let kit = behind_a_peer().await;
+    mia(&kit).await;
+    fill_the_peer(&kit).await;
+    for _ in 0..5 {
+        assert_eq!(log_in_from(&kit, PASSWORD, "203.0.113.5", "10.0.0.1").await, Ok(()), "successes are given back");
+    }
+    let few = kit.app.config().throttle.account_failures / 5;
+    for n in 0..few {
+        assert_eq!(log_in_from(&kit, OTHER, &format!("203.0.113.{n}"), "10.0.0.1").await, Err(Code::LoginFailed));
+    }
+    assert_eq!(
+        log_in_from(&kit, PASSWORD, "203.0.113.5", "10.0.0.1").await,
+        Err(Code::Throttled),
+        "guesses are bounded"
+    );
+}
+
+#[tokio::test]
+async fn after_a_reset_on_the_machine_no_counter_keeps_the_right_password_out() {
+    let kit = behind_a_peer().await;
+    mia(&kit).await;
+    let rules = &kit.app.config().throttle;
+    fill_the_peer(&kit).await;
+    for n in 0..rules.source_failures {
+        guess(&kit, &format!("other-{n}"), "203.0.113.5".into(), "10.0.0.1").await;
+    }
+    for n in 0..rules.account_failures {
+        guess(&kit, "mia", format!("198.51.101.{n}"), "10.0.0.9").await;
+    }
+    assert_eq!(log_in_from(&kit, PASSWORD, "203.0.113.5", "10.0.0.1").await, Err(Code::Throttled));
+    crate::app::bootstrap::set_password(&kit.app, &"mia".parse().unwrap(), &text("a new good password")).await.unwrap();
+    assert_eq!(log_in_from(&kit, "a new good password", "203.0.113.5", "10.0.0.1").await, Ok(()));
+    assert_eq!(log_in_from(&kit, OTHER, "203.0.113.5", "10.0.0.1").await, Err(Code::LoginFailed), "it is no door");
+    kit.pass(Duration::from_secs(901));
+    assert_eq!(log_in_from(&kit, "a new good password", "203.0.113.5", "10.0.0.1").await, Ok(()), "another window");
+}
+
+/// Whoever has an IPv6 network has as many addresses as they like, as a client and behind a peer.
+#[tokio::test]
+async fn a_client_of_ipv6_is_counted_by_its_network() {
+    let kit = behind_a_peer().await;
+    let rules = &kit.app.config().throttle;
+    for n in 0..rules.source_failures {
+        let code = guess(&kit, &format!("user-{n}"), format!("2001:db8:7::{n:x}"), "").await;
+        assert_eq!(code, Code::LoginFailed, "{n}");
+    }
+    assert_eq!(guess(&kit, "user-x", "2001:db8:7:0:ffff::1".into(), "").await, Code::Throttled);
+    assert_eq!(guess(&kit, "user-x", "2001:db8:7:1::1".into(), "").await, Code::LoginFailed);
+    assert_eq!(
+        said(&kit, &AuditAction::SignInLockedOut).await[0].details["source"],
+        "2001:db8:7:0:ffff::1",
+        "it is shown"
+    );
+
+    let kit = behind_a_peer().await;
+    let rules = &kit.app.config().throttle;
+    for n in 0..rules.peer_failures {
+        let (address, peer) = (format!("198.51.{}.{}", n / 200, n % 200), format!("2001:db8:8::{n:x}"));
+        assert_eq!(guess(&kit, &format!("user-{n}"), address, &peer).await, Code::LoginFailed, "{n}");
+    }
+    let mut tried = 0;
+    while guess(&kit, "user-x", "198.51.100.7".into(), "2001:db8:8:0:ffff::1").await == Code::LoginFailed {
+        tried += 1;
+    }
+    assert_eq!(tried, rules.account_failures / 5, "the peer's counter is full");
+}
+
+/// Strangers who guess keep nobody from changing a password who has a session and knows the present one; and a session alone guesses no
+/// more than strangers may.
+#[tokio::test]
+async fn a_signed_in_person_changes_their_password_while_strangers_guess() {
+    let kit = behind_a_peer().await;
+    let user = mia(&kit).await;
+    let rules = &kit.app.config().throttle;
+    for n in 0..rules.account_failures {
+        guess(&kit, "mia", format!("198.51.100.{n}"), "").await;
+    }
+    fill_the_peer(&kit).await;
+    assert_eq!(log_in(&kit, PASSWORD).await, Err(Code::Throttled));
+    let change = async |present: &str, new: &str| {
+        let kept = kit.read::<User>(&user).await.unwrap();
+        let Actor::Human { sign_in, .. } = signed_in("mia@corp.example") else { panic!("a person") };
+        let mia = Actor::Human { person: kept.person(), role: Role::Member, sign_in };
+        let source = Source { address: "198.51.100.1".into(), peer: "10.0.0.1".into(), ..Source::default() };
+        let call = Call { source, ..Call::by(mia, kit.app.new_trace()) };
+        let change = ChangePassword { current_password: text(present), new_password: text(new) };
+        kit.app.run(&call, &change).await.map(drop).map_err(|error| error.code())
+    };
+    assert_eq!(change(PASSWORD, OTHER).await, Ok(()));
+    for _ in 0..rules.account_failures {
+        assert_eq!(change(PASSWORD, "yet another one").await, Err(Code::InvalidInput));
+    }
+    assert_eq!(
+        change(OTHER, "yet another one").await,
+        Err(Code::Throttled),
+        "who has found a session guesses no further"
+    );
 }
 
 /// Whoever resets the password on the machine gets in, whoever guesses meanwhile.

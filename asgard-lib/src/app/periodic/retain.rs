@@ -4,7 +4,7 @@
 use super::{Next, Periodic, PeriodicTask, deletes_nothing};
 use crate::{
     app::{
-        Asgard, Call,
+        Asgard, Call, Tx,
         audit::marks::{is_genuine_block, marked_stub},
         core::waiver::AuditWaiver,
     },
@@ -28,6 +28,8 @@ pub const RETAIN_AUDIT: Periodic = Periodic::every("audit-retention", Duration::
 const BLOCKS: usize = 50;
 /// How many chains one turn looks at.
 const CHAINS: usize = 50;
+/// How many of the blocks that follow one are asked when that was sealed.
+const LOOKS_AHEAD: u64 = 20;
 /// How many segments of the feed one batch removes.
 const SEGMENTS: u64 = 90;
 const DAY: u64 = 86_400;
@@ -122,6 +124,30 @@ fn call(app: &Asgard) -> Call {
     Call::system("audit-retention", app.new_trace())
 }
 
+/// The moments of what was appended one after another. One that lies far ahead was written by a wrong clock, and would keep everything
+/// behind it until then: what follows was appended later, so its moment is taken instead.
+fn believed(moments: &[Option<Timestamp>], now: Timestamp) -> Vec<Option<Timestamp>> {
+    let mut next: Option<Timestamp> = None;
+    let mut all: Vec<_> = moments
+        .iter()
+        .rev()
+        .map(|moment| {
+            let at = if moment.is_some_and(|at| at.is_far_ahead_of(now)) { next.or(*moment) } else { *moment };
+            next = at.or(next);
+            at
+        })
+        .collect();
+    all.reverse();
+    all
+}
+
+/// Whether a block that seems to be sealed in the future was sealed before this moment, because one of those that follow it was.
+async fn was_sealed_before(tx: &Tx<'_>, chain: &str, number: u64, before: Timestamp) -> Result<bool> {
+    let following: Vec<String> = (number + 1..=number + LOOKS_AHEAD).map(|next| AuditBlock::id(chain, next)).collect();
+    let following = tx.app().store().read_many::<AuditBlock>(&following).await?;
+    Ok(following.into_iter().flatten().any(|block| block.sealed_at < before))
+}
+
 /// Removes leading segments of the feed that were appended before this moment. `true` when there may be more.
 async fn remove_segments(app: &Asgard, before: Timestamp) -> Result<bool> {
     let call = call(app);
@@ -132,9 +158,11 @@ async fn remove_segments(app: &Asgard, before: Timestamp) -> Result<bool> {
             let last = head.settled.min(head.first + SEGMENTS - 1);
             let ids: Vec<String> = (head.first..=last).map(FeedSegment::id).collect();
             let mut first = head.first;
-            for segment in tx.app().store().read_many::<FeedSegment>(&ids).await? {
+            let segments = tx.app().store().read_many::<FeedSegment>(&ids).await?;
+            let moments: Vec<_> = segments.iter().map(|segment| segment.as_ref().map(|segment| segment.at)).collect();
+            for (segment, at) in segments.into_iter().zip(believed(&moments, tx.now())) {
                 match segment {
-                    Some(segment) if segment.at < before => tx.remove(&segment)?,
+                    Some(segment) if at.is_some_and(|at| at < before) => tx.remove(&segment)?,
                     Some(_) => break,
                     None => {}
                 }
@@ -162,7 +190,10 @@ async fn remove_block(app: &Asgard, chain: &str, before: Timestamp) -> Result<bo
                 return Ok(false);
             };
             if block.sealed_at >= before {
-                return Ok(false);
+                let ahead = block.sealed_at.is_far_ahead_of(tx.now());
+                if !ahead || !was_sealed_before(tx, chain, number, before).await? {
+                    return Ok(false);
+                }
             }
             // What was tampered with is evidence.
             if !is_genuine_block(tx.app(), &block).await? {
@@ -174,8 +205,13 @@ async fn remove_block(app: &Asgard, chain: &str, before: Timestamp) -> Result<bo
                 return Ok(false);
             }
             let ids: Vec<String> = block.events.iter().map(|(id, _)| id.to_string()).collect();
-            for event in tx.app().store().read_many::<AuditEvent>(&ids).await?.into_iter().flatten() {
-                tx.remove(&event)?;
+            let events: Vec<_> = tx.app().store().read_many::<AuditEvent>(&ids).await?.into_iter().flatten().collect();
+            // Whoever sealed the block may have had a clock that was behind. What happened since is kept.
+            if events.iter().any(|event| event.at >= before && !event.at.is_far_ahead_of(tx.now())) {
+                return Ok(false);
+            }
+            for event in &events {
+                tx.remove(event)?;
             }
             tx.remove(&block)?;
             let gone = u64::try_from(ids.len()).unwrap_or(u64::MAX);
@@ -202,4 +238,24 @@ async fn remove_block(app: &Asgard, chain: &str, before: Timestamp) -> Result<bo
         })
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_appended_far_ahead_is_as_old_as_what_follows() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let at = |days: i64| Some(Timestamp::from_millis(1_800_000_000_000 + days * 86_400_000));
+        for (written, taken) in [
+            (vec![at(-3), at(-2), at(-1)], vec![at(-3), at(-2), at(-1)]),
+            (vec![at(-3), at(365), at(-1)], vec![at(-3), at(-1), at(-1)]),
+            (vec![at(365), at(365), None, at(-1)], vec![at(-1), at(-1), None, at(-1)]),
+            (vec![at(-3), at(365)], vec![at(-3), at(365)]),
+            (vec![at(0), at(-365), at(0)], vec![at(0), at(-365), at(0)]),
+        ] {
+            assert_eq!(believed(&written, now), taken, "{written:?}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Finding keys for which nobody answers any more.
 
-use super::{Next, Periodic, PeriodicTask};
+use super::{Next, Periodic, PeriodicTask, ends_nothing};
 use crate::{
     app::{
         Asgard,
@@ -29,5 +29,10 @@ impl PeriodicTask for ReviewKeys {
             Round::GoesOn => Next::Again,
             Round::Over => Next::Rest,
         })
+    }
+
+    /// Nothing is flagged either: a flag says since when, and the time of thirty days would begin at a moment that never was.
+    async fn run_unsteadily(&self, _: &Arc<Asgard>) -> Result<Next> {
+        Ok(ends_nothing(self.name()))
     }
 }

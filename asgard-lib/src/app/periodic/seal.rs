@@ -8,6 +8,7 @@
 mod anchors;
 mod batches;
 mod marking;
+mod oldest;
 
 use super::{Next, Periodic, PeriodicTask};
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
         AnchoredHead, AuditBlock, AuditEvent, AuditHead, AuditMarking, FeedHead, FeedSegment, PENDING, SealFormat,
     },
     error::{Code, Error, Result},
-    kernel::EventId,
+    kernel::{EventId, Timestamp},
     ports::{
         kinds::AUDIT_PENDING,
         records::{Records, Stored},
@@ -75,7 +76,9 @@ impl PeriodicTask for SealAudit {
 
     async fn run(&self, app: &Arc<Asgard>) -> Result<Next> {
         let marking = marking::settled(app).await?;
-        let mut anchors = Anchors::begin(app, &head(app).await?).await;
+        let stored = app.store().read::<FeedHead>(FeedHead::ID).await?;
+        oldest::find_once(app, stored.as_ref()).await?;
+        let mut anchors = Anchors::begin(app, &stored.map_or_else(FeedHead::empty, |stored| stored.value)).await;
         for query in due(app) {
             if let Some(next) = seal_due(app, marking.as_ref(), query, &mut anchors).await? {
                 return Ok(next);
@@ -83,7 +86,7 @@ impl PeriodicTask for SealAudit {
         }
         let head = head(app).await?;
         if is_open(&head) || anchors.through(&head) != head.anchored {
-            reserve(app, 0, &anchors).await?;
+            reserve(app, 0, None, &anchors).await?;
             app.appended().notify_waiters();
         }
         Ok(if anchors.lag(&head) { Next::Again } else { Next::Rest })
@@ -135,7 +138,8 @@ async fn seal_all(
             return Ok(true);
         }
         let count = u64::try_from(round.len()).map_err(Error::bug)?;
-        let first = reserve(app, count, anchors).await?;
+        let oldest = round.iter().flatten().flat_map(|chain| &chain.events).map(|event| event.at).min();
+        let first = reserve(app, count, oldest, anchors).await?;
         let batches = (first..).zip(&round).map(|(number, batch)| append(app, marking, number, batch));
         let appended = join_all(batches).await;
         app.appended().notify_waiters();
@@ -182,8 +186,9 @@ fn call(app: &Asgard) -> Call {
 }
 
 /// Reserves numbers of the feed and returns the first of them. What was reserved before and is not there is filled with empty
-/// segments, so that everything below the new numbers is settled, and a batch that comes too late is refused.
-async fn reserve(app: &Asgard, count: u64, anchors: &Anchors) -> Result<u64> {
+/// segments, so that everything below the new numbers is settled, and a batch that comes too late is refused. The `oldest` of the events
+/// that are sealed under these numbers is known before they are.
+async fn reserve(app: &Asgard, count: u64, oldest: Option<Timestamp>, anchors: &Anchors) -> Result<u64> {
     let call = call(app);
     app.transact(&call, |tx| {
         Box::pin(async move {
@@ -196,7 +201,12 @@ async fn reserve(app: &Asgard, count: u64, anchors: &Anchors) -> Result<u64> {
                 }
             }
             let anchored = anchors.through(&head);
-            let next = FeedHead { settled: head.reserved, reserved: head.reserved + count, anchored, ..head.clone() };
+            let oldest = match &stored {
+                Some(stored) if stored.oldest.is_none() => None,
+                Some(_) | None => head.oldest.into_iter().chain(oldest).min(),
+            };
+            let (settled, reserved) = (head.reserved, head.reserved + count);
+            let next = FeedHead { settled, reserved, anchored, oldest, ..head.clone() };
             match &stored {
                 None => tx.insert(&next)?,
                 Some(stored) => tx.replace(stored, &next)?,

@@ -211,6 +211,7 @@ pub(super) fn fresh_request(
         current_run: None,
         resumed: 0,
         began: false,
+        asks_human: false,
         cancel_requested: false,
         error: None,
         inbox: None,

@@ -30,7 +30,7 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 use typed_builder::TypedBuilder;
 
 /// The longest that a read waits for a change.
@@ -54,6 +54,17 @@ pub struct GetRequest {
     #[builder(default)]
     #[schemars(range(max = 50))]
     pub wait_s: u64,
+    /// The project that the request was found in. A request never moves, so that after a wait both are read together.
+    #[serde(skip)]
+    #[builder(default, setter(skip))]
+    pub(crate) found_in: OnceLock<ProjectId>,
+}
+
+impl GetRequest {
+    /// Reads a request, waiting for so many seconds at most.
+    pub(crate) const fn waiting(request_id: RequestId, wait_s: u64) -> Self {
+        Self { request_id, wait_s, found_in: OnceLock::new() }
+    }
 }
 
 impl Operation for GetRequest {
@@ -78,13 +89,15 @@ impl Operation for GetRequest {
         if self.wait_s > MAX_WAIT {
             return Err(Error::invalid("wait_s", "Wait 0 to 50 seconds, and ask again."));
         }
-        // A key's own project comes along.
-        if let Some(own) = reads.actor()?.bound_project() {
-            reads.ahead(ReadBatch { keys: vec![key::<Project>(own.as_str())], ..ReadBatch::default() });
+        // A key's own project comes along, and that which is known from before a wait.
+        if let Some(project) = self.found_in.get().or(reads.actor()?.bound_project()) {
+            reads.ahead(ReadBatch { keys: vec![key::<Project>(project.as_str())], ..ReadBatch::default() });
         }
         let Some(request) = reads.read::<Request>(self.request_id.as_str()).await? else {
             return Err(reads.unknown("request"));
         };
+        // Kept even for whoever may not read it: nothing is told of it.
+        self.found_in.get_or_init(|| request.project.clone());
         reads.project_of("request", &request.project, Action::ReadProject, ReadMode::Plain).await?;
         Ok(request)
     }
@@ -98,11 +111,10 @@ impl Operation for GetRequest {
         let mut request = request.clone();
         while !request.status.is_over() && request.status != RequestStatus::Pending && reads.app().world().now() < until
         {
-            if !reads.wait_for_change(&request, until).await? {
-                break;
+            match reads.wait_for_change(&request, until).await? {
+                Some(changed) => request = changed,
+                None => break,
             }
-            let found = reads.read::<Request>(self.request_id.as_str()).await?;
-            request = found.ok_or_else(|| Error::not_found("request"))?;
         }
         Ok(())
     }

@@ -142,7 +142,7 @@ async fn what_may_have_been_made_is_removed_by_a_run() {
 
 fn waiting(app: &Arc<Asgard>, kit: &Kit, id: &RequestId, wait_s: u64) -> tokio::task::JoinHandle<Result<RequestView>> {
     let (app, call) = (Arc::clone(app), kit.owner());
-    let get = GetRequest { request_id: id.clone(), wait_s };
+    let get = GetRequest::waiting(id.clone(), wait_s);
     tokio::spawn(async move { app.run(&call, &get).await })
 }
 
@@ -213,7 +213,7 @@ async fn a_wait_on_a_function_ends_after_twenty_seconds_and_eight_reads() {
     let app = crate::app::testkit::boot_fleeting(Arc::clone(&store), &kit.world, Arc::clone(&kit.stage) as _).await;
     let before = store.fault.calls.load(SeqCst);
     let begun = tokio::time::Instant::now();
-    let get = GetRequest { request_id: id.clone(), wait_s: 50 };
+    let get = GetRequest::waiting(id.clone(), 50);
     let ending = async {
         tokio::time::sleep(Duration::from_secs(20)).await;
         kit.pass(Duration::from_secs(20));

@@ -5,7 +5,7 @@ use super::{Asked, open::fresh_request};
 use crate::{
     app::{
         Tx,
-        judge::{basis, not_denied},
+        judge::{basis, not_denied_of_nothing},
         runs, spending,
     },
     domain::{
@@ -24,7 +24,8 @@ use std::time::Duration;
 
 /// Removes a resource of which nothing exists, in the commit that asks for it: one for which no plan was ever let through. Where the
 /// catalogue has no service of it any more, also one that was only made up by the dry run, or that never came to exist and left no
-/// state. `None` when a run has to look: there is a state, an apply was begun or may have been, or another request about it is open.
+/// state. Where its account has left the allow-list, also one that was only made up. `None` when a run has to look: there is a state, an
+/// apply was begun or may have been, or another request about it is open.
 pub async fn remove_unmade(
     tx: &mut Tx<'_>,
     project: &Stored<Project>,
@@ -33,7 +34,11 @@ pub async fn remove_unmade(
     let open = Request::open_claim(&project.id, &resource.service, &resource.name);
     // With a service a run may still find out more. Without one, and without a state, no run could find anything.
     let forsaken = tx.app().services().get(&resource.service).is_none();
-    let nothing = resource.unmade || (forsaken && (resource.dry_run || resource.provisioned_at.is_none()));
+    // No run may go to an account that has left the allow-list. What was made up is nowhere, and needs none.
+    let out_of_reach = !tx.app().services().allow_list().names(&resource.target);
+    let nothing = resource.unmade
+        || (forsaken && (resource.dry_run || resource.provisioned_at.is_none()))
+        || (out_of_reach && resource.dry_run);
     if !nothing || tx.holder(&open).await?.is_some() {
         return Ok(None);
     }
@@ -57,7 +62,7 @@ pub async fn remove_unmade(
     if let Some(service) = tx.app().services().get(&resource.service).cloned() {
         let actor = request.requested_by.clone();
         let step = Step { moment: Moment::Asking, actor, at: now, plan: None, grown: false };
-        let judged = not_denied(tx.app(), basis(tx, project, &service).await?, &request, &going, step)?;
+        let judged = not_denied_of_nothing(tx.app(), basis(tx, project, &service).await?, &request, &going, step)?;
         policy::record(&mut request.judgements, judged);
     }
     let removed = applied(&request, &going, Produced::default(), now)?;

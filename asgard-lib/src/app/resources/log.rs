@@ -1,11 +1,13 @@
 //! A run's log by lines: in the order of time once the run is over, and as it grows until then.
 
+mod pages;
+
 use super::read::run_of;
 use crate::{
-    app::{Asgard, Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Get, runs::segments},
+    app::{Hints, Meta, Route, SimpleOperation, Tx, core::operation::Method::Get},
     domain::{
         access::Action,
-        run::{LogLine, LogSegment, RunStatus},
+        run::{LogLine, RunStatus},
     },
     error::{Error, Result},
     kernel::RunId,
@@ -48,7 +50,8 @@ const fn lines() -> u32 {
 #[derive(Debug, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct LogView {
-    /// The lines of this piece by their times, oldest first. As long as the run goes on, a line that is late may come in a later piece.
+    /// The lines of this piece by their times, oldest first. A line that is late may come in a later piece as long as the run goes on,
+    /// and where a log is very long.
     pub lines: Vec<LogLine>,
     /// The text to pass as `after` to get the lines that come next.
     pub next: String,
@@ -60,19 +63,14 @@ pub struct LogView {
 
 /// The most lines of an answer.
 const MAX_LINES: u32 = 2000;
-/// The most bytes of an answer's lines, unless it is one line.
-const MAX_BYTES: usize = 512 * 1024;
-/// How many segments are read at once.
-const AT_ONCE: u32 = 8;
-/// The most segments of a log that are put in order: twice what a log may hold.
-const MAX_SEGMENTS: u32 = 512;
 
 /// A place in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// After so many lines of a segment, in the order in which they were stored: where a log that grows is read on.
+    /// After so many lines of a segment, in the order in which they were stored: where a log that grows is read on, and one that is
+    /// too long to be put in order.
     Stored { segment: u32, line: u32 },
-    /// After so many lines in the order of time: where a log that is whole is read on.
+    /// After so many lines in the order of time: where the beginning of a log that is whole is read on.
     InOrder(u32),
 }
 
@@ -132,93 +130,16 @@ impl SimpleOperation for RunLog {
         // The run was read before its log: one that was over by then had written all of it.
         let (app, over) = (tx.app(), run.status.is_over());
         let page = match (after, tail) {
-            (_, Some(tail)) => last(app, &self.run_id, tail, over).await?,
-            (Some(Place::Stored { segment, line }), None) => as_stored(app, &self.run_id, segment, line, limit).await?,
-            (None, None) if !over => as_stored(app, &self.run_id, 0, 0, limit).await?,
-            (None, None) => in_order(app, &self.run_id, 0, limit).await?,
-            (Some(Place::InOrder(lines)), None) => in_order(app, &self.run_id, lines, limit).await?,
+            (_, Some(tail)) => pages::last(app, &self.run_id, tail).await?,
+            (Some(Place::Stored { segment, line }), None) => {
+                pages::as_stored(app, &self.run_id, segment, line, limit).await?
+            }
+            (None, None) if !over => pages::as_stored(app, &self.run_id, 0, 0, limit).await?,
+            (None, None) => pages::in_order(app, &self.run_id, 0, limit).await?,
+            (Some(Place::InOrder(lines)), None) => pages::in_order(app, &self.run_id, lines, limit).await?,
         };
         Ok(LogView { lines: page.lines, next: page.next.to_string(), status: run.status, complete: over && page.ends })
     }
-}
-
-struct Page {
-    lines: Vec<LogLine>,
-    next: Place,
-    /// Whether nothing comes after it.
-    ends: bool,
-}
-
-/// Lines that are small enough for an answer, and one at least.
-fn fitting(lines: impl IntoIterator<Item = LogLine>, limit: u32) -> Vec<LogLine> {
-    let mut bytes = 0;
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let fits = |(at, line): &(usize, LogLine)| {
-        bytes += line.message.len() + line.address.as_ref().map_or(0, String::len);
-        *at == 0 || bytes <= MAX_BYTES
-    };
-    lines.into_iter().take(limit).enumerate().take_while(fits).map(|(_, line)| line).collect()
-}
-
-fn count<T>(items: &[T]) -> u32 {
-    u32::try_from(items.len()).unwrap_or(u32::MAX)
-}
-
-/// The next lines as they were stored, those of this answer by their times.
-async fn as_stored(app: &Asgard, run: &RunId, segment: u32, line: u32, limit: u32) -> Result<Page> {
-    let found = segments(app, run, segment, AT_ONCE).await?;
-    let skipped = usize::try_from(line).unwrap_or(usize::MAX);
-    let sizes: Vec<u32> = found.iter().map(|segment| count(&segment.lines)).collect();
-    let stored = found.into_iter().flat_map(|segment| segment.lines).skip(skipped);
-    let mut lines = fitting(stored, limit);
-    let mut left = line.saturating_add(count(&lines));
-    let mut at = segment;
-    for size in &sizes {
-        if left < *size {
-            break;
-        }
-        left -= size;
-        at += 1;
-    }
-    let ends = count(&sizes) < AT_ONCE && at == segment.saturating_add(count(&sizes));
-    lines.sort_by_key(|line| line.at);
-    Ok(Page { lines, next: Place::Stored { segment: at, line: left }, ends })
-}
-
-/// The whole log by time. Lines of one moment stay in the order in which they came.
-async fn whole(app: &Asgard, run: &RunId) -> Result<(Vec<LogLine>, u32)> {
-    let mut all: Vec<LogSegment> = Vec::new();
-    while count(&all) < MAX_SEGMENTS {
-        let found = segments(app, run, count(&all), AT_ONCE * 4).await?;
-        let ends = count(&found) < AT_ONCE * 4;
-        all.extend(found);
-        if ends {
-            break;
-        }
-    }
-    let next = count(&all);
-    let mut lines: Vec<LogLine> = all.into_iter().flat_map(|segment| segment.lines).collect();
-    lines.sort_by_key(|line| line.at);
-    Ok((lines, next))
-}
-
-async fn in_order(app: &Asgard, run: &RunId, after: u32, limit: u32) -> Result<Page> {
-    let (all, _) = whole(app, run).await?;
-    let (total, skipped) = (count(&all), usize::try_from(after).unwrap_or(usize::MAX));
-    let lines = fitting(all.into_iter().skip(skipped), limit);
-    let next = after.saturating_add(count(&lines));
-    Ok(Page { lines, next: Place::InOrder(next), ends: next >= total })
-}
-
-/// The last lines. What a run that goes on says after them is read on as it is stored.
-async fn last(app: &Asgard, run: &RunId, tail: u32, over: bool) -> Result<Page> {
-    let (mut all, segments) = whole(app, run).await?;
-    let total = count(&all);
-    all.reverse();
-    let mut lines = fitting(all, tail);
-    lines.reverse();
-    let next = if over { Place::InOrder(total) } else { Place::Stored { segment: segments, line: 0 } };
-    Ok(Page { lines, next, ends: true })
 }
 
 #[cfg(test)]

@@ -74,6 +74,7 @@ async fn claim(app: &Arc<Asgard>, id: &RunId, claimant: Claimant) -> Result<Clai
     let claimed_run = ClaimedRun {
         held_lease: HeldLease::new(Arc::clone(app), seen.trace.clone(), &lease, holder, ttl),
         run: id.clone(),
+        op: seen.op,
         resource: claimed.resource.id.clone(),
         inputs: None,
         module: None,

@@ -4,7 +4,12 @@
 use super::{held_lease::HeldLease, log_budget::LogBudget};
 use crate::{
     app::{Asgard, services::Service},
-    domain::{project::Project, request::Request, resource::Resource, run::Run},
+    domain::{
+        project::Project,
+        request::Request,
+        resource::Resource,
+        run::{Run, RunOp},
+    },
     error::{Code, Error},
     kernel::{ResourceId, RunId, SecretText, Timestamp},
     ports::runner::SupervisorLocation,
@@ -90,6 +95,7 @@ crate::kernel::opaque!(Claim);
 pub struct ClaimedRun {
     pub(super) held_lease: HeldLease,
     pub(super) run: RunId,
+    pub(super) op: RunOp,
     pub(super) resource: ResourceId,
     /// The digest of the inputs that the run works with, once they were read.
     pub(super) inputs: Option<String>,

@@ -21,6 +21,9 @@ pub(super) async fn clean(app: &Asgard, run: &Stored<Run>) -> Result<()> {
         return Ok(());
     }
     let left = app.runner().salvage(&run.id, run.location.as_ref()).await?;
+    if left.unreadable {
+        return keep(app, run).await;
+    }
     match left.state {
         Some(found) if !state::is_stored(app, run, &found).await? => keep(app, run).await,
         Some(_) | None => app.runner().clean(&run.id).await,

@@ -1,12 +1,13 @@
 //! A run's log: segments of lines, bounded in size and in total.
 
+use super::state;
 use super::{
     claimed_run::{ClaimedRun, lost},
     log_budget::LogBudget,
 };
 use crate::{
     app::{Asgard, Tx, core::waiver::AuditWaiver},
-    domain::run::{CreationTracker, LogLine, LogSegment, PlanSummary, addresses},
+    domain::run::{CreationTracker, Inventory, LogLine, LogSegment, PlanSummary, Run},
     error::{Error, Result},
     kernel::RunId,
     ports::records::Records,
@@ -23,6 +24,8 @@ const MAX_ADDRESS: usize = 1000;
 const AT_ONCE: u32 = 32;
 /// How many it reads at most: what a supervisor writes in a day that never pauses.
 const MAX_SEGMENTS: u32 = 400_000;
+/// Positions have fewer bits than this: they are 8 digits.
+const POSITION_BITS: u32 = 26;
 
 fn cut(text: &mut String, longest: usize) {
     if text.len() > longest {
@@ -126,28 +129,60 @@ pub(crate) async fn segments(app: &Asgard, run: &RunId, from: u32, most: u32) ->
     Ok(found.into_iter().map_while(|segment| segment.map(|segment| segment.value)).collect())
 }
 
-/// What a run that left nothing here may have created without its being in this state. A log that tells everything says what;
-/// otherwise it is all that its plan creates and everything that the log says was begun.
-pub(super) async fn may_exist(
-    app: &Asgard,
-    run: &RunId,
-    planned: Option<&PlanSummary>,
-    state: Option<&[u8]>,
-) -> Result<Vec<String>> {
-    let mut creations = CreationTracker::default();
+/// How many segments a run's log has. There is no gap among them, so that their end is found in a few reads however many they are.
+pub(crate) async fn count_segments(app: &Asgard, run: &RunId) -> Result<u32> {
+    let present = async |numbers: &[u32]| {
+        let ids: Vec<String> = numbers.iter().map(|number| LogSegment::id(run, *number)).collect();
+        let found = app.store().read_many::<LogSegment>(&ids).await?;
+        Ok::<usize, Error>(found.iter().take_while(|segment| segment.is_some()).count())
+    };
+    // One read finds the two powers of two between which the end is, and each after it a sixteenth of what is left.
+    let mut probes: Vec<u32> = (0..POSITION_BITS).map(|bit| (1 << bit) - 1).collect();
+    let (mut there, mut free) = (0, 1 << POSITION_BITS);
+    loop {
+        match present(&probes).await? {
+            0 if there == 0 && probes.first() == Some(&0) => return Ok(0),
+            found => {
+                free = probes.get(found).copied().unwrap_or(free);
+                there = found.checked_sub(1).and_then(|last| probes.get(last)).copied().unwrap_or(there);
+            }
+        }
+        if free - there <= 1 {
+            return Ok(there + 1);
+        }
+        let step = ((free - there) / 16).max(1);
+        probes = (1..16).map(|n| there + n * step).take_while(|probe| *probe < free).collect();
+    }
+}
+
+/// What a run that left nothing here may have created without its being in the current state. A log that tells everything says what;
+/// otherwise it is all that its plan creates and everything that the log says was begun, but for what the run is known to have
+/// recorded.
+pub(super) async fn may_exist(app: &Asgard, run: &Run, planned: Option<&PlanSummary>) -> Result<Vec<String>> {
+    let (mut creations, mut ended) = (CreationTracker::default(), false);
     for from in (0..MAX_SEGMENTS).step_by(AT_ONCE as usize) {
-        let found = segments(app, run, from, AT_ONCE).await?;
+        let found = segments(app, &run.id, from, AT_ONCE).await?;
         found.iter().flat_map(|segment| &segment.lines).for_each(|line| creations.follow(line));
         if found.len() < AT_ONCE as usize {
+            ended = true;
             break;
         }
     }
-    let mut stored = state.map(addresses).unwrap_or_default();
+    let whole = ended && creations.is_whole();
+    let recorded = if whole {
+        // The newest state was stored before the log's last line.
+        state::current_state(app, &run.resource)
+            .await?
+            .map(|state| Inventory::of(&state).addresses())
+            .unwrap_or_default()
+    } else {
+        state::recorded_by(app, run).await?
+    };
     // As they are logged.
-    stored = stored.into_iter().map(logged).collect::<BTreeSet<_>>();
-    let mut all: BTreeSet<String> = creations.may_exist(&stored).map(str::to_owned).collect();
-    if !creations.is_whole() {
-        all.extend(planned.map(|planned| planned.may_exist(&stored)).unwrap_or_default().into_iter().map(logged));
+    let recorded = recorded.into_iter().map(logged).collect::<BTreeSet<_>>();
+    let mut all: BTreeSet<String> = creations.may_exist(&recorded).map(str::to_owned).collect();
+    if !whole {
+        all.extend(planned.map(|planned| planned.may_exist(&recorded)).unwrap_or_default().into_iter().map(logged));
     }
     Ok(all.into_iter().collect())
 }

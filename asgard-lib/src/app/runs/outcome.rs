@@ -22,7 +22,7 @@ use crate::{
         project::Project,
         request::{self, Planned, Request, Transition},
         resource::{Resource, ResourceStatus, StatePointer},
-        run::{PlanSummary, Run, RunOp, RunStatus},
+        run::{PlanSummary, Run, RunOp, RunStatus, listed},
         service::Retry,
     },
     error::{Code, Error, Result},
@@ -48,8 +48,6 @@ const MAX_REFUSALS: u32 = 20;
 const MAX_REFUSALS_STOPPING: u32 = 3;
 /// How long after a plan was sealed its commit may begin. A key that drains is retired five minutes after at the earliest.
 const SEALED_FOR: Duration = Duration::from_secs(60);
-/// The most addresses that a record or a message names.
-const MAX_ADDRESSES: usize = 200;
 const MAX_ERROR: usize = 4000;
 
 /// An ending with everything stored that its commit will name.
@@ -194,8 +192,8 @@ async fn try_prepare(claimed_run: &ClaimedRun, ending: &RunOutcome) -> Result<Re
     let app = claimed_run.app();
     Ok(match ending {
         RunOutcome::Planned { summary, plan } => {
-            let summary = summary.clone().listed()?;
             let run = &claimed_run.run;
+            let summary = summary.clone().listed(claimed_run.op)?;
             Ready::Planned(summary, app.vault().prepare(&plan_id(run), &plan_context(run), plan).await?)
         }
         RunOutcome::Applied { outputs } => {
@@ -217,7 +215,7 @@ async fn try_prepare(claimed_run: &ClaimedRun, ending: &RunOutcome) -> Result<Re
 }
 
 fn bounded(addresses: &[String]) -> Vec<String> {
-    addresses.iter().take(MAX_ADDRESSES).map(|address| address.chars().take(500).collect()).collect()
+    listed(addresses.iter().map(|address| address.chars().take(500).collect::<String>()))
 }
 
 async fn commit(claimed_run: &ClaimedRun, ready: &Ready) -> Result<Option<()>> {

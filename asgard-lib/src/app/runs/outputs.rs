@@ -11,9 +11,11 @@ use crate::{
         job::{ForgottenSecret, Job, Work},
         request::{Command, Produced},
         resource::{Resource, ResourceStatus, SecretRef, StatePointer},
+        run::listed,
         secret::{Secret, SecretOwner},
+        service::Manifest,
     },
-    error::{Code, Error, Result},
+    error::{Code, Error, Kind, Result},
     kernel::{ResourceId, SecretId, SecretText},
     ports::{
         records::{Records, store_error},
@@ -28,8 +30,6 @@ use std::{
     time::Duration,
 };
 
-/// The most secret outputs of a resource: each takes two items of a batch.
-const MAX_SECRETS: usize = 30;
 /// The most bytes of plain outputs.
 const MAX_BYTES: usize = 128 * 1024;
 /// How many secrets one ending makes or removes, at two items of its batch each. The rest is removed by a job.
@@ -64,11 +64,8 @@ fn secret_id(resource: &Resource, output: &str) -> SecretId {
     SecretId::from_digest(&hash.finalize().into())
 }
 
-fn failed(why: String) -> Error {
-    Error::new(Code::RunnerFailed, why)
-}
-
-/// Sorts the outputs and stores the secret values. Doing it twice is like doing it once.
+/// Sorts the outputs and stores the secret values. Doing it twice is like doing it once. Everything was made by then, so what cannot be
+/// kept is named and the rest is kept.
 pub(super) async fn prepare(
     claimed_run: &ClaimedRun,
     resource: &Resource,
@@ -78,49 +75,92 @@ pub(super) async fn prepare(
     let app = claimed_run.app();
     let given = |name: &str| outputs.get(name).is_some_and(|output| !output.value.is_null());
     let missing = service.map(|service| service.manifest.missing_outputs(given)).unwrap_or_default();
-    let missing = (!missing.is_empty()).then(|| {
-        format!(
-            "It is done, but the module gave no output `{}`, which its manifest declares. What there is was kept. Correct the module, or \
-             declare the output `optional`, and retry the resource.",
-            missing.join("`, `")
-        )
-    });
+    let mut left = Vec::new();
+    if !missing.is_empty() {
+        left.push(format!(
+            "the module gave no output {}, which its manifest declares; correct the module, or declare the output `optional`",
+            quoted(missing)
+        ));
+    }
+    let is_declared =
+        |name: &str| service.and_then(|service| service.manifest.outputs.get(name)).map(|output| output.secret);
     let mut plain = Map::new();
     let mut secrets = Vec::new();
     for (name, output) in outputs {
-        let declared =
-            service.and_then(|service| service.manifest.outputs.get(name)).is_some_and(|output| output.secret);
-        if !(declared || output.sensitive) {
+        if !(is_declared(name) == Some(true) || output.sensitive) {
             plain.insert(name.clone(), output.value.clone());
         } else if let Some(text) = secret_text(&output.value)? {
             secrets.push((name, text));
         }
     }
-    if secrets.len() > MAX_SECRETS {
-        return Err(failed(format!(
-            "The module has {} secret outputs; at most {MAX_SECRETS} are allowed.",
-            secrets.len()
-        )));
+    // What the manifest declares comes before what the module gives besides.
+    secrets.sort_by_key(|(name, _)| is_declared(name).is_none());
+    let beyond: Vec<&String> =
+        secrets.drain(Manifest::MAX_SECRET_OUTPUTS.min(secrets.len())..).map(|(name, _)| name).collect();
+    if !beyond.is_empty() {
+        let most = Manifest::MAX_SECRET_OUTPUTS;
+        left.push(format!("at most {most} secret outputs are kept, and {} are more", quoted(beyond)));
     }
-    if serde_json::to_vec(&plain).map_err(Error::bug)?.len() > MAX_BYTES {
-        return Err(failed("The module's outputs are larger than 128 KiB.".to_owned()));
+    let large = without_largest(&mut plain, |name| is_declared(name).is_some())?;
+    if !large.is_empty() {
+        left.push(format!("at most {} KiB of outputs are kept, and {} are too large", MAX_BYTES >> 10, quoted(&large)));
     }
-    let mut produced =
-        Produced { outputs: plain, secret_refs: BTreeMap::new(), missing, dry_run: app.runner().is_dry() };
+    let mut secret_refs = BTreeMap::new();
     let mut stored = Vec::new();
     for (output, value) in secrets {
         let (id, name) = (secret_id(resource, output), resource.secret_name(output));
         let holder = app.store().holder(&Secret::claim(&resource.project, &name)).await.map_err(store_error)?;
         if holder.is_some_and(|holder| holder != id.as_str()) {
-            return Err(failed(format!(
-                "Another secret is called {name} already; an output and a sensitive input cannot share a name."
-            )));
+            left.push(format!(
+                "the output `{output}` has the name of a sensitive input, and a secret called {name} is there already"
+            ));
+            continue;
         }
-        let version = put(app, &id, &value, &resource.owner()).await?;
-        produced.secret_refs.insert(output.clone(), SecretRef { secret_id: id.clone(), name: name.clone() });
+        let version = match put(app, &id, &value, &resource.owner()).await {
+            Ok(version) => version,
+            Err(error) if error.kind() == Kind::Invalid => {
+                left.push(format!("the secret store does not take the output `{output}`: {}", error.message()));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        secret_refs.insert(output.clone(), SecretRef { secret_id: id.clone(), name: name.clone() });
         stored.push(Stored { id, output: output.clone(), name, version });
     }
+    let missing = (!left.is_empty()).then(|| {
+        let what: String = left.join("; ").chars().take(MAX_TOLD).collect();
+        format!("It is done, but {what}. What there is was kept. Correct the module or its manifest, and retry the resource.")
+    });
+    let produced = Produced { outputs: plain, secret_refs, missing, dry_run: app.runner().is_dry() };
     Ok(Prepared { produced, secrets: stored })
+}
+
+/// How much is told of what could not be kept.
+const MAX_TOLD: usize = 2000;
+
+fn quoted(names: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
+    listed(names.into_iter().map(|name| format!("`{name}`"))).join(", ")
+}
+
+/// Takes out the largest outputs, those that the manifest does not declare first, until the rest can be kept. Returns their names.
+fn without_largest(plain: &mut Map<String, Value>, is_declared: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    let length = |value: &Value| serde_json::to_vec(value).map(|bytes| bytes.len()).map_err(Error::bug);
+    let mut sizes = Vec::with_capacity(plain.len());
+    for (name, value) in plain.iter() {
+        sizes.push((is_declared(name), std::cmp::Reverse(length(value)? + name.len() + 4), name.clone()));
+    }
+    let mut total: usize = sizes.iter().map(|(_, size, _)| size.0).sum();
+    sizes.sort();
+    let mut out = Vec::new();
+    for (_, size, name) in sizes {
+        if total <= MAX_BYTES {
+            break;
+        }
+        total -= size.0;
+        plain.remove(&name);
+        out.push(name);
+    }
+    Ok(out)
 }
 
 /// A secret's text; `None` when there is no value.

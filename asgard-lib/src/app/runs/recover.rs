@@ -9,7 +9,6 @@ use super::{
     log,
     log_budget::LogBudget,
     queue::free_refresh,
-    state,
     transition::apply_transition,
 };
 use crate::{
@@ -298,6 +297,7 @@ async fn take_over(
         let claimed = ClaimedRun {
             held_lease: HeldLease::new(Arc::clone(app), run.trace.clone(), &lease, holder, IN_PROCESS),
             run: run.id.clone(),
+            op: run.op,
             resource: run.resource.clone(),
             inputs: None,
             module: None,
@@ -321,10 +321,12 @@ async fn salvage(claimed_run: &ClaimedRun, run: &Run) -> Result<Option<Found>> {
     let looking = claimed_run.app().runner().salvage(&run.id, run.location.as_ref());
     let Some(left) = renewing(claimed_run, looking).await? else { return Ok(None) };
     claimed_run.log(left.logged).await?;
-    let complete = match &left.state {
+    let adopted = match &left.state {
         Some(state) => adopt(claimed_run, state).await?,
         None => true,
     };
+    // What cannot be read may be the only copy.
+    let complete = adopted && !left.unreadable;
     let may_exist = if left.found || !run.may_have_changed_things() {
         left.may_exist
     } else {
@@ -337,12 +339,11 @@ async fn salvage(claimed_run: &ClaimedRun, run: &Run) -> Result<Option<Found>> {
 /// What may exist of a run whose folder is not here: all there is to go by is its plan and what it had sent, its log and states.
 async fn unseen(claimed_run: &ClaimedRun, run: &Run) -> Result<Vec<String>> {
     let app = claimed_run.app();
-    let state = state::current_state(app, &claimed_run.resource).await?;
     let planned = match &run.plan_of {
         Some(planned) => app.store().read::<Run>(planned.as_str()).await?.and_then(|planned| planned.value.summary),
         None => None,
     };
-    log::may_exist(app, &run.id, planned.as_ref(), state.as_ref().map(|state| state.as_slice())).await
+    log::may_exist(app, run, planned.as_ref()).await
 }
 
 /// Waits for something, renewing the lease meanwhile. `None` when the lease was lost.

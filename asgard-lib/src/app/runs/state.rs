@@ -6,13 +6,14 @@ use crate::{
     domain::{
         request::Request,
         resource::{Applied, Resource, StatePointer},
-        run::{Run, StoredState, addresses},
+        run::{Inventory, Run, StoredState},
     },
     error::{Code, Error, Result},
     kernel::{ResourceId, RunId},
     ports::records::{Records, Stored},
 };
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
 /// What Asgard needs to know of a state file; the rest is Terraform's business.
@@ -71,7 +72,7 @@ pub(super) async fn store(claimed_run: &ClaimedRun, state: &[u8]) -> Result<Kept
         return Ok(Kept::Same);
     }
     // Older states are forgotten before the pointer stops naming them: a crash in between leaves names, never bytes.
-    let kept = prune(app, present.as_ref()).await?;
+    let kept = prune(app, present.as_ref(), run).await?;
     let sealed = sealed_id(resource, serial, run);
     let draft = app.vault().prepare(&sealed, &context(resource, &lineage, serial), state).await?;
 
@@ -165,16 +166,56 @@ pub(super) async fn is_stored(app: &Asgard, run: &Run, state: &[u8]) -> Result<b
     // The run began without a state and stored none, or a version before this one carried it out and noted nothing.
     let pointer = app.store().read::<StatePointer>(run.resource.as_str()).await?;
     let by_this_run = sealed_id(&run.resource, serial, &run.id);
-    Ok(pointer.is_some_and(|pointer| sealed_states(&pointer).contains(&by_this_run)) || addresses(state).is_empty())
+    Ok(pointer.is_some_and(|pointer| sealed_states(&pointer).contains(&by_this_run))
+        || Inventory::of(state) == Inventory::default())
 }
 
-/// Forgets the oldest states beyond what is kept, and returns the history that the next pointer has.
-async fn prune(app: &Asgard, present: Option<&Stored<StatePointer>>) -> Result<Vec<String>> {
+/// Forgets the oldest states beyond what is kept, and returns the history that the next pointer has. The state that the run began with
+/// stays as long as the run stores others: it tells what the run has recorded.
+async fn prune(app: &Asgard, present: Option<&Stored<StatePointer>>, run: &RunId) -> Result<Vec<String>> {
     let Some(present) = present else { return Ok(Vec::new()) };
-    let mut history = sealed_states(present);
-    let excess = history.len().saturating_sub(StatePointer::HISTORY);
-    for old in history.drain(..excess) {
-        app.vault().forget(&old).await?;
+    let states = sealed_states(present);
+    let began = began_with(&states, run).map(str::to_owned);
+    let (excess, mut history) = (states.len().saturating_sub(StatePointer::HISTORY), Vec::new());
+    let mut forgotten = 0;
+    for state in states {
+        if forgotten < excess && began.as_ref() != Some(&state) {
+            app.vault().forget(&state).await?;
+            forgotten += 1;
+        } else {
+            history.push(state);
+        }
     }
     Ok(history)
+}
+
+/// The sealed state that a run began with, among those that a pointer keeps.
+fn began_with<'a>(states: &'a [String], run: &RunId) -> Option<&'a str> {
+    states.iter().rev().map(String::as_str).find(|state| !state.ends_with(&format!("-{run}")))
+}
+
+/// The addresses of what a run is known to have recorded in the current state.
+pub(super) async fn recorded_by(app: &Asgard, run: &Run) -> Result<BTreeSet<String>> {
+    let Some(pointer) = app.store().read::<StatePointer>(run.resource.as_str()).await? else {
+        return Ok(BTreeSet::new());
+    };
+    if pointer.run != run.id {
+        // The current state is the one that it began with.
+        return Ok(BTreeSet::new());
+    }
+    let states = sealed_states(&pointer);
+    let before = match began_with(&states, &run.id) {
+        None => Inventory::default(),
+        Some(sealed) => Inventory::of(&earlier(app, &pointer, sealed).await?),
+    };
+    Ok(Inventory::of(&read(app, &pointer).await?).recorded_since(&before))
+}
+
+/// An earlier state that a pointer keeps.
+async fn earlier(app: &Asgard, pointer: &StatePointer, sealed: &str) -> Result<Zeroizing<Vec<u8>>> {
+    let serial =
+        sealed.rsplit('/').next().and_then(|name| name.split_once('-')).and_then(|(serial, _)| serial.parse().ok());
+    let gone = || Error::bug(format!("the earlier state {sealed} of {} is gone", pointer.resource));
+    let context = context(&pointer.resource, &pointer.lineage, serial.ok_or_else(gone)?);
+    app.vault().read(sealed, &context).await?.ok_or_else(gone)
 }

@@ -26,7 +26,7 @@ use crate::{
         secret::{NAME_PATTERN, Secret, check_name},
     },
     error::{Code, Error, Result},
-    kernel::{Actor, Page, ProjectId, ResourceId, SecretId, Timestamp},
+    kernel::{Actor, Page, Party, ProjectId, ResourceId, SecretId, Timestamp},
     ports::{
         kinds,
         records::{Records, Stored},
@@ -184,15 +184,7 @@ impl Operation for GetSecret {
             &secret.id,
             &[("name", secret.name.clone()), ("version", secret.version.to_string())],
         )?;
-        if let Actor::ProjectKey { key, minted_by, .. } = tx.actor()?
-            && !Subject::from(&project.value).names(minted_by)
-        {
-            // Whoever answers for the key may hold it, and may not reveal this as themselves.
-            let key = tx.need::<ProjectKey>(key.as_str()).await?;
-            tx.replace(&key, &key.revealed(&secret.name, tx.now()))?;
-            let details = [("secret", secret.name.clone()), ("version", secret.version.to_string())];
-            notify(tx, &project, AuditAction::SecretRevealedByAdminKey, &key, &details)?;
-        }
+        tell_those_who_may_reveal(tx, &project, &secret).await?;
         Ok(Unremembered(secret))
     }
 
@@ -207,6 +199,36 @@ impl Operation for GetSecret {
             return Err(Error::bug(format!("secret {} version {} has no value", secret.id, secret.version)));
         }
         Err(Error::new(Code::Busy, "The secret was replaced or removed just now. Ask for it again.").retry_after(1))
+    }
+}
+
+/// Tells the project's owner and manager when whoever answers for what called may not reveal this as themselves.
+async fn tell_those_who_may_reveal(tx: &mut Tx<'_>, project: &Project, secret: &Secret) -> Result<()> {
+    let named = |party: &Party| Subject::from(project).names(party);
+    let details = [("secret", secret.name.clone()), ("version", secret.version.to_string())];
+    match tx.actor()?.clone() {
+        Actor::ProjectKey { key, minted_by, .. } if !named(&minted_by) => {
+            let key = tx.need::<ProjectKey>(key.as_str()).await?;
+            tx.replace(&key, &key.revealed(&secret.name, tx.now()))?;
+            notify(tx, project, AuditAction::SecretRevealedByAdminKey, &key, &details)
+        }
+        Actor::Agent { agent, on_behalf_of: Some(person), .. } if !named(&person.party()) => {
+            let [name, version] = details;
+            let who = [
+                ("on_behalf_of", person.party().to_string()),
+                ("owner", project.owner.to_string()),
+                ("manager", project.manager.to_string()),
+                name,
+                version,
+            ];
+            tx.audit(Some(&project.id), AuditAction::SecretRevealedByAgentOfOther, &agent, &who)
+        }
+        // They may as themselves, or nobody is behind the agent who could not.
+        Actor::ProjectKey { .. }
+        | Actor::Agent { .. }
+        | Actor::Human { .. }
+        | Actor::UserToken { .. }
+        | Actor::System { .. } => Ok(()),
     }
 }
 
@@ -251,6 +273,11 @@ impl Operation for RotateSecret {
     async fn decide(&self, tx: &mut Tx<'_>, project: Stored<Project>, (): &()) -> Result<Requested> {
         let secret = by_name(tx, &project.id, &self.name).await?;
         let resource = tx.need::<Resource>(secret.resource.as_str()).await?;
+        if resource.status == ResourceStatus::Destroyed {
+            let message =
+                "The resource of this secret is destroyed, and the secret goes with it. There is nothing to rotate.";
+            return Err(Error::new(Code::WrongState, message).at("name"));
+        }
         let service = tx.app().services().need(&resource.service)?;
         if !service.manifest.secret_outputs().any(|output| output == secret.output) {
             return Err(Error::new(

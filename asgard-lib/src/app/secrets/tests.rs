@@ -279,3 +279,41 @@ async fn what_a_key_of_an_admins_reveals_is_said_to_owner_and_manager_and_on_the
     kit.app.as_key(&key).await.unwrap().run(&reveal).await.unwrap();
     assert_eq!(kit.read::<ProjectKey>(&key).await.unwrap().reveals.as_ref().map(|reveals| reveals.count), Some(2));
 }
+
+/// What a service that embeds Asgard lets act for a person is told of as that person's key is.
+#[tokio::test]
+async fn a_reveal_by_an_agent_for_somebody_who_may_not_reveal_tells_owner_and_manager() {
+    use crate::{
+        app::{
+            Call,
+            testkit::{MANAGER, OWNER, signed_in},
+        },
+        domain::audit::{AuditAction, AuditEvent},
+        kernel::{Actor, AgentId},
+    };
+    let kit = Kit::dry().await;
+    let id = kit.world.id::<AgentId>();
+    done(&kit, "hunter2").await;
+    let reveal = GetSecret { project_id: None, name: NAME.into() };
+    let told = async || {
+        let events = kit.all::<AuditEvent>(&kinds::AUDIT_BY_PROJECT, kit.project.as_str()).await;
+        let told = |event: &AuditEvent| event.action == AuditAction::SecretRevealedByAgentOfOther;
+        events.into_iter().filter(told).collect::<Vec<_>>()
+    };
+    for (of, tells) in [(Some("root@corp.example"), 1), (Some(OWNER), 0), (Some(MANAGER), 0), (None, 0)] {
+        let before = told().await.len();
+        let on_behalf_of = of.map(|of| {
+            let Actor::Human { person, .. } = signed_in(of) else { panic!("a person") };
+            person
+        });
+        let agent = Actor::Agent { agent: id.clone(), project: kit.project.clone(), on_behalf_of };
+        kit.app.run(&Call::by(agent, kit.app.new_trace()), &reveal).await.unwrap();
+        assert_eq!(told().await.len() - before, tells, "{of:?}");
+    }
+    let event = told().await.pop().unwrap();
+    let detail = |name: &str| event.details[name].as_str();
+    assert_eq!(
+        (detail("on_behalf_of"), detail("owner"), detail("manager"), detail("secret"), event.object.as_str()),
+        ("root@corp.example", OWNER, MANAGER, NAME, id.as_str())
+    );
+}

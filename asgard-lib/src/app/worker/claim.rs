@@ -8,7 +8,7 @@ use crate::{
     kernel::{JobId, Timestamp},
     ports::{
         kinds::JOBS_DUE,
-        records::{Records, Stored, store_error},
+        records::{Records, Stored},
         store::Query,
     },
 };
@@ -229,9 +229,8 @@ const STRANDED: usize = 500;
 /// Makes the jobs due that are put off for longer than a job ever is: a clock that was ahead once would keep them until its time
 /// comes. Returns how many.
 pub(crate) async fn recall_stranded(app: &Asgard) -> Result<usize> {
-    let own = app.world().now();
     // By the later clock: one that is behind must not find everything far ahead.
-    let now = app.store().clock().await.map_err(store_error)?.map_or(own, |stores| own.max(stores));
+    let now = app.clocks().await?.later;
     let mut recalled = 0;
     for shard in 0..SHARDS {
         let from = now.plus(MAX_WAIT).to_string();

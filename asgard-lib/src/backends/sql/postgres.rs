@@ -7,6 +7,8 @@ mod health;
 mod listen;
 mod migrate;
 mod pooler;
+#[cfg(test)]
+mod tests;
 
 pub use connect::PostgresOptions;
 
@@ -21,6 +23,7 @@ use async_trait::async_trait;
 use health::Health;
 use sqlx::{
     AssertSqlSafe, FromRow, PgConnection, PgPool, Postgres,
+    pool::PoolConnection,
     postgres::{PgArguments, PgConnectOptions, PgDatabaseError, PgRow, PgSeverity},
     query::Query,
 };
@@ -71,7 +74,8 @@ impl PostgresStore {
     }
 
     /// On a pool of the host's own. How many connections there are and how long they live is the host's to say, and closing
-    /// the store leaves the pool open. Statements are given as long as `options` say; migrations run on a connection of their
+    /// the store leaves the pool open. Each connection is asked whether its server takes writes before it is used, which is a round trip;
+    /// one that does not is closed. Statements are given as long as `options` say; migrations run on a connection of their
     /// own, made as the pool's are.
     pub fn on_pool(pool: PgPool, options: &PostgresOptions) -> Self {
         Self(connect::lent(pool, options).into())
@@ -190,9 +194,27 @@ impl PostgresEngine {
         }
     }
 
+    /// A connection to a server that takes writes. A pool of one's own asks where that is needed; a host's was never told to, and nobody
+    /// knows which of its connections were asked before or where they lead by now, so each is asked before it is used.
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        let mut left = self.attempts;
+        loop {
+            let mut connection = self.pool.acquire().await?;
+            if !self.lent {
+                return Ok(connection);
+            }
+            let Err(refusal) = self.health.ask(&mut connection).await else { return Ok(connection) };
+            connection.close_on_drop();
+            if left == 0 {
+                return Err(refusal);
+            }
+            left -= 1;
+        }
+    }
+
     /// Runs `work` on a connection, for a bounded time.
     async fn once<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>) -> Result<T, Failure> {
-        let mut connection = self.pool.acquire().await.map_err(Failure::Connection)?;
+        let mut connection = self.acquire().await.map_err(Failure::Connection)?;
         match tokio::time::timeout(self.patience, work(&mut connection)).await {
             Ok(Err(error)) => {
                 let failure = Failure::of(error);

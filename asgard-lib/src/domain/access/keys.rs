@@ -34,8 +34,13 @@ pub fn key_flag(key: &ProjectKey, subject: &Subject, account: Option<&User>, now
         (true, true) => None,
         (true, false) => Some(KeyFlag::MintedByAdmin),
         (false, _) => match &key.flag {
-            Some(KeyFlag::Unattended { since }) => Some(KeyFlag::Unattended { since: *since }),
-            Some(KeyFlag::MintedByAdmin) | None => Some(KeyFlag::Unattended { since: now }),
+            Some(KeyFlag::Unattended { since }) if !since.is_far_ahead_of(now) => {
+                Some(KeyFlag::Unattended { since: *since })
+            }
+            // A clock that was far ahead wrote since when: the key would go on for that much longer.
+            Some(KeyFlag::Unattended { .. } | KeyFlag::MintedByAdmin) | None => {
+                Some(KeyFlag::Unattended { since: now })
+            }
         },
     }
 }

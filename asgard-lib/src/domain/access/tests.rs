@@ -195,6 +195,7 @@ fn request(by: &Actor) -> Request {
         current_run: None,
         resumed: 0,
         began: false,
+        asks_human: false,
         cancel_requested: false,
         error: None,
         inbox: None,

@@ -183,6 +183,7 @@ audit_actions! {
     RunRelaunched = "run.relaunched", Runs, Project, "A run whose launch was lost gets another.";
     SecretRevealed = "secret.revealed", Secrets, Project, "A secret's value was shown.";
     SecretRevealedByAdminKey = "secret.revealed_by_admin_key", Secrets, Project, "A secret's value was shown to a key for which neither the project's owner nor its manager answers; they are to know.";
+    SecretRevealedByAgentOfOther = "secret.revealed_by_agent_of_other", Secrets, Project, "A secret's value was shown to an agent that acts for a person who neither owns nor manages the project; the owner and the manager are to know.";
     DataKeyMade = "data_key.made", Operation, Organisation, "A data key was made: the first of an empty store, or the next, with which a rotation begins.";
     DataKeyActivated = "data_key.activated", Operation, Organisation, "A data key became the one that new things are sealed under.";
     DataKeyWrapped = "data_key.wrapped", Operation, Organisation, "A data key was wrapped under another master key too, which opens it from then on.";

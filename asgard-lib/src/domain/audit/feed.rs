@@ -56,6 +56,9 @@ pub struct FeedHead {
     /// Every head that moved up to this segment is anchored outside; absent until every chain's is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchored: Option<u64>,
+    /// No sealed event is older than this; absent until it is known, where an earlier version has sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<Timestamp>,
 }
 
 impl FeedHead {
@@ -64,7 +67,7 @@ impl FeedHead {
 
     /// The head of a feed without segments.
     pub fn empty() -> Self {
-        Self { id: Self::ID.to_owned(), first: 1, settled: 0, reserved: 0, anchored: None }
+        Self { id: Self::ID.to_owned(), first: 1, settled: 0, reserved: 0, anchored: None, oldest: None }
     }
 }
 

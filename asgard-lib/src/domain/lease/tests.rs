@@ -60,3 +60,17 @@ fn a_clock_that_jumped_deletes_nothing_until_it_has_gone_on_evenly_for_an_hour()
     }
     assert!(turn(back.plus(PERIOD * 12)));
 }
+
+/// Whoever took the lease a year ahead and died left neither a holder for ever nor a clock that is unsteady for a year.
+#[test]
+fn a_turn_that_ended_a_year_ahead_is_over_an_hour_later() {
+    let ahead = now().plus(YEAR);
+    let died = free(now()).turned(now(), PERIOD).at_turn(ahead);
+    assert_eq!(died.unsteady_since, Some(ahead));
+    let mut lease = died;
+    for step in 1..14 {
+        let at = now().plus(PERIOD * step);
+        lease = lease.at_turn(at).turned(at, PERIOD);
+    }
+    assert!(lease.is_steady(), "{lease:?}");
+}

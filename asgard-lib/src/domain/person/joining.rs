@@ -122,7 +122,7 @@ pub enum Asked {
 impl User {
     /// The identities that wait for a confirmation and have not run out.
     pub fn waiting(&self, now: Timestamp) -> impl Iterator<Item = &PendingIdentity> {
-        self.pending.iter().filter(move |pending| now.since(pending.since) < PENDING_FOR)
+        self.pending.iter().filter(move |pending| pending.since.is_within(PENDING_FOR, now))
     }
 
     /// The account with an identity that waits for a confirmation. Those that have run out make room; otherwise there are few,

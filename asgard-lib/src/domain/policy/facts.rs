@@ -148,7 +148,7 @@ pub struct Facts {
     pub change: ChangeKind,
     /// Where.
     pub target: Target,
-    /// Whether the allow-list names the target, or it needs no entry.
+    /// Whether the allow-list names the target, or it needs no entry: because it is local, or because nothing was ever made there.
     pub target_listed: bool,
     /// The resource as it is; none when nothing of it can exist yet.
     pub present: Option<StateFacts>,

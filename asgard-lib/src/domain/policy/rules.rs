@@ -85,7 +85,22 @@ fn ask(rule: RuleId, reason: impl Into<String>) -> Judgement {
 
 fn target(facts: &Facts) -> Option<Judgement> {
     let cloud = &facts.target.cloud;
-    (!facts.target_listed).then(|| target_denied(cloud.as_str(), facts.target.account.is_some()))
+    let denied = || match facts.change {
+        ChangeKind::Remove => removal_denied(cloud.as_str()),
+        ChangeKind::Create | ChangeKind::Update | ChangeKind::RotateSecrets => {
+            target_denied(cloud.as_str(), facts.target.account.is_some())
+        }
+    };
+    (!facts.target_listed).then(denied)
+}
+
+/// The denial of removing something from an account that has left the allow-list, which also said as whom to remove it.
+fn removal_denied(cloud: &str) -> Judgement {
+    let reason =
+        format!("Its account of cloud {cloud} is not on the allow-list any more, so that it cannot be removed there.");
+    let what = "An operator puts the account back under provisioning.allowed, with the role that may remove it. Then ask again, and take it off \
+                the list afterwards.";
+    Judgement::deny(TARGET_ALLOWED, reason, what)
 }
 
 /// The denial of a target that the allow-list does not name.

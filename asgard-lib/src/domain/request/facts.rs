@@ -74,9 +74,12 @@ pub fn facts(basis: Basis<'_>, request: &Request, resource: &Resource, step: Ste
     };
     // Until something was applied a new resource has the spec that is wanted; another spec is that of an attempt before.
     let fresh = resource.provisioned_at.is_none()
+        && !resource.half_made_asks
         && matches!(&request.command, Command::Provision { spec } if *spec == resource.spec);
-    let present =
-        (!fresh).then(|| state(&resource.spec, resource.committed, Some(resource.status), resource.drift.len()));
+    let present = (!fresh).then(|| {
+        let known = state(&resource.spec, resource.committed, Some(resource.status), resource.drift.len());
+        StateFacts { asks_human: known.asks_human || resource.half_made_asks, ..known }
+    });
     let adds = added_cost(request, resource);
     // What the request holds by now is what it adds: nothing counts twice, and it is weighed as if it were asked for now.
     let now = committed.saturating_sub(request.reserved);

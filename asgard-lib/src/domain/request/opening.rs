@@ -88,6 +88,7 @@ pub fn opened(
         created_at: now,
         created_by: new.by.clone(),
         unmade: true,
+        half_made_asks: false,
         provisioned_at: None,
         updated_at: now,
     })

@@ -152,6 +152,7 @@ pub fn planned(
     next.request.approvals.clear();
     // What a person decided about another plan decides nothing about this one.
     next.request.decision = None;
+    next.request.asks_human = facts.wanted.as_ref().is_some_and(|wanted| wanted.asks_human);
     next.request.plan = Some(summary);
     next.request.plan_run = Some(run.id.clone());
     next.request.verdict = Some(verdict);
@@ -178,6 +179,7 @@ fn nothing_to_do(
     let mut next =
         Transition::new(request.go(RequestStatus::Fulfilled, now)?, resource.go(ResourceStatus::Provisioned, now)?);
     next.resource.spec = spec_of(request, resource).clone();
+    next.resource.half_made_asks = false;
     next.settle(request, resource, false);
     next.drop_plan = Some(run.id.clone());
     policy::record(&mut next.request.judgements, judged);
@@ -256,6 +258,7 @@ fn ended(request: &Request, resource: &Resource, status: RequestStatus, now: Tim
     next.drop_plan.clone_from(&request.plan_run);
     next.request.current_run = None;
     if request.began {
+        next.resource.half_made_asks |= request.asks_human;
         let how = status.name();
         next.resource.attention =
             Some(format!("The last change was {how} half-way. Ask for it again, or remove the resource."));
@@ -421,6 +424,7 @@ pub fn applied(request: &Request, resource: &Resource, produced: Produced, now: 
     next.settle(request, resource, request.decision.is_some());
     next.request.current_run = None;
     next.resource.attention = None;
+    next.resource.half_made_asks = false;
     next.resource.drift.clear();
     next.drop_plan.clone_from(&request.plan_run);
     next.request.error = produced.missing;

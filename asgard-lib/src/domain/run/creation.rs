@@ -1,7 +1,8 @@
 //! What a change may have created without the state knowing: creations that began and did not end, or that ended and are not
-//! in the state. Terraform says that something is complete a moment before it writes the state.
+//! in the state. Terraform says that something is complete a moment before it writes the state. That an address is in a state is
+//! no evidence where the state that the change began with has it, too: it may be the thing that was to be replaced.
 
-use super::LogLine;
+use super::{LogLine, PlannedChange};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -120,14 +121,28 @@ impl CreationTracker {
         self.ended && !self.left_out
     }
 
-    /// What may exist without being among the addresses of the state.
-    pub fn may_exist<'a>(&'a self, stored: &'a BTreeSet<String>) -> impl Iterator<Item = &'a str> {
+    /// What may exist without being among the addresses that the change is known to have recorded.
+    pub fn may_exist<'a>(&'a self, recorded: &'a BTreeSet<String>) -> impl Iterator<Item = &'a str> {
         let lost = |(address, creation): &(&String, &Creation)| match creation {
             Creation::Began => true,
-            Creation::Complete => !stored.contains(*address),
+            Creation::Complete => !recorded.contains(*address),
         };
         self.creations.iter().filter(lost).map(|(address, _)| address.as_str())
     }
+}
+
+/// The most addresses that people are shown at once, and that a record holds.
+pub const MAX_ADDRESSES: usize = 200;
+
+/// Addresses as they are kept: all of them, or as many as fit and how many more there are.
+pub fn listed(addresses: impl IntoIterator<Item = impl Into<String>>) -> Vec<String> {
+    let mut all: Vec<String> = addresses.into_iter().map(Into::into).collect();
+    if all.len() > MAX_ADDRESSES {
+        let more = all.len() - (MAX_ADDRESSES - 1);
+        all.truncate(MAX_ADDRESSES - 1);
+        all.push(format!("{more} more, which are not listed"));
+    }
+    all
 }
 
 #[derive(Deserialize)]
@@ -153,6 +168,14 @@ struct Instance {
     index_key: Option<Index>,
     #[serde(default)]
     deposed: Option<String>,
+    #[serde(default)]
+    attributes: Option<Attributes>,
+}
+
+#[derive(Deserialize)]
+struct Attributes {
+    #[serde(default)]
+    id: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -162,23 +185,51 @@ enum Index {
     Text(String),
 }
 
-/// The addresses of the things in a Terraform state, as Terraform's messages write them; none when it cannot be read.
-pub fn addresses(state: &[u8]) -> BTreeSet<String> {
-    let contents: Contents = serde_json::from_slice(state).unwrap_or(Contents { resources: Vec::new() });
-    let mut all = BTreeSet::new();
-    for resource in contents.resources.iter().filter(|resource| resource.mode == "managed") {
-        let module = resource.module.as_deref().map_or_else(String::new, |module| format!("{module}."));
-        for instance in resource.instances.iter().filter(|instance| instance.deposed.is_none()) {
-            let key = match &instance.index_key {
-                None => String::new(),
-                Some(Index::Number(number)) => format!("[{number}]"),
-                // Quotes and backslashes are written as JSON writes them.
-                Some(Index::Text(text)) => format!("[{}]", serde_json::Value::from(text.as_str())),
-            };
-            all.insert(format!("{module}{}.{}{key}", resource.r#type, resource.name));
+/// The things in a Terraform state: their addresses, as Terraform's messages write them, and the ids that providers gave them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Inventory(BTreeMap<String, Option<String>>);
+
+impl Inventory {
+    /// The things in a state; none when it cannot be read.
+    pub fn of(state: &[u8]) -> Self {
+        let contents: Contents = serde_json::from_slice(state).unwrap_or(Contents { resources: Vec::new() });
+        let mut all = BTreeMap::new();
+        for resource in contents.resources.iter().filter(|resource| resource.mode == "managed") {
+            let module = resource.module.as_deref().map_or_else(String::new, |module| format!("{module}."));
+            for instance in resource.instances.iter().filter(|instance| instance.deposed.is_none()) {
+                let key = match &instance.index_key {
+                    None => String::new(),
+                    Some(Index::Number(number)) => format!("[{number}]"),
+                    // Quotes and backslashes are written as JSON writes them.
+                    Some(Index::Text(text)) => format!("[{}]", serde_json::Value::from(text.as_str())),
+                };
+                let id = instance.attributes.as_ref().map(|attributes| &attributes.id).filter(|id| !id.is_null());
+                all.insert(format!("{module}{}.{}{key}", resource.r#type, resource.name), id.map(ToString::to_string));
+            }
         }
+        Self(all)
     }
-    all
+
+    /// The addresses.
+    pub fn addresses(&self) -> BTreeSet<String> {
+        self.0.keys().cloned().collect()
+    }
+
+    /// The addresses of what a change has recorded that began with `before`: what was not there, and what has another id now. Of
+    /// what is nothing but a value, none is ever lost.
+    pub fn recorded_since(&self, before: &Self) -> BTreeSet<String> {
+        let is_new = |(address, id): &(&String, &Option<String>)| match before.0.get(*address) {
+            None => true,
+            Some(earlier) => (id.is_some() && earlier.is_some() && earlier != *id) || is_only_a_value(address),
+        };
+        self.0.iter().filter(is_new).map(|(address, _)| address.clone()).collect()
+    }
+}
+
+/// Whether an address is that of a thing that is nothing but a value.
+fn is_only_a_value(address: &str) -> bool {
+    PlannedChange::is_value(address)
 }
 
 #[cfg(test)]
@@ -234,9 +285,49 @@ mod tests {
             {"mode": "managed", "module": "module.m[\"k\"]", "type": "b", "name": "in", "instances": [{"attributes": {"v": ["x"]}}]},
             {"mode": "data", "type": "d", "name": "read", "instances": [{}]},
         ]});
-        let all = addresses(state.to_string().as_bytes());
+        let all = Inventory::of(state.to_string().as_bytes()).addresses();
         let expected = ["a.many[\"x\\\"y\"]", "a.many[0]", "a.one", "module.m[\"k\"].b.in"];
         assert_eq!(all.iter().map(String::as_str).collect::<Vec<_>>(), expected);
-        assert!(addresses(b"{\"resources\": [").is_empty());
+        assert!(Inventory::of(b"{\"resources\": [").addresses().is_empty());
+    }
+
+    #[test]
+    fn the_thing_that_was_to_be_replaced_is_no_evidence_of_the_one_that_was_made() {
+        let state = |things: &[(&str, serde_json::Value)]| {
+            let resource = |(kind, attributes): &(&str, serde_json::Value)| json!({"mode": "managed", "type": kind, "name": "x", "instances": [{"attributes": attributes}]});
+            let resources: Vec<_> = things.iter().map(resource).collect();
+            Inventory::of(json!({"version": 4, "resources": resources}).to_string().as_bytes())
+        };
+        let before = state(&[
+            ("same", json!({"id": "1", "tag": "a"})),
+            ("remade", json!({"id": "1"})),
+            ("numbered", json!({"id": 1})),
+            ("nameless", json!({"tag": "a"})),
+            ("random_password", json!({"id": "none"})),
+        ]);
+        let now = state(&[
+            ("same", json!({"id": "1", "tag": "refreshed"})),
+            ("remade", json!({"id": "2"})),
+            ("numbered", json!({"id": 2})),
+            ("nameless", json!({"tag": "b"})),
+            ("random_password", json!({"id": "none"})),
+            ("new", json!({})),
+        ]);
+        let recorded = now.recorded_since(&before);
+        assert_eq!(
+            recorded.iter().map(String::as_str).collect::<Vec<_>>(),
+            ["new.x", "numbered.x", "random_password.x", "remade.x"]
+        );
+        let kept: Inventory = serde_json::from_value(serde_json::to_value(&before).unwrap()).unwrap();
+        assert_eq!(kept, before);
+    }
+
+    #[test]
+    fn what_is_not_listed_is_counted() {
+        let named = |count: usize| (0..count).map(|n| format!("a.b[{n}]")).collect::<Vec<_>>();
+        assert_eq!(listed(named(MAX_ADDRESSES)), named(MAX_ADDRESSES));
+        let cut = listed(named(260));
+        assert_eq!((cut.len(), cut.last().unwrap().as_str()), (MAX_ADDRESSES, "61 more, which are not listed"));
+        assert_eq!(listed(cut.clone()), cut, "cutting again cuts nothing");
     }
 }

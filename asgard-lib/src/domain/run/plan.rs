@@ -1,5 +1,6 @@
 //! What a plan would do, as people see it and as approvals are compared: addresses and actions, never values.
 
+use super::RunOp;
 use crate::error::{Code, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt};
@@ -61,21 +62,28 @@ const VALUES: [&str; 4] = ["random_", "tls_", "time_", "terraform_data"];
 impl PlannedChange {
     /// Whether the thing is nothing but a value: replacing it takes nothing else away.
     pub fn is_only_a_value(&self) -> bool {
-        // `module.x["a.b"].random_password.this[0]`: what is in brackets is a key and not a part of the address.
-        let mut depth = 0_u32;
-        let plain: String = self
-            .address
+        Self::is_value(&self.address)
+    }
+
+    /// Whether the thing at an address is nothing but a value.
+    pub(super) fn is_value(address: &str) -> bool {
+        // The type is the last part but one. A key in brackets is no part of the address, and may hold anything within its quotes.
+        let (mut key, mut quoted, mut escaped) = (false, false, false);
+        let plain: String = address
             .chars()
-            .filter(|c| match c {
-                '[' => {
-                    depth += 1;
-                    false
+            .filter(|c| {
+                match (*c, quoted) {
+                    _ if escaped => escaped = false,
+                    ('\\', true) => escaped = true,
+                    ('"', _) => quoted = key && !quoted,
+                    ('[', false) => key = true,
+                    (']', false) => {
+                        key = false;
+                        return false;
+                    }
+                    (_, _) => {}
                 }
-                ']' => {
-                    depth = depth.saturating_sub(1);
-                    false
-                }
-                _ => depth == 0,
+                !key
             })
             .collect();
         let kind = plain.rsplit('.').nth(1).unwrap_or_default();
@@ -144,12 +152,13 @@ impl PlanSummary {
     /// The most providers that a summary lists.
     pub const MAX_PROVIDERS: usize = 50;
 
-    /// The summary as it is kept: the gravest changes first, and the harmless ones cut to what fits.
+    /// The summary as it is kept: the gravest changes first, and the harmless ones cut to what fits. Where everything is to be removed,
+    /// whoever approves it knows what goes: what does not fit is counted.
     ///
     /// # Errors
     ///
     /// When what would be destroyed or replaced does not fit: nobody could see what they approve.
-    pub fn listed(mut self) -> Result<Self> {
+    pub fn listed(mut self, op: RunOp) -> Result<Self> {
         self.changes.sort_by_key(|planned| planned.change.gravity());
         let losses = self.changes.iter().take_while(|planned| planned.change.loses()).count();
         let mut bytes = 0;
@@ -158,7 +167,8 @@ impl PlanSummary {
             bytes <= Self::MAX_BYTES
         });
         let fitting = fitting.count();
-        if fitting < losses {
+        let all_goes = op == RunOp::PlanDestroy && self.create + self.update + self.replace == 0;
+        if fitting < losses && !all_goes {
             let message = format!(
                 "The plan destroys or replaces {losses} things, more than a summary can list for who approves it. Make the change in smaller steps."
             );
@@ -175,11 +185,12 @@ impl PlanSummary {
     }
 
     /// What may exist of this plan when nobody can tell how far applying it came: every thing that it creates and that is not among
-    /// the addresses of the state. Silence is no evidence. Creations that the summary does not list are counted at the end.
-    pub fn may_exist(&self, stored: &BTreeSet<String>) -> Vec<String> {
+    /// the addresses that the change is known to have recorded. Silence is no evidence. Creations that the summary does not list are
+    /// counted at the end.
+    pub fn may_exist(&self, recorded: &BTreeSet<String>) -> Vec<String> {
         let creations = self.changes.iter().filter(|planned| planned.change.creates());
         let listed = u32::try_from(creations.clone().count()).unwrap_or(u32::MAX);
-        let missing = creations.map(|planned| &planned.address).filter(|address| !stored.contains(*address));
+        let missing = creations.map(|planned| &planned.address).filter(|address| !recorded.contains(*address));
         let mut all: Vec<String> = missing.cloned().collect();
         match (self.create + self.replace).saturating_sub(listed) {
             0 => {}
@@ -254,7 +265,7 @@ mod tests {
         let mut plan = PlanSummary { create: 260, update: 1, replace: 1, delete: 1, ..PlanSummary::default() };
         plan.changes = (0..260).map(|n| named(n, Create)).collect();
         plan.changes.extend([named(300, Update), named(301, Replace), named(302, Delete)]);
-        let listed = plan.listed().unwrap();
+        let listed = plan.listed(RunOp::Plan).unwrap();
         let first: Vec<Change> = listed.changes.iter().take(4).map(|planned| planned.change).collect();
         assert_eq!(first, [Delete, Replace, Update, Create]);
         assert_eq!((listed.changes.len(), listed.unlisted()), (PlanSummary::MAX_CHANGES, 63));
@@ -264,8 +275,38 @@ mod tests {
             changes: (0..count).map(|n| PlannedChange { address: format!("{n:0length$}"), change: Delete }).collect(),
             ..PlanSummary::default()
         };
-        assert_eq!(losing(1_000, 60).listed().unwrap().unlisted(), 0, "all of them, however many");
-        let refused = losing(1_000, 600).listed().unwrap_err();
+        assert_eq!(losing(1_000, 60).listed(RunOp::Plan).unwrap().unlisted(), 0, "all of them, however many");
+        let refused = losing(1_000, 600).listed(RunOp::Plan).unwrap_err();
         assert!(refused.message().contains("1000 things"), "{}", refused.message());
+        // Whatever was made can be removed, however much it is.
+        let all = losing(20_000, 600).listed(RunOp::PlanDestroy).unwrap();
+        assert_eq!((all.changes.len() + all.unlisted(), all.delete), (20_000, 20_000));
+        let more = PlanSummary { replace: 1, ..losing(1_000, 600) }.listed(RunOp::PlanDestroy);
+        assert!(more.is_err(), "only where nothing else happens");
+    }
+
+    #[test]
+    fn no_key_makes_a_thing_pass_for_a_value() {
+        for value in [
+            "random_password.this",
+            "module.x[\"a.b\"].random_password.this[0]",
+            "tls_private_key.k",
+            "module.m.terraform_data.t[\"]\"]",
+        ] {
+            assert!(PlannedChange::is_value(value), "{value}");
+        }
+        for thing in [
+            "aws_db_instance.this",
+            "aws_db_instance.this[\"a].random_password.y\"]",
+            "aws_db_instance.this[\"a\\\"].random_password.y[\\\"\"]",
+            "aws_db_instance.this[\"]\"]",
+            "module.m[\"x].random_password.y[\"].aws_db_instance.this",
+            "module.random_password.aws_db_instance.x",
+            "aws_db_instance.random_password",
+            "random_password",
+            "",
+        ] {
+            assert!(!PlannedChange::is_value(thing), "{thing}");
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! Places for connections: so many in all, and so many for each peer. A connection without a place is not refused before it has said
 //! what it wants: a probe is answered, and everything else waits for a place.
 
+use crate::kernel::network::counted_as;
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::Notify;
@@ -56,14 +57,6 @@ pub(super) struct Wait {
 /// A map of numbers is whole whoever panicked beside it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whom the addresses of one peer count for: those of an IPv6 host are a /64 network.
-fn counted_as(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 @ IpAddr::V4(_) => v4,
-    }
 }
 
 impl Places {

@@ -1,6 +1,12 @@
 //! Who is let in, by which door.
 
-use crate::http::testkit::{PASSWORD, TestApp};
+use crate::{
+    app::bootstrap,
+    http::{
+        HttpState, router,
+        testkit::{Client, PASSWORD, TestApp},
+    },
+};
 use axum::body::Body;
 use http::Method;
 use serde_json::json;
@@ -190,4 +196,39 @@ async fn switched_off_sign_in_lets_programs_and_our_own_pages_in_and_never_opens
 
     let exposed = TestApp::with(&[("ASGARD_BIND", "0.0.0.0:8080"), ("ASGARD_DEV_INSECURE", "true")]).await;
     assert_eq!(exposed.anonymous.get("/api/auth/me").await.status, 401, "only on loopback");
+}
+
+/// The admin of the database has another name than the configured one, or has been switched off: nothing starts so, and a server that
+/// comes to it answers with the setting.
+#[tokio::test]
+async fn switched_off_sign_in_needs_the_account_that_everybody_acts_as() {
+    let variables = [("ASGARD_BIND", "127.0.0.1:8080"), ("ASGARD_DEV_INSECURE", "true")];
+    let app = TestApp::with(&variables).await;
+    let mut config = app.asgard.config().clone();
+    config.people.admin_user = "root".parse().unwrap();
+    let other = app.again(config).await;
+    let refused = bootstrap::first_admin(&other).await.err().unwrap();
+    for word in ["ASGARD_ADMIN_USER", "ASGARD_DEV_INSECURE", "root"] {
+        assert!(refused.message().contains(word), "{word}: {}", refused.message());
+    }
+    let nobody = Client::of(router(HttpState::new(other)));
+    let told = nobody.get("/api/auth/me").await;
+    assert_eq!(told.status, 401, "{}", told.text());
+    assert!(told.text().contains("ASGARD_ADMIN_USER"), "{}", told.text());
+    let signed_in = json!({"username": "admin", "password": PASSWORD});
+    assert_eq!(nobody.post("/api/auth/login", signed_in).await.status, 200, "others may sign in");
+    #[cfg(feature = "dashboard")]
+    assert_eq!(nobody.get("/").await.status, 200);
+
+    app.asgard.config();
+    let second = json!({"username": "second", "password": PASSWORD, "email": "s@corp.example", "role": "admin"});
+    assert_eq!(app.admin.post("/api/users", second).await.status, 201);
+    let me = app.admin.get("/api/auth/me").await.json();
+    let off = format!("/api/users/{}/active", me["user"]["id"].as_str().unwrap());
+    let session = app.anonymous.post("/api/auth/login", json!({"username": "second", "password": PASSWORD})).await;
+    let second = app.anonymous.with(&session.field("token"));
+    assert_eq!(second.post(&off, json!({"active": false})).await.status, 200);
+    assert!(bootstrap::first_admin(&app.asgard).await.err().unwrap().message().contains("switched off"));
+    let told = app.anonymous.get("/api/auth/me").await;
+    assert_eq!((told.status.as_u16(), told.text().contains("switched off")), (401, true), "{}", told.text());
 }

@@ -68,19 +68,21 @@ fn a_summary_holds_addresses_and_actions() {
         change("a[\"planted-secret\"]", json!(["create"])),
     ], "output_changes": {"o": {"actions": ["no-op"]}}});
     let redactor = Redactor::new(["planted-secret"]);
-    let found = summary(&shown, &redactor, "d".into()).unwrap();
+    let found = summary(RunOp::Plan, &shown, &redactor, "d".into()).unwrap();
     assert_eq!((found.create, found.update, found.replace, found.delete, found.outputs_changed), (2, 2, 2, 2, false));
     let addresses: Vec<_> = found.changes.iter().map(|change| change.address.as_str()).collect();
     assert_eq!(addresses, ["a.d", "a.f", "a.r1", "a.r2", "a.u", "a.i", "a.c", "a[\"(secret)\"]"]);
     assert!(!serde_json::to_string(&found).unwrap().contains("value"));
 
     let outputs =
-        summary(&json!({"output_changes": {"o": {"actions": ["create"]}}}), &redactor, String::new()).unwrap();
+        summary(RunOp::Plan, &json!({"output_changes": {"o": {"actions": ["create"]}}}), &redactor, String::new())
+            .unwrap();
     assert!(outputs.outputs_changed && !outputs.is_empty());
     assert!(
-        summary(&json!({"resource_changes": [change("a", json!(["explode"]))]}), &redactor, String::new()).is_err()
+        summary(RunOp::Plan, &json!({"resource_changes": [change("a", json!(["explode"]))]}), &redactor, String::new())
+            .is_err()
     );
     let many = json!({"resource_changes": (0..300).map(|n| change(&format!("a.b[{n}]"), json!(["create"]))).collect::<Vec<_>>()});
-    let many = summary(&many, &redactor, String::new()).unwrap();
+    let many = summary(RunOp::Plan, &many, &redactor, String::new()).unwrap();
     assert_eq!((many.create, many.changes.len()), (300, PlanSummary::MAX_CHANGES));
 }

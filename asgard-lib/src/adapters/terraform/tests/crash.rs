@@ -4,15 +4,18 @@ use super::{
     super::{
         LocalProcess, LocalProcessOptions,
         environment::Environment,
-        here, place, processes, state,
+        here, place, processes,
         workdir::{ChildFacts, Layout},
     },
     real::{Demo, engine},
     *,
 };
-use crate::ports::{
-    runner::{Liveness, Runner, SupervisorLocation},
-    world::{Clock, SystemClock},
+use crate::{
+    domain::run::Inventory,
+    ports::{
+        runner::{Liveness, Runner, SupervisorLocation},
+        world::{Clock, SystemClock},
+    },
 };
 
 async fn planned(seconds: u32) -> Demo {
@@ -39,7 +42,7 @@ async fn an_engine_that_is_killed_interrupts_the_run_and_says_what_may_exist() {
     });
     assert_eq!(describe(&ending), "interrupted [\"terraform_data.step_2\"]");
     let states = reporter.states();
-    let stored = state::addresses(states.last().unwrap());
+    let stored = Inventory::of(states.last().unwrap()).addresses();
     assert_eq!(stored.into_iter().collect::<Vec<_>>(), ["terraform_data.step_1", "terraform_data.token"]);
     assert!(processes::of_run(&layout).is_empty());
     assert!(!layout.root().exists());
@@ -63,7 +66,7 @@ async fn a_supervisor_that_is_torn_down_leaves_its_state_and_no_process() {
     assert_eq!(runner.left_over().await.unwrap(), std::slice::from_ref(&order.run));
     let left = runner.salvage(&order.run, None).await.unwrap();
     assert_eq!(left.may_exist, ["terraform_data.step_2"]);
-    assert!(state::addresses(&left.state.unwrap()).contains("terraform_data.step_1"));
+    assert!(Inventory::of(&left.state.unwrap()).addresses().contains("terraform_data.step_1"));
     assert!(!left.logged.iter().any(|line| line.kind == "version" || line.message.contains("Creating... [")));
     // This test is still the supervisor that the folder names, so cleaning waits for it.
     runner.clean(&order.run).await.unwrap();
@@ -142,7 +145,7 @@ async fn an_orphaned_engine_is_ended_before_its_supervisor_counts_as_dead() {
     assert!(printed(&layout).contains("Interrupt received"), "it was interrupted before it was killed");
     let left = runner.salvage(&run, Some(&gone)).await.unwrap();
     assert!(left.may_exist.is_empty(), "{:?}", left.may_exist);
-    let stored = state::addresses(&left.state.unwrap());
+    let stored = Inventory::of(&left.state.unwrap()).addresses();
     assert!(
         stored.contains("terraform_data.step_1"),
         "the step that was interrupted is recorded as tainted: {stored:?}"

@@ -1,7 +1,7 @@
 //! Runs of the shipped modules with the real engine. Without one these tests fail: they are what shows that runs work.
 
 use super::*;
-use crate::domain::run::{Change, PlanSummary};
+use crate::domain::run::{Change, Inventory, PlanSummary};
 use serde_json::Map;
 use zeroize::Zeroizing;
 
@@ -101,7 +101,7 @@ async fn a_demo_is_planned_applied_compared_rotated_and_destroyed() {
     assert_eq!((plan.create, plan.delete), (0, 6));
     let (ending, _) = demo.run(RunOp::Destroy).await;
     assert!(matches!(ending, Some(RunOutcome::Destroyed)), "{}", describe(&ending));
-    assert!(super::super::state::addresses(demo.state.as_ref().unwrap()).is_empty());
+    assert!(Inventory::of(demo.state.as_ref().unwrap()).addresses().is_empty());
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn failures_are_told_in_the_modules_words_and_keep_what_exists() {
     let told = describe(&ending);
     assert!(told.contains("local-exec provisioner error") && told.ends_with("[]"), "{told}");
     assert!(reporter.text().contains("local-demo fails at apply"), "{}", reporter.text());
-    let left = super::super::state::addresses(demo.state.as_ref().unwrap());
+    let left = Inventory::of(demo.state.as_ref().unwrap()).addresses();
     assert!(left.contains("terraform_data.token") && !left.contains("terraform_data.demo"), "{left:?}");
 
     let mut broken = Demo::new(json!({"seconds": "many"}));

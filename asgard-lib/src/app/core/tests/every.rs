@@ -4,7 +4,7 @@
 use crate::{
     app::{
         Call, operations,
-        people::{Vouched, vouched_for},
+        people::{Accepts, Vouched, authenticate, vouched_for},
         testkit::{Kit, MANAGER, OWNER, member, signed_in},
         worker,
     },
@@ -13,9 +13,6 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::atomic::Ordering::SeqCst, time::Duration};
-
-/// Answered with something else than success here, because of the state of what they are about.
-const REFUSED: &[&str] = &["resources.retry"];
 
 struct Caller<'k> {
     kit: &'k Kit,
@@ -49,7 +46,6 @@ impl Caller<'_> {
                 }
                 answer.value
             }
-            Err(error) if REFUSED.contains(&name) && error.code() != Code::Bug => Value::Null,
             Err(error) => panic!("{name}: {}", error.chain()),
         }
     }
@@ -87,6 +83,9 @@ async fn every_operation_makes_as_many_round_trips_as_the_list_says() {
     assert!(called["requests.create"].0 <= 4, "{:?}", called["requests.create"]);
     let mut text = "# operation, round trips that read, commits\n".to_owned();
     for (name, (reads, commits)) in called {
+        // What changes something and committed nothing was measured where there was nothing to do.
+        let reads_only = operations::named(name).unwrap().meta.hints.read_only;
+        assert!(reads_only || commits > 0, "{name} committed nothing");
         text.push_str(&format!("{name} {reads} {commits}\n"));
     }
     insta::assert_snapshot!("round_trips", text);
@@ -118,9 +117,14 @@ async fn all_are_called(kit: &Kit) -> BTreeMap<&'static str, (i64, u32)> {
     let token = caller.call(&mia, "tokens.create", json!({"name": "laptop"})).await;
     caller.call(&mia, "tokens.list", json!({})).await;
     caller.call(&mia, "tokens.revoke", json!({"token_id": token["id"]})).await;
+    let phone = caller.call(&mia, "tokens.create", json!({"name": "phone"})).await;
+    let phone = json!({"user_id": made["id"], "credential_id": phone["id"]});
+    caller.call(&admin, "users.revoke_credential", phone).await;
     let change = json!({"current_password": password, "new_password": other});
     caller.call(&mia, "auth.change_password", change).await;
-    caller.call(&mia, "auth.logout", json!({})).await;
+    let session = caller.call(&mia, "auth.login", json!({"username": "mia", "password": other})).await;
+    let session = authenticate(&kit.app, session["token"].as_str().unwrap(), Accepts::People).await.unwrap();
+    caller.call(&session, "auth.logout", json!({})).await;
     caller.call(&admin, "users.list", json!({})).await;
     let of = |more: Value| {
         let mut all = json!({"user_id": made["id"]});
@@ -130,7 +134,6 @@ async fn all_are_called(kit: &Kit) -> BTreeMap<&'static str, (i64, u32)> {
     caller.call(&admin, "users.get", of(json!({}))).await;
     caller.call(&admin, "users.sessions", of(json!({}))).await;
     caller.call(&admin, "users.tokens", of(json!({}))).await;
-    caller.call(&admin, "users.revoke_credential", of(json!({"credential_id": token["id"]}))).await;
     caller.call(&admin, "users.sign_out", of(json!({}))).await;
     let root = Vouched::new("root@corp.example".parse().unwrap(), Role::Admin);
     let account = vouched_for(&kit.app, &root).await.unwrap().user().unwrap().to_string();
@@ -190,6 +193,15 @@ async fn all_are_called(kit: &Kit) -> BTreeMap<&'static str, (i64, u32)> {
     caller.call(&manager, "requests.reject", rejected).await;
     let cancelled = caller.pending(&owner, "cancelled").await;
     caller.call(&owner, "requests.cancel", cancelled).await;
+    // A change that is taken back leaves a resource that it can be asked for again.
+    kit.pass(Duration::from_secs(5));
+    worker::run_due(&kit.app).await.unwrap();
+    let change = with(json!({"service": "asked", "name": "approved", "spec": {"size": "l"}}));
+    let change = caller.call(&owner, "requests.create", change).await;
+    worker::run_due(&kit.app).await.unwrap();
+    caller.call(&owner, "requests.cancel", json!({"request_id": change["request"]["request_id"]})).await;
+    let changed = with(json!({"resource_id": change["resource"]["resource_id"]}));
+    caller.call(&owner, "resources.retry", changed).await;
     caller.call(&owner, "secrets.list", project.clone()).await;
     let revealed = caller.call(&owner, "secrets.reveal", with(json!({"name": "keyed.one.password"}))).await;
     assert_eq!(revealed["value"], "hunter2");
@@ -200,7 +212,6 @@ async fn all_are_called(kit: &Kit) -> BTreeMap<&'static str, (i64, u32)> {
     let run = json!({"run_id": runs["items"][0]["run_id"]});
     caller.call(&owner, "runs.get", run.clone()).await;
     caller.call(&owner, "runs.log", run).await;
-    caller.call(&owner, "resources.retry", resource.clone()).await;
     caller.call(&owner, "resources.refresh", resource.clone()).await;
     kit.pass(Duration::from_secs(5));
     worker::run_due(&kit.app).await.unwrap();

@@ -21,7 +21,7 @@ fn state(lineage: &str, serial: u64, text: &str) -> Vec<u8> {
     json!({"version": 4, "lineage": lineage, "serial": serial, "resources": [text]}).to_string().into_bytes()
 }
 
-fn line(kind: &str, address: &str) -> LogLine {
+pub(super) fn line(kind: &str, address: &str) -> LogLine {
     LogLine {
         at: Timestamp::from_millis(0),
         level: "info".into(),
@@ -41,7 +41,7 @@ fn one_create() -> PlanSummary {
 }
 
 /// A request of `service` whose apply waits to be claimed.
-async fn apply_waits(kit: &Kit, service: &str) -> (crate::kernel::RequestId, RunId) {
+pub(super) async fn apply_waits(kit: &Kit, service: &str) -> (crate::kernel::RequestId, RunId) {
     let asked = kit.ask(service, "one", json!({})).await.unwrap().request;
     let (_, claimed_run) = kit.claim(&asked.current_run.unwrap()).await;
     claimed_run.engine("terraform 1", "module").await.unwrap();
@@ -195,6 +195,7 @@ async fn what_a_dead_supervisor_left_behind_is_kept_and_the_rest_goes_on() {
         found: true,
         ended: true,
         state: Some(Zeroizing::new(state("l", 4, "newest"))),
+        unreadable: false,
         may_exist: vec!["a.b".into()],
         logged: vec![line("apply_start", "a.b")],
     });
@@ -273,13 +274,15 @@ async fn a_left_over_state_that_does_not_fit_stays_where_it_is() {
 /// Folders of runs that are over, by the state in them and whether that was stored.
 #[tokio::test(start_paused = true)]
 async fn a_folder_with_the_only_copy_of_a_state_is_never_removed() {
-    for (left, kept) in [
-        (None, false),
-        (Some(state("l", 4, "an earlier one")), false),
-        (Some(state("l", 5, "x")), false),
-        (Some(state("l", 6, "too large, or written when the store was away")), true),
-        (Some(state("another", 1, "of a run that was cut off")), true),
-        (Some(b"half a st".to_vec()), true),
+    for (left, unreadable, kept) in [
+        (None, false, false),
+        (None, true, true),
+        (Some(state("l", 4, "an earlier one")), false, false),
+        (Some(state("l", 5, "x")), false, false),
+        (Some(state("l", 5, "x")), true, true),
+        (Some(state("l", 6, "too large, or written when the store was away")), false, true),
+        (Some(state("another", 1, "of a run that was cut off")), false, true),
+        (Some(b"half a st".to_vec()), false, true),
     ] {
         let kit = Kit::staged().await;
         let (_, run) = apply_waits(&kit, "thing").await;
@@ -289,7 +292,7 @@ async fn a_folder_with_the_only_copy_of_a_state_is_never_removed() {
         *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
         *kit.stage.left_over.lock().unwrap() = vec![run.clone()];
         *kit.stage.salvage.lock().unwrap() =
-            Some(Salvage { found: true, state: left.clone().map(Zeroizing::new), ..Salvage::default() });
+            Some(Salvage { found: true, state: left.clone().map(Zeroizing::new), unreadable, ..Salvage::default() });
         recover_at_start(&kit.app).await.unwrap();
         kit.check().await;
         let (cleaned, aside) = (kit.stage.cleaned.lock().unwrap().len(), kit.stage.set_aside.lock().unwrap().len());
@@ -443,8 +446,8 @@ async fn a_log_is_shown_up_to_the_first_segment_that_is_missing() {
         let view = kit.app.run(&kit.owner(), &log).await.unwrap();
         (view.lines.len(), view.next, view.complete)
     };
-    assert_eq!(read(None).await, (8, "s8.0".into(), false));
-    assert_eq!(read(Some("s8.0")).await, (1, "s9.0".into(), false), "what comes after a gap waits until it is filled");
+    assert_eq!(read(None).await, (9, "s9.0".into(), false), "what comes after a gap waits until it is filled");
+    assert_eq!(read(Some("s8.0")).await, (1, "s9.0".into(), false));
     kit.plant(&hidden).await;
     assert_eq!(read(Some("s9.0")).await, (2, "s11.0".into(), false));
     old.finish(RunOutcome::Applied { outputs: Default::default() }).await.unwrap();
@@ -475,7 +478,7 @@ async fn a_later_supervisor_writes_after_what_is_there() {
 /// is there.
 #[tokio::test(start_paused = true)]
 async fn a_plan_whose_end_waits_for_the_database_outlives_the_key_of_its_time() {
-    use crate::adapters::{LocalKey, MasterKeys, Rotation, SealedVault, Step};
+    use crate::adapters::{LocalKey, MasterKeys, Rotation, SealedVault, Step, Witness};
     let kit = Kit::staged().await;
     let asked = kit.ask("thing", "one", json!({})).await.unwrap().request;
     let (_, claimed_run) = kit.claim(&asked.current_run.unwrap()).await;
@@ -492,7 +495,7 @@ async fn a_plan_whose_end_waits_for_the_database_outlives_the_key_of_its_time() 
             kit.pass(Duration::from_secs(30));
             tokio::time::sleep(Duration::from_secs(30)).await;
             loop {
-                match rotation.step(kit.world.now()).await.unwrap() {
+                match rotation.step(kit.world.now(), Witness::Clock).await.unwrap() {
                     Step::Idle | Step::Waiting(_) => break,
                     step => retired |= matches!(step, Step::Retired(_)),
                 }

@@ -150,6 +150,35 @@ async fn an_output_that_is_missing_takes_no_other_with_it() {
     }
 }
 
+/// Everything was made by then, so no output that cannot be kept takes the others with it.
+#[tokio::test(start_paused = true)]
+async fn an_output_that_cannot_be_kept_takes_no_other_with_it() {
+    let value = |value: Value, sensitive| OutputValue { value, sensitive };
+    let text = |length: usize| json!("x".repeat(length));
+    let few = || {
+        BTreeMap::from([
+            ("id".to_owned(), value(json!("i-1"), false)),
+            ("token".to_owned(), value(json!("hunter2"), true)),
+        ])
+    };
+    let many = (0..40).map(|n| (format!("a_{n:02}"), value(json!("v"), true)));
+    for (more, told, plain, secret) in [
+        (many.collect::<Vec<_>>(), "`a_39`", 1, 30),
+        (vec![("large".to_owned(), value(text(200 << 10), false))], "`large`", 1, 1),
+        ((0..4).map(|n| (format!("part_{n}"), value(text(50 << 10), false))).collect(), "`part_0`, `part_1`", 3, 1),
+        (vec![("secret_0".to_owned(), value(json!("v"), true))], "`secret_0`", 1, 1),
+    ] {
+        let kit = kit().await;
+        let id = kit.ask("many", "one", spec("first")).await.unwrap().request.request_id;
+        let outputs = few().into_iter().chain(more).collect();
+        let resource = carry_out(&kit, &id, RunOutcome::Applied { outputs }).await;
+        let error = kit.request(&id).await.error.unwrap();
+        assert!(error.contains(told) && error.starts_with("It is done"), "{error}");
+        assert_eq!((resource.outputs.len(), resource.secret_refs.len()), (plain, secret), "{error}");
+        assert!(resource.outputs.contains_key("id") && resource.secret_refs.contains_key("token"), "{error}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_output_that_comes_back_keeps_its_secret() {
     let kit = kit().await;

@@ -18,7 +18,7 @@ use crate::{
     ports::{
         kinds,
         policy::{BuiltIn, Policy},
-        runner::RunOutcome,
+        runner::{RunOutcome, RunReporter},
     },
 };
 use serde_json::json;
@@ -114,6 +114,58 @@ async fn what_a_person_approved_is_neither_changed_nor_removed_without_one() {
     let outcome = RunOutcome::Planned { summary, plan: Zeroizing::new(vec![1]) };
     assert_eq!(end(&kit, &gone, outcome).await, RequestStatus::Approved);
     assert_eq!(last_rule(&kit.request(&gone).await), "removal.free");
+}
+
+/// A change to what a person has to approve begins and fails half-way: what exists may be of that kind, whatever was applied wholly.
+#[tokio::test(start_paused = true)]
+async fn what_was_half_made_with_an_approval_is_neither_changed_nor_removed_without_one() {
+    let begun = async |kit: &Kit, id: &RequestId, outcome: RunOutcome| {
+        let (_, supervision) = kit.claim(&kit.request(id).await.current_run.unwrap()).await;
+        supervision.applying(None).await.unwrap();
+        supervision.finish(outcome).await.unwrap();
+        kit.check().await;
+    };
+    let left = || vec!["a.b".to_owned()];
+    let ways: [fn(Vec<String>) -> RunOutcome; 3] = [
+        |may_exist| RunOutcome::Failed { error: "boom".into(), may_exist },
+        |may_exist| RunOutcome::Cancelled { may_exist },
+        |may_exist| RunOutcome::TimedOut { may_exist },
+    ];
+    for (provisioned, way) in [true, false].into_iter().flat_map(|provisioned| ways.map(|way| (provisioned, way))) {
+        let mut kit = Kit::staged().await;
+        let runner = Arc::clone(&kit.stage) as _;
+        kit.app =
+            boot_under(Arc::clone(&kit.shaky), &kit.world, runner, sized_catalog(), Arc::new(BuiltIn)).await.unwrap();
+        let ask = async |size: &str| kit.ask("sized", "one", json!({"size": size})).await.unwrap().request.request_id;
+        let small = ask("s").await;
+        assert_eq!(plan(&kit, &small).await, RequestStatus::Approved);
+        let first = if provisioned { RunOutcome::Applied { outputs: BTreeMap::new() } } else { way(left()) };
+        begun(&kit, &small, first).await;
+
+        let large = ask("l").await;
+        assert_eq!(plan(&kit, &large).await, RequestStatus::Pending);
+        approve(&kit, &kit.manager(), &large).await.unwrap();
+        begun(&kit, &large, way(left())).await;
+
+        let resource_id = kit.request(&large).await.resource;
+        let remove = DeprovisionResource { project_id: None, resource_id, version: None };
+        let gone = kit.app.run(&kit.owner(), &remove).await.unwrap().request.request_id;
+        let summary = PlanSummary { delete: 1, ..PlanSummary::default() };
+        let outcome = RunOutcome::Planned { summary, plan: Zeroizing::new(vec![1]) };
+        assert_eq!(end(&kit, &gone, outcome).await, RequestStatus::Pending, "{provisioned}");
+        kit.app.run(&kit.manager(), &Reject { request_id: gone, note: None, version: None }).await.unwrap();
+
+        let again = ask("s").await;
+        assert_eq!(plan(&kit, &again).await, RequestStatus::Pending, "{provisioned}");
+        assert_eq!(last_rule(&kit.request(&again).await), "approval.present");
+        // Once a person let it become small and it did, it is small.
+        approve(&kit, &kit.manager(), &again).await.unwrap();
+        begun(&kit, &again, RunOutcome::Applied { outputs: BTreeMap::new() }).await;
+        let gone = kit.app.run(&kit.owner(), &remove).await.unwrap().request.request_id;
+        let summary = PlanSummary { delete: 1, ..PlanSummary::default() };
+        let outcome = RunOutcome::Planned { summary, plan: Zeroizing::new(vec![1]) };
+        assert_eq!(end(&kit, &gone, outcome).await, RequestStatus::Approved, "{provisioned}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -53,17 +53,26 @@ impl Health {
         match self.judge(about.age, about.idle_for) {
             Verdict::Use => true,
             Verdict::Close => false,
-            Verdict::Ask => match tokio::time::timeout(ANSWER, takes_no_writes(connection)).await {
-                Ok(Ok(false)) => true,
-                Ok(Ok(true)) => {
-                    self.note_demoted();
-                    false
-                }
-                Ok(Err(_)) | Err(_) => {
-                    self.note_lost();
-                    false
-                }
-            },
+            Verdict::Ask => self.ask(connection).await.is_ok(),
+        }
+    }
+
+    /// Asks a connection whether its server takes writes.
+    pub(super) async fn ask(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        match tokio::time::timeout(ANSWER, takes_no_writes(connection)).await {
+            Ok(Ok(false)) => Ok(()),
+            Ok(Ok(true)) => {
+                self.note_demoted();
+                Err(sqlx::Error::Protocol("the server takes no writes".into()))
+            }
+            Ok(Err(error)) => {
+                self.note_lost();
+                Err(error)
+            }
+            Err(_) => {
+                self.note_lost();
+                Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+            }
         }
     }
 

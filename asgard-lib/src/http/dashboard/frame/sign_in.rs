@@ -83,7 +83,7 @@ pub(crate) async fn show(
 enum Purpose<'p> {
     /// To go on to a page.
     Next(&'p str),
-    /// To bring back a form that was sent to `path`.
+    /// To bring back a form that was sent to `path`, which has its query.
     Form { path: &'p str, sealed: &'p str },
 }
 

@@ -19,7 +19,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, Method, header, request::Parts};
+use http::{HeaderValue, Method, header, request::Parts, uri::PathAndQuery};
 use http_body_util::BodyExt;
 use std::{sync::Arc, time::Duration};
 use zeroize::Zeroizing;
@@ -64,6 +64,11 @@ impl UnsentForm {
     }
 }
 
+/// The address that a form is sent to, with its query: what the form is about may be there alone.
+fn address(parts: &Parts) -> &str {
+    parts.uri.path_and_query().map_or("/", PathAndQuery::as_str)
+}
+
 /// Text that was sealed for one address is read by no other.
 fn purpose(path: &str) -> String {
     format!("form{path}")
@@ -95,7 +100,7 @@ async fn answer(state: &Arc<HttpState>, arrival: &Arrival, parts: Parts, body: B
     }
     // A page of another site is given nothing that it could have somebody sign in for.
     let own = check_origin(state, &parts).is_ok();
-    let path = sign_in::safe_next(parts.uri.path()).filter(|_| own).map(str::to_owned);
+    let path = sign_in::safe_next(address(&parts)).filter(|_| own).map(str::to_owned);
     let response = next.run(Request::from_parts(parts, Body::from(body.clone()))).await;
     let (Some(SignInFirst), Some(path), Ok(text)) =
         (response.extensions().get(), path, String::from_utf8(body.to_vec()))
@@ -124,10 +129,10 @@ async fn come_back(
     next: Next,
 ) -> Result<Response> {
     check_origin(state, &parts)?;
-    let path = parts.uri.path().to_owned();
+    let path = address(&parts).to_owned();
     let plain = state.unseal(&purpose(&path), sealed).await?;
     let form = plain.and_then(|plain| UnsentForm::from_plain(&plain));
-    let Some(form) = form.filter(|form| state.app().world().now().since(form.at) <= LASTS) else {
+    let Some(form) = form.filter(|form| form.at.is_within(LASTS, state.app().world().now())) else {
         return Err(Error::new(
             Code::InvalidInput,
             "What was filled in is kept for an hour after the session has ended, and that is over. Open the page and fill it in again.",

@@ -155,7 +155,7 @@ async fn page(
     form_data: Option<&FormData>,
     error: Option<Error>,
 ) -> Result<Response> {
-    let request = page_request.submit(&GetRequest { request_id: id(request, "request")?, wait_s: 0 }).await?;
+    let request = page_request.submit(&GetRequest::waiting(id(request, "request")?, 0)).await?;
     let project = page_request.submit(&GetProject { project_id: Some(request.project_id.clone()) }).await?;
     let runs = runs_of(page_request, &request).await?;
     let may = May::of(page_request.actor(), &subject(&project));

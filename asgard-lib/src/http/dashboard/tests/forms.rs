@@ -307,6 +307,33 @@ async fn a_form_that_was_sent_after_its_session_had_ended_comes_back_filled_in()
     assert!(made.has("The project is registered") && made.has("Late &#60;one&#62;"), "{}", made.html);
 }
 
+/// What a form is about may be in the query of its address alone.
+#[tokio::test]
+async fn a_form_that_comes_back_is_still_about_what_its_address_says_in_the_query() {
+    let lived = Lived::new().await;
+    let action = format!("/projects/{}/ask/local-demo?resource={}", lived.app.project, lived.resource);
+    let (mut owner, asked) = late(&lived, &action, &action, &[("spec.seconds", "7")]).await;
+    assert_eq!(asked.status, 401, "{}", asked.html);
+    let wrong = owner.submit(&asked, &action, &[("username", "olga"), ("password", "not the password")]).await;
+    assert_eq!(wrong.status, 401, "{}", wrong.html);
+    let back = owner.submit(&wrong, &action, &[("password", PASSWORD)]).await;
+    assert!(back.status == 409 && back.has("Change done"), "{}: {}", back.status, back.html);
+    assert!(back.form(&action).unwrap().contains(&("spec.seconds".to_owned(), "7".to_owned())), "{}", back.html);
+    let made = owner.send(&back, &action, &[]).await;
+    assert_eq!(made.status, 200, "{}", made.html);
+    let resources = format!("/api/projects/{}/resources", lived.app.project);
+    let listed = lived.app.owner.get(&resources).await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 2, "the resource was changed, and none was made: {listed}");
+
+    // What was sealed for one query is read by no other.
+    let (mut owner, asked) = late(&lived, &action, &action, &[("spec.seconds", "7")]).await;
+    let carried = asked.form(&action).unwrap().into_iter().find(|(name, _)| name == "carried").unwrap().1;
+    let body = format!("username=olga&password={}&carried={carried}", super::super::frame::encoded(PASSWORD));
+    let other = action.split('?').next().unwrap();
+    let refused = owner.request(http::Method::POST, other, Some(body)).await;
+    assert_eq!(refused.status, 400, "{}", refused.html);
+}
+
 #[tokio::test]
 async fn what_comes_back_after_a_sign_in_is_never_carried_out_and_holds_no_secret_in_clear() {
     let lived = Lived::new().await;
