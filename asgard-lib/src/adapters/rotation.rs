@@ -126,7 +126,7 @@ impl Rotation {
         tracing::warn!(key.id = %key.id, "A clock that was far ahead has written since when a data key is in its state; that counts from now on.");
         let sweep = key.sweep.clone().map(|sweep| Sweep { moved: sweep.moved, ..Sweep::starting(now) });
         let corrected = DataKey { state_since: now, sweep, ..key.value.clone() };
-        Ok(if self.write(vec![replace(key, &corrected)?]).await? {
+        Ok(if self.vault.keyring().write(vec![replace(key, &corrected)?], Some(AuditWaiver::Resealing)).await? {
             Step::Waiting(now.plus(self.vault.keyring().timing().reload))
         } else {
             Step::Raced

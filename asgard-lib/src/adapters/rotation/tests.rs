@@ -394,7 +394,14 @@ async fn rotate_with(wrong: Wrong, starts: usize) {
             }
             Some(at) if secs == at + 160 => {
                 let ops = vec![SealedVault::write(&sealed.take().unwrap(), None).unwrap()];
-                crate::adapters::commit::commit(&kit.memory, &kit.world, ops).await.unwrap();
+                crate::adapters::commit::commit(
+                    &kit.memory,
+                    &kit.world,
+                    ops,
+                    Some(crate::app::AuditWaiver::SealedValue),
+                )
+                .await
+                .unwrap();
             }
             Some(_) => {}
         }

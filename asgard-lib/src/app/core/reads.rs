@@ -33,7 +33,7 @@ pub struct Reads<'a> {
     granted: BTreeSet<Action>,
     waited: bool,
     /// How the rest of a wait is spent that something has interrupted.
-    pace: Option<Pace>,
+    backoff: Option<Backoff>,
     cache: Mutex<Cache>,
 }
 
@@ -80,7 +80,7 @@ crate::kernel::opaque!(Reads<'_>);
 impl<'a> Reads<'a> {
     pub(super) fn begin(app: &'a Asgard, call: &'a Call) -> Self {
         let (checked, granted, cache) = (Versions::new(), BTreeSet::new(), Mutex::default());
-        Self { app, call, now: app.world().now(), checked, granted, waited: false, pace: None, cache }
+        Self { app, call, now: app.world().now(), checked, granted, waited: false, backoff: None, cache }
     }
 
     /// The control plane.

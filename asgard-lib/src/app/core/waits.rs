@@ -31,7 +31,7 @@ impl Backoff {
     pub(crate) const FUNCTION: Self =
         Self { first: Duration::from_secs(2), longest: Duration::from_secs(12), grows: 40 };
 
-    /// The pace of the rest of a wait, after something changed at the end of a `pause`. A process that stays begins anew: what has
+    /// The backoff of the rest of a wait, after something changed at the end of a `pause`. A process that stays begins anew: what has
     /// changed often changes again soon.
     pub(crate) fn resumed(self, pause: Duration) -> Self {
         if self == Self::SERVER { self } else { Self { first: pause.max(self.first), ..self } }
