@@ -75,10 +75,10 @@ macro_rules! ports {
             )*
 
             /// The same, where the ports with effects refuse to work inside a decision.
-            pub(super) fn guarded(mut self) -> Self {
-                $(self.$need = guarded!($need_guard, self.$need);)*
-                $(self.$name = guarded!($guard, self.$name);)*
-                self
+            pub(super) fn guarded(self) -> Self {
+                $(let $need = guarded!($need_guard, self.$need);)*
+                $(let $name = guarded!($guard, self.$name);)*
+                Self { $($need,)* $($name,)* ..self }
             }
         }
 

@@ -233,7 +233,7 @@ fn every_file_is_read_to_its_end() {
         let depth = file.code.chars().fold(0i32, |depth, c| depth + i32::from(c == '{') - i32::from(c == '}'));
         assert_eq!(depth, 0, "{} is cut in the middle", file.name);
         let text = fs::read_to_string(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).join(&file.name)).unwrap();
-        let last = text.lines().filter(|line| line.starts_with("fn ") || line.starts_with("pub fn ")).next_back();
+        let last = text.lines().rfind(|line| line.starts_with("fn ") || line.starts_with("pub fn "));
         if let Some(signature) = last.and_then(|line| line.split(['(', '<']).next()) {
             assert!(file.code.contains(signature), "{}: `{signature}` is not read", file.name);
             at_the_end += 1;
