@@ -143,8 +143,12 @@ impl Remember {
         }
         let mut text = String::new();
         for part in reads.app().store().read_many::<Part>(&found.parts).await? {
-            let part = part.ok_or_else(|| Error::bug("a piece of a remembered reply is missing"))?;
-            text.push_str(&part.text);
+            match part {
+                Some(part) => text.push_str(&part.text),
+                // A store that deletes late may have begun with the pieces.
+                None if found.keep_until <= reads.app().world().now() => return Ok(None),
+                None => return Err(Error::bug("a piece of a remembered reply is missing")),
+            }
         }
         let reply = serde_json::from_str(&text);
         reply.map(Some).map_err(|error| Error::bug(format!("a remembered reply cannot be read: {error}")))
@@ -162,6 +166,8 @@ impl Remember {
         let fresh = Remembered { id: self.id.clone(), input: self.input.clone(), reply, parts, keep_until };
         match tx.read_checked::<Remembered>(&self.id).await? {
             None => tx.insert(&fresh),
+            // Its time is over and nobody recalled it: pieces of it are gone.
+            Some(old) if !old.parts.is_empty() && old.keep_until <= tx.now() => tx.replace(&old, &fresh),
             Some(_) => Err(Error::new(Code::Busy, "The same call is being answered; try again.").retry_after(1)),
         }
     }
@@ -186,7 +192,7 @@ impl Remember {
 
 #[cfg(test)]
 mod tests {
-    use super::pieces;
+    use super::*;
 
     #[test]
     fn a_text_is_cut_between_characters_and_nothing_is_lost() {
@@ -197,5 +203,25 @@ mod tests {
             assert_eq!(cut.concat(), text);
         }
         assert!(pieces("", 4).is_empty());
+    }
+
+    /// A store that deletes late may delete the pieces of an answer before the answer: its time is over then, and the call happens anew.
+    #[tokio::test]
+    async fn an_answer_whose_pieces_were_deleted_in_their_time_is_forgotten() {
+        use crate::app::{operations, testkit::Kit};
+        let kit = Kit::staged().await;
+        let mint = operations::named("keys.mint").unwrap();
+        let call = Call { idempotency_key: Some("once".into()), ..kit.owner() };
+        let input = serde_json::json!({"project_id": kit.project, "name": "agent"});
+        let first = mint.call(&kit.app, &call, input.clone()).await.unwrap();
+        let id = Remember::of(&call, &mint.meta, &input).unwrap().unwrap().id;
+        kit.tamper::<Remembered>(&id, |kept| kept.parts = vec!["gone".to_owned()]).await;
+        let missing = mint.call(&kit.app, &call, input.clone()).await;
+        assert!(missing.is_err_and(|error| error.code() == Code::Bug), "not before its time");
+        kit.pass(REMEMBER);
+        let again = mint.call(&kit.app, &call, input.clone()).await.unwrap();
+        assert!(!again.replayed && again.value["id"] != first.value["id"]);
+        let replayed = mint.call(&kit.app, &call, input).await.unwrap();
+        assert!(replayed.replayed && replayed.value["id"] == again.value["id"]);
     }
 }
