@@ -10,6 +10,7 @@ mod dry_run;
 mod keyring;
 mod layered_secrets;
 pub(crate) mod local_key;
+mod rotation;
 mod sealed_secrets;
 #[cfg(feature = "terraform")]
 pub mod terraform;
@@ -26,9 +27,10 @@ pub use aws::kms::KmsKey;
 #[cfg(feature = "aws")]
 pub use aws::secrets_manager::SecretsManager;
 pub use dry_run::DryRun;
-pub use keyring::{Drained, KeyState, KeyStatus, Keyring, MasterKeys, Rotation, Started, Step, Timing, Witness};
+pub use keyring::{Drained, KeyState, KeyStatus, Keyring, MasterKeys, Started, Timing};
 pub use layered_secrets::LayeredSecrets;
 pub use local_key::LocalKey;
+pub use rotation::{Rotation, Step, Witness};
 pub use sealed_secrets::SealedSecrets;
 pub use vault::SealedVault;
 #[cfg(feature = "sso")]

@@ -33,10 +33,13 @@ use crate::{
 pub use acting::ActingAs;
 pub use core::call::{Call, Source};
 pub use core::list::Paging;
-pub use core::operation::{Decided, Hints, Meta, Method, Operation, Route, ShownOnce, SimpleOperation, Unremembered};
+pub use core::operation::{
+    AsksInDecide, Decided, Hints, Meta, Method, Operation, Route, ShownOnce, SimpleOperation, Unremembered,
+};
 pub use core::reads::Reads;
 pub use core::scope::ReadMode;
 pub use core::transact::{DecideFuture, Tx};
+pub(crate) use core::waiver::AuditWaiver;
 pub use counters::{CounterKind, ProcessCounters};
 pub use operations::Operations;
 pub use parts::Parts;

@@ -16,8 +16,8 @@ mod unlogged;
 pub(crate) use unlogged::Unlogged;
 
 use crate::{
-    config::Environment,
     error::{Code, Error, Result},
+    kernel::SecretText,
 };
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_credential_types::Credentials;
@@ -55,13 +55,11 @@ impl Aws {
         Self { sdk: Arc::new(OnceCell::new_with(Some(sdk))), region: None, keys: None }
     }
 
-    /// With the access key of an environment that is not this process's own, where there is one.
+    /// With an access key, and the token of its session if it has one, instead of what the environment says.
     #[must_use]
-    pub fn with_keys_of(mut self, environment: &Environment) -> Self {
-        let text = |name: &str| environment.get(name).map(|text| text.reveal().to_owned());
-        if let (Some(id), Some(secret)) = (text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY")) {
-            self.keys = Some(Credentials::new(id, secret, text("AWS_SESSION_TOKEN"), None, "settings"));
-        }
+    pub fn with_access_key(mut self, id: &str, secret: &SecretText, session: Option<&SecretText>) -> Self {
+        let session = session.map(|token| token.reveal().to_owned());
+        self.keys = Some(Credentials::new(id, secret.reveal(), session, None, "settings"));
         self
     }
 

@@ -114,13 +114,24 @@ pub use error::{Code, Error, Kind, Result};
 ///
 /// Their derive macros look for a crate of its usual name, so whoever derives `Deserialize` or `JsonSchema` for a command of
 /// their own has `serde` and `schemars` in their `Cargo.toml`, or says `#[serde(crate = "...")]` and `#[schemars(crate = "...")]`.
+///
+/// Types of `futures_core` are those of `futures_util`, which has them again; those of `aws_types` are `aws_config`'s, and those of
+/// `axum_core`, `serde_core` and `tracing_core` are `axum`'s, `serde`'s and `tracing`'s.
 pub mod foreign {
     pub use async_trait::async_trait;
+    #[cfg(any(feature = "aws", feature = "dynamodb"))]
+    pub use aws_config;
+    #[cfg(feature = "dynamodb")]
+    pub use aws_sdk_dynamodb;
+    #[cfg(feature = "aws")]
+    pub use aws_sdk_ecs;
     #[cfg(feature = "http")]
     pub use axum;
     pub use bytes;
+    pub use futures_util;
     #[cfg(feature = "http")]
     pub use http;
+    pub use ipnet;
     pub use schemars;
     pub use serde;
     pub use serde_json;
@@ -128,6 +139,9 @@ pub mod foreign {
     pub use sqlx;
     pub use tokio;
     pub use tokio_util;
+    pub use tracing;
+    #[cfg(feature = "logging")]
+    pub use tracing_subscriber;
     pub use zeroize;
 }
 

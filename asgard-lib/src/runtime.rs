@@ -8,6 +8,7 @@
 
 mod background;
 mod builder;
+mod built_with;
 mod cloud;
 mod database;
 #[cfg(feature = "terraform")]

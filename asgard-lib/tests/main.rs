@@ -7,3 +7,4 @@ mod aws;
 #[path = "contract/main.rs"]
 mod contract;
 mod layers;
+mod surface;

@@ -71,15 +71,15 @@ impl Runner for DryRun {
         };
         let place = SupervisorLocation::InProcess { holder: app.holder().to_string() };
         match ClaimedRun::claim(&app, run, Claimant::at(place).ending_in_time()).await? {
-            Claim::Claimed(assignment, supervision) => {
-                let ending = match execute(&app, &assignment, &supervision).await {
+            Claim::Claimed(assignment, claimed_run) => {
+                let ending = match execute(&app, &assignment, &claimed_run).await {
                     Ok(ending) => ending,
                     Err(error) => {
                         tracing::warn!(run.id = %run, error = error.chain(), "A dry run was cut short.");
                         RunOutcome::Interrupted { may_exist: Vec::new() }
                     }
                 };
-                supervision.finish(ending).await
+                claimed_run.finish(ending).await
             }
             Claim::NotNeeded { why } => {
                 tracing::debug!(run.id = %run, why, "A run needs no supervisor.");
@@ -98,8 +98,8 @@ impl Runner for DryRun {
     }
 }
 
-async fn execute(app: &Asgard, assignment: &Assignment, supervision: &ClaimedRun) -> Result<RunOutcome> {
-    supervision.engine(ENGINE, &assignment.service.digest).await?;
+async fn execute(app: &Asgard, assignment: &Assignment, claimed_run: &ClaimedRun) -> Result<RunOutcome> {
+    claimed_run.engine(ENGINE, &assignment.service.digest).await?;
     let line = |message: &str| LogLine {
         at: app.world().now(),
         level: "info".into(),
@@ -108,9 +108,9 @@ async fn execute(app: &Asgard, assignment: &Assignment, supervision: &ClaimedRun
         action: None,
         message: message.to_owned(),
     };
-    supervision.log(vec![line("Provisioning is not armed: this is a dry run, and nothing is created.")]).await?;
+    claimed_run.log(vec![line("Provisioning is not armed: this is a dry run, and nothing is created.")]).await?;
     if assignment.run.op.changes_things() {
-        supervision.applying(None).await?;
+        claimed_run.applying(None).await?;
     }
     Ok(match assignment.run.op {
         RunOp::Plan | RunOp::PlanDestroy => {

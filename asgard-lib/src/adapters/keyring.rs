@@ -9,7 +9,7 @@ mod load;
 mod masters;
 mod record;
 mod ring;
-mod rotation;
+mod start;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -17,17 +17,20 @@ mod watch;
 
 pub use masters::MasterKeys;
 pub use record::KeyState;
-pub use rotation::{Rotation, Started, Step, Witness};
+pub(super) use record::{DataKey, Sweep};
+pub use start::Started;
 pub use status::{Drained, KeyStatus};
+pub(super) use watch::{KeyWatch, Seen};
 
-use super::cipher;
+use super::{cipher, commit::commit};
 use crate::{
+    app::AuditWaiver,
     domain::audit::{AuditAction, AuditEvent},
     error::{Code, Error, Result},
     kernel::{Actor, DataKeyId},
     ports::{
         records::draft,
-        store::{Op, Store},
+        store::{Op, Outcome, Store},
         vault::{Mac, TokenSealer, marked_event},
         world::World,
     },
@@ -200,9 +203,27 @@ fn parse_token(token: &str) -> Option<(DataKeyId, Vec<u8>)> {
 }
 
 impl Keyring {
+    /// The periods that this keyring goes by.
+    pub(super) const fn timing(&self) -> Timing {
+        self.timing
+    }
+
+    /// Commits a change to the keys and reads them again. Says whether it was committed; if not, somebody was faster.
+    pub(super) async fn write(&self, ops: Vec<Op>, waiver: Option<AuditWaiver>) -> Result<bool> {
+        let committed = commit(&*self.store, &self.world, ops, waiver).await? == Outcome::Committed;
+        self.reload().await?;
+        Ok(committed)
+    }
+
     /// The audit event of a change to the keys, for the batch of the change.
-    fn noted(&self, action: AuditAction, key: &DataKeyId) -> Result<Op> {
-        let event = marked_event(self, event(&self.world, action, key))?;
+    pub(super) fn noted(&self, action: AuditAction, key: &DataKeyId) -> Result<Op> {
+        self.noted_with(action, key, &[])
+    }
+
+    /// The same with facts for people.
+    fn noted_with(&self, action: AuditAction, key: &DataKeyId, details: &[(&str, String)]) -> Result<Op> {
+        let details = details.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let event = marked_event(self, AuditEvent { details, ..event(&self.world, action, key) })?;
         Ok(Op::Insert(draft(&event)?))
     }
 }

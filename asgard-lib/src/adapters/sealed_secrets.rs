@@ -6,6 +6,7 @@ use super::{
     vault::{Opened, SealedRecord},
 };
 use crate::{
+    app::AuditWaiver,
     domain::secret::SecretOwner,
     error::{Code, Error, Result},
     kernel::{SecretId, SecretText},
@@ -78,7 +79,7 @@ impl SealedSecrets {
         if ops.is_empty() {
             return Ok(true);
         }
-        match commit(self.vault.store(), &self.world, ops).await? {
+        match commit(self.vault.store(), &self.world, ops, Some(AuditWaiver::SealedValue)).await? {
             Outcome::Committed => {
                 for removal in &removals {
                     self.vault.discard(&removal.blobs).await;
@@ -95,7 +96,8 @@ impl SealedSecrets {
 impl SecretStore for SealedSecrets {
     async fn put(&self, id: &SecretId, version: u32, value: &SecretText, owner: &SecretOwner) -> Result<()> {
         let sealed = self.seal(id, version, value, owner).await?;
-        let outcome = commit(self.vault.store(), &self.world, vec![SealedVault::write(&sealed, None)?]).await?;
+        let ops = vec![SealedVault::write(&sealed, None)?];
+        let outcome = commit(self.vault.store(), &self.world, ops, Some(AuditWaiver::SealedValue)).await?;
         if outcome == Outcome::Committed {
             return Ok(());
         }

@@ -1,11 +1,9 @@
 //! What the tests of this folder share: a world whose clock they move, replicas on one store, and a store that dies, loses
 //! replies or lags on demand.
 
-use super::{
-    Keyring, LocalKey, MasterKeys, Rotation, SealedSecrets, SealedVault, Timing,
-    keyring::{Step, Witness},
-};
+use super::{Keyring, LocalKey, MasterKeys, Rotation, SealedSecrets, SealedVault, Step, Timing, Witness};
 use crate::{
+    app::AuditWaiver,
     backends::MemoryStore,
     contract::faults::{Dying, Fault, Faulty},
     error::Result,
@@ -133,7 +131,8 @@ impl Replica {
         let old = self.vault.stored(id).await?;
         let sealed = self.vault.seal(id, "test", value).await?;
         let ops = vec![SealedVault::write(&sealed, old.as_ref())?];
-        let committed = super::commit::commit(&kit.memory, &kit.world, ops).await? == Outcome::Committed;
+        let committed = super::commit::commit(&kit.memory, &kit.world, ops, Some(AuditWaiver::SealedValue)).await?
+            == Outcome::Committed;
         self.vault
             .discard(if committed { old.as_ref().map_or(&[][..], |old| &old.blobs) } else { &sealed.blobs })
             .await;
@@ -222,7 +221,7 @@ pub(super) async fn tamper(kit: &Kit, key: &Key, change: impl FnOnce(&str) -> St
         body: change(&record.body),
         expires_at: None,
     };
-    let outcome =
-        super::commit::commit(&kit.memory, &kit.world, vec![Op::Replace(draft, record.version)]).await.unwrap();
+    let ops = vec![Op::Replace(draft, record.version)];
+    let outcome = super::commit::commit(&kit.memory, &kit.world, ops, Some(AuditWaiver::SealedValue)).await.unwrap();
     assert_eq!(outcome, Outcome::Committed);
 }

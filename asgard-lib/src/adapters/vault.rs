@@ -14,6 +14,7 @@ pub(crate) use record::SealedRecord;
 
 use super::{Keyring, MasterKeys, base64::Base64, cipher::OVERHEAD, commit::commit, keyring::SealedBytes};
 use crate::{
+    app::AuditWaiver,
     error::{Code, Error, Result},
     kernel::BlobId,
     ports::{
@@ -73,8 +74,9 @@ impl Vault for SealedVault {
     async fn forget(&self, id: &str) -> Result<()> {
         for _ in 0..TRIES {
             let Some(removal) = self.removal(id).await? else { return Ok(()) };
+            let forgotten = commit(&*self.store, &self.world, vec![removal.op], Some(AuditWaiver::SealedValue)).await?;
             // Refused means that it was replaced meanwhile, most likely by re-encryption.
-            if commit(&*self.store, &self.world, vec![removal.op]).await? == Outcome::Committed {
+            if forgotten == Outcome::Committed {
                 self.discard(&removal.blobs).await;
                 return Ok(());
             }
@@ -297,7 +299,8 @@ impl SealedVault {
             };
         };
         let new = self.seal(id, &old.context, &value).await?;
-        match commit(&*self.store, &self.world, vec![Self::write(&new, Some(&old))?]).await? {
+        let ops = vec![Self::write(&new, Some(&old))?];
+        match commit(&*self.store, &self.world, ops, Some(AuditWaiver::Resealing)).await? {
             Outcome::Committed => {
                 self.discard(&old.blobs).await;
                 Ok(Resealed::Moved)

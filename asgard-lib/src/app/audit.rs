@@ -14,3 +14,9 @@ pub use feed::{EventFeed, EventPage};
 pub use operations::{AuditView, ListAudit, VerifyAudit};
 pub(in crate::app) use operations::{FIRST_DAY, days_from};
 pub use verify::{AnchorReport, Break, RemovedBlocks, VerifyReport, verify, verify_anchored, verify_within};
+
+crate::app::core::entry::table! {
+    ListAudit,
+    VerifyAudit,
+    ListAuditAnchors,
+}

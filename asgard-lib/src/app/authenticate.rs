@@ -11,7 +11,7 @@ use crate::{
     kernel::{Actor, Generation, KeyId, SessionId, SignIn, Timestamp, TokenId, UserId},
     ports::{
         records::{Entity, Records, Stored, decode, key, store_error},
-        store::{Look, Version},
+        store::{ReadBatch, Version},
     },
 };
 
@@ -136,8 +136,8 @@ fn signed_in(user: &User, session: &Session) -> Result<Actor> {
 
 /// What is known by its id, read in one round trip: the credential, and the account or project that it is for.
 async fn both<C: Entity, O: Entity>(app: &Asgard, credential: &str, of: &str) -> Result<(Stored<C>, Stored<O>)> {
-    let look = Look { keys: vec![key::<C>(credential), key::<O>(of)], ..Look::default() };
-    let mut found = app.store().look(&look).await.map_err(store_error)?.records.into_iter();
+    let batch = ReadBatch { keys: vec![key::<C>(credential), key::<O>(of)], ..ReadBatch::default() };
+    let mut found = app.store().read_batch(&batch).await.map_err(store_error)?.records.into_iter();
     let mut next = || found.next().flatten().ok_or_else(credential::unknown);
     Ok((decode(next()?)?, decode(next()?)?))
 }

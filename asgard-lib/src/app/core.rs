@@ -4,6 +4,7 @@ pub(crate) mod call;
 pub(crate) mod clocks;
 pub(crate) mod drive;
 pub(crate) mod effects;
+pub(crate) mod entry;
 pub(crate) mod idempotency;
 pub(crate) mod inbox;
 pub(crate) mod list;

@@ -47,7 +47,7 @@ pub(crate) async fn basis<'b, 'x: 'b>(tx: &Tx<'x>, project: &'b Project, service
     Ok(Basis {
         project,
         manifest: &service.manifest,
-        allow_list: app.catalog().allow_list(),
+        allow_list: app.services().allow_list(),
         ceiling: app.config().provisioning.auto_approve.get(&project.classification).copied(),
         committed: Usd::from_micros(committed),
         spending: None,

@@ -46,6 +46,14 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use typed_builder::TypedBuilder;
 
+crate::app::core::entry::table! {
+    MintKey,
+    ListKeys,
+    RevokeKey,
+    AdoptKey,
+    ListFlaggedKeys,
+}
+
 /// The most keys that a project may have working at once.
 const MAX_KEYS: i64 = 100;
 

@@ -3,26 +3,36 @@
 
 use super::{
     Asgard, Operations, ServiceCatalog,
-    core::effects::{GuardedSecrets, GuardedVault},
+    core::effects::{GuardedAnchors, GuardedRunner, GuardedSecrets, GuardedVault},
 };
 use crate::{config::Config, domain::audit::AuditVocabulary, ports::world::World};
 use std::sync::Arc;
 
+/// Puts the guard around a port that a decision must not use; a port without one decides nothing by what it does.
+macro_rules! guarded {
+    (unguarded, $port:expr) => {
+        $port
+    };
+    ($guard:ident, $port:expr) => {
+        Arc::new($guard($port))
+    };
+}
+
 /// Declares the ports. One under `needed` has no default that this layer knows: [`Parts::new`] takes it, in this order. One
-/// under `replaceable` has a default, and a method of its name on [`Parts`] replaces it. Both can be asked for by their name on
-/// [`Asgard`].
+/// under `defaulted` has a default. A method of its name on [`Parts`] replaces either, and on [`Asgard`] either can be asked for
+/// by its name. Each says what guards it: the type that refuses its calls inside a decision, or `unguarded`.
 macro_rules! ports {
     (
-        needed { $($(#[doc = $need_doc:literal])+ $need:ident: $needed:path,)* }
-        replaceable { $($(#[doc = $doc:literal])+ $name:ident: $port:path = $default:expr,)* }
+        needed { $($(#[doc = $need_doc:literal])+ $need:ident: $needed:path, $need_guard:ident;)* }
+        defaulted { $($(#[doc = $doc:literal])+ $name:ident: $port:path = $default:expr, $guard:ident;)* }
     ) => {
         /// The parts that an [`Asgard`] is built from. [`Parts::new`] takes those that have no default, and a method each
-        /// replaces one of the others, so a part more breaks nobody.
+        /// replaces one of all, so a part with a default more breaks nobody.
         #[derive(Clone)]
         pub struct Parts {
             $($need: Arc<dyn $needed>,)*
             $($name: Arc<dyn $port>,)*
-            pub(super) catalog: Arc<ServiceCatalog>,
+            pub(super) services: Arc<ServiceCatalog>,
             pub(super) operations: Arc<Operations>,
             pub(super) vocabulary: Arc<AuditVocabulary>,
             pub(super) world: World,
@@ -37,7 +47,7 @@ macro_rules! ports {
                 Self {
                     $($need,)*
                     $($name: $default,)*
-                    catalog: Arc::default(),
+                    services: Arc::default(),
                     operations: Operations::shipped(),
                     vocabulary: Arc::default(),
                     world: World::system(),
@@ -47,6 +57,15 @@ macro_rules! ports {
             }
 
             $(
+                $(#[doc = $need_doc])+
+                #[must_use]
+                pub fn $need(mut self, $need: Arc<dyn $needed>) -> Self {
+                    self.$need = $need;
+                    self
+                }
+            )*
+
+            $(
                 $(#[doc = $doc])+
                 #[must_use]
                 pub fn $name(mut self, $name: Arc<dyn $port>) -> Self {
@@ -54,6 +73,13 @@ macro_rules! ports {
                     self
                 }
             )*
+
+            /// The same, where the ports with effects refuse to work inside a decision.
+            pub(super) fn guarded(self) -> Self {
+                $(let $need = guarded!($need_guard, self.$need);)*
+                $(let $name = guarded!($guard, self.$name);)*
+                Self { $($need,)* $($name,)* ..self }
+            }
         }
 
         impl Asgard {
@@ -66,38 +92,31 @@ macro_rules! ports {
 ports! {
     needed {
         /// Where records are. Reading from it decides nothing; operations decide inside a transaction.
-        store: crate::ports::store::Store,
+        store: crate::ports::store::Store, unguarded;
         /// Where encrypted bytes are.
-        vault: crate::ports::vault::Vault,
+        vault: crate::ports::vault::Vault, GuardedVault;
         /// Sealed tokens and marks.
-        sealer: crate::ports::vault::TokenSealer,
+        sealer: crate::ports::vault::TokenSealer, unguarded;
         /// Where secret values are.
-        secrets: crate::ports::secrets::SecretStore,
+        secrets: crate::ports::secrets::SecretStore, GuardedSecrets;
         /// What starts supervisors.
-        runner: crate::ports::runner::Runner,
+        runner: crate::ports::runner::Runner, GuardedRunner;
     }
-    replaceable {
+    defaulted {
         /// The operator's policy, asked beside Asgard's own rules, which it can only make stricter.
-        policy: crate::ports::policy::Policy = Arc::new(crate::ports::policy::BuiltIn),
+        policy: crate::ports::policy::Policy = Arc::new(crate::ports::policy::BuiltIn), unguarded;
         /// Where the heads of the audit log's chains are kept, out of reach of whoever can write to the database.
-        anchors: crate::ports::anchors::AnchorSink = Arc::new(crate::ports::anchors::LogAnchors),
+        anchors: crate::ports::anchors::AnchorSink = Arc::new(crate::ports::anchors::LogAnchors), GuardedAnchors;
     }
 }
 
 crate::kernel::opaque!(Parts);
 
 impl Parts {
-    /// The same, where the ports with effects refuse to work inside a decision.
-    pub(super) fn guarded(mut self) -> Self {
-        self.secrets = Arc::new(GuardedSecrets(self.secrets));
-        self.vault = Arc::new(GuardedVault(self.vault));
-        self
-    }
-
     /// What can be asked for.
     #[must_use]
-    pub fn catalog(mut self, catalog: ServiceCatalog) -> Self {
-        self.catalog = Arc::new(catalog);
+    pub fn services(mut self, services: ServiceCatalog) -> Self {
+        self.services = Arc::new(services);
         self
     }
 
@@ -139,8 +158,8 @@ impl Parts {
 
 impl Asgard {
     /// What can be asked for.
-    pub fn catalog(&self) -> &ServiceCatalog {
-        &self.parts.catalog
+    pub fn services(&self) -> &ServiceCatalog {
+        &self.parts.services
     }
 
     /// What callers can have done here: the table that every surface is made from.

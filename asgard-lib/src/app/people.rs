@@ -28,3 +28,26 @@ pub(crate) use rewrite::{is_rewritten, rewrite_some};
 pub use sessions::{ListSessions, RevokeSession, SessionView};
 pub use tokens::{CreateToken, ListTokens, RevokeToken, TokenCreated, TokenView};
 pub use users::{Account, CreateUser, ListUsers, PendingIdentityView, SetActive, SetRole, UserView, new_user};
+
+crate::app::core::entry::table! {
+    AuthConfig,
+    Login,
+    Logout,
+    Me,
+    ChangePassword,
+    ListSessions,
+    RevokeSession,
+    ListTokens,
+    CreateToken,
+    RevokeToken,
+    ListUsers,
+    CreateUser,
+    SetRole,
+    SetActive,
+    ConfirmIdentity,
+    GetUser,
+    ListUserSessions,
+    ListUserTokens,
+    RevokeUserCredential,
+    SignOutEverywhere,
+}

@@ -16,7 +16,7 @@ pub(crate) mod seal;
 mod tests;
 
 use super::{Asgard, worker::jittered};
-use crate::error::Result;
+use crate::{error::Result, ports::world::Tasks};
 use async_trait::async_trait;
 pub use expire::{EXPIRE, Expire};
 pub use lease::{TaskOutcome, Ticked, tick, turn};
@@ -26,7 +26,6 @@ pub use review_keys::{REVIEW_KEYS, ReviewKeys};
 pub use rewrite::{REWRITE_RECORDS, RewriteRecords};
 pub use seal::{SEAL_AUDIT, SealAudit};
 use std::{sync::Arc, time::Duration};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// How a turn of a periodic task ended.
@@ -123,11 +122,11 @@ pub(crate) fn ends_nothing(task: &str) -> Next {
     Next::Rest
 }
 
-/// Starts a loop per periodic task; they end after `stop`, with their leases handed back.
-pub fn spawn(app: &Arc<Asgard>, tasks: Vec<Arc<dyn PeriodicTask>>, stop: &CancellationToken) -> JoinSet<()> {
-    let mut loops = JoinSet::new();
+/// Starts a loop per periodic task, under its name; they end after `stop`, with their leases handed back.
+pub fn spawn(app: &Arc<Asgard>, tasks: Vec<Arc<dyn PeriodicTask>>, stop: &CancellationToken) -> Tasks<&'static str> {
+    let mut loops = Tasks::default();
     for task in tasks {
-        loops.spawn(run(Arc::clone(app), task, stop.clone()));
+        loops.spawn(app.world(), task.name(), run(Arc::clone(app), task, stop.clone()));
     }
     loops
 }

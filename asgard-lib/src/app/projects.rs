@@ -17,6 +17,19 @@ pub use view::ProjectView;
 use super::Asgard;
 use crate::domain::project::{Group, Rules};
 
+crate::app::core::entry::table! {
+    ListProjects,
+    RegisterProject,
+    GetProject,
+    UpdateProject,
+    ProjectState,
+    Kill,
+    Unkill,
+    Decommission,
+    RegistrationRequirements,
+    ListGroups,
+}
+
 /// The schema of evidence: what [`crate::domain::project`] accepts.
 fn evidence_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     use crate::{domain::project, kernel::text::PROSE};

@@ -21,3 +21,15 @@ pub use overview::{RequestCount, RequestRowView, RequestsOverview, RequestsOverv
 pub use read::{GetRequest, ListPending, ListRequests};
 pub use unmade::remove_unmade;
 pub use view::RequestView;
+
+crate::app::core::entry::table! {
+    RequestResource,
+    ListRequests,
+    GetRequest,
+    ExplainRequest,
+    ListPending,
+    RequestsOverview,
+    Approve,
+    Reject,
+    Cancel,
+}

@@ -21,6 +21,17 @@ use crate::{
     ports::records::Stored,
 };
 
+crate::app::core::entry::table! {
+    ListResources,
+    GetResource,
+    DeprovisionResource,
+    RetryResource,
+    RefreshResource,
+    ResourceRuns,
+    GetRun,
+    RunLog,
+}
+
 /// A resource of a project, once the caller may do `action` to that project. A resource of another project is not found.
 async fn load(
     reads: &mut Reads<'_>,

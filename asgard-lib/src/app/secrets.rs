@@ -5,3 +5,9 @@ mod reveal;
 mod tests;
 
 pub use reveal::{GetSecret, ListSecrets, Revealed, RotateSecret, SecretView};
+
+crate::app::core::entry::table! {
+    ListSecrets,
+    GetSecret,
+    RotateSecret,
+}

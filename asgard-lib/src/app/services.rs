@@ -1,8 +1,13 @@
 //! The services that can be asked for: the catalogue of manifests, and the operations that show it.
 
-mod catalog;
 pub(crate) mod kept;
 mod list;
+mod offered;
 
-pub use catalog::{LOCAL, Service, ServiceCatalog, read_manifest};
 pub use list::{GetService, ListServices, OutputView, ServiceSummary, ServiceView};
+pub use offered::{LOCAL, Service, ServiceCatalog, read_manifest};
+
+crate::app::core::entry::table! {
+    ListServices,
+    GetService,
+}

@@ -8,7 +8,7 @@ use crate::{
     kernel::{Party, ProjectId, Usd},
     ports::{
         records::key,
-        store::{Count, Look},
+        store::{Count, ReadBatch},
     },
 };
 
@@ -29,18 +29,18 @@ impl Shares {
 
 /// Says that what [`owners`] and [`has_signed_in`] read comes along with the next read.
 pub(crate) fn ahead(tx: &Tx<'_>, project: &Project) {
-    let mut look = Look { counters: vec![Project::owner_counter(&project.owner)], ..Look::default() };
+    let mut asked = ReadBatch { counters: vec![Project::owner_counter(&project.owner)], ..ReadBatch::default() };
     for party in [&project.owner, &project.manager] {
         match party.user() {
-            Some(user) => look.keys.push(key::<User>(user.as_str())),
-            None => look.claims.push(User::email_claim(party.email())),
+            Some(user) => asked.keys.push(key::<User>(user.as_str())),
+            None => asked.claims.push(User::email_claim(party.email())),
         }
     }
     // The account's other name is nearly always the address that is shown.
     if project.owner.user().is_some() {
-        look.counters.push(Project::owner_counter(&Party::Address(project.owner.email().clone())));
+        asked.counters.push(Project::owner_counter(&Party::Address(project.owner.email().clone())));
     }
-    tx.ahead(look);
+    tx.ahead(asked);
 }
 
 /// The account of a party: the one that it names, or the one that has its address verified.
@@ -74,7 +74,7 @@ async fn shares(tx: &Tx<'_>, owner: &Party) -> Result<Shares> {
     let mut names: Vec<String> =
         account.iter().map(User::party).chain(addresses).map(|party| Project::owner_counter(&party)).collect();
     names.retain(|name| *name != own);
-    tx.ahead(Look { counters: names.clone(), ..Look::default() });
+    tx.ahead(ReadBatch { counters: names.clone(), ..ReadBatch::default() });
     let own_shows = tx.counter(&own).await?;
     let mut others = Vec::with_capacity(names.len());
     for name in names {

@@ -3,7 +3,7 @@
 
 mod doubles;
 
-pub(crate) use doubles::{Shaky, ShakyStore, Stage};
+pub(crate) use doubles::{FaultyStore, Stage, StoreFaults};
 
 use super::{
     Asgard, Call, Parts, ServiceCatalog,
@@ -55,7 +55,7 @@ pub(crate) struct Kit {
     pub world: World,
     pub app: Arc<Asgard>,
     pub stage: Arc<Stage>,
-    pub shaky: Arc<ShakyStore>,
+    pub faulty: Arc<FaultyStore>,
     pub project: ProjectId,
     /// Whether supervisors promise that what they started ends with their lease.
     pub promises: bool,
@@ -110,7 +110,7 @@ pub(crate) fn catalog() -> ServiceCatalog {
 }
 
 /// Another process on the same store.
-pub(crate) async fn boot(store: Arc<ShakyStore>, world: &World, runner: Arc<dyn Runner>) -> Result<Arc<Asgard>> {
+pub(crate) async fn boot(store: Arc<FaultyStore>, world: &World, runner: Arc<dyn Runner>) -> Result<Arc<Asgard>> {
     boot_with(store, world, runner, catalog()).await
 }
 
@@ -126,43 +126,43 @@ pub(crate) fn sized_catalog() -> ServiceCatalog {
 
 /// Another process on the same store, with other services.
 pub(crate) async fn boot_with(
-    store: Arc<ShakyStore>,
+    store: Arc<FaultyStore>,
     world: &World,
     runner: Arc<dyn Runner>,
     catalog: ServiceCatalog,
 ) -> Result<Arc<Asgard>> {
-    boot_of(store, world, runner, |parts| parts.catalog(catalog)).await
+    boot_of(store, world, runner, |parts| parts.services(catalog)).await
 }
 
 /// Another process on the same store, with other settings.
 pub(crate) async fn boot_configured(
-    store: Arc<ShakyStore>,
+    store: Arc<FaultyStore>,
     world: &World,
     runner: Arc<dyn Runner>,
     catalog: ServiceCatalog,
     config: Config,
 ) -> Result<Arc<Asgard>> {
-    boot_of(store, world, runner, |parts| parts.catalog(catalog).config(config)).await
+    boot_of(store, world, runner, |parts| parts.services(catalog).config(config)).await
 }
 
 /// Another process on the same store, with other services and under another policy.
 pub(crate) async fn boot_under(
-    store: Arc<ShakyStore>,
+    store: Arc<FaultyStore>,
     world: &World,
     runner: Arc<dyn Runner>,
     catalog: ServiceCatalog,
     policy: Arc<dyn Policy>,
 ) -> Result<Arc<Asgard>> {
-    boot_of(store, world, runner, |parts| parts.catalog(catalog).policy(policy)).await
+    boot_of(store, world, runner, |parts| parts.services(catalog).policy(policy)).await
 }
 
 /// Another process on the same store, each second of which is paid for.
-pub(crate) async fn boot_fleeting(store: Arc<ShakyStore>, world: &World, runner: Arc<dyn Runner>) -> Arc<Asgard> {
-    boot_of(store, world, runner, |parts| parts.catalog(catalog()).fleeting(true)).await.unwrap()
+pub(crate) async fn boot_fleeting(store: Arc<FaultyStore>, world: &World, runner: Arc<dyn Runner>) -> Arc<Asgard> {
+    boot_of(store, world, runner, |parts| parts.services(catalog()).fleeting(true)).await.unwrap()
 }
 
 async fn boot_of(
-    store: Arc<ShakyStore>,
+    store: Arc<FaultyStore>,
     world: &World,
     runner: Arc<dyn Runner>,
     change: impl FnOnce(Parts) -> Parts + Send,
@@ -179,12 +179,12 @@ async fn boot_of(
 impl Kit {
     /// A control plane whose runs the test plays, with one project.
     pub(crate) async fn staged() -> Self {
-        Self::staged_on(Shaky::on(&MemoryStore::new())).await
+        Self::staged_on(StoreFaults::on(&MemoryStore::new())).await
     }
 
-    pub(crate) async fn staged_on(shaky: ShakyStore) -> Self {
+    pub(crate) async fn staged_on(faulty: FaultyStore) -> Self {
         let stage = Arc::new(Stage::default());
-        Self::new(shaky, Arc::clone(&stage) as _, stage).await
+        Self::new(faulty, Arc::clone(&stage) as _, stage).await
     }
 
     /// The same, where the audit log is kept for some days.
@@ -192,42 +192,42 @@ impl Kit {
         let mut kit = Self::staged().await;
         let mut config = Config::default();
         config.audit.retention_days = days;
-        let (store, stage) = (Arc::new(Shaky::on(&kit.memory)), Arc::clone(&kit.stage));
+        let (store, stage) = (Arc::new(StoreFaults::on(&kit.memory)), Arc::clone(&kit.stage));
         kit.app = boot_configured(store, &kit.world, stage as _, catalog(), config).await.unwrap();
         kit
     }
 
     /// The same under other settings.
     pub(crate) async fn configured(mut self, config: Config) -> Self {
-        let (shaky, runner) = (Arc::clone(&self.shaky), Arc::clone(&self.stage) as _);
-        self.app = boot_configured(shaky, &self.world, runner, catalog(), config).await.unwrap();
+        let (faulty, runner) = (Arc::clone(&self.faulty), Arc::clone(&self.stage) as _);
+        self.app = boot_configured(faulty, &self.world, runner, catalog(), config).await.unwrap();
         self
     }
 
     /// A control plane with the dry run.
     pub(crate) async fn dry() -> Self {
-        Self::dry_on(Shaky::on(&MemoryStore::new())).await
+        Self::dry_on(StoreFaults::on(&MemoryStore::new())).await
     }
 
-    pub(crate) async fn dry_on(shaky: ShakyStore) -> Self {
+    pub(crate) async fn dry_on(faulty: FaultyStore) -> Self {
         let runner = DryRun::new();
-        let kit = Self::new(shaky, Arc::clone(&runner) as _, Arc::default()).await;
+        let kit = Self::new(faulty, Arc::clone(&runner) as _, Arc::default()).await;
         runner.bind(&kit.app);
         kit
     }
 
-    async fn new(shaky: ShakyStore, runner: Arc<dyn Runner>, stage: Arc<Stage>) -> Self {
+    async fn new(faulty: FaultyStore, runner: Arc<dyn Runner>, stage: Arc<Stage>) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
         let world = World::new(Arc::clone(&clock) as _, Arc::new(SeededEntropy::new(1)));
-        let shaky = Arc::new(shaky);
-        let app = boot(Arc::clone(&shaky), &world, runner).await.unwrap();
+        let faulty = Arc::new(faulty);
+        let app = boot(Arc::clone(&faulty), &world, runner).await.unwrap();
         let register: RegisterProject = serde_json::from_value(serde_json::json!({
             "name": "Pilot", "owner_email": OWNER, "manager_email": MANAGER, "group": "platform"
         }))
         .unwrap();
         let project = app.run(&Call::by(signed_in(OWNER), app.new_trace()), &register).await.unwrap();
         let project = serde_json::to_value(project).unwrap()["project_id"].as_str().unwrap().parse().unwrap();
-        Self { memory: MemoryStore::clone(&shaky.inner), clock, world, app, stage, shaky, project, promises: true }
+        Self { memory: MemoryStore::clone(&faulty.inner), clock, world, app, stage, faulty, project, promises: true }
     }
 
     pub(crate) fn pass(&self, time: Duration) {
@@ -287,7 +287,7 @@ impl Kit {
     /// Claims a run as a supervisor in a process.
     pub(crate) async fn claim(&self, run: &RunId) -> (Box<Assignment>, ClaimedRun) {
         match self.try_claim(run).await.unwrap() {
-            Claim::Claimed(assignment, supervision) => (assignment, supervision),
+            Claim::Claimed(assignment, claimed_run) => (assignment, claimed_run),
             Claim::NotNeeded { why } => panic!("{run} needs nobody: {why}"),
             Claim::Held { until } => panic!("{run} waits until {until}"),
         }
@@ -295,12 +295,12 @@ impl Kit {
 
     /// Claims a run and ends it so, as a supervisor would.
     pub(crate) async fn supervise(&self, run: &RunId, ending: RunOutcome) {
-        let (assignment, supervision) = self.claim(run).await;
-        supervision.engine("terraform 1", "module").await.unwrap();
+        let (assignment, claimed_run) = self.claim(run).await;
+        claimed_run.engine("terraform 1", "module").await.unwrap();
         if assignment.run.op.changes_things() && !matches!(ending, RunOutcome::Stale { .. }) {
-            supervision.applying(None).await.unwrap();
+            claimed_run.applying(None).await.unwrap();
         }
-        supervision.finish(ending).await.unwrap();
+        claimed_run.finish(ending).await.unwrap();
     }
 
     pub(crate) async fn try_claim(&self, run: &RunId) -> Result<Claim> {
@@ -449,7 +449,7 @@ impl Kit {
     /// Another process on the same store, with its own runner to play.
     pub(crate) async fn second(&self) -> (Arc<Asgard>, Arc<Stage>) {
         let stage = Arc::new(Stage::default());
-        let app = boot(Arc::new(Shaky::on(&self.memory)), &self.world, Arc::clone(&stage) as _).await.unwrap();
+        let app = boot(Arc::new(StoreFaults::on(&self.memory)), &self.world, Arc::clone(&stage) as _).await.unwrap();
         (app, stage)
     }
 }

@@ -15,14 +15,12 @@ use super::{Asgard, CounterKind};
 use crate::{
     error::{Code, Result},
     kernel::JobId,
+    ports::world::Tasks,
 };
 pub(crate) use claim::recall_stranded;
 use claim::{Claimed, Claims};
 use std::{sync::Arc, time::Duration};
-use tokio::{
-    task::{Id, JoinHandle, JoinSet},
-    time::Instant,
-};
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 pub use wake_hint::WakeHint;
@@ -40,12 +38,12 @@ const LATELY: Duration = Duration::from_secs(15);
 const DRAIN: Duration = Duration::from_secs(10);
 /// With less time than this a worker that has to end takes no new job.
 const LAST_TAKE: Duration = Duration::from_secs(10);
-/// What it keeps of its time for handing back what is in its hands.
+/// What it keeps of its time for handing back what it has claimed.
 const HAND_BACK: Duration = Duration::from_secs(3);
 /// A job that was just appended may be missing from a lagging index: how long to wait before looking again, each time.
 const LOOKS: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1500)];
 
-/// Starts a worker; it ends after `stop`, when the jobs in its hands are done or handed back.
+/// Starts a worker; it ends after `stop`, when the jobs that it has claimed are done or handed back.
 pub fn spawn(app: Arc<Asgard>, stop: CancellationToken) -> JoinHandle<()> {
     let world = app.world().clone();
     world.spawn(run(app, stop))
@@ -78,12 +76,12 @@ pub struct Ran {
 
 /// Does everything that is due, several jobs at a time, and ends before `until` whatever there is: no job is taken when
 /// little time is left, and those in hand are handed back. Jobs that are due again later are left to whoever looks then.
-/// `kicked` says what somebody has just appended: jobs that have names are taken by them, and when others have all of those,
+/// `woken` says what somebody has just appended: jobs that have names are taken by them, and when others have all of those,
 /// this ends at once, because whoever was woken for the rest does the rest. Without names, an index that does not show them
 /// yet is asked again.
 pub async fn run_until(app: &Arc<Asgard>, until: Instant, woken: Option<WakeHint>) -> Result<Ran> {
     let left = |reserve: Duration| until.saturating_duration_since(Instant::now()).saturating_sub(reserve);
-    let (mut hands, mut claims, mut jobs, mut round) = (InFlight::default(), Claims::default(), 0, 0usize);
+    let (mut in_flight, mut claims, mut jobs, mut round) = (InFlight::default(), Claims::default(), 0, 0usize);
     let only_named = matches!(woken, Some(WakeHint::Named(_)));
     let (mut expected, mut named, mut looks) = (woken, Vec::new(), None);
     let mut failed = None;
@@ -94,7 +92,7 @@ pub async fn run_until(app: &Arc<Asgard>, until: Instant, woken: Option<WakeHint
             Some(WakeHint::Unnamed) => looks = Some(LOOKS.into_iter()),
             None => {}
         }
-        let room = MAX_AT_ONCE.saturating_sub(hands.tasks.len());
+        let room = MAX_AT_ONCE.saturating_sub(in_flight.tasks.len());
         let by_name = room > 0 && !named.is_empty();
         let found = if by_name {
             let next = named.split_off(named.len().saturating_sub(room));
@@ -107,7 +105,7 @@ pub async fn run_until(app: &Arc<Asgard>, until: Instant, woken: Option<WakeHint
             Ok(found) if !found.is_empty() => {
                 jobs += found.len();
                 looks = None;
-                found.into_iter().for_each(|job| hands.take(app, job));
+                found.into_iter().for_each(|job| in_flight.take(app, job));
                 continue;
             }
             Ok(_) if by_name && !named.is_empty() => continue,
@@ -118,21 +116,21 @@ pub async fn run_until(app: &Arc<Asgard>, until: Instant, woken: Option<WakeHint
                 break;
             }
         }
-        if hands.tasks.is_empty() {
+        if in_flight.tasks.is_empty() {
             match looks.as_mut().and_then(Iterator::next) {
                 Some(pause) => app.world().sleep(pause.min(left(LAST_TAKE))).await,
                 None => return Ok(Ran { jobs, more: false }),
             }
-        } else if app.world().timeout(left(LAST_TAKE), hands.one_done()).await.is_err() {
+        } else if app.world().timeout(left(LAST_TAKE), in_flight.one_done()).await.is_err() {
             break;
         }
     }
-    hands.empty(app, left(HAND_BACK)).await;
+    in_flight.empty(app, left(HAND_BACK)).await;
     failed.map_or(Ok(Ran { jobs, more: true }), Err)
 }
 
 async fn run(app: Arc<Asgard>, stop: CancellationToken) {
-    let (mut hands, mut claims) = (InFlight::default(), Claims::default());
+    let (mut in_flight, mut claims) = (InFlight::default(), Claims::default());
     let mut round = 0usize;
     let mut busy_until = Instant::now();
     while !stop.is_cancelled() {
@@ -142,11 +140,11 @@ async fn run(app: Arc<Asgard>, stop: CancellationToken) {
         woken.as_mut().enable();
 
         round = round.wrapping_add(1);
-        match claims.due(&app, MAX_AT_ONCE.saturating_sub(hands.tasks.len()), round).await {
+        match claims.due(&app, MAX_AT_ONCE.saturating_sub(in_flight.tasks.len()), round).await {
             Ok(jobs) if jobs.is_empty() => {}
             Ok(jobs) => {
                 busy_until = Instant::now() + LATELY;
-                jobs.into_iter().for_each(|job| hands.take(&app, job));
+                jobs.into_iter().for_each(|job| in_flight.take(&app, job));
                 continue;
             }
             Err(error) => tracing::warn!(error = error.chain(), "Jobs cannot be claimed just now."),
@@ -156,11 +154,11 @@ async fn run(app: Arc<Asgard>, stop: CancellationToken) {
             biased;
             () = stop.cancelled() => {}
             () = &mut woken => {}
-            () = hands.one_done(), if !hands.tasks.is_empty() => {}
+            () = in_flight.one_done(), if !in_flight.tasks.is_empty() => {}
             () = app.world().sleep(jittered(&app, base)) => {}
         }
     }
-    hands.empty(&app, DRAIN).await;
+    in_flight.empty(&app, DRAIN).await;
 }
 
 /// Three to five quarters of a duration, so that replicas do not move in step.
@@ -169,40 +167,24 @@ pub(super) fn jittered(app: &Asgard, base: Duration) -> Duration {
     base * 3 / 4 + base * u32::from(spread) / 512
 }
 
-/// Jobs being done.
+/// Jobs being done, in the order in which they were taken.
 #[derive(Default)]
 struct InFlight {
-    tasks: JoinSet<()>,
-    /// By task, in the order in which they were taken: the order of handing back must not hang on a hash.
-    jobs: Vec<(Id, JobId)>,
+    tasks: Tasks<JobId>,
 }
 
 impl InFlight {
     fn take(&mut self, app: &Arc<Asgard>, job: Claimed) {
         let id = job.job.id.clone();
         let span = tracing::info_span!("job", job.id = %id, job.work = job.job.work.name(), trace.id = %job.job.trace);
-        let task = self.tasks.spawn(handle(Arc::clone(app), job).instrument(span));
-        self.jobs.push((task.id(), id));
+        self.tasks.spawn(app.world(), id, handle(Arc::clone(app), job).instrument(span));
     }
 
     async fn one_done(&mut self) {
-        match self.tasks.join_next_with_id().await {
-            Some(Ok((task, ()))) => {
-                self.forget(task);
-            }
-            Some(Err(error)) => {
-                // Its claim runs out, and somebody tries it again.
-                if let Some(job) = self.forget(error.id()) {
-                    tracing::error!(job.id = %job, error = %error, "A job ended badly.");
-                }
-            }
-            None => {}
+        if let Some((job, Err(error))) = self.tasks.next_ended().await {
+            // Its claim runs out, and somebody tries it again.
+            tracing::error!(job.id = %job, error = %error, "A job ended badly.");
         }
-    }
-
-    fn forget(&mut self, task: Id) -> Option<JobId> {
-        let at = self.jobs.iter().position(|(taken, _)| *taken == task)?;
-        Some(self.jobs.remove(at).1)
     }
 
     /// Waits for what is in hand, and hands back what takes too long.
@@ -215,8 +197,7 @@ impl InFlight {
         if drained.await.is_ok() {
             return;
         }
-        self.tasks.shutdown().await;
-        for (_, job) in self.jobs {
+        for job in self.tasks.abort().await {
             if let Err(error) = claim::hand_back(app, &job).await {
                 tracing::warn!(job.id = %job, error = error.chain(), "A job could not be handed back; its claim will run out.");
             }

@@ -56,7 +56,7 @@ const DENIED: &[&str] = &["AccessDeniedException", "AccessDenied", "NotAuthorize
 
 impl Fault {
     /// Sorts a failed call.
-    pub fn of<E>(error: &SdkError<E>) -> Self
+    pub(crate) fn of<E>(error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + StdError + 'static,
     {

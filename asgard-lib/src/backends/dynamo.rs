@@ -15,7 +15,9 @@ mod table;
 use crate::{
     aws::Aws,
     kernel::{DynamoTable, Timestamp},
-    ports::store::{Batch, Found, Key, Look, Looked, Order, Outcome, Position, Query, Record, Store, StoreError},
+    ports::store::{
+        Batch, Found, Key, Order, Outcome, Position, Query, ReadBatch, ReadResults, Record, Store, StoreError,
+    },
 };
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
@@ -188,19 +190,20 @@ impl Store for DynamoStore {
         self.records(keys).await
     }
 
-    async fn look(&self, look: &Look) -> Result<Looked, StoreError> {
-        look.check()?;
-        let claims = look.claims.iter().map(|name| layout::claim_pk(name));
-        let counters = look.counters.iter().map(|name| layout::counter_pk(name));
-        let found = self.items(look.keys.iter().map(layout::record_pk).chain(claims).chain(counters).collect()).await?;
+    async fn read_batch(&self, asked: &ReadBatch) -> Result<ReadResults, StoreError> {
+        asked.check()?;
+        let claims = asked.claims.iter().map(|name| layout::claim_pk(name));
+        let counters = asked.counters.iter().map(|name| layout::counter_pk(name));
+        let found =
+            self.items(asked.keys.iter().map(layout::record_pk).chain(claims).chain(counters).collect()).await?;
         let record =
             |key: &Key| found.get(&layout::record_pk(key)).map(|item| layout::record(key.clone(), item)).transpose();
         let holder = |name: &String| layout::string(found.get(&layout::claim_pk(name))?, "o").map(str::to_owned);
         let counter = |name: &String| layout::integer(found.get(&layout::counter_pk(name))?, "n");
-        Ok(Looked {
-            records: look.keys.iter().map(record).collect::<Result<_, _>>()?,
-            holders: look.claims.iter().map(holder).collect(),
-            counters: look.counters.iter().map(|name| counter(name).unwrap_or(0)).collect(),
+        Ok(ReadResults {
+            records: asked.keys.iter().map(record).collect::<Result<_, _>>()?,
+            holders: asked.claims.iter().map(holder).collect(),
+            counters: asked.counters.iter().map(|name| counter(name).unwrap_or(0)).collect(),
         })
     }
 

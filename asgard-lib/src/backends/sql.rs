@@ -14,8 +14,8 @@ use crate::{
         blobs::{Blobs, check_size},
         kinds::Kind,
         store::{
-            Batch, Changes, Found, Key, Look, Looked, MARKERS_KEPT, Order, Outcome, Position, Query, Record, Store,
-            StoreError,
+            Batch, Changes, Found, Key, MARKERS_KEPT, Order, Outcome, Position, Query, ReadBatch, ReadResults, Record,
+            Store, StoreError,
         },
     },
 };
@@ -242,17 +242,17 @@ impl<E: Engine> Store for SqlStore<E> {
         Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
     }
 
-    async fn look(&self, look: &Look) -> Result<Looked, StoreError> {
-        look.check()?;
-        if look.is_empty() {
-            return Ok(Looked::default());
+    async fn read_batch(&self, asked: &ReadBatch) -> Result<ReadResults, StoreError> {
+        asked.check()?;
+        if asked.is_empty() {
+            return Ok(ReadResults::default());
         }
         // One statement: one round trip, and one snapshot.
-        let (kinds, records, mut args) = select_keys(&*self.0, &look.keys);
+        let (kinds, records, mut args) = select_keys(&*self.0, &asked.keys);
         let mut branches = if records.is_empty() { Vec::new() } else { vec![records] };
         let (claims, counters) = (kinds.len(), kinds.len() + 1);
         for (at, table, shows, names) in
-            [(claims, "claims", "owner", &look.claims), (counters, "counters", "CAST(value AS text)", &look.counters)]
+            [(claims, "claims", "owner", &asked.claims), (counters, "counters", "CAST(value AS text)", &asked.counters)]
         {
             if !names.is_empty() {
                 args.push(one_or_many(names));
@@ -271,10 +271,10 @@ impl<E: Engine> Store for SqlStore<E> {
                 }
             }
         }
-        Ok(Looked {
-            records: look.keys.iter().map(|key| found.get(key).cloned()).collect(),
-            holders: look.claims.iter().map(|name| holders.get(name).cloned()).collect(),
-            counters: look.counters.iter().map(|name| shown.get(name).copied().unwrap_or(0)).collect(),
+        Ok(ReadResults {
+            records: asked.keys.iter().map(|key| found.get(key).cloned()).collect(),
+            holders: asked.claims.iter().map(|name| holders.get(name).cloned()).collect(),
+            counters: asked.counters.iter().map(|name| shown.get(name).copied().unwrap_or(0)).collect(),
         })
     }
 

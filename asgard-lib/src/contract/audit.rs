@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// What verifying says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum Verdict {
     /// It lists a break that has these words.
     Break(&'static str),
     /// It lists none, and says in `cannot_know`, in these words, that such a thing could have been done.
@@ -43,29 +43,29 @@ macro_rules! attacks {
             }
 
             /// What verifying says to it without anchors.
-            pub const fn without_anchors(self) -> Said {
+            pub const fn without_anchors(self) -> Verdict {
                 match self { $(Self::$name => $without,)* }
             }
 
             /// What it says with the anchors of before.
-            pub const fn with_anchors(self) -> Said {
+            pub const fn with_anchors(self) -> Verdict {
                 match self { $(Self::$name => $with,)* }
             }
         }
     };
 }
 
-use Said::{Break, CannotKnow};
+use Verdict::{Break, CannotKnow};
 
-const FORGED: Said = Break("its mark is not genuine");
-const DELETED: Said = CannotKnow("deleted before it is sealed");
-const CUT: Said = CannotKnow("the last blocks of a chain were cut off");
-const GONE: Said = CannotKnow("a chain was removed with everything");
-const SET_BACK: Said = CannotKnow("the whole database was set back");
-const CUT_OFF: Said = Break("its end was cut off");
-const REPLACED: Said = Break("names another block of this number");
-const BEGINNING: Said = Break("does not hold its project's registration");
-const MARKING: Said = Break("another marking of events");
+const FORGED: Verdict = Break("its mark is not genuine");
+const DELETED: Verdict = CannotKnow("deleted before it is sealed");
+const CUT: Verdict = CannotKnow("the last blocks of a chain were cut off");
+const GONE: Verdict = CannotKnow("a chain was removed with everything");
+const SET_BACK: Verdict = CannotKnow("the whole database was set back");
+const CUT_OFF: Verdict = Break("its end was cut off");
+const REPLACED: Verdict = Break("names another block of this number");
+const BEGINNING: Verdict = Break("does not hold its project's registration");
+const MARKING: Verdict = Break("another marking of events");
 
 attacks! {
     DeleteWaiting, "waiting", "A waiting event is deleted.", DELETED, DELETED;
@@ -266,10 +266,10 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    fn cell(said: Said) -> String {
+    fn cell(said: Verdict) -> String {
         match said {
-            Said::Break(words) => format!("break: \u{201c}{words}\u{201d}"),
-            Said::CannotKnow(words) => format!("no break; `cannot_know`: \u{201c}{words}\u{201d}"),
+            Verdict::Break(words) => format!("break: \u{201c}{words}\u{201d}"),
+            Verdict::CannotKnow(words) => format!("no break; `cannot_know`: \u{201c}{words}\u{201d}"),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::{
     kernel::{BlobId, Timestamp},
     ports::{
         blobs::Blobs,
-        store::{Batch, Changes, Found, Key, Look, Looked, Outcome, Query, Record, Store, StoreError},
+        store::{Batch, Changes, Found, Key, Outcome, Query, ReadBatch, ReadResults, Record, Store, StoreError},
     },
 };
 use async_trait::async_trait;
@@ -97,8 +97,8 @@ impl<S: Store + ?Sized, F: Fault> Store for Faulty<S, F> {
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
         self.fault.call(self.inner.get_many(keys)).await
     }
-    async fn look(&self, look: &Look) -> Result<Looked, StoreError> {
-        self.fault.call(self.inner.look(look)).await
+    async fn read_batch(&self, asked: &ReadBatch) -> Result<ReadResults, StoreError> {
+        self.fault.call(self.inner.read_batch(asked)).await
     }
     async fn query(&self, query: &Query) -> Result<Found, StoreError> {
         self.fault.query(query, self.inner.query(query)).await

@@ -21,7 +21,7 @@ use host::{Follower, Host, Writer, drain, verifies};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-pub use host::{Pace, measure};
+pub use host::{SealingRate, measure};
 
 /// A scenario: its name, and what runs it.
 pub type Scenario = (&'static str, fn(Arc<dyn Store>) -> BoxFuture<'static, ()>);

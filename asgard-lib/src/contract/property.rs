@@ -24,7 +24,7 @@ enum Event {
     Again(prop::sample::Index),
     Increment(u8),
     Note(u8, u32),
-    Look(Look),
+    ReadPage(ReadPage),
 }
 
 /// A step of a batch. `known` says whether it expects the version that was written last, or an earlier one.
@@ -48,7 +48,7 @@ struct Body {
 }
 
 #[derive(Clone, Debug)]
-struct Look {
+struct ReadPage {
     index: u8,
     partition: u8,
     from: Option<u8>,
@@ -78,8 +78,8 @@ fn steps() -> impl Strategy<Value = Step> {
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
-    let look = (0..4u8, 0..4u8, proptest::option::of(0..4u8), proptest::option::of(0..5u8), any::<bool>(), 1..5usize)
-        .prop_map(|(index, partition, from, below, descending, limit)| Look {
+    let page = (0..4u8, 0..4u8, proptest::option::of(0..4u8), proptest::option::of(0..5u8), any::<bool>(), 1..5usize)
+        .prop_map(|(index, partition, from, below, descending, limit)| ReadPage {
             index,
             partition,
             from,
@@ -92,7 +92,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         2 => any::<prop::sample::Index>().prop_map(Event::Again),
         1 => (0..3u8).prop_map(Event::Increment),
         1 => (0..8u8, 0..1000u32).prop_map(|(key, secs)| Event::Note(key, secs)),
-        4 => look.prop_map(Event::Look),
+        4 => page.prop_map(Event::ReadPage),
     ];
     prop::collection::vec(event, 1..40)
 }
@@ -204,7 +204,7 @@ impl<'a> History<'a> {
                     self.store.note(&key, at).await.unwrap();
                     self.model.note(&key, at).await.unwrap();
                 }
-                Event::Look(look) => self.look(&look).await?,
+                Event::ReadPage(page) => self.read_page(&page).await?,
             }
         }
         self.compare().await
@@ -224,24 +224,24 @@ impl<'a> History<'a> {
         Ok(())
     }
 
-    async fn look(&self, look: &Look) -> Result<(), TestCaseError> {
-        let (index, partition) = match look.index {
-            0 => (&JOBS_DUE, self.name(look.partition)),
-            1 => (&REQUESTS_BY_PROJECT, self.name(look.partition)),
-            2 => (&REQUESTS_PENDING, format!("s{}", look.partition)),
+    async fn read_page(&self, page: &ReadPage) -> Result<(), TestCaseError> {
+        let (index, partition) = match page.index {
+            0 => (&JOBS_DUE, self.name(page.partition)),
+            1 => (&REQUESTS_BY_PROJECT, self.name(page.partition)),
+            2 => (&REQUESTS_PENDING, format!("s{}", page.partition)),
             _ => (&PROJECTS, String::new()),
         };
         let bound = |n: Option<u8>| {
             n.map(|n| if index.sort.is_some() { format!("s{n}") } else { format!("{}{}", self.prefix, n * 2) })
         };
-        let mut query = Query::new(index, partition).take(look.limit);
-        (query.from, query.below) = (bound(look.from), bound(look.below));
+        let mut query = Query::new(index, partition).take(page.limit);
+        (query.from, query.below) = (bound(page.from), bound(page.below));
         if index.sort.is_none() {
             // Other cases share these partitions.
             query.from.get_or_insert_with(|| self.prefix.clone());
             query.below.get_or_insert_with(|| format!("{}~", self.prefix));
         }
-        query.order = if look.descending { Order::Descending } else { Order::Ascending };
+        query.order = if page.descending { Order::Descending } else { Order::Ascending };
         for _ in 0..20 {
             let real = self.settled(&query).await;
             let model = self.model.query(&query).await.unwrap();

@@ -16,7 +16,7 @@ pub const CLAIM: Duration = Duration::from_secs(60);
 /// How long a runner that cannot be reached is waited for before asking it in vain counts as failing.
 pub const OUTAGE: Duration = Duration::from_secs(3600);
 /// The longest that a job is put off which has not failed.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(900);
+pub const MAX_WAIT: Duration = Duration::from_secs(900);
 /// A job that is due for longer than this is done by nobody.
 pub const OVERDUE: Duration = Duration::from_secs(600);
 
@@ -122,7 +122,7 @@ impl BlockReason {
 pub struct Waiting {
     /// What is in its way.
     #[serde(rename = "for")]
-    pub obstacle: BlockReason,
+    pub reason: BlockReason,
     /// Since when nothing else was.
     pub since: Timestamp,
 }
@@ -205,26 +205,26 @@ impl Job {
         Self { waiting: self.waiting, ..self.put_off(now, self.attempts.saturating_sub(1)) }
     }
 
-    /// Whether it may go on waiting for `obstacle`.
-    pub fn may_wait_for(&self, obstacle: BlockReason, now: Timestamp) -> bool {
-        obstacle.patience().is_none_or(|most| now.since(self.waiting_since(obstacle, now)) < most)
+    /// Whether it may go on waiting for `reason`.
+    pub fn may_wait_for(&self, reason: BlockReason, now: Timestamp) -> bool {
+        reason.patience().is_none_or(|most| now.since(self.waiting_since(reason, now)) < most)
     }
 
-    /// The job as it waits for `obstacle` until `due`. The turn does not count; those that failed before still do.
-    pub fn waits_for(&self, obstacle: BlockReason, now: Timestamp, due: Timestamp) -> Self {
-        let since = self.waiting_since(obstacle, now);
-        let waiting = Some(Waiting { obstacle, since });
+    /// The job as it waits for `reason` until `due`. The turn does not count; those that failed before still do.
+    pub fn waits_for(&self, reason: BlockReason, now: Timestamp, due: Timestamp) -> Self {
+        let since = self.waiting_since(reason, now);
+        let waiting = Some(Waiting { reason, since });
         Self { waiting, ..self.put_off(due, self.attempts.saturating_sub(1)) }
     }
 
-    fn waiting_since(&self, obstacle: BlockReason, now: Timestamp) -> Timestamp {
-        let same = |waiting: &Waiting| waiting.obstacle == obstacle && !waiting.since.is_far_ahead_of(now);
+    fn waiting_since(&self, reason: BlockReason, now: Timestamp) -> Timestamp {
+        let same = |waiting: &Waiting| waiting.reason == reason && !waiting.since.is_far_ahead_of(now);
         self.waiting.filter(same).map_or(now, |waiting| waiting.since)
     }
 
     /// Whether it only waits until other runs have ended, and somebody sees to it in time.
     pub fn waits_its_turn(&self, now: Timestamp) -> bool {
-        let patient = self.waiting.is_some_and(|waiting| waiting.obstacle.patience().is_none());
+        let patient = self.waiting.is_some_and(|waiting| waiting.reason.patience().is_none());
         patient && self.due_at.is_some_and(|due| now.since(due) < OVERDUE)
     }
 
@@ -235,7 +235,7 @@ impl Job {
 
     /// Whether it is due later than any job that was tried so often ever is: a clock that was wrong has written that.
     pub fn is_stranded(&self, now: Timestamp) -> bool {
-        let most = LONGEST_WAIT.max(backoff(self.attempts, u8::MAX));
+        let most = MAX_WAIT.max(backoff(self.attempts, u8::MAX));
         self.due_at.is_some_and(|due| due > now.plus(most))
     }
 

@@ -48,8 +48,8 @@ pub struct Lease {
     /// When others may try to take it.
     pub expires_at: Timestamp,
     /// Where the holder runs, so that it can be proven dead.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub whereabouts: Option<SupervisorLocation>,
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "whereabouts")]
+    pub location: Option<SupervisorLocation>,
     /// For a periodic task that a schedule starts: the newest scheduled time that was served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<Timestamp>,
@@ -86,12 +86,12 @@ impl Lease {
         self.unsteady_since.is_none()
     }
 
-    /// The lease in the hands of `holder`, under the next fence.
+    /// The lease as `holder` has it, under the next fence.
     pub fn taken(
         previous: Option<&Self>,
         name: &str,
         holder: HolderId,
-        whereabouts: Option<SupervisorLocation>,
+        location: Option<SupervisorLocation>,
         until: Timestamp,
     ) -> Self {
         let fence = previous.map_or(1, |lease| lease.fence + 1);
@@ -101,7 +101,7 @@ impl Lease {
             holder: Some(holder),
             fence,
             expires_at: until,
-            whereabouts,
+            location,
             served: kept(|lease| lease.served),
             turned_at: kept(|lease| lease.turned_at),
             unsteady_since: kept(|lease| lease.unsteady_since),
@@ -113,12 +113,12 @@ impl Lease {
         Self { expires_at: until, ..self.clone() }
     }
 
-    /// The lease in nobody's hands; the fence stays.
+    /// The lease that nobody holds; the fence stays.
     pub fn released(&self, now: Timestamp) -> Self {
-        Self { holder: None, whereabouts: None, expires_at: now, ..self.clone() }
+        Self { holder: None, location: None, expires_at: now, ..self.clone() }
     }
 
-    /// The lease in nobody's hands once a turn of a periodic task has ended; the next is due after `rest`.
+    /// The lease that nobody holds once a turn of a periodic task has ended; the next is due after `rest`.
     pub fn turned(&self, now: Timestamp, rest: Duration) -> Self {
         Self { turned_at: Some(now), ..self.released(now.plus(rest)) }
     }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 mod admission;
 mod facts;
 mod money;
+mod opening;
 mod outcome;
 mod row;
 
@@ -23,9 +24,10 @@ pub use super::target::Target;
 pub use admission::{added_cost, admit};
 pub use facts::{Basis, Spending, Step, facts};
 pub use money::Ceilings;
+pub use opening::{NewResource, monthly, opened};
 pub use outcome::{
     Left, NextRun, Planned, Produced, Transition, applied, approved, asked_again, cancelled, failed, interrupted,
-    partly_approved, planned, rejected, stale,
+    left_behind, partly_approved, planned, rejected, stale,
 };
 pub use row::{REQUEST_LIST, RequestRow};
 
@@ -45,7 +47,40 @@ pub enum Command {
     Deprovision,
 }
 
+/// What a command does, without its inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CommandKind {
+    /// Create a resource, or change it in place.
+    Provision,
+    /// Make new secret values.
+    RotateSecrets,
+    /// Destroy a resource.
+    Deprovision,
+}
+
+impl CommandKind {
+    /// The name in records, answers and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Provision => "provision",
+            Self::RotateSecrets => "rotate_secrets",
+            Self::Deprovision => "deprovision",
+        }
+    }
+}
+
 impl Command {
+    /// What it does.
+    pub const fn kind(&self) -> CommandKind {
+        match self {
+            Self::Provision { .. } => CommandKind::Provision,
+            Self::RotateSecrets => CommandKind::RotateSecrets,
+            Self::Deprovision => CommandKind::Deprovision,
+        }
+    }
+
     /// What the module gets when this is carried out: the spec, and how often the secrets were rotated by then.
     pub const fn inputs<'a>(&'a self, resource: &'a Resource) -> (&'a Spec, u32) {
         match self {
@@ -57,11 +92,7 @@ impl Command {
 
     /// The command's name.
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Provision { .. } => "provision",
-            Self::RotateSecrets => "rotate_secrets",
-            Self::Deprovision => "deprovision",
-        }
+        self.kind().name()
     }
 }
 

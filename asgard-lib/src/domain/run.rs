@@ -192,8 +192,8 @@ pub struct Run {
     #[serde(default)]
     pub attempts: u32,
     /// Where its supervisor is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub whereabouts: Option<SupervisorLocation>,
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "whereabouts")]
+    pub location: Option<SupervisorLocation>,
     /// Whether everything that its supervisor started ends with the lease, whatever becomes of the supervisor. Of a version before
     /// nobody knows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

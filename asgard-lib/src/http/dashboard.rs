@@ -33,7 +33,7 @@ pub(crate) fn routes(state: &Arc<HttpState>) -> Router<Arc<HttpState>> {
         .route("/sign-out", post(frame::leave))
         .route("/assets/{name}", get(frame::asset))
         .route("/icon.svg", get(frame::icon))
-        .merge(pages::routes().layer(middleware::from_fn_with_state(Arc::clone(state), frame::carry)))
+        .merge(pages::routes().layer(middleware::from_fn_with_state(Arc::clone(state), frame::keep_unsent_form)))
         // A form is read like every body, against `max_body_bytes`; see `FormData`.
         .layer(DefaultBodyLimit::disable())
 }

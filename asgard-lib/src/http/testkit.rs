@@ -110,7 +110,7 @@ impl TestApp {
         let runner = DryRun::new();
         let secrets = Arc::new(SealedSecrets::new(Arc::clone(&vault), world.clone()));
         let parts = Parts::new(Arc::new(store.clone()), vault, keyring, secrets, Arc::clone(&runner) as _)
-            .catalog(ServiceCatalog::load(&config).unwrap())
+            .services(ServiceCatalog::load(&config).unwrap())
             .operations(operations)
             .world(world)
             .config(config);

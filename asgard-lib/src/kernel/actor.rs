@@ -17,6 +17,7 @@ pub enum Role {
 
 /// How a person comes to act without presenting a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SignIn {
     /// They signed in here: this session can be listed and ended.
     Session(SessionId),
@@ -151,6 +152,7 @@ impl Actor {
 /// The kinds of actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ActorKind {
     /// A person with a session.
     Human,

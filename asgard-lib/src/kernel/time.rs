@@ -14,7 +14,7 @@ impl Timestamp {
     }
 
     /// From the library's own type, cut to microseconds.
-    pub fn from_jiff(at: jiff::Timestamp) -> Self {
+    pub(crate) fn from_jiff(at: jiff::Timestamp) -> Self {
         Self(jiff::Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at))
     }
 

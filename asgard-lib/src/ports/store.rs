@@ -16,11 +16,13 @@
 //! is still on its way. Whoever decides anew after such a refusal withdraws the batch first ([`Store::withdraw`]).
 
 mod query;
+mod read_batch;
 
 use super::kinds::Kind;
 use crate::kernel::{CommitId, Timestamp};
 use async_trait::async_trait;
 pub use query::{Found, Order, Position, Query};
+pub use read_batch::{ReadBatch, ReadResults};
 use std::{fmt, time::Duration};
 
 /// How long a commit's marker is kept: a batch may be resubmitted for that long.
@@ -325,49 +327,6 @@ pub enum Reason {
     Floor,
 }
 
-/// What one [`Store::look`] asks for: at most [`Batch::MAX_READS`] in all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Look {
-    /// Records, by their keys.
-    pub keys: Vec<Key>,
-    /// Names, to know who holds them.
-    pub claims: Vec<String>,
-    /// Counters.
-    pub counters: Vec<String>,
-}
-
-impl Look {
-    /// How much it asks for.
-    pub fn len(&self) -> usize {
-        self.keys.len() + self.claims.len() + self.counters.len()
-    }
-
-    /// Whether it asks for nothing.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Refuses to look at too much at once. Every backend calls it.
-    pub fn check(&self) -> Result<(), StoreError> {
-        if self.len() > Batch::MAX_READS {
-            let (asked, most) = (self.len(), Batch::MAX_READS);
-            return Err(StoreError::Corrupt(format!("{asked} items looked at at once; at most {most} are allowed")));
-        }
-        Ok(())
-    }
-}
-
-/// What a [`Store::look`] shows, each in the order in which it was asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Looked {
-    /// The records.
-    pub records: Vec<Option<Record>>,
-    /// Who holds the names.
-    pub holders: Vec<Option<String>>,
-    /// What the counters show.
-    pub counters: Vec<i64>,
-}
-
 /// A store that failed.
 #[derive(Debug)]
 pub enum StoreError {
@@ -413,16 +372,16 @@ pub trait Store: Send + Sync + 'static {
     async fn counter(&self, name: &str) -> Result<i64, StoreError>;
 
     /// Records, holders and counters at once, strongly consistent: in one round trip, where the store can.
-    async fn look(&self, look: &Look) -> Result<Looked, StoreError> {
-        look.check()?;
-        let mut looked = Looked { records: self.get_many(&look.keys).await?, ..Looked::default() };
-        for name in &look.claims {
-            looked.holders.push(self.holder(name).await?);
+    async fn read_batch(&self, asked: &ReadBatch) -> Result<ReadResults, StoreError> {
+        asked.check()?;
+        let mut results = ReadResults { records: self.get_many(&asked.keys).await?, ..ReadResults::default() };
+        for name in &asked.claims {
+            results.holders.push(self.holder(name).await?);
         }
-        for name in &look.counters {
-            looked.counters.push(self.counter(name).await?);
+        for name in &asked.counters {
+            results.counters.push(self.counter(name).await?);
         }
-        Ok(looked)
+        Ok(results)
     }
 
     /// Adds one to a counter on its own and returns the result. Not repeatable: a lost reply leaves a gap. Leaves the

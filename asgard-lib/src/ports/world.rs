@@ -1,6 +1,10 @@
 //! Time, randomness, waiting and running beside one another: all that makes one course of events differ from another. The
 //! core gets them from here and from nowhere else, so that a simulation can decide each of them from its seed.
 
+mod tasks;
+
+pub use tasks::Tasks;
+
 use crate::{
     error::{Error, Result},
     kernel::{Timestamp, id::TimeOrdered},

@@ -67,9 +67,9 @@ impl Runtime {
         let mut tasks = JoinSet::new();
         let mut loops = periodic::spawn(&self.app, self.periodic_tasks(), &stop);
         tasks.spawn(async move {
-            while let Some(ended) = loops.join_next().await {
+            while let Some((task, ended)) = loops.next_ended().await {
                 if let Err(error) = ended {
-                    tracing::error!(%error, "A background loop ended badly; its task waits for another process.");
+                    tracing::error!(task, %error, "A background loop ended badly; its task waits for another process.");
                 }
             }
         });

@@ -43,7 +43,7 @@ pub struct RuntimeBuilder {
     master: Option<GivenKey>,
     secrets: Option<Arc<dyn SecretStore>>,
     runner: Option<Arc<dyn Runner>>,
-    catalog: Option<ServiceCatalog>,
+    all_services: Option<ServiceCatalog>,
     services: Vec<Service>,
     operations: Vec<Entry>,
     audited: Vec<AuditActionSpec>,
@@ -73,7 +73,7 @@ impl Runtime {
             master: None,
             secrets: None,
             runner: None,
-            catalog: None,
+            all_services: None,
             services: Vec::new(),
             operations: Vec::new(),
             audited: Vec::new(),
@@ -156,8 +156,8 @@ impl RuntimeBuilder {
     }
 
     /// The services that can be asked for, instead of the shipped ones and those of the configured folders.
-    pub fn catalog(mut self, catalog: ServiceCatalog) -> Self {
-        self.catalog = Some(catalog);
+    pub fn services(mut self, services: ServiceCatalog) -> Self {
+        self.all_services = Some(services);
         self
     }
 
@@ -186,7 +186,12 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Replaces any of the parts, at the last moment: `parts(|parts| parts.policy(mine))`.
+    /// Replaces parts of the control plane at the last moment, each by the method of its name: `parts(|parts| parts.policy(mine))`.
+    ///
+    /// What was opened before keeps what this builder was given: keyring, vault and the configured secret store and runner have
+    /// the database, the world and the configuration of [`RuntimeBuilder::database`], [`RuntimeBuilder::world`] and
+    /// [`Runtime::builder`]. A store that is given here is one around that database, and clock and settings are given there.
+    /// Targets' roles are assumed by the process of a run: see `Alone::roles`.
     pub fn parts(mut self, adjust: impl FnOnce(Parts) -> Parts + Send + Sync + 'static) -> Self {
         self.adjust.push(Box::new(adjust));
         self
@@ -211,7 +216,8 @@ impl RuntimeBuilder {
             Ok(own) => own,
             Err(error) => return Err(closed(given.as_ref(), error).await),
         };
-        let (catalog, database, role) = tokio::join!(self.services(), self.ready(given.as_ref()), self.instance_role());
+        let (offered, database, role) =
+            tokio::join!(self.configured_services(), self.ready(given.as_ref()), self.instance_role());
         let (database, until) = match database {
             Ok(ready) => ready,
             Err(error) => return Err(closed(given.as_ref(), error).await),
@@ -219,7 +225,7 @@ impl RuntimeBuilder {
         if let Err(error) = role {
             return Err(closed(Some(&database), error).await);
         }
-        let assembled = async { Box::pin(self.assemble(own, catalog?, database.clone(), until)).await };
+        let assembled = async { Box::pin(self.assemble(own, offered?, database.clone(), until)).await };
         match Box::pin(assembled).await {
             Ok(runtime) => Ok(runtime),
             Err(error) => Err(closed(Some(&database), error).await),
@@ -241,10 +247,10 @@ impl RuntimeBuilder {
         Ok((Operations::with_own(std::mem::take(&mut self.operations))?, vocabulary))
     }
 
-    async fn services(&self) -> Result<ServiceCatalog> {
-        match &self.catalog {
-            Some(catalog) => Ok(catalog.clone()),
-            None => load_catalog(self.config.clone()).await,
+    async fn configured_services(&self) -> Result<ServiceCatalog> {
+        match &self.all_services {
+            Some(services) => Ok(services.clone()),
+            None => load_services(self.config.clone()).await,
         }
     }
 
@@ -271,7 +277,7 @@ impl RuntimeBuilder {
     async fn assemble(
         self,
         (operations, vocabulary): (Arc<Operations>, AuditVocabulary),
-        mut catalog: ServiceCatalog,
+        mut offered: ServiceCatalog,
         database: Opened,
         until: Instant,
     ) -> Result<Runtime> {
@@ -279,7 +285,7 @@ impl RuntimeBuilder {
         let RuntimeOptions { supervisors, host, cloud, .. } = options;
         let (world, fleeting) = (world.unwrap_or_else(World::system), matches!(host, Host::Function));
         for service in services {
-            catalog = catalog.with(service)?;
+            offered = offered.with(service)?;
         }
         // Before anything is written: what is refused here leaves no key file behind.
         let (runner, binding) = match self.runner {
@@ -309,7 +315,7 @@ impl RuntimeBuilder {
         };
         let parts = Parts::new(Arc::clone(&database.store), Arc::clone(&vault) as _, keyring, secrets, runner)
             .anchors(anchors)
-            .catalog(catalog)
+            .services(offered)
             .operations(operations)
             .vocabulary(vocabulary)
             .world(world)
@@ -330,6 +336,6 @@ async fn closed(database: Option<&Opened>, error: Error) -> Error {
 }
 
 /// Reads and compiles the manifests beside whatever waits for the database.
-async fn load_catalog(config: Config) -> Result<ServiceCatalog> {
+async fn load_services(config: Config) -> Result<ServiceCatalog> {
     tokio::task::spawn_blocking(move || ServiceCatalog::load(&config)).await.map_err(Error::bug)?
 }

@@ -122,7 +122,7 @@ impl CollectOrphans {
 
 /// How far a periodic task's round is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Progress {
+struct OrphanProgress {
     /// The periodic task's lease.
     id: String,
     /// The last blob that was looked at.
@@ -130,7 +130,7 @@ struct Progress {
     after: Option<BlobId>,
 }
 
-impl Entity for Progress {
+impl Entity for OrphanProgress {
     const KIND: Kind = Kind::Meta;
     const NOUN: &'static str = "progress of a periodic task";
     fn record_id(&self) -> String {
@@ -148,7 +148,7 @@ impl PeriodicTask for CollectOrphans {
     }
 
     async fn run(&self, app: &Arc<Asgard>) -> Result<Next> {
-        let before = app.store().read::<Progress>(COLLECTING).await?;
+        let before = app.store().read::<OrphanProgress>(COLLECTING).await?;
         let after = before.as_ref().and_then(|progress| progress.after.clone());
         let collected = self.vault.collect_orphan_blobs(app.cautious_now().await?, after.as_ref()).await?;
         if collected.deleted > 0 {
@@ -168,11 +168,11 @@ impl PeriodicTask for CollectOrphans {
 
 async fn remember(app: &Asgard, after: Option<BlobId>) -> Result<()> {
     let call = Call::system("loops", app.new_trace());
-    let now = &Progress { id: COLLECTING.to_owned(), after };
+    let now = &OrphanProgress { id: COLLECTING.to_owned(), after };
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.waive_audit(AuditWaiver::Sweep)?;
-            match tx.read_checked::<Progress>(COLLECTING).await? {
+            match tx.read_checked::<OrphanProgress>(COLLECTING).await? {
                 None => tx.insert(now),
                 Some(before) => tx.replace(&before, now),
             }
@@ -219,7 +219,7 @@ mod tests {
         let task = CollectOrphans::new(runtime.vault());
         assert_eq!(task.run(app).await.unwrap(), Next::Rest);
         assert!(
-            app.store().read::<Progress>(COLLECTING).await.unwrap().is_none(),
+            app.store().read::<OrphanProgress>(COLLECTING).await.unwrap().is_none(),
             "a round in one turn writes nothing"
         );
 
@@ -230,11 +230,11 @@ mod tests {
             runtime.database().blobs.put(&blob, b"of nobody", long_ago).await.unwrap();
         }
         assert_eq!(task.run(app).await.unwrap(), Next::Again);
-        let progress = app.store().read::<Progress>(COLLECTING).await.unwrap().unwrap();
+        let progress = app.store().read::<OrphanProgress>(COLLECTING).await.unwrap().unwrap();
         assert!(progress.after.is_some());
         let elsewhere = CollectOrphans::new(runtime.vault());
         assert_eq!(elsewhere.run(app).await.unwrap(), Next::Rest, "it goes on with the rest");
-        assert_eq!(app.store().read::<Progress>(COLLECTING).await.unwrap().unwrap().after, None);
+        assert_eq!(app.store().read::<OrphanProgress>(COLLECTING).await.unwrap().unwrap().after, None);
         runtime.close().await;
     }
 }

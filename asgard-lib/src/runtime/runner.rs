@@ -1,7 +1,7 @@
 //! Which runner carries runs out: made-up ones until provisioning is armed, Terraform's after that, in processes of this
 //! machine or in tasks.
 
-use super::{Host, cloud::Cloud};
+use super::{Host, built_with::built_with, cloud::Cloud};
 use crate::{
     adapters::DryRun,
     app::Asgard,
@@ -55,12 +55,7 @@ impl Binding {
     }
 }
 
-pub(super) fn runner(
-    config: &Config,
-    supervisors: Supervisors,
-    host: Host,
-    cloud: &Cloud,
-) -> Result<(Arc<dyn Runner>, Binding)> {
+pub(super) fn runner(config: &Config, supervisors: Supervisors, host: Host, cloud: &Cloud) -> Chosen {
     let provisioning = &config.provisioning;
     match (host, &provisioning.fargate, &provisioning.terraform) {
         (Host::Task, _, _) => inside(),
@@ -77,50 +72,35 @@ pub(super) fn runner(
     }
 }
 
-#[cfg(feature = "terraform")]
-#[allow(clippy::unnecessary_wraps, reason = "the same signature as without the feature")]
-fn processes(terraform: &Terraform, supervisors: Supervisors) -> Result<(Arc<dyn Runner>, Binding)> {
-    use crate::adapters::terraform::{LocalProcess, LocalProcessOptions};
-    let options = LocalProcessOptions::new(supervisors.program, &terraform.work_dir)
-        .args(supervisors.arguments)
-        .environment(supervisors.environment)
-        .settings_by_pipe(supervisors.by_pipe)
-        .concurrency(usize::try_from(terraform.concurrency).unwrap_or(usize::MAX));
-    Ok((LocalProcess::new(options), Binding::Nothing))
+type Chosen = Result<(Arc<dyn Runner>, Binding)>;
+
+/// Terraform in processes of this machine.
+#[allow(clippy::unnecessary_wraps, reason = "a build without Terraform says so")]
+fn processes(terraform: &Terraform, supervisors: Supervisors) -> Chosen {
+    built_with!("terraform", "Terraform", "unset ASGARD_TF_MODULES_DIR", uses(terraform, supervisors), {
+        use crate::adapters::terraform::{LocalProcess, LocalProcessOptions};
+        let options = LocalProcessOptions::new(supervisors.program, &terraform.work_dir)
+            .args(supervisors.arguments)
+            .environment(supervisors.environment)
+            .settings_by_pipe(supervisors.by_pipe)
+            .concurrency(usize::try_from(terraform.concurrency).unwrap_or(usize::MAX));
+        Ok((LocalProcess::new(options), Binding::Nothing))
+    })
 }
 
-#[cfg(not(feature = "terraform"))]
-fn processes(_: &Terraform, _: Supervisors) -> Result<(Arc<dyn Runner>, Binding)> {
-    let message = "Provisioning is armed, and this build of Asgard cannot run Terraform (feature `terraform`): use a build that can, or unset ASGARD_TF_MODULES_DIR.";
-    Err(Error::new(Code::NotSupported, message))
+/// Terraform in tasks.
+#[allow(clippy::unnecessary_wraps, reason = "a build without AWS says so")]
+fn tasks(fargate: &Fargate, cloud: &Cloud) -> Chosen {
+    built_with!("aws", "tasks on Fargate", "unset ASGARD_FARGATE_CLUSTER", uses(fargate, cloud), {
+        let runner = crate::adapters::aws::fargate::Tasks::new(fargate.clone(), cloud.aws.clone());
+        Ok((Arc::clone(&runner) as _, Binding::Tasks(runner)))
+    })
 }
 
-#[cfg(feature = "aws")]
-#[allow(clippy::unnecessary_wraps, reason = "the same signature as without the feature")]
-fn tasks(fargate: &Fargate, cloud: &Cloud) -> Result<(Arc<dyn Runner>, Binding)> {
-    use crate::adapters::aws::fargate::Tasks;
-    let runner = Tasks::new(fargate.clone(), cloud.aws.clone());
-    Ok((Arc::clone(&runner) as _, Binding::Tasks(runner)))
-}
-
-#[cfg(feature = "aws")]
-#[allow(clippy::unnecessary_wraps, reason = "the same signature as without the feature")]
-fn inside() -> Result<(Arc<dyn Runner>, Binding)> {
-    Ok((Arc::new(crate::adapters::aws::fargate::Inside), Binding::Nothing))
-}
-
-#[cfg(not(feature = "aws"))]
-fn tasks(_: &Fargate, _: &Cloud) -> Result<(Arc<dyn Runner>, Binding)> {
-    Err(no_tasks())
-}
-
-#[cfg(not(feature = "aws"))]
-fn inside() -> Result<(Arc<dyn Runner>, Binding)> {
-    Err(no_tasks())
-}
-
-#[cfg(not(feature = "aws"))]
-fn no_tasks() -> Error {
-    let message = "Runs are to be carried out on Fargate, and this build of Asgard cannot start tasks (feature `aws`): use a build that can, or unset ASGARD_FARGATE_CLUSTER.";
-    Error::new(Code::NotSupported, message)
+/// What a task itself has, which starts nothing.
+#[allow(clippy::unnecessary_wraps, reason = "a build without AWS says so")]
+fn inside() -> Chosen {
+    built_with!("aws", "tasks on Fargate", "unset ASGARD_FARGATE_CLUSTER", uses(), {
+        Ok((Arc::new(crate::adapters::aws::fargate::Inside), Binding::Nothing))
+    })
 }

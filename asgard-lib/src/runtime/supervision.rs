@@ -7,7 +7,7 @@ use crate::{
     config::{Config, DatabaseLocation, KeySource, Terraform},
     error::{Code, Error, Result},
     kernel::RunId,
-    ports::runner::SupervisorLocation,
+    ports::{roles::Roles, runner::SupervisorLocation},
 };
 use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,8 @@ pub struct Alone {
     pub helper: Option<Helper>,
     /// Files with settings, which no module may read.
     pub closed: Vec<PathBuf>,
+    /// What assumes the roles of targets, instead of AWS.
+    pub roles: Option<Arc<dyn Roles>>,
 }
 
 crate::kernel::opaque!(Alone);
@@ -48,7 +50,7 @@ pub async fn supervise_alone(
         let message = "Provisioning is not armed, so there is nothing to supervise: set ASGARD_TF_MODULES_DIR, or provisioning.terraform in the file, as for the server.";
         return Err(Error::new(Code::Config, message));
     };
-    let roles = options.cloud.roles();
+    let roles = alone.roles.clone().or_else(|| options.cloud.roles());
     let runtime = tokio::select! {
         opened = Runtime::open(config, options) => opened?,
         // Nothing was claimed yet: the run is as it was.
@@ -57,7 +59,7 @@ pub async fn supervise_alone(
             return Ok(());
         }
     };
-    let Alone { hurry, place, helper, closed } = alone;
+    let Alone { hurry, place, helper, closed, roles: _ } = alone;
     let supervision = SuperviseOptions { hurry, place, roles, ..supervise_options(config, terraform, helper, closed) };
     let ended = CancellationToken::new();
     let mut along = pin!(beside(Arc::clone(runtime.app()), ended.clone()));

@@ -108,7 +108,7 @@ async fn what_is_given_replaces_its_default_and_the_rest_comes_by_itself() {
     let app = runtime.app();
     assert_eq!(app.world().now().to_string(), "2030-01-02T03:04:05.000000Z");
     assert_eq!(runtime.master(), &Master::Given);
-    let ids: Vec<&str> = app.catalog().iter().map(|service| service.manifest.id.as_str()).collect();
+    let ids: Vec<&str> = app.services().iter().map(|service| service.manifest.id.as_str()).collect();
     assert!(ids.contains(&"desk") && ids.contains(&"random-secret"), "{ids:?}");
     let names: Vec<&str> = runtime.periodic_tasks().iter().map(|task| task.name()).collect();
     assert_eq!(names.last(), Some(&"acme-count"));

@@ -65,7 +65,7 @@ impl Copy {
         let (config, dry) = (Config::default(), DryRun::new());
         let secrets = Arc::new(SealedSecrets::new(Arc::clone(&vault), world.clone()));
         let parts = Parts::new(Arc::clone(&database.store), vault, keyring, secrets, Arc::clone(&dry) as _)
-            .catalog(ServiceCatalog::load(&config).unwrap())
+            .services(ServiceCatalog::load(&config).unwrap())
             .world(world)
             .config(config);
         let app = Asgard::new(parts);

@@ -15,7 +15,7 @@ pub fn commit(tables: &mut Tables<'_>, batch: &Batch, entries: &[Vec<OwnedEntry>
         return Ok((Outcome::Committed, false));
     }
     for (step, op) in batch.ops().iter().enumerate() {
-        if let Some(reason) = obstacle(tables, op)? {
+        if let Some(reason) = refusal_of(tables, op)? {
             return Ok((Outcome::Refused(Refusal { step, reason }), false));
         }
     }
@@ -28,7 +28,7 @@ pub fn commit(tables: &mut Tables<'_>, batch: &Batch, entries: &[Vec<OwnedEntry>
 }
 
 /// What stands in the way of a step.
-fn obstacle(tables: &Tables<'_>, op: &Op) -> Result<Option<Reason>, Fault> {
+fn refusal_of(tables: &Tables<'_>, op: &Op) -> Result<Option<Reason>, Fault> {
     Ok(match op {
         Op::Insert(Draft { key, .. }) | Op::Require(key, None) => tables.version(key)?.map(|_| Reason::Exists),
         Op::Replace(Draft { key, .. }, seen) | Op::Remove(key, seen) | Op::Require(key, Some(seen)) => {

@@ -62,7 +62,7 @@ impl Service {
             .clock(Arc::clone(&clock) as _)
             .secrets(Arc::new(Safe::in_folder(&data.join("safe")).await?))
             .runner(Arc::clone(&facilities) as _)
-            .catalog(ServiceCatalog::of([desk()?], Vec::new()))
+            .services(ServiceCatalog::of([desk()?], Vec::new()))
             .policy(Arc::new(Floors))
             .open()
             .await?;

@@ -198,7 +198,7 @@ pub async fn open(
         Arc::new(HostRunner { host: Arc::clone(host), cloud: Arc::clone(cloud), notes: Arc::clone(notes), seed });
     let parts = Parts::new(store, Arc::clone(&vault) as _, keyring, secrets, runner);
     let services = services(notes.edition.load(SeqCst))?;
-    Ok((Asgard::new(parts.catalog(services).world(world).config(settings())), vault))
+    Ok((Asgard::new(parts.services(services).world(world).config(settings())), vault))
 }
 
 /// What a server does now and then.
@@ -323,7 +323,7 @@ impl Simulation {
             simulation.serving().insert(here.name, (pid, Arc::clone(&app), vault));
             // What fails now is the loop's to do again.
             let _ = runs::recover_at_start(&app).await;
-            while loops.join_next().await.is_some() {}
+            while loops.next_ended().await.is_some() {}
         });
     }
 

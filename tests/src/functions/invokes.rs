@@ -23,7 +23,7 @@ const ROUND: Duration = Duration::from_secs(1);
 /// In which rounds the loops have their turns.
 const LOOPS_EVERY: u32 = 5;
 /// Loops with a longer tick than this have no turn here: a deployment ticks them once an hour.
-const LONGEST_TICK: Duration = Duration::from_secs(600);
+const MAX_TICK: Duration = Duration::from_secs(600);
 
 /// What came of an invocation.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub struct Outcome {
 struct Shared {
     invoker: Invoker,
     twice: AtomicBool,
-    kicks: Mutex<u32>,
+    wakes: Mutex<u32>,
     outcomes: Mutex<Vec<Outcome>>,
 }
 
@@ -57,7 +57,7 @@ impl Invokes {
         let shared = Arc::new(Shared {
             invoker,
             twice: AtomicBool::new(false),
-            kicks: Mutex::default(),
+            wakes: Mutex::default(),
             outcomes: Mutex::default(),
         });
         let served = Arc::clone(&shared);
@@ -86,7 +86,7 @@ impl Invokes {
                 shared.deliver(&json!({"work": "jobs", "scheduled_at": moment}));
                 if round.is_multiple_of(LOOPS_EVERY) {
                     let loops = PERIODIC_TASKS.iter().map(|declaration| declaration.periodic);
-                    for name in loops.filter(|task| task.tick <= LONGEST_TICK).map(|task| task.name) {
+                    for name in loops.filter(|task| task.tick <= MAX_TICK).map(|task| task.name) {
                         shared.deliver(&json!({"work": "loop", "name": name, "scheduled_at": moment}));
                     }
                 }
@@ -105,8 +105,8 @@ impl Invokes {
     }
 
     /// How often a program asked for the function that does jobs.
-    pub fn kicks(&self) -> u32 {
-        *self.shared.kicks.lock().expect("nobody panicked while writing")
+    pub fn wakes(&self) -> u32 {
+        *self.shared.wakes.lock().expect("nobody panicked while writing")
     }
 
     /// What came of everything so far.
@@ -130,7 +130,7 @@ impl Shared {
     fn answer(self: &Arc<Self>, asked: &Asked) -> Answer {
         assert_eq!(asked.line, format!("POST /2015-03-31/functions/{EVENTS}/invocations"));
         assert_eq!(asked.header("x-amz-invocation-type"), "Event", "nobody waits for the other function");
-        *self.kicks.lock().expect("nobody panicked while writing") += 1;
+        *self.wakes.lock().expect("nobody panicked while writing") += 1;
         let (shared, payload) = (Arc::clone(self), asked.json());
         thread::spawn(move || shared.deliver(&payload));
         Answer::Json(202, json!({}))

@@ -174,7 +174,7 @@ fn the_main_job_through_the_functions() {
         (report["unsealed"] == 0).then_some(report)
     });
     assert!(report["breaks"].as_array().is_some_and(Vec::is_empty), "{report:#}");
-    assert!(functions.invokes.kicks() > 0, "commits wake the function that does jobs");
+    assert!(functions.invokes.wakes() > 0, "commits wake the function that does jobs");
     functions.assert_tasks_ended_clean();
     functions.assert_events_went_well();
     functions.site().assert_kept(&[token, PASSWORD.to_owned()]);

@@ -15,6 +15,7 @@ mod dashboard;
 mod embedded;
 mod failover;
 mod faults;
+mod feed;
 mod functions;
 mod hostile;
 mod interruptions;

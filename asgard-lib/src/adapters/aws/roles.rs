@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// The shortest and the longest time that is asked for. Who has assumed a role already, as every task and function has, gets an hour
 /// at most.
-const SHORTEST: Duration = Duration::from_secs(900);
-const LONGEST: Duration = Duration::from_secs(3600);
+const MIN_SESSION: Duration = Duration::from_secs(900);
+const MAX_SESSION: Duration = Duration::from_secs(3600);
 
 /// AWS STS.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl AssumedRoles {
 impl Roles for AssumedRoles {
     async fn assume(&self, role: &str, run: &RunId, lasts: Duration) -> Result<Assumed> {
         let sdk = self.0.sdk_in(None).await?;
-        let lasts = lasts.clamp(SHORTEST, LONGEST);
+        let lasts = lasts.clamp(MIN_SESSION, MAX_SESSION);
         let builder =
             AssumeRoleProvider::builder(role).session_name(run.as_str()).session_length(lasts).configure(&sdk);
         let provider = match sdk.credentials_provider() {

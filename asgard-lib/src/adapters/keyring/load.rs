@@ -75,7 +75,7 @@ impl Keyring {
             Op::Insert(draft(&marking)?),
         ];
         // Refused means that another replica was first; its key is read next.
-        commit(store, world, ops).await.map(|_| ())
+        commit(store, world, ops, None).await.map(|_| ())
     }
 
     /// Whether a rotation is under way, as far as this replica knows: a cheap look before anything is read.
@@ -118,7 +118,7 @@ impl Keyring {
         Ok(records)
     }
 
-    pub(super) fn ring(&self) -> Arc<Ring> {
+    pub(in crate::adapters) fn ring(&self) -> Arc<Ring> {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -193,7 +193,7 @@ impl Keyring {
         self.store.read::<Head>(Head::ID).await?.ok_or_else(no_head)
     }
 
-    pub(super) async fn records(&self) -> Result<Vec<Stored<DataKey>>> {
+    pub(in crate::adapters) async fn records(&self) -> Result<Vec<Stored<DataKey>>> {
         let head = self.head().await?;
         read_keys(&*self.store, &head).await
     }

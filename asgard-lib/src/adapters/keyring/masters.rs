@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     adapters::{base64::Base64, cipher::Root, commit::commit},
+    domain::audit::AuditAction,
     error::{Code, Error, Result},
     kernel::DataKeyId,
     ports::{
@@ -132,8 +133,11 @@ impl Keyring {
             let Some(wrap) = self.rewrap(&stored).await? else { return Ok(stored) };
             let mut key = stored.value.clone();
             key.wraps.push(wrap);
-            let ops = vec![Op::Replace(redraft(&stored, &key)?, stored.version.clone())];
-            match commit(&*self.store, &self.world, ops).await? {
+            let ops = vec![
+                Op::Replace(redraft(&stored, &key)?, stored.version.clone()),
+                self.noted_with(AuditAction::DataKeyWrapped, &key.id, &[("master_key", primary.clone())])?,
+            ];
+            match commit(&*self.store, &self.world, ops, None).await? {
                 Outcome::Committed => {
                     tracing::info!(key.id = %key.id, key.master = primary, "Wrapped a data key under the primary master key.")
                 }
@@ -173,8 +177,16 @@ impl Keyring {
                 if !self.opens_by_primary(&stored).await? {
                     return Err(self.masters.wrong(&stored));
                 }
-                let ops = vec![Op::Replace(redraft(&stored, &key)?, stored.version.clone())];
-                if commit(&*self.store, &self.world, ops).await? == Outcome::Committed {
+                let gone = stored.master_ids().into_iter().filter(|master| key.wrap_under(master).is_none());
+                let details = [
+                    ("dropped_master_keys", gone.collect::<Vec<_>>().join(" ")),
+                    ("master_keys", key.master_ids().join(" ")),
+                ];
+                let ops = vec![
+                    Op::Replace(redraft(&stored, &key)?, stored.version.clone()),
+                    self.noted_with(AuditAction::DataKeyWrapsDropped, &key.id, &details)?,
+                ];
+                if commit(&*self.store, &self.world, ops, None).await? == Outcome::Committed {
                     dropped += stale;
                     break;
                 }

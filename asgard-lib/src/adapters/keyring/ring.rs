@@ -15,7 +15,7 @@ use std::{
 use tokio::time::Instant;
 
 /// What is derived from a data key, each for one use, so that no two uses share a key.
-pub(super) struct Roots {
+pub(in crate::adapters) struct Roots {
     /// Seals what is stored.
     pub seal: Root,
     /// Seals what clients hold for a while.
@@ -34,7 +34,7 @@ pub(super) fn mac_root(secret: &[u8; 32]) -> Root {
 }
 
 /// A data key in memory. A retired one has no roots, and its MAC root is unwrapped on first use.
-pub(super) struct Held {
+pub(in crate::adapters) struct Held {
     pub id: DataKeyId,
     pub state: KeyState,
     pub roots: Option<Arc<Roots>>,
@@ -65,7 +65,7 @@ impl fmt::Debug for Held {
 
 /// All keys, as of one reading of the store.
 #[derive(Debug)]
-pub(super) struct Ring {
+pub(in crate::adapters) struct Ring {
     pub active: Arc<Held>,
     pub keys: BTreeMap<DataKeyId, Arc<Held>>,
     /// When the reading began.

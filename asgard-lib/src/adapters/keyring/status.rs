@@ -5,12 +5,11 @@ use super::{
     record::{DataKey, KeyState},
 };
 use crate::{
-    adapters::vault::SealedRecord,
     error::Result,
     kernel::{DataKeyId, Timestamp},
     ports::{
         kinds::SEALED_BY_KEY,
-        records::Records,
+        records::store_error,
         store::{Position, Query},
     },
 };
@@ -84,8 +83,8 @@ impl Keyring {
         let mut after: Option<Position> = None;
         loop {
             let query = Query::new(&SEALED_BY_KEY, key.as_str()).after(after).take(PAGE);
-            let page = self.store.list::<SealedRecord>(&query).await?;
-            counted += page.items.len();
+            let page = self.store.query(&query).await.map_err(store_error)?;
+            counted += page.records.len();
             after = page.next;
             if after.is_none() {
                 return Ok((counted, false));

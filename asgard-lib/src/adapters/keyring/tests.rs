@@ -1,7 +1,6 @@
 //! The keyring as its users see it.
 
 mod masters;
-mod rotation;
 
 use super::*;
 use crate::{
@@ -167,7 +166,9 @@ async fn a_lost_reply_is_settled_by_sending_the_same_batch_again() {
     assert_eq!(replica.keyring.status().await.unwrap().len(), 1);
     // An outage before anything was sent is the caller's to retry.
     store.fault.unplug();
-    let error = crate::adapters::commit::commit(&*store, &kit.world, Vec::new()).await.unwrap_err();
+    let error = crate::adapters::commit::commit(&*store, &kit.world, Vec::new(), Some(AuditWaiver::Resealing))
+        .await
+        .unwrap_err();
     assert_eq!((error.code(), store.fault.seen.lock().unwrap().len()), (Code::StoreUnavailable, sent + 1));
 }
 

@@ -15,22 +15,22 @@ use tokio::time::Instant;
 
 /// For how long a key has been as it is, as far as this process has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(in crate::adapters) struct Seen {
     state: Duration,
     version: Duration,
 }
 
 impl Seen {
     /// What somebody says who cannot watch: the clock decides alone.
-    pub(super) const ENOUGH: Self = Self { state: Duration::MAX, version: Duration::MAX };
+    pub(in crate::adapters) const ENOUGH: Self = Self { state: Duration::MAX, version: Duration::MAX };
 
     /// How much longer the key has to be watched in its state.
-    pub(super) fn left_of_state(self, time: Duration) -> Duration {
+    pub(in crate::adapters) fn left_of_state(self, time: Duration) -> Duration {
         time.saturating_sub(self.state)
     }
 
     /// How much longer the key's record has to be watched without a change.
-    pub(super) fn left_of_version(self, time: Duration) -> Duration {
+    pub(in crate::adapters) fn left_of_version(self, time: Duration) -> Duration {
         time.saturating_sub(self.version)
     }
 }
@@ -43,11 +43,11 @@ struct Look {
 
 /// The keys that were looked at: as many as rotate, which are two, besides those that this process has seen come to their end.
 #[derive(Default)]
-pub(super) struct KeyWatch(Mutex<BTreeMap<DataKeyId, Look>>);
+pub(in crate::adapters) struct KeyWatch(Mutex<BTreeMap<DataKeyId, Look>>);
 
 impl KeyWatch {
     /// Notes that a key is in this state. A state that was left does not come back, so what was read a while ago says no more than that.
-    pub(super) fn notice(&self, id: &DataKeyId, state: KeyState) {
+    pub(in crate::adapters) fn notice(&self, id: &DataKeyId, state: KeyState) {
         let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match state {
             KeyState::Active | KeyState::Retired => {
@@ -64,7 +64,7 @@ impl KeyWatch {
     }
 
     /// Notes how a key's record is now, and says what was seen of it so far.
-    pub(super) fn look(&self, key: &Stored<DataKey>) -> Seen {
+    pub(in crate::adapters) fn look(&self, key: &Stored<DataKey>) -> Seen {
         self.notice(&key.id, key.state);
         let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(look) = looks.get_mut(&key.id) else { return Seen { state: Duration::ZERO, version: Duration::ZERO } };

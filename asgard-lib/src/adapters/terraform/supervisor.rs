@@ -55,8 +55,8 @@ pub async fn supervise(app: Arc<Asgard>, run: &RunId, options: &SuperviseOptions
     if options.helper.is_some() {
         claimant = claimant.ending_in_time();
     }
-    let (assignment, supervision) = match ClaimedRun::claim(&app, run, claimant).await? {
-        Claim::Claimed(assignment, supervision) => (assignment, supervision),
+    let (assignment, claimed_run) = match ClaimedRun::claim(&app, run, claimant).await? {
+        Claim::Claimed(assignment, claimed_run) => (assignment, claimed_run),
         Claim::NotNeeded { why } => return Ok(SupervisorExit::NotNeeded { why }),
         Claim::Held { until } => return Ok(SupervisorExit::Held { until }),
     };
@@ -66,14 +66,14 @@ pub async fn supervise(app: Arc<Asgard>, run: &RunId, options: &SuperviseOptions
     if let Some(role) = role
         && let Err(ending) = assume(&mut order, &role, options).await
     {
-        supervision.finish(ending).await?;
+        claimed_run.finish(ending).await?;
         return Ok(SupervisorExit::Finished { ending: "failed" });
     }
-    let Some(ending) = Box::pin(conduct(&order, &supervision, app.world(), options)).await else {
+    let Some(ending) = Box::pin(conduct(&order, &claimed_run, app.world(), options)).await else {
         return Ok(SupervisorExit::LeaseLost);
     };
     let name = ending.name();
-    supervision.finish(ending).await?;
+    claimed_run.finish(ending).await?;
     tracing::info!(run.id = %run, ending = name, "the run is over");
     Ok(SupervisorExit::Finished { ending: name })
 }

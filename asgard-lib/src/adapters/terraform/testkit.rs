@@ -1,4 +1,4 @@
-//! What the tests of this part share: private folders, scripts that stand in for the engine, and a desk that remembers.
+//! What the tests of this part share: private folders, scripts that stand in for the engine, and a reporter that remembers.
 
 use super::workdir::Layout;
 use crate::{
@@ -60,7 +60,7 @@ struct Kept {
     renewed_at: Option<Timestamp>,
 }
 
-/// A desk that keeps everything in memory and does as it is told.
+/// A reporter that keeps everything in memory and does as it is told.
 pub(super) struct FakeReporter {
     kept: Mutex<Kept>,
     lasts: Duration,
@@ -73,7 +73,7 @@ impl Default for FakeReporter {
 }
 
 impl FakeReporter {
-    /// A desk whose lease lasts that long after each renewal.
+    /// A reporter whose lease lasts that long after each renewal.
     pub(crate) fn lasting(lasts: Duration) -> Self {
         let kept = Kept { renewed_at: Some(SystemClock.now()), ..Kept::default() };
         Self { kept: Mutex::new(kept), lasts }

@@ -16,6 +16,9 @@ use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// What these tests commit is a sealed value.
+const STORED: Option<AuditWaiver> = Some(AuditWaiver::SealedValue);
+
 #[tokio::test]
 async fn values_of_every_size_come_back_and_never_show() {
     let kit = Kit::new();
@@ -40,7 +43,7 @@ async fn values_of_every_size_come_back_and_never_show() {
     let prepared = whole.seal("longest", "test", &longest).await.unwrap();
     assert!(prepared.blobs.is_empty());
     assert_eq!(
-        commit(&kit.memory, &kit.world, vec![SealedVault::write(&prepared, None).unwrap()]).await.unwrap(),
+        commit(&kit.memory, &kit.world, vec![SealedVault::write(&prepared, None).unwrap()], STORED).await.unwrap(),
         Outcome::Committed
     );
     assert_eq!(replica.get("longest").await.unwrap(), longest, "the longest inline value fits into a record");
@@ -49,7 +52,7 @@ async fn values_of_every_size_come_back_and_never_show() {
     let pieces = whole.seal("largest", "test", &largest).await.unwrap();
     assert_eq!(pieces.blobs.len(), 24);
     let ops = vec![SealedVault::write(&pieces, None).unwrap()];
-    assert_eq!(commit(&kit.memory, &kit.world, ops).await.unwrap(), Outcome::Committed);
+    assert_eq!(commit(&kit.memory, &kit.world, ops, STORED).await.unwrap(), Outcome::Committed);
     assert!(*replica.get("largest").await.unwrap() == largest, "every piece is in its place");
     let too_large = vec![0; SealedVault::MAX + 1];
     let refused = replica.vault.seal("v", "test", &too_large).await.unwrap_err();
@@ -160,7 +163,7 @@ async fn through_the_port_values_are_prepared_read_and_forgotten() {
     for value in [vec![1; 3], vec![1; INLINE + 1]] {
         let draft = vault.prepare("v", "test", &value).await.unwrap();
         assert_eq!(vault.read("v", "test").await.unwrap(), None, "nothing is written yet");
-        commit(&kit.memory, &kit.world, vec![Op::Insert(draft)]).await.unwrap();
+        commit(&kit.memory, &kit.world, vec![Op::Insert(draft)], STORED).await.unwrap();
         assert_eq!(**vault.read("v", "test").await.unwrap().unwrap(), value);
         for _ in 0..2 {
             vault.forget("v").await.unwrap();
@@ -188,7 +191,7 @@ async fn only_old_orphans_of_the_vault_are_collected() {
     assert_eq!(collected, Collected { seen: 4, deleted: 2, foreign: 1, next: None });
     assert_eq!(kit.blobs().await.len(), 3);
     let op = SealedVault::write(&young, None).unwrap();
-    commit(&kit.memory, &kit.world, vec![op]).await.unwrap();
+    commit(&kit.memory, &kit.world, vec![op], STORED).await.unwrap();
     assert_eq!(replica.get("young").await.unwrap(), value);
     assert_eq!(replica.get("kept").await.unwrap(), value);
 

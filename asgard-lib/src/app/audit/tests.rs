@@ -6,7 +6,7 @@ use crate::{
         audit::{EventFeed, ListAudit, operations::MAX_DAYS, verify},
         core::waiver::AuditWaiver,
         periodic::{Next, PeriodicTask, RetainAudit, SealAudit},
-        testkit::{Kit, Shaky, signed_in},
+        testkit::{Kit, StoreFaults, signed_in},
     },
     domain::audit::{AuditAction, AuditBlock, AuditEvent, AuditStub, Event, EventPosition, FeedHead, FeedSegment},
     error::{Code, Result},
@@ -281,7 +281,7 @@ async fn of_the_version_before(tamper: impl Fn(&mut Line)) -> Kit {
         batch.push(Op::Insert(draft)).unwrap();
         assert_eq!(memory.commit(&batch).await.unwrap(), Outcome::Committed);
     }
-    Kit::staged_on(Shaky::on(&memory)).await
+    Kit::staged_on(StoreFaults::on(&memory)).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -364,9 +364,9 @@ async fn whole_log(kit: &Kit, input: serde_json::Value) -> (usize, i64) {
         let mut input = input.clone();
         input["cursor"] = json!(cursor);
         let list: ListAudit = serde_json::from_value(input).unwrap();
-        let before = kit.shaky.fault.calls.load(SeqCst);
+        let before = kit.faulty.fault.calls.load(SeqCst);
         let page = kit.app.run(&Call::by(admin(), kit.app.new_trace()), &list).await.unwrap();
-        most = most.max(kit.shaky.fault.calls.load(SeqCst) - before);
+        most = most.max(kit.faulty.fault.calls.load(SeqCst) - before);
         found += page.items.len();
         match page.next_cursor {
             Some(next) => cursor = Some(next.0),
@@ -411,7 +411,7 @@ async fn a_page_of_the_whole_log_goes_as_far_back_as_a_version_before_sealed() {
     let days = i64::try_from(kit.world.now().since(oldest).as_secs() / 86_400).unwrap();
     assert!(before == after && reads <= days + 10, "{before} and {after} events, {reads} reads for {days} days");
     // It is looked for once.
-    let calls = kit.shaky.fault.calls.load(SeqCst);
+    let calls = kit.faulty.fault.calls.load(SeqCst);
     seal(&kit).await;
-    assert!(kit.shaky.fault.calls.load(SeqCst) - calls < 20);
+    assert!(kit.faulty.fault.calls.load(SeqCst) - calls < 20);
 }

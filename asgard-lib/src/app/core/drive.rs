@@ -2,7 +2,7 @@
 
 use super::{
     idempotency::Remember,
-    operation::{Decided, Operation},
+    operation::{AsksInDecide, Decided, Operation},
     reads::{Reads, Versions},
     transact::{self, Settled},
 };
@@ -10,7 +10,7 @@ use crate::{
     app::{Asgard, Call, authenticate},
     error::{Code, Error, Result},
 };
-use std::borrow::Cow;
+use std::{any::TypeId, borrow::Cow};
 
 /// A finished operation.
 #[derive(Debug)]
@@ -38,11 +38,28 @@ pub(crate) async fn drive<O: Operation>(
         // Another call under the same key may have been faster, and then this one's failure means nothing.
         (Err(error), Some(remember)) => {
             let mut reads = Reads::begin(app, call);
-            operation.authorise(&mut reads).await?;
+            authorise(operation, &mut reads).await?;
             replay(&reads, operation, remember).await?.ok_or(error)
         }
         (done, _) => done,
     }
+}
+
+/// Authorises, and sees that the operation asked for what its entry names before anything is replayed, prepared or decided. One
+/// that asks in its decision has neither replay nor preparation, and is seen to there.
+async fn authorise<O: Operation>(operation: &O, reads: &mut Reads<'_>) -> Result<O::Permit> {
+    let permit = operation.authorise(reads).await?;
+    if TypeId::of::<O::Permit>() != TypeId::of::<AsksInDecide>() {
+        asked::<O>(reads)?;
+    }
+    Ok(permit)
+}
+
+fn asked<O: Operation>(reads: &Reads<'_>) -> Result<()> {
+    if reads.was_granted(O::META.action) {
+        return Ok(());
+    }
+    Err(Error::bug(format!("{} never asked for {:?}", O::META.name, O::META.action)))
 }
 
 /// The answer to a call that was answered before.
@@ -67,9 +84,9 @@ async fn steps<O: Operation>(
     for _ in 0..MAX_PREPARE_RUNS {
         let mut reads = Reads::begin(app, &call);
         if let Some(remember) = remember {
-            reads.ahead(remember.look());
+            reads.ahead(remember.reads());
         }
-        let permit = operation.authorise(&mut reads).await?;
+        let permit = authorise(operation, &mut reads).await?;
         if let Some(remember) = remember
             && let Some(done) = replay(&reads, operation, remember).await?
         {
@@ -91,7 +108,7 @@ async fn steps<O: Operation>(
             }
             Some(_) | None => None,
         };
-        let step = Deciding { operation, remember, seen: &seen, prepared: &prepared };
+        let step = DecisionStep { operation, remember, seen: &seen, prepared: &prepared };
         if let Settled::Committed(decided) = step.run(app, known_anew.as_ref().unwrap_or(&call), early).await? {
             let output = operation.finish(app, decided).await?;
             return Ok(Done { output, replayed: false });
@@ -105,14 +122,14 @@ async fn steps<O: Operation>(
 }
 
 /// The decision of an operation, and what it stands on.
-struct Deciding<'x, O: Operation> {
+struct DecisionStep<'x, O: Operation> {
     operation: &'x O,
     remember: Option<&'x Remember>,
     seen: &'x Versions,
     prepared: &'x O::Prepared,
 }
 
-impl<'x, O: Operation> Deciding<'x, O> {
+impl<'x, O: Operation> DecisionStep<'x, O> {
     /// Decides until it is committed. The first attempt goes on with `early` reads and what they permit, if there are any.
     async fn run(
         &'x self,
@@ -126,12 +143,10 @@ impl<'x, O: Operation> Deciding<'x, O> {
             Box::pin(async move {
                 let permit = match permit {
                     Some(permit) => permit,
-                    None => self.operation.authorise(tx.reads()).await?,
+                    None => authorise(self.operation, tx.reads()).await?,
                 };
                 let decided = self.operation.decide(tx, permit, self.prepared).await?;
-                if !tx.was_granted(O::META.action) {
-                    return Err(Error::bug(format!("{} never asked for {:?}", O::META.name, O::META.action)));
-                }
+                asked::<O>(tx.reads())?;
                 if let Some(remember) = self.remember {
                     remember.keep(tx, decided.remember()?).await?;
                 }

@@ -4,30 +4,48 @@
 use crate::{
     domain::secret::SecretOwner,
     error::{Error, Result},
-    kernel::{SecretId, SecretText},
-    ports::{secrets::SecretStore, store::Draft, vault::Vault},
+    kernel::{RunId, SecretId, SecretText, Timestamp},
+    ports::{
+        anchors::AnchorSink,
+        runner::{Liveness, Runner, Salvage, SupervisorLocation},
+        secrets::SecretStore,
+        store::Draft,
+        vault::Vault,
+    },
 };
 use async_trait::async_trait;
-use std::sync::Arc;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use zeroize::Zeroizing;
 
 tokio::task_local! {
-    static DECIDING: ();
+    /// What a decision tried first of what it must not do.
+    static DECIDING: Arc<OnceLock<String>>;
 }
 
-/// Runs `decide` so that [`outside_decide`] knows of it.
-pub(super) async fn deciding<T>(decide: impl Future<Output = T>) -> T {
-    DECIDING.scope((), decide).await
+/// Runs `decide` so that [`outside_decide`] knows of it. Fails as a bug when it tried what it must not do, whatever it made of
+/// the refusal.
+pub(super) async fn deciding<T>(decide: impl Future<Output = T>) -> Result<T> {
+    let tried = Arc::new(OnceLock::new());
+    let decided = DECIDING.scope(Arc::clone(&tried), decide).await;
+    match tried.get() {
+        Some(what) => Err(refused(what)),
+        None => Ok(decided),
+    }
 }
 
 /// Fails as a bug inside a decision.
 pub(crate) fn outside_decide(what: &str) -> Result<()> {
-    match DECIDING.try_with(|()| ()) {
-        Ok(()) => {
-            Err(Error::bug(format!("{what} inside a decision, which may be made again; it belongs before or after")))
-        }
+    match DECIDING.try_with(|tried| drop(tried.set(what.to_owned()))) {
+        Ok(()) => Err(refused(what)),
         Err(_) => Ok(()),
     }
+}
+
+fn refused(what: &str) -> Error {
+    Error::bug(format!("{what} inside a decision, which may be made again; it belongs before or after"))
 }
 
 /// A [`SecretStore`] that no decision may use.
@@ -69,5 +87,78 @@ impl Vault for GuardedVault {
     async fn forget(&self, id: &str) -> Result<()> {
         outside_decide("forgetting a sealed value")?;
         self.0.forget(id).await
+    }
+}
+
+/// A [`Runner`] that no decision may have do anything. What it is may be asked.
+pub(crate) struct GuardedRunner(pub Arc<dyn Runner>);
+
+#[async_trait]
+impl Runner for GuardedRunner {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn is_dry(&self) -> bool {
+        self.0.is_dry()
+    }
+
+    fn claim_within(&self) -> Duration {
+        self.0.claim_within()
+    }
+
+    async fn launch(&self, run: &RunId) -> Result<()> {
+        outside_decide("starting a supervisor")?;
+        self.0.launch(run).await
+    }
+
+    /// Inside a decision it is not asked, and the decision fails.
+    async fn why_unclaimed(&self, run: &RunId) -> Option<String> {
+        outside_decide("asking about a supervisor").ok()?;
+        self.0.why_unclaimed(run).await
+    }
+
+    /// Inside a decision it is not asked, and the decision fails.
+    async fn probe(&self, place: &SupervisorLocation, now: Timestamp) -> Liveness {
+        match outside_decide("probing a supervisor") {
+            Ok(()) => self.0.probe(place, now).await,
+            Err(_) => Liveness::Unknown,
+        }
+    }
+
+    async fn salvage(&self, run: &RunId, place: Option<&SupervisorLocation>) -> Result<Salvage> {
+        outside_decide("salvaging what a run left")?;
+        self.0.salvage(run, place).await
+    }
+
+    async fn clean(&self, run: &RunId) -> Result<()> {
+        outside_decide("removing what a run left")?;
+        self.0.clean(run).await
+    }
+
+    async fn set_aside(&self, run: &RunId) -> Result<Option<String>> {
+        outside_decide("keeping what a run left")?;
+        self.0.set_aside(run).await
+    }
+
+    async fn left_over(&self) -> Result<Vec<RunId>> {
+        outside_decide("looking for what runs left")?;
+        self.0.left_over().await
+    }
+}
+
+/// An [`AnchorSink`] that no decision may use.
+pub(crate) struct GuardedAnchors(pub Arc<dyn AnchorSink>);
+
+#[async_trait]
+impl AnchorSink for GuardedAnchors {
+    async fn is_empty(&self) -> Result<bool> {
+        outside_decide("looking for anchors")?;
+        self.0.is_empty().await
+    }
+
+    async fn keep(&self, anchors: &[String]) -> Result<()> {
+        outside_decide("keeping anchors")?;
+        self.0.keep(anchors).await
     }
 }

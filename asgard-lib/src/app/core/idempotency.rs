@@ -8,7 +8,7 @@ use crate::{
     ports::{
         kinds::Kind,
         records::{Entity, Records, key},
-        store::Look,
+        store::ReadBatch,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -124,8 +124,8 @@ impl Remember {
     }
 
     /// What is read of it, to come along with what is read first.
-    pub(super) fn look(&self) -> Look {
-        Look { keys: vec![key::<Remembered>(self.id.as_str())], ..Look::default() }
+    pub(super) fn reads(&self) -> ReadBatch {
+        ReadBatch { keys: vec![key::<Remembered>(self.id.as_str())], ..ReadBatch::default() }
     }
 
     /// The answer of the earlier call, if there was one.

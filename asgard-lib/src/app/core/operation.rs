@@ -117,7 +117,8 @@ pub trait Operation: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Its entry in the table.
     const META: Meta;
 
-    /// Fails unless the caller may do this. Asks for the action of [`Self::META`], and only reads.
+    /// Fails unless the caller may do this. Asks for the action of [`Self::META`], and only reads. One that does not ask fails
+    /// the call as a bug, before anything is replayed or prepared.
     fn authorise(&self, reads: &mut Reads<'_>) -> impl Future<Output = Result<Self::Permit>> + Send;
 
     /// Waits, hashes, calls out. It does no more than was permitted, writes only under fresh ids that somebody removes if they
@@ -164,9 +165,13 @@ pub trait SimpleOperation: DeserializeOwned + JsonSchema + Send + Sync + 'static
     fn decide(&self, tx: &mut Tx<'_>) -> impl Future<Output = Result<Self::Output>> + Send;
 }
 
+/// The permit of a [`SimpleOperation`], whose `decide` asks. Nobody else can make one: every other operation asks in `authorise`.
+#[derive(Clone, Copy, Debug)]
+pub struct AsksInDecide(());
+
 impl<T: SimpleOperation> Operation for T {
     type Output = T::Output;
-    type Permit = ();
+    type Permit = AsksInDecide;
     type Prepared = ();
     type Decided = Unremembered<T::Output>;
     const META: Meta = {
@@ -177,15 +182,15 @@ impl<T: SimpleOperation> Operation for T {
         T::META
     };
 
-    async fn authorise(&self, _: &mut Reads<'_>) -> Result<()> {
+    async fn authorise(&self, _: &mut Reads<'_>) -> Result<AsksInDecide> {
+        Ok(AsksInDecide(()))
+    }
+
+    async fn prepare(&self, _: &mut Reads<'_>, _: &AsksInDecide, _: Option<()>) -> Result<()> {
         Ok(())
     }
 
-    async fn prepare(&self, _: &mut Reads<'_>, (): &(), _: Option<()>) -> Result<()> {
-        Ok(())
-    }
-
-    async fn decide(&self, tx: &mut Tx<'_>, (): (), (): &()) -> Result<Self::Decided> {
+    async fn decide(&self, tx: &mut Tx<'_>, _: AsksInDecide, (): &()) -> Result<Self::Decided> {
         SimpleOperation::decide(self, tx).await.map(Unremembered)
     }
 

@@ -3,7 +3,7 @@
 
 use super::{
     effects,
-    waits::{Pace, Waiting},
+    waits::{Backoff, Waiting},
 };
 use crate::app::{Asgard, Call};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     kernel::{Actor, Timestamp},
     ports::{
         records::{Entity, Records, Stored, decode, key, store_error},
-        store::{Batch, Key, Look, Looked, Record, Version},
+        store::{Batch, Key, ReadBatch, ReadResults, Record, Version},
     },
 };
 use std::{
@@ -33,7 +33,7 @@ pub struct Reads<'a> {
     granted: BTreeSet<Action>,
     waited: bool,
     /// How the rest of a wait is spent that something has interrupted.
-    pace: Option<Pace>,
+    backoff: Option<Backoff>,
     cache: Mutex<Cache>,
 }
 
@@ -44,24 +44,24 @@ struct Cache {
     records: BTreeMap<Key, Option<Record>>,
     holders: BTreeMap<String, Option<String>>,
     counters: BTreeMap<String, i64>,
-    ahead: Look,
+    ahead: ReadBatch,
 }
 
 impl Cache {
     /// What is asked for, and what was to come along, each once.
-    fn wanted(&mut self, mut look: Look) -> Look {
+    fn wanted(&mut self, mut asked: ReadBatch) -> ReadBatch {
         let ahead = std::mem::take(&mut self.ahead);
-        let mut room = Batch::MAX_READS.saturating_sub(look.len());
-        join(&mut look.keys, ahead.keys, &self.records, &mut room);
-        join(&mut look.claims, ahead.claims, &self.holders, &mut room);
-        join(&mut look.counters, ahead.counters, &self.counters, &mut room);
-        look
+        let mut room = Batch::MAX_READS.saturating_sub(asked.len());
+        join(&mut asked.keys, ahead.keys, &self.records, &mut room);
+        join(&mut asked.claims, ahead.claims, &self.holders, &mut room);
+        join(&mut asked.counters, ahead.counters, &self.counters, &mut room);
+        asked
     }
 
-    fn keep(&mut self, look: Look, looked: Looked) {
-        self.records.extend(look.keys.into_iter().zip(looked.records));
-        self.holders.extend(look.claims.into_iter().zip(looked.holders));
-        self.counters.extend(look.counters.into_iter().zip(looked.counters));
+    fn keep(&mut self, asked: ReadBatch, results: ReadResults) {
+        self.records.extend(asked.keys.into_iter().zip(results.records));
+        self.holders.extend(asked.claims.into_iter().zip(results.holders));
+        self.counters.extend(asked.counters.into_iter().zip(results.counters));
     }
 }
 
@@ -80,7 +80,7 @@ crate::kernel::opaque!(Reads<'_>);
 impl<'a> Reads<'a> {
     pub(super) fn begin(app: &'a Asgard, call: &'a Call) -> Self {
         let (checked, granted, cache) = (Versions::new(), BTreeSet::new(), Mutex::default());
-        Self { app, call, now: app.world().now(), checked, granted, waited: false, pace: None, cache }
+        Self { app, call, now: app.world().now(), checked, granted, waited: false, backoff: None, cache }
     }
 
     /// The control plane.
@@ -156,13 +156,13 @@ impl<'a> Reads<'a> {
     ) -> Result<Option<Stored<T>>> {
         effects::outside_decide("waiting")?;
         self.waited = true;
-        let usual = if self.app.is_fleeting() { Pace::FUNCTION } else { Pace::SERVER };
-        let pace = self.pace.unwrap_or(usual);
+        let usual = if self.app.is_fleeting() { Backoff::FUNCTION } else { Backoff::SERVER };
+        let backoff = self.backoff.unwrap_or(usual);
         let within = until.since(self.app.world().now());
         let key = key::<T>(read.value.record_id());
         let waits = self.app.waits();
-        let waiting = waits.changed(self.app, &key, &read.version, within, pace).await;
-        self.pace = Some(pace.resumed(waits.pause()));
+        let waiting = waits.changed(self.app, &key, &read.version, within, backoff).await;
+        self.backoff = Some(backoff.resumed(waits.pause()));
         *self.cache() = Cache::default();
         match waiting {
             Waiting::Over => Ok(None),
@@ -184,17 +184,17 @@ impl<'a> Reads<'a> {
     }
 
     /// Says what will be read soon: it comes along with the next read, in the same round trip.
-    pub fn ahead(&self, look: Look) {
+    pub fn ahead(&self, asked: ReadBatch) {
         let mut cache = self.cache();
-        cache.ahead.keys.extend(look.keys);
-        cache.ahead.claims.extend(look.claims);
-        cache.ahead.counters.extend(look.counters);
+        cache.ahead.keys.extend(asked.keys);
+        cache.ahead.claims.extend(asked.claims);
+        cache.ahead.counters.extend(asked.counters);
     }
 
-    async fn fetch(&self, look: Look) -> Result<()> {
-        let look = self.cache().wanted(look);
-        let looked = self.app.store().look(&look).await.map_err(store_error)?;
-        self.cache().keep(look, looked);
+    async fn fetch(&self, asked: ReadBatch) -> Result<()> {
+        let asked = self.cache().wanted(asked);
+        let results = self.app.store().read_batch(&asked).await.map_err(store_error)?;
+        self.cache().keep(asked, results);
         Ok(())
     }
 
@@ -202,7 +202,7 @@ impl<'a> Reads<'a> {
         if let Some(known) = self.cache().records.get(&key) {
             return Ok(known.clone());
         }
-        self.fetch(Look { keys: vec![key.clone()], ..Look::default() }).await?;
+        self.fetch(ReadBatch { keys: vec![key.clone()], ..ReadBatch::default() }).await?;
         Ok(self.cache().records.get(&key).cloned().flatten())
     }
 
@@ -238,7 +238,7 @@ impl<'a> Reads<'a> {
         if let Some(known) = self.cache().holders.get(claim) {
             return Ok(known.clone());
         }
-        self.fetch(Look { claims: vec![claim.to_owned()], ..Look::default() }).await?;
+        self.fetch(ReadBatch { claims: vec![claim.to_owned()], ..ReadBatch::default() }).await?;
         Ok(self.cache().holders.get(claim).cloned().flatten())
     }
 
@@ -247,7 +247,7 @@ impl<'a> Reads<'a> {
         if let Some(known) = self.cache().counters.get(name) {
             return Ok(*known);
         }
-        self.fetch(Look { counters: vec![name.to_owned()], ..Look::default() }).await?;
+        self.fetch(ReadBatch { counters: vec![name.to_owned()], ..ReadBatch::default() }).await?;
         Ok(self.cache().counters.get(name).copied().unwrap_or(0))
     }
 

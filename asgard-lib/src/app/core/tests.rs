@@ -16,7 +16,7 @@ use crate::{
         core::scope::ReadMode,
         keys::MintKey,
         operations,
-        testkit::{Kit, OWNER, Shaky, signed_in},
+        testkit::{Kit, OWNER, StoreFaults, signed_in},
     },
     backends::MemoryStore,
     domain::{
@@ -133,7 +133,7 @@ async fn only_the_decision_is_repeated_after_a_lost_race() {
     let probe = Probe::of(&kit, 0);
     kit.app.run(&kit.owner(), &probe).await.unwrap();
     assert_eq!(probe.took(), ["authorise", "prepare", "authorise", "decide", "finish"]);
-    kit.shaky.fault.conflict_every.store(2, SeqCst);
+    kit.faulty.fault.conflict_every.store(2, SeqCst);
     let mut all = Vec::new();
     for _ in 0..2 {
         kit.app.run(&kit.owner(), &probe).await.unwrap();
@@ -226,6 +226,21 @@ impl SimpleOperation for Leak {
             "unseal" => app.vault().read("x", "y").await.map(drop),
             "hash" => app.passwords().hash(&text, app.world()).await.map(drop),
             "verify" => app.passwords().verify(&text, None, app.world()).await.map(drop),
+            "launch" => app.runner().launch(&app.world().id()).await,
+            "salvage" => app.runner().salvage(&app.world().id(), None).await.map(drop),
+            "clean" => app.runner().clean(&app.world().id()).await,
+            "set_aside" => app.runner().set_aside(&app.world().id()).await.map(drop),
+            "left_over" => app.runner().left_over().await.map(drop),
+            "why_unclaimed" => {
+                app.runner().why_unclaimed(&app.world().id()).await;
+                Ok(())
+            }
+            "anchored" => app.anchors().is_empty().await.map(drop),
+            "anchor" => app.anchors().keep(&["head".to_owned()]).await,
+            "and ignores the refusal" => {
+                let _ = app.runner().clean(&app.world().id()).await;
+                Ok(())
+            }
             "wait" => tx.wait(Duration::from_secs(1)).await,
             "commit" => touch(app, &ProjectId::new(2026, 1)).await,
             "nothing" => Ok(()),
@@ -238,11 +253,70 @@ impl SimpleOperation for Leak {
 async fn a_decision_has_no_effects_with_or_without_a_race() {
     let kit = Kit::staged().await;
     kit.app.run(&kit.owner(), &Leak { what: "nothing".into() }).await.unwrap();
-    for what in ["put", "get", "forget", "seal", "unseal", "hash", "verify", "wait", "commit"] {
+    let runner = ["launch", "salvage", "clean", "set_aside", "left_over", "why_unclaimed", "and ignores the refusal"];
+    let others = ["put", "get", "forget", "seal", "unseal", "hash", "verify", "wait", "commit", "anchored", "anchor"];
+    for what in runner.into_iter().chain(others) {
         let error = kit.app.run(&kit.owner(), &Leak { what: what.into() }).await.unwrap_err();
         assert_eq!(error.code(), Code::Bug, "{what}: {error:?}");
         assert!(error.chain().contains("inside a decision"), "{what}: {}", error.chain());
     }
+}
+
+/// Asks in `authorise` for something, and for what its entry says only when it is told to.
+#[derive(Deserialize, JsonSchema)]
+struct LateAsker {
+    project: ProjectId,
+    asks: bool,
+    #[serde(skip)]
+    steps: Mutex<Vec<&'static str>>,
+}
+
+impl Operation for LateAsker {
+    type Output = Probed;
+    type Permit = ();
+    type Prepared = u32;
+    type Decided = Probed;
+    const META: Meta = META;
+
+    async fn authorise(&self, reads: &mut Reads<'_>) -> Result<()> {
+        let action = if self.asks { META.action } else { Action::ReadProject };
+        reads.project(Some(&self.project), action, ReadMode::Plain).await.map(drop)
+    }
+
+    async fn prepare(&self, _: &mut Reads<'_>, (): &(), _: Option<u32>) -> Result<u32> {
+        self.steps.lock().unwrap().push("prepare");
+        Ok(1)
+    }
+
+    async fn decide(&self, tx: &mut Tx<'_>, (): (), prepared: &u32) -> Result<Probed> {
+        tx.project(Some(&self.project), META.action, ReadMode::Plain).await?;
+        Ok(Probed { prepared: *prepared })
+    }
+
+    async fn finish(&self, _: &Asgard, decided: Probed) -> Result<Probed> {
+        self.steps.lock().unwrap().push("finish");
+        Ok(decided)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_asks_late_is_neither_prepared_nor_replayed() {
+    let kit = Kit::staged().await;
+    let asker = |asks| LateAsker { project: kit.project.clone(), asks, steps: Mutex::default() };
+    let call = Call { idempotency_key: Some("once".into()), ..kit.owner() };
+    let remember = Remember::of(&call, &META, &json!({})).unwrap();
+    let late = asker(false);
+    for remember in [None, remember.as_ref()] {
+        let error = drive(&kit.app, &call, &late, remember).await.unwrap_err();
+        assert!(error.code() == Code::Bug && error.chain().contains("never asked"), "{}", error.chain());
+    }
+    assert!(late.steps.lock().unwrap().is_empty(), "it was prepared before it had asked");
+
+    let (timely, late) = (asker(true), asker(false));
+    drive(&kit.app, &call, &timely, remember.as_ref()).await.unwrap();
+    assert_eq!(*timely.steps.lock().unwrap(), ["prepare", "finish"]);
+    let error = drive(&kit.app, &call, &late, remember.as_ref()).await.unwrap_err();
+    assert!(error.code() == Code::Bug && late.steps.lock().unwrap().is_empty(), "it was answered before it had asked");
 }
 
 /// Asks for something, and not for what its entry says.
@@ -281,7 +355,7 @@ fn what_creates_nothing_is_neither_remembered_nor_recalled() {
 /// A reply alone is kept as well: the same call again is told the same, though nothing was changed by either.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_changes_nothing_is_remembered_too() {
-    let kit = Kit::dry_on(Shaky::on(&MemoryStore::new())).await;
+    let kit = Kit::dry_on(StoreFaults::on(&MemoryStore::new())).await;
     kit.ask("thing", "one", json!({})).await.unwrap();
     let call = Call { idempotency_key: Some("k".into()), ..kit.owner() };
     let ask = operations::named("requests.create").unwrap();
@@ -312,11 +386,11 @@ async fn a_late_copy_of_a_batch_that_was_refused_changes_nothing() {
     batch.push(Op::Claim { name: name(), owner: "me".into() }).unwrap();
     batch.push(Op::Count(count)).unwrap();
 
-    kit.shaky.fault.keeps_back.store(true, std::sync::atomic::Ordering::SeqCst);
+    kit.faulty.fault.keeps_back.store(true, std::sync::atomic::Ordering::SeqCst);
     let outcome = super::submit::submit(&kit.app, &batch).await.unwrap();
     assert_eq!(outcome, Outcome::Refused(Refusal { step: 1, reason: Reason::Taken }));
     kit.memory.commit(&other(Op::Release { name: name(), owner: "other".into() })).await.unwrap();
-    let late = kit.shaky.fault.on_their_way.lock().unwrap().pop().unwrap();
+    let late = kit.faulty.fault.on_their_way.lock().unwrap().pop().unwrap();
     assert_eq!(late, batch);
     kit.memory.commit(&late).await.unwrap();
     assert_eq!(kit.memory.get_many(&[key]).await.unwrap(), [None]);

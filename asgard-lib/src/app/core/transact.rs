@@ -402,7 +402,7 @@ impl Asgard {
         for race in 0..MAX_CONFLICT_RETRIES {
             let reads = early.take().unwrap_or_else(|| Reads::begin(self, call));
             let mut tx = Tx::begin(reads, memory);
-            let value = match effects::deciding(decide(&mut tx)).await {
+            let value = match effects::deciding(decide(&mut tx)).await? {
                 Err(_) if tx.moved => return Ok(Settled::Moved),
                 decided => decided?,
             };

@@ -15,14 +15,14 @@ use tokio::{sync::Notify, time::Instant};
 
 /// How long it takes from one look to the next: longer each time while nothing comes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pace {
+pub(crate) struct Backoff {
     first: Duration,
     longest: Duration,
     /// In tenths.
     grows: u32,
 }
 
-impl Pace {
+impl Backoff {
     /// In a process that stays: at most four reads a second, however many wait.
     pub(crate) const SERVER: Self =
         Self { first: Duration::from_millis(250), longest: Duration::from_secs(2), grows: 20 };
@@ -31,7 +31,7 @@ impl Pace {
     pub(crate) const FUNCTION: Self =
         Self { first: Duration::from_secs(2), longest: Duration::from_secs(12), grows: 40 };
 
-    /// The pace of the rest of a wait, after something changed at the end of a `pause`. A process that stays begins anew: what has
+    /// The backoff of the rest of a wait, after something changed at the end of a `pause`. A process that stays begins anew: what has
     /// changed often changes again soon.
     pub(crate) fn resumed(self, pause: Duration) -> Self {
         if self == Self::SERVER { self } else { Self { first: pause.max(self.first), ..self } }
@@ -92,15 +92,15 @@ impl std::fmt::Debug for Ears {
 
 impl Board {
     /// How far apart looks are at least: each is a read for every hundred records, and there are four reads a second.
-    fn apart(&self, pace: Pace) -> Duration {
+    fn apart(&self, backoff: Backoff) -> Duration {
         let reads = self.waited.len().div_ceil(Batch::MAX_READS).max(1);
-        pace.first * u32::try_from(reads).unwrap_or(u32::MAX)
+        backoff.first * u32::try_from(reads).unwrap_or(u32::MAX)
     }
 
     /// Has the next look in a moment, unless it is sooner anyway.
-    fn hasten(&mut self, pace: Pace, from_now: Duration) -> bool {
-        let apart = self.apart(pace);
-        self.pause = pace.first;
+    fn hasten(&mut self, backoff: Backoff, from_now: Duration) -> bool {
+        let apart = self.apart(backoff);
+        self.pause = backoff.first;
         let soonest = Instant::now() + from_now;
         let soonest = self.last.map_or(soonest, |last| soonest.max(last + apart));
         let sooner = self.next.is_none_or(|next| soonest < next);
@@ -141,7 +141,7 @@ impl Waits {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, key: &Key, seen: &Version, pace: Pace) -> Place<'_> {
+    fn enter(&self, key: &Key, seen: &Version, backoff: Backoff) -> Place<'_> {
         let mut board = self.board();
         let fresh = || Waited { by: 0, version: Some(seen.clone()), record: None };
         let waited = board.waited.entry(key.clone()).or_insert_with(fresh);
@@ -151,7 +151,7 @@ impl Waits {
             (waited.version, waited.record) = (Some(seen.clone()), None);
             self.told.notify_waiters();
         }
-        if board.hasten(pace, pace.first) {
+        if board.hasten(backoff, backoff.first) {
             self.sooner.notify_one();
         }
         Place { waits: self, key: key.clone() }
@@ -169,9 +169,9 @@ impl Waits {
         key: &Key,
         seen: &Version,
         within: Duration,
-        pace: Pace,
+        backoff: Backoff,
     ) -> Waiting {
-        let _place = self.enter(key, seen, pace);
+        let _place = self.enter(key, seen, backoff);
         let changed = async {
             loop {
                 let told = self.told.notified();
@@ -188,7 +188,7 @@ impl Waits {
                     // Whoever looks for all is told like the others.
                     () = async {
                         let mut ears = self.turn.lock().await;
-                        self.look(app, &mut ears, pace).await;
+                        self.look(app, &mut ears, backoff).await;
                     } => {}
                 }
             }
@@ -198,13 +198,13 @@ impl Waits {
     }
 
     /// Looks once, when it is time.
-    async fn look(&self, app: &Asgard, ears: &mut Ears, pace: Pace) {
+    async fn look(&self, app: &Asgard, ears: &mut Ears, backoff: Backoff) {
         loop {
-            let left = self.board().next.map_or(pace.first, |next| next.saturating_duration_since(Instant::now()));
+            let left = self.board().next.map_or(backoff.first, |next| next.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 break;
             }
-            if ears.0.is_none() && pace == Pace::SERVER {
+            if ears.0.is_none() && backoff == Backoff::SERVER {
                 ears.0 = app.store().changes().await;
             }
             let heard = async {
@@ -219,7 +219,7 @@ impl Waits {
                 () = self.sooner.notified() => {}
                 heard = heard => match heard {
                     Some(()) => {
-                        self.board().hasten(pace, Duration::ZERO);
+                        self.board().hasten(backoff, Duration::ZERO);
                     }
                     None => {
                         ears.0 = None;
@@ -251,9 +251,9 @@ impl Waits {
         }
         let now = Instant::now();
         board.last = Some(now);
-        let begins_anew = changed && pace == Pace::SERVER;
-        board.pause = if begins_anew { pace.first } else { pace.after(board.pause.max(pace.first)) };
-        board.next = Some(now + board.pause.max(board.apart(pace)));
+        let begins_anew = changed && backoff == Backoff::SERVER;
+        board.pause = if begins_anew { backoff.first } else { backoff.after(board.pause.max(backoff.first)) };
+        board.next = Some(now + board.pause.max(board.apart(backoff)));
         drop(board);
         if changed {
             self.told.notify_waiters();

@@ -61,6 +61,10 @@ waivers! {
         "The record says what it said before, and what follows from it.";
     ListRows, "Bringing the rows of a list up to date with the records that they show.",
         "The rows repeat what is recorded elsewhere. What changed the records is audited.";
+    SealedValue, "Sealing a secret's value before the commit that names it, and removing a sealed value that nothing names any more.",
+        "The commit that names the value, or that took its name away, is audited.";
+    Resealing, "Sealing a value again under the active data key, and how far that has come.",
+        "The value stays what it was. The data key's making, activation and retirement are audited.";
     Sweep, "How far a periodic task has come, and removing segments of the event feed that have run out.",
         "Nothing of what anybody did changes. Removing audit events is audited.";
 }

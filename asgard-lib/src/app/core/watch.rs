@@ -12,10 +12,10 @@ use std::{
 use tokio::time::Instant;
 
 /// The most leases that are remembered. Forgetting them only means watching for longer.
-const MOST: usize = 10_000;
+const MAX_LEASES: usize = 10_000;
 
 #[derive(Debug)]
-struct Look {
+struct SeenLease {
     version: Version,
     fence: u64,
     since: Instant,
@@ -24,21 +24,22 @@ struct Look {
 
 /// The leases that were looked at.
 #[derive(Debug, Default)]
-pub(crate) struct LeaseWatch(Mutex<BTreeMap<String, Look>>);
+pub(crate) struct LeaseWatch(Mutex<BTreeMap<String, SeenLease>>);
 
 impl LeaseWatch {
     /// Notes how a lease is now, and says what was seen of it so far.
-    pub(crate) fn look(&self, lease: &Stored<Lease>) -> Seen {
-        let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if looks.len() >= MOST && !looks.contains_key(&lease.name) {
-            looks.clear();
+    pub(crate) fn observe(&self, lease: &Stored<Lease>) -> Seen {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= MAX_LEASES && !seen.contains_key(&lease.name) {
+            seen.clear();
         }
-        let fresh = || Look { version: lease.version.clone(), fence: lease.fence, since: Instant::now(), moved: false };
-        let look = looks.entry(lease.name.clone()).or_insert_with(fresh);
-        if look.version != lease.version {
+        let fresh =
+            || SeenLease { version: lease.version.clone(), fence: lease.fence, since: Instant::now(), moved: false };
+        let lease_seen = seen.entry(lease.name.clone()).or_insert_with(fresh);
+        if lease_seen.version != lease.version {
             // Another holder was not seen to renew anything yet.
-            *look = Look { moved: look.fence == lease.fence, ..fresh() };
+            *lease_seen = SeenLease { moved: lease_seen.fence == lease.fence, ..fresh() };
         }
-        Seen { silent: look.since.elapsed(), moved: look.moved }
+        Seen { silent: lease_seen.since.elapsed(), moved: lease_seen.moved }
     }
 }

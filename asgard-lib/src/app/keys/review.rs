@@ -27,18 +27,18 @@ const KEYS: usize = 100;
 
 /// How far a round through all projects is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Progress {
+struct ReviewProgress {
     id: String,
     /// The last project that was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     after: Option<String>,
 }
 
-impl Progress {
+impl ReviewProgress {
     const ID: &'static str = "loop/review-keys";
 }
 
-impl Entity for Progress {
+impl Entity for ReviewProgress {
     const KIND: Kind = Kind::Meta;
     const NOUN: &'static str = "progress of reviewing keys";
     fn record_id(&self) -> String {
@@ -57,7 +57,7 @@ pub(crate) enum Round {
 
 /// Looks at the keys of the next projects.
 pub(crate) async fn review_some(app: &Asgard) -> Result<Round> {
-    let before = app.store().read::<Progress>(Progress::ID).await?;
+    let before = app.store().read::<ReviewProgress>(ReviewProgress::ID).await?;
     let after = before.as_ref().and_then(|progress| progress.after.clone());
     let at = after.clone().map(|id| Position { sort: String::new(), id });
     let page = app.store().list::<Project>(&Query::new(&PROJECTS, "").after(at).take(PROJECTS_A_TURN)).await?;
@@ -67,7 +67,7 @@ pub(crate) async fn review_some(app: &Asgard) -> Result<Round> {
     let next = page.next.map(|next| next.id);
     let round = if next.is_some() { Round::GoesOn } else { Round::Over };
     if next != after {
-        remember(app, &Progress { id: Progress::ID.to_owned(), after: next }).await?;
+        remember(app, &ReviewProgress { id: ReviewProgress::ID.to_owned(), after: next }).await?;
     }
     Ok(round)
 }
@@ -76,12 +76,12 @@ fn call(app: &Asgard) -> Call {
     Call::system("review-keys", app.new_trace())
 }
 
-async fn remember(app: &Asgard, at: &Progress) -> Result<()> {
+async fn remember(app: &Asgard, at: &ReviewProgress) -> Result<()> {
     let call = call(app);
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.waive_audit(AuditWaiver::Sweep)?;
-            match tx.read_checked::<Progress>(Progress::ID).await? {
+            match tx.read_checked::<ReviewProgress>(ReviewProgress::ID).await? {
                 None => tx.insert(at),
                 Some(before) => tx.replace(&before, at),
             }

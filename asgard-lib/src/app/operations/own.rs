@@ -139,7 +139,7 @@ mod tests {
             name: "acme.greet",
             title: "Greet",
             description: "Greets.",
-            action: Action::ReadCatalog,
+            action: Action::ReadServices,
             routes: &[Route { method: Method::Get, path: "/acme/greetings/{name}", status: 200 }],
             tools: &["acme_greet"],
             hints: Hints::READ,

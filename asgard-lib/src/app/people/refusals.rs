@@ -32,7 +32,7 @@ impl Refusal {
 }
 
 /// A window's counter of what was said already.
-struct Said {
+struct WindowCounter {
     counter: String,
     ceiling: i64,
 }
@@ -58,12 +58,14 @@ async fn try_note(app: &Asgard, call: &Call, username: &str, refusal: Refusal) -
     let name = refusal.action().name().to_owned();
     let source: String = call.source.address.chars().take(64).collect();
     let peer: String = call.source.peer.chars().take(64).collect();
-    let once =
-        Said { counter: format!("refused/{name}/{account}/{}/{window}", short(&counted_text(&source))), ceiling: 1 };
-    let all = Said { counter: format!("refused/all/{window}"), ceiling: MAX_EVENTS };
+    let once = WindowCounter {
+        counter: format!("refused/{name}/{account}/{}/{window}", short(&counted_text(&source))),
+        ceiling: 1,
+    };
+    let all = WindowCounter { counter: format!("refused/all/{window}"), ceiling: MAX_EVENTS };
     let details = [("account_digest", account.clone()), ("source", source.clone()), ("peer", peer.clone())];
     match say(app, call, refusal.action(), &account, &[once, all], &details).await? {
-        Outcome::Said => {
+        Outcome::Noted => {
             tracing::warn!(
                 account.digest = account,
                 source = source,
@@ -75,12 +77,12 @@ async fn try_note(app: &Asgard, call: &Call, username: &str, refusal: Refusal) -
                 }
             );
         }
-        Outcome::SaidBefore(0) => {}
-        Outcome::SaidBefore(_) => {
-            let more = Said { counter: format!("refused/more/{window}"), ceiling: 1 };
+        Outcome::NotedBefore(0) => {}
+        Outcome::NotedBefore(_) => {
+            let more = WindowCounter { counter: format!("refused/more/{window}"), ceiling: 1 };
             let details =
                 [("more", format!("More than {MAX_EVENTS} in {window_secs} seconds; the rest is not listed."))];
-            if say(app, call, refusal.action(), "many", &[more], &details).await? == Outcome::Said {
+            if say(app, call, refusal.action(), "many", &[more], &details).await? == Outcome::Noted {
                 tracing::warn!("More sign-ins are refused than the audit log lists.");
             }
         }
@@ -92,9 +94,9 @@ async fn try_note(app: &Asgard, call: &Call, username: &str, refusal: Refusal) -
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// It was said.
-    Said,
+    Noted,
     /// The counter of this position was at its ceiling.
-    SaidBefore(usize),
+    NotedBefore(usize),
 }
 
 async fn say(
@@ -102,7 +104,7 @@ async fn say(
     call: &Call,
     action: AuditAction,
     object: &str,
-    said: &[Said],
+    counters: &[WindowCounter],
     details: &[(&str, String)],
 ) -> Result<Outcome> {
     let keep = Duration::from_secs(app.config().throttle.window_secs * 2);
@@ -114,7 +116,7 @@ async fn say(
             Box::pin(async move {
                 tx.as_system()?;
                 let until = Some(tx.now().plus(keep));
-                for (at, Said { counter, ceiling }) in said.iter().enumerate() {
+                for (at, WindowCounter { counter, ceiling }) in counters.iter().enumerate() {
                     let counter = counter.clone();
                     let count = Count { counter, delta: 1, floor: None, ceiling: Some(*ceiling), expires_at: until };
                     tx.count_or(count, Error::new(Code::QuotaReached, "It was said.").at(at.to_string()))?;
@@ -124,9 +126,9 @@ async fn say(
         })
         .await;
     match committed {
-        Ok(()) => Ok(Outcome::Said),
+        Ok(()) => Ok(Outcome::Noted),
         Err(error) if error.code() == Code::QuotaReached => {
-            Ok(Outcome::SaidBefore(error.field().and_then(|at| at.parse().ok()).unwrap_or_default()))
+            Ok(Outcome::NotedBefore(error.field().and_then(|at| at.parse().ok()).unwrap_or_default()))
         }
         Err(error) => Err(error),
     }

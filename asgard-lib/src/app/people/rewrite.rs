@@ -47,7 +47,7 @@ impl Walk {
 
 /// How far it is, for whoever goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Progress {
+struct RewriteProgress {
     id: String,
     /// The layouts that it makes; others mean that it begins again.
     layouts: Vec<u16>,
@@ -57,7 +57,7 @@ struct Progress {
     after: Option<String>,
 }
 
-impl Progress {
+impl RewriteProgress {
     const ID: &'static str = "rewrite/records";
 
     fn layouts() -> Vec<u16> {
@@ -69,7 +69,7 @@ impl Progress {
     }
 }
 
-impl Entity for Progress {
+impl Entity for RewriteProgress {
     const KIND: Kind = Kind::Meta;
     const NOUN: &'static str = "rewriting's progress";
     fn record_id(&self) -> String {
@@ -77,12 +77,12 @@ impl Entity for Progress {
     }
 }
 
-async fn progress(app: &Asgard) -> Result<Progress> {
-    let found: Option<Stored<Progress>> = app.store().read(Progress::ID).await?;
+async fn progress(app: &Asgard) -> Result<RewriteProgress> {
+    let found: Option<Stored<RewriteProgress>> = app.store().read(RewriteProgress::ID).await?;
     Ok(found
         .map(|found| found.value)
-        .filter(|found| found.layouts == Progress::layouts())
-        .unwrap_or_else(Progress::start))
+        .filter(|found| found.layouts == RewriteProgress::layouts())
+        .unwrap_or_else(RewriteProgress::start))
 }
 
 /// Writes a page of records again, and answers whether there is more.
@@ -112,12 +112,12 @@ fn call(app: &Asgard) -> Call {
     Call::system("rewrite-records", app.new_trace())
 }
 
-async fn note(app: &Asgard, at: &Progress) -> Result<()> {
+async fn note(app: &Asgard, at: &RewriteProgress) -> Result<()> {
     let call = call(app);
     app.transact(&call, |tx| {
         Box::pin(async move {
             tx.waive_audit(AuditWaiver::Sweep)?;
-            match tx.read_checked::<Progress>(Progress::ID).await? {
+            match tx.read_checked::<RewriteProgress>(RewriteProgress::ID).await? {
                 None => tx.insert(at),
                 Some(before) => tx.replace(&before, at),
             }

@@ -62,13 +62,13 @@ async fn a_password_is_hashed_once_however_often_the_decision_is_made() {
     let user = mia(&kit).await;
     assert_eq!(hashes(&kit), 1);
     // More successes than failures are allowed: each gives its own attempt back, and no other.
-    kit.shaky.fault.conflict_every.store(3, SeqCst);
+    kit.faulty.fault.conflict_every.store(3, SeqCst);
     let allowed = kit.app.config().throttle.account_failures;
     for n in 1..=allowed + 2 {
         log_in(&kit, PASSWORD).await.unwrap();
         assert_eq!(hashes(&kit), 1 + n, "one login, one hash");
     }
-    assert!(kit.shaky.fault.conflicts.load(SeqCst) > 0, "nobody was faster");
+    assert!(kit.faulty.fault.conflicts.load(SeqCst) > 0, "nobody was faster");
 
     let before = hashes(&kit);
     let Actor::Human { sign_in, .. } = signed_in("mia@corp.example") else { panic!("a person") };
@@ -106,10 +106,10 @@ async fn log_in_while(kit: &Kit, user: &UserId, change: impl FnOnce(&mut User)) 
     let memory = kit.memory.clone();
     let meanwhile = async move { assert_eq!(memory.commit(&batch).await.unwrap(), Outcome::Committed) };
     // The first commit counts the attempt.
-    *kit.shaky.fault.before_commit.lock().unwrap() = Some((1, Box::pin(meanwhile)));
+    *kit.faulty.fault.before_commit.lock().unwrap() = Some((1, Box::pin(meanwhile)));
     let before = hashes(kit);
     let answer = log_in(kit, PASSWORD).await;
-    assert!(kit.shaky.fault.before_commit.lock().unwrap().is_none(), "nobody changed anything");
+    assert!(kit.faulty.fault.before_commit.lock().unwrap().is_none(), "nobody changed anything");
     (answer, hashes(kit) - before)
 }
 
@@ -146,7 +146,7 @@ async fn behind_a_peer() -> Kit {
     let mut kit = Kit::staged().await;
     let mut config = crate::config::Config::default();
     (config.throttle.peer_failures, config.throttle.source_failures) = (20, 11);
-    let (store, stage) = (Arc::clone(&kit.shaky), Arc::clone(&kit.stage));
+    let (store, stage) = (Arc::clone(&kit.faulty), Arc::clone(&kit.stage));
     kit.app =
         crate::app::testkit::boot_configured(store, &kit.world, stage as _, crate::app::testkit::catalog(), config)
             .await
@@ -342,7 +342,7 @@ async fn a_session_from_a_replica_whose_clock_is_ahead_ends_with_a_change_of_pas
         app::{
             bootstrap,
             people::{Accepts, Login, authenticate},
-            testkit::{Shaky, Stage, boot},
+            testkit::{Stage, StoreFaults, boot},
         },
         ports::world::{ManualClock, SeededEntropy, World},
     };
@@ -350,7 +350,7 @@ async fn a_session_from_a_replica_whose_clock_is_ahead_ends_with_a_change_of_pas
     mia(&kit).await;
     let ahead = Arc::new(ManualClock::at(kit.world.now().plus(Duration::from_secs(60))));
     let world = World::new(ahead, Arc::new(SeededEntropy::new(9)));
-    let replica = boot(Arc::new(Shaky::on(&kit.memory)), &world, Arc::<Stage>::default()).await.unwrap();
+    let replica = boot(Arc::new(StoreFaults::on(&kit.memory)), &world, Arc::<Stage>::default()).await.unwrap();
     let login = Login { username: "mia".into(), password: text(PASSWORD) };
     let call = Call::anonymous(replica.new_trace(), Source::default());
     let session = replica.run(&call, &login).await.unwrap().token;

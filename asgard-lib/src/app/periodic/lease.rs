@@ -138,7 +138,8 @@ async fn take(app: &Asgard, name: &str, holder: &HolderId, ttl: Duration, due: D
                     }
                     Due::Tick(_) => false,
                 };
-                let gone = || tx.app().watch().look(lease).is_gone(ttl, now, lease.expires_at, tx.app().is_fleeting());
+                let gone =
+                    || tx.app().watch().observe(lease).is_gone(ttl, now, lease.expires_at, tx.app().is_fleeting());
                 if resting || !lease.may_take(holder, gone()) {
                     return Ok(Taking::Later(lease.expires_at));
                 }

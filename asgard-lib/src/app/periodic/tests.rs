@@ -373,7 +373,7 @@ async fn loops_start_and_end() {
     }
     assert_eq!(kit.all::<AuditEvent>(&kinds::AUDIT_PENDING, PENDING).await.len(), 0, "sealed meanwhile");
     stop.cancel();
-    while let Some(ended) = loops.join_next().await {
+    while let Some((_, ended)) = loops.next_ended().await {
         ended.unwrap();
     }
     for name in ["audit-seal", "expire", "reconcile-runs"] {

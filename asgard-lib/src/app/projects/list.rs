@@ -130,7 +130,7 @@ impl SimpleOperation for ListGroups {
         name: "groups.list",
         title: "List groups",
         description: "The groups that projects register against, with their cost centers. An empty list means that any group is accepted.",
-        action: Action::ReadCatalog,
+        action: Action::ReadServices,
         routes: &[Route { method: Get, path: "/groups", status: 200 }],
         tools: &["list_groups"],
         hints: Hints::READ,
@@ -138,7 +138,7 @@ impl SimpleOperation for ListGroups {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<GroupView>> {
-        tx.allow(Action::ReadCatalog, &Object::Nothing)?;
+        tx.allow(Action::ReadServices, &Object::Nothing)?;
         Ok(Page { items: groups(tx.app()), next_cursor: None })
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     },
     error::Result,
     kernel::{Dollars, ProjectId, Usd},
-    ports::store::Look,
+    ports::store::ReadBatch,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -95,7 +95,7 @@ impl SimpleOperation for ProjectState {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<ProjectStateView> {
         let (project, _) = tx.project(self.project_id.as_ref(), Action::ReadProject, ReadMode::Plain).await?;
         let counters = vec![Project::resources_counter(&project.id), Project::committed_counter(&project.id)];
-        tx.ahead(Look { counters, ..Look::default() });
+        tx.ahead(ReadBatch { counters, ..ReadBatch::default() });
         let confirmed = spending::has_signed_in(tx, &project.manager).await?;
         let resources = tx.counter(&Project::resources_counter(&project.id)).await?;
         let committed = tx.counter(&Project::committed_counter(&project.id)).await?;
@@ -149,7 +149,7 @@ impl SimpleOperation for RegistrationRequirements {
         name: "projects.requirements",
         title: "Registration requirements",
         description: "What register_project needs here: groups, tiers, data classes and the evidence that each tier asks for.",
-        action: Action::ReadCatalog,
+        action: Action::ReadServices,
         routes: &[Route { method: Get, path: "/registration/requirements", status: 200 }],
         tools: &["registration_requirements"],
         hints: Hints::READ,
@@ -157,7 +157,7 @@ impl SimpleOperation for RegistrationRequirements {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<RequirementsView> {
-        tx.allow(Action::ReadCatalog, &Object::Nothing)?;
+        tx.allow(Action::ReadServices, &Object::Nothing)?;
         let config = tx.app().config();
         Ok(RequirementsView {
             require_manager: config.registration.require_manager,

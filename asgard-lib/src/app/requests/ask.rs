@@ -21,7 +21,7 @@ use crate::{
     },
     error::{Code, Error, Result},
     kernel::{AccountName, ProjectId, ResourceName, Slug},
-    ports::{records::Stored, store::Look},
+    ports::{records::Stored, store::ReadBatch},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -122,10 +122,10 @@ impl Operation for RequestResource {
                 Resource::name_claim(&project, &self.service, &self.name),
                 Request::open_claim(&project, &self.service, &self.name),
             ];
-            if let Ok(service) = reads.app().catalog().need(&self.service) {
+            if let Ok(service) = reads.app().services().need(&self.service) {
                 claims.extend(secret_claims(&project, service, &self.name, &self.spec));
             }
-            reads.ahead(Look { keys: Vec::new(), claims, counters: vec![Project::committed_counter(&project)] });
+            reads.ahead(ReadBatch { keys: Vec::new(), claims, counters: vec![Project::committed_counter(&project)] });
         }
         let (project, _) = reads.project(self.project_id.as_ref(), Action::Ask, ReadMode::Checked).await?;
         Ok(project)
@@ -182,11 +182,11 @@ impl Operation for RequestResource {
 impl RequestResource {
     /// The service, the checked spec and the target, as far as the command and the settings decide.
     fn admitted<'a>(&self, app: &'a Asgard) -> Result<(&'a Arc<Service>, Map<String, Value>, Target)> {
-        let service = app.catalog().need(&self.service)?;
+        let service = app.services().need(&self.service)?;
         let spec = self.own_spec(service.manifest.input_names().contains(&"name"))?;
         service.check_spec(&spec)?;
         let target =
-            admit(&service.manifest, self.cloud.as_ref(), self.account.as_deref(), &app.catalog().allow_list())?;
+            admit(&service.manifest, self.cloud.as_ref(), self.account.as_deref(), &app.services().allow_list())?;
         Ok((service, spec, target))
     }
 

@@ -6,7 +6,7 @@ use crate::{
         access::{self, Action, Subject},
         policy::{Answer, Approver, Because, ChangeKind, Judged, Moment, RuleId, waits_for},
         project::Lifecycle,
-        request::{Decision, Request, RequestStatus, Target},
+        request::{CommandKind, Decision, Request, RequestStatus, Target},
         resource::ResourceStatus,
         tier::{DataClass, Tier},
     },
@@ -141,7 +141,7 @@ pub struct Explanation {
     /// The id of the project that the request is for.
     pub project_id: ProjectId,
     /// The command of the request: `provision`, `rotate_secrets` or `deprovision`. `get_request` shows its inputs.
-    pub command: String,
+    pub command: CommandKind,
     /// The id of the service.
     pub service: Slug,
     /// The resource's name.
@@ -193,7 +193,7 @@ impl SimpleOperation for ExplainRequest {
         Ok(Explanation {
             request_id: request.id.clone(),
             project_id: request.project.clone(),
-            command: request.command.name().to_owned(),
+            command: request.command.kind(),
             service: request.service.clone(),
             name: request.name.clone(),
             requested_by: request.requested_by.clone(),

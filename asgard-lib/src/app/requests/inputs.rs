@@ -16,7 +16,7 @@ use crate::{
     kernel::{JobId, ProjectId, ResourceId, ResourceName, SecretId, SecretText, Timestamp},
     ports::{
         records::{Stored, key},
-        store::{Look, Version},
+        store::{ReadBatch, Version},
     },
 };
 use serde_json::{Map, Value};
@@ -325,7 +325,7 @@ async fn changed(
     replaced: &mut Vec<SecretId>,
 ) -> Result<Secret> {
     let keys = vec![key::<Resource>(resource.as_str()), key::<StatePointer>(resource.as_str())];
-    tx.ahead(Look { keys, ..Look::default() });
+    tx.ahead(ReadBatch { keys, ..ReadBatch::default() });
     let existing = tx.read_checked::<Resource>(resource.as_str()).await?;
     let applied = existing.and_then(|resource| Some(resource.spec.secret_inputs.get(&known.output)?.secret.clone()));
     let pointer = tx.read_checked::<StatePointer>(resource.as_str()).await?;

@@ -12,7 +12,7 @@ use crate::{
         credential::ProjectKey,
         policy::{self, Moment},
         project::Project,
-        request::{Command, NextRun, Request, RequestStatus, Step, Target, facts},
+        request::{self, Command, NewResource, NextRun, Request, RequestStatus, Step, Target, facts},
         resource::{Resource, ResourceStatus, Spec},
         run::RunOp,
     },
@@ -20,10 +20,9 @@ use crate::{
     kernel::{Actor, Party, RequestId, ResourceId, ResourceName, Usd},
     ports::{
         records::{Stored, key},
-        store::{Count, Look},
+        store::{Count, ReadBatch},
     },
 };
-use serde_json::Map;
 
 /// The most resources that a project may have at once.
 const MAX_RESOURCES: i64 = 500;
@@ -77,11 +76,11 @@ pub async fn open(tx: &mut Tx<'_>, wanted: Wanted<'_>) -> Result<Asked> {
     let id = &service.manifest.id;
     let name_claim = Resource::name_claim(&project.id, id, name);
     let open_claim = Request::open_claim(&project.id, id, name);
-    tx.ahead(Look { claims: vec![open_claim.clone()], ..Look::default() });
+    tx.ahead(ReadBatch { claims: vec![open_claim.clone()], ..ReadBatch::default() });
     let (named, open) = (tx.holder(&name_claim).await?, tx.holder(&open_claim).await?);
     let resource = named.iter().map(|resource| key::<Resource>(resource.as_str()));
     let request = open.iter().map(|request| key::<Request>(request.as_str()));
-    tx.ahead(Look { keys: resource.chain(request).collect(), ..Look::default() });
+    tx.ahead(ReadBatch { keys: resource.chain(request).collect(), ..ReadBatch::default() });
     let existing = match &named {
         Some(resource) => tx.read_checked::<Resource>(resource).await?,
         None => None,
@@ -129,51 +128,13 @@ async fn barred(tx: &Tx<'_>, project: &Project) -> Result<Vec<Party>> {
 async fn begin(tx: &mut Tx<'_>, wanted: Wanted<'_>, existing: Option<Stored<Resource>>) -> Result<Asked> {
     let Wanted { project, service, name, target, command, fresh } = wanted;
     let (now, actor) = (tx.now(), tx.actor()?.reference());
-    let monthly = match (&command, &existing) {
-        (Command::Provision { spec }, _) => service.manifest.monthly(spec)?,
-        (Command::RotateSecrets, Some(resource)) => resource.committed,
-        (Command::RotateSecrets | Command::Deprovision, _) => Usd::ZERO,
-    };
+    let before = existing.as_ref().map(|resource| &resource.value);
+    let monthly = request::monthly(&command, &service.manifest, before)?;
     let request_id: RequestId = tx.id();
     let barred = barred(tx, project).await?;
-    let life = match (&command, existing.as_ref().map(|r| (r.status, r.provisioned_at))) {
-        (Command::Provision { .. }, None) => ResourceStatus::Provisioning,
-        (Command::Provision { .. }, Some((ResourceStatus::Failed, None))) => ResourceStatus::Provisioning,
-        (Command::Provision { .. } | Command::RotateSecrets, Some(_)) => ResourceStatus::Updating,
-        (Command::Deprovision, Some(_)) => ResourceStatus::Destroying,
-        (Command::RotateSecrets | Command::Deprovision, None) => return Err(Error::not_found("resource")),
-    };
-    let resource = match &existing {
-        Some(resource) => Resource { request: request_id.clone(), ..resource.go(life, now)? },
-        None => Resource {
-            id: fresh,
-            project: project.id.clone(),
-            service: service.manifest.id.clone(),
-            name: name.clone(),
-            target: target.clone(),
-            status: life,
-            spec: match &command {
-                Command::Provision { spec } => spec.clone(),
-                Command::RotateSecrets | Command::Deprovision => Spec::default(),
-            },
-            outputs: Map::new(),
-            secret_refs: std::collections::BTreeMap::new(),
-            committed: Usd::ZERO,
-            unapproved: Some(Usd::ZERO),
-            rotation: 0,
-            dry_run: false,
-            request: request_id.clone(),
-            attention: None,
-            drift: Vec::new(),
-            refreshed_at: None,
-            created_at: now,
-            created_by: actor.clone(),
-            unmade: true,
-            half_made_asks: false,
-            provisioned_at: None,
-            updated_at: now,
-        },
-    };
+    let service_id = &service.manifest.id;
+    let new = NewResource { id: fresh, project: &project.id, service: service_id, name, target: &target, by: &actor };
+    let resource = request::opened(&command, before, new, &request_id, now)?;
     let mut request = Request { id: request_id, barred, ..fresh_request(tx, project, &resource, command, monthly)? };
     let actor = request.requested_by.clone();
     let step = Step { moment: Moment::Asking, actor, at: now, plan: None, grown: false };

@@ -25,7 +25,7 @@ use crate::{
     ports::{
         kinds,
         records::{Stored, key},
-        store::{Look, Query},
+        store::{Query, ReadBatch},
     },
 };
 use schemars::JsonSchema;
@@ -91,7 +91,7 @@ impl Operation for GetRequest {
         }
         // A key's own project comes along, and that which is known from before a wait.
         if let Some(project) = self.found_in.get().or(reads.actor()?.bound_project()) {
-            reads.ahead(Look { keys: vec![key::<Project>(project.as_str())], ..Look::default() });
+            reads.ahead(ReadBatch { keys: vec![key::<Project>(project.as_str())], ..ReadBatch::default() });
         }
         let Some(request) = reads.read::<Request>(self.request_id.as_str()).await? else {
             return Err(reads.unknown("request"));

@@ -159,18 +159,18 @@ async fn two_hundred_waiters_on_a_server_cost_at_most_four_reads_a_second() {
         let waiters: Vec<_> = ids.iter().cycle().take(200).map(|id| waiting(&kit.app, &kit, id, 50)).collect();
         tokio::time::sleep(Duration::from_millis(100)).await;
         for second in 0..40 {
-            let before = kit.shaky.fault.calls.load(SeqCst);
+            let before = kit.faulty.fault.calls.load(SeqCst);
             // Newcomers hasten nobody beyond that.
             let late = waiting(&kit.app, &kit, &ids[0], 1);
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let reads = kit.shaky.fault.calls.load(SeqCst) - before;
+            let reads = kit.faulty.fault.calls.load(SeqCst) - before;
             // What the newcomer reads for itself, before and after.
             assert!((1..=4 + 5).contains(&reads), "{reads} in second {second} for {requests} requests");
             late.abort();
         }
-        let before = kit.shaky.fault.calls.load(SeqCst);
+        let before = kit.faulty.fault.calls.load(SeqCst);
         tokio::time::sleep(Duration::from_secs(5)).await;
-        let reads = kit.shaky.fault.calls.load(SeqCst) - before;
+        let reads = kit.faulty.fault.calls.load(SeqCst) - before;
         assert!((2..=20).contains(&reads), "{reads} in five seconds for {requests} requests");
         waiters.iter().for_each(tokio::task::JoinHandle::abort);
     }
@@ -183,13 +183,13 @@ async fn a_commit_of_the_process_ends_a_wait_at_once() {
     let id = asked(&kit).await;
     let waiter = waiting(&kit.app, &kit, &id, 50);
     tokio::time::sleep(Duration::from_millis(10)).await;
-    let (before, begun) = (kit.shaky.fault.calls.load(SeqCst), tokio::time::Instant::now());
+    let (before, begun) = (kit.faulty.fault.calls.load(SeqCst), tokio::time::Instant::now());
     let cancel: Cancel = serde_json::from_value(json!({"request_id": id})).unwrap();
     kit.app.run(&kit.owner(), &cancel).await.unwrap();
     let answer = waiter.await.unwrap().unwrap();
     assert!(answer.status.is_over(), "{:?}", answer.status);
     assert!(begun.elapsed() < Duration::from_millis(200), "{:?}", begun.elapsed());
-    assert!(kit.shaky.fault.calls.load(SeqCst) - before < 20);
+    assert!(kit.faulty.fault.calls.load(SeqCst) - before < 20);
 }
 
 /// What another process commits is seen by looking, within two seconds.
@@ -209,7 +209,7 @@ async fn a_commit_of_another_process_ends_a_wait_within_two_seconds() {
 async fn a_wait_on_a_function_ends_after_twenty_seconds_and_eight_reads() {
     let kit = Kit::staged().await;
     let id = asked(&kit).await;
-    let store = Arc::new(crate::app::testkit::Shaky::on(&kit.memory));
+    let store = Arc::new(crate::app::testkit::StoreFaults::on(&kit.memory));
     let app = crate::app::testkit::boot_fleeting(Arc::clone(&store), &kit.world, Arc::clone(&kit.stage) as _).await;
     let before = store.fault.calls.load(SeqCst);
     let begun = tokio::time::Instant::now();

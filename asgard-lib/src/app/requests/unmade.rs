@@ -33,9 +33,9 @@ pub async fn remove_unmade(
 ) -> Result<Option<Asked>> {
     let open = Request::open_claim(&project.id, &resource.service, &resource.name);
     // With a service a run may still find out more. Without one, and without a state, no run could find anything.
-    let forsaken = tx.app().catalog().get(&resource.service).is_none();
+    let forsaken = tx.app().services().get(&resource.service).is_none();
     // No run may go to an account that has left the allow-list. What was made up is nowhere, and needs none.
-    let out_of_reach = !tx.app().catalog().allow_list().names(&resource.target);
+    let out_of_reach = !tx.app().services().allow_list().names(&resource.target);
     let nothing = resource.unmade
         || (forsaken && (resource.dry_run || resource.provisioned_at.is_none()))
         || (out_of_reach && resource.dry_run);
@@ -59,7 +59,7 @@ pub async fn remove_unmade(
     let mut request = fresh_request(tx, project, &going, Command::Deprovision, Usd::ZERO)?;
     let going = Resource { request: request.id.clone(), ..going };
     // A service that is gone has nothing to say about what was never made.
-    if let Some(service) = tx.app().catalog().get(&resource.service).cloned() {
+    if let Some(service) = tx.app().services().get(&resource.service).cloned() {
         let actor = request.requested_by.clone();
         let step = Step { moment: Moment::Asking, actor, at: now, plan: None, grown: false };
         let facts = facts(basis(tx, project, &service).await?, &request, &going, step);

@@ -68,7 +68,7 @@ async fn ask(
                 None => nothing_kept(resource),
             });
         }
-        None => Arc::clone(tx.app().catalog().need(&resource.service)?),
+        None => Arc::clone(tx.app().services().need(&resource.service)?),
     };
     let wanted = Wanted {
         project,
@@ -180,7 +180,7 @@ impl Operation for RetryResource {
             ));
         }
         if let Command::Provision { spec } = &last.command {
-            let service = tx.app().catalog().need(&resource.service)?;
+            let service = tx.app().services().need(&resource.service)?;
             // What was admitted once is admitted again only as the catalogue is now.
             service.check_kept_spec(spec).map_err(|error| {
                 let message = format!(

@@ -119,13 +119,13 @@ async fn projectors_at_once_count_everything_once() {
     for number in 0..7 {
         kit.ask("asked", &format!("r{number}"), json!({})).await.unwrap();
     }
-    kit.shaky.fault.conflict_every.store(3, std::sync::atomic::Ordering::SeqCst);
+    kit.faulty.fault.conflict_every.store(3, std::sync::atomic::Ordering::SeqCst);
     let (other, _) = kit.second().await;
     let task = KeepRows::<RequestRows>::default();
     let (one, two) = tokio::join!(task.run(&kit.app), task.run(&other));
     one.unwrap();
     two.unwrap();
-    kit.shaky.fault.conflict_every.store(0, std::sync::atomic::Ordering::SeqCst);
+    kit.faulty.fault.conflict_every.store(0, std::sync::atomic::Ordering::SeqCst);
     check(&kit).await;
 }
 

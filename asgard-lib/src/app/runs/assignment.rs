@@ -42,8 +42,8 @@ pub(super) struct Claimed {
 
 /// What the run works with.
 pub(super) enum Module {
-    /// The catalogue's module, and the inputs that are asked for.
-    Catalogue(Arc<Service>),
+    /// The module of the service as it is offered now, and the inputs that are asked for.
+    Offered(Arc<Service>),
     /// The module and the inputs that the resource was last applied with.
     Kept(Box<Applied>),
 }
@@ -66,7 +66,7 @@ impl From<Error> for Missing {
 pub(super) async fn assignment(app: &Asgard, claimed: &Claimed) -> Result<Assignment, Missing> {
     let Claimed { run, request, resource, project, module } = claimed;
     let Kept { service, lock } = match module {
-        Module::Catalogue(service) => Kept { service: Arc::clone(service), lock: None },
+        Module::Offered(service) => Kept { service: Arc::clone(service), lock: None },
         Module::Kept(applied) => kept::read(app, &applied.module).await?,
     };
     let mut secrets = present_secrets(app, resource).await?;
@@ -173,8 +173,8 @@ fn inputs(claimed: &Claimed) -> (&Spec, u32) {
     let Claimed { request, resource, module, .. } = claimed;
     match (module, request) {
         (Module::Kept(applied), _) => (&applied.spec, applied.rotation),
-        (Module::Catalogue(_), Some(request)) => request.command.inputs(resource),
-        (Module::Catalogue(_), None) => (&resource.spec, resource.rotation),
+        (Module::Offered(_), Some(request)) => request.command.inputs(resource),
+        (Module::Offered(_), None) => (&resource.spec, resource.rotation),
     }
 }
 

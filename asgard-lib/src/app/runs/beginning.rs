@@ -20,14 +20,14 @@ use crate::{
 const MAX_TRIES: u32 = 8;
 
 /// Records that the plan begins to be applied, with the providers of that lock file.
-pub(super) async fn begin(supervision: &ClaimedRun, lock: Option<&[u8]>) -> Result<()> {
-    let Some(service) = &supervision.module else {
-        return note(supervision, None).await.map(|_| ());
+pub(super) async fn begin(claimed_run: &ClaimedRun, lock: Option<&[u8]>) -> Result<()> {
+    let Some(service) = &claimed_run.module else {
+        return note(claimed_run, None).await.map(|_| ());
     };
     let package = Package::of(service, lock)?;
     for _ in 0..MAX_TRIES {
-        let sealed = package.sealed(supervision.app(), &supervision.run).await?;
-        if note(supervision, Some((&package, sealed.as_ref()))).await? {
+        let sealed = package.sealed(claimed_run.app(), &claimed_run.run).await?;
+        if note(claimed_run, Some((&package, sealed.as_ref()))).await? {
             return Ok(());
         }
     }
@@ -35,11 +35,11 @@ pub(super) async fn begin(supervision: &ClaimedRun, lock: Option<&[u8]>) -> Resu
 }
 
 /// `false` when the module was removed a moment ago.
-async fn note(supervision: &ClaimedRun, keeping: Option<(&Package<'_>, Option<&Draft>)>) -> Result<bool> {
-    let (hold, id) = (&supervision.hold, &supervision.run);
-    let work = supervision.app().transact(hold.call(), |tx| {
+async fn note(claimed_run: &ClaimedRun, keeping: Option<(&Package<'_>, Option<&Draft>)>) -> Result<bool> {
+    let (held_lease, id) = (&claimed_run.held_lease, &claimed_run.run);
+    let work = claimed_run.app().transact(held_lease.call(), |tx| {
         Box::pin(async move {
-            if hold.mine(tx).await?.is_none() {
+            if held_lease.mine(tx).await?.is_none() {
                 return Ok(None);
             }
             tx.waive_audit(AuditWaiver::RunFacts)?;
@@ -67,7 +67,7 @@ async fn note(supervision: &ClaimedRun, keeping: Option<(&Package<'_>, Option<&D
             Ok(Some(true))
         })
     });
-    hold.commit(work).await?.ok_or_else(lost)
+    held_lease.commit(work).await?.ok_or_else(lost)
 }
 
 /// Drops the run's reference to its module when the run is over. A state that the run stored has taken it over.

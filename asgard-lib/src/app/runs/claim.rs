@@ -71,8 +71,8 @@ async fn claim(app: &Arc<Asgard>, id: &RunId, claimant: Claimant) -> Result<Clai
         Attempt::NotNeeded(why) => return Ok(Claim::NotNeeded { why }),
         Attempt::Held(until) => return Ok(Claim::Held { until }),
     };
-    let supervision = ClaimedRun {
-        hold: HeldLease::new(Arc::clone(app), seen.trace.clone(), &lease, holder, ttl),
+    let claimed_run = ClaimedRun {
+        held_lease: HeldLease::new(Arc::clone(app), seen.trace.clone(), &lease, holder, ttl),
         run: id.clone(),
         op: seen.op,
         resource: claimed.resource.id.clone(),
@@ -80,33 +80,33 @@ async fn claim(app: &Arc<Asgard>, id: &RunId, claimant: Claimant) -> Result<Clai
         module: None,
         log: tokio::sync::Mutex::new(LogBudget::default()),
     };
-    hand_over(supervision, &claimed).await
+    hand_over(claimed_run, &claimed).await
 }
 
 /// Reads the assignment under the lease. Without one the run goes back: nothing was changed yet.
-async fn hand_over(mut supervision: ClaimedRun, claimed: &Claimed) -> Result<Claim> {
+async fn hand_over(mut claimed_run: ClaimedRun, claimed: &Claimed) -> Result<Claim> {
     let mut tries = 0;
     loop {
-        match assignment(supervision.app(), claimed).await {
+        match assignment(claimed_run.app(), claimed).await {
             Ok(assignment) => {
-                supervision.inputs = Some(inputs_digest(supervision.app(), claimed, &assignment.variables)?);
+                claimed_run.inputs = Some(inputs_digest(claimed_run.app(), claimed, &assignment.variables)?);
                 // What the dry run applies is nothing that has to be removed.
-                if claimed.run.op == RunOp::Apply && !supervision.app().runner().is_dry() {
-                    supervision.module = Some(Arc::clone(&assignment.service));
+                if claimed.run.op == RunOp::Apply && !claimed_run.app().runner().is_dry() {
+                    claimed_run.module = Some(Arc::clone(&assignment.service));
                 }
-                return Ok(Claim::Claimed(Box::new(assignment), supervision));
+                return Ok(Claim::Claimed(Box::new(assignment), claimed_run));
             }
             Err(Missing::Plan) => {
                 let why = "The stored plan is gone; planning again.".to_owned();
-                supervision.finish(RunOutcome::Stale { why: why.clone() }).await?;
+                claimed_run.finish(RunOutcome::Stale { why: why.clone() }).await?;
                 return Ok(Claim::NotNeeded { why });
             }
             Err(Missing::Error(error)) if error.kind().retryable() && tries < MAX_READS => {
                 tries += 1;
-                pause(supervision.app(), tries).await;
+                pause(claimed_run.app(), tries).await;
             }
             Err(Missing::Error(error)) => {
-                tracing::error!(run.id = %supervision.run, error = error.chain(), "What a run needs cannot be read.");
+                tracing::error!(run.id = %claimed_run.run, error = error.chain(), "What a run needs cannot be read.");
                 // Trying again helps only with what passes.
                 let outcome = if error.kind().retryable() {
                     RunOutcome::Interrupted { may_exist: Vec::new() }
@@ -114,7 +114,7 @@ async fn hand_over(mut supervision: ClaimedRun, claimed: &Claimed) -> Result<Cla
                     let error = format!("What the run needs cannot be read: {}", error.message());
                     RunOutcome::Failed { error, may_exist: Vec::new() }
                 };
-                supervision.finish(outcome).await?;
+                claimed_run.finish(outcome).await?;
                 return Err(error);
             }
         }
@@ -166,9 +166,9 @@ async fn attempt(
             pointer.as_ref().and_then(|pointer| pointer.made_with().cloned())
         }
     };
-    let module = match (applied, tx.app().catalog().get(&resource.service)) {
+    let module = match (applied, tx.app().services().get(&resource.service)) {
         (Some(applied), _) => Module::Kept(Box::new(applied)),
-        (None, Some(service)) => Module::Catalogue(Arc::clone(service)),
+        (None, Some(service)) => Module::Offered(Arc::clone(service)),
         (None, None) => {
             let error = format!("Service {} is not in the catalogue any more.", resource.service);
             return Ok(Attempt::NotNeeded(end_run(tx, &run, RunStatus::Failed, error)?));
@@ -188,7 +188,7 @@ async fn attempt(
         applying: run.op.changes_things().then_some(false),
         state,
         attempts: run.attempts + 1,
-        whereabouts: Some(place.clone()),
+        location: Some(place.clone()),
         ends_in_time: *ends_in_time,
         runner: tx.app().runner().name().to_owned(),
         started_at: Some(run.started_at.unwrap_or_else(|| tx.now())),

@@ -93,7 +93,7 @@ crate::kernel::opaque!(Claim);
 /// The right to work on a run, for as long as its lease is held. Share it in an `Arc` while the run works; only
 /// [`ClaimedRun::finish`] needs it back.
 pub struct ClaimedRun {
-    pub(super) hold: HeldLease,
+    pub(super) held_lease: HeldLease,
     pub(super) run: RunId,
     pub(super) op: RunOp,
     pub(super) resource: ResourceId,
@@ -114,7 +114,7 @@ impl ClaimedRun {
 
     /// The control plane.
     pub fn app(&self) -> &Arc<Asgard> {
-        self.hold.app()
+        self.held_lease.app()
     }
 
     /// The run.

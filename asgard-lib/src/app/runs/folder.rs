@@ -14,13 +14,13 @@ use crate::{
 
 /// Removes what a run that is over left behind here, or keeps it aside when that is not all stored.
 pub(super) async fn clean(app: &Asgard, run: &Stored<Run>) -> Result<()> {
-    if let Some(place) = &run.whereabouts
+    if let Some(place) = &run.location
         && app.runner().probe(place, app.world().now()).await == Liveness::Alive
     {
         // It removes its folder itself, a moment after its last commit.
         return Ok(());
     }
-    let left = app.runner().salvage(&run.id, run.whereabouts.as_ref()).await?;
+    let left = app.runner().salvage(&run.id, run.location.as_ref()).await?;
     if left.unreadable {
         return keep(app, run).await;
     }

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 /// How long one commit under a lease may take; its outcome is found out by the next one.
 const COMMIT_WITHIN: Duration = Duration::from_secs(30);
 
-/// A lease in this process's hands, as far as it knows.
+/// A lease that this process holds, as far as it knows.
 pub(super) struct HeldLease {
     app: Arc<Asgard>,
     call: Call,

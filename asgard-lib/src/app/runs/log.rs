@@ -39,8 +39,8 @@ fn cut(text: &mut String, longest: usize) {
 }
 
 /// Appends lines under the lease, in segments.
-pub(super) async fn append(supervision: &ClaimedRun, lines: Vec<LogLine>) -> Result<()> {
-    let mut budget = supervision.log.lock().await;
+pub(super) async fn append(claimed_run: &ClaimedRun, lines: Vec<LogLine>) -> Result<()> {
+    let mut budget = claimed_run.log.lock().await;
     let mut segment = Vec::new();
     let mut size = 0;
     for mut line in lines {
@@ -54,22 +54,22 @@ pub(super) async fn append(supervision: &ClaimedRun, lines: Vec<LogLine>) -> Res
         let bytes = serde_json::to_vec(&line).map_err(Error::bug)?.len();
         let Some(line) = budget.admit(line, bytes) else { continue };
         if size + bytes > LogSegment::BYTES && !segment.is_empty() {
-            write(supervision, &mut budget, std::mem::take(&mut segment)).await?;
+            write(claimed_run, &mut budget, std::mem::take(&mut segment)).await?;
             size = 0;
         }
         size += bytes;
         segment.push(line);
     }
-    if segment.is_empty() { Ok(()) } else { write(supervision, &mut budget, segment).await }
+    if segment.is_empty() { Ok(()) } else { write(claimed_run, &mut budget, segment).await }
 }
 
-async fn write(supervision: &ClaimedRun, budget: &mut LogBudget, lines: Vec<LogLine>) -> Result<()> {
-    let run = &supervision.run;
+async fn write(claimed_run: &ClaimedRun, budget: &mut LogBudget, lines: Vec<LogLine>) -> Result<()> {
+    let run = &claimed_run.run;
     let start = budget.next;
-    let (hold, lines) = (&supervision.hold, &lines);
-    let work = supervision.app().transact(hold.call(), |tx| {
+    let (held_lease, lines) = (&claimed_run.held_lease, &lines);
+    let work = claimed_run.app().transact(held_lease.call(), |tx| {
         Box::pin(async move {
-            if hold.mine(tx).await?.is_none() {
+            if held_lease.mine(tx).await?.is_none() {
                 return Ok(None);
             }
             tx.waive_audit(AuditWaiver::LogSegment)?;
@@ -88,7 +88,7 @@ async fn write(supervision: &ClaimedRun, budget: &mut LogBudget, lines: Vec<LogL
             }
         })
     });
-    let written = hold.commit(work).await?;
+    let written = held_lease.commit(work).await?;
     budget.next = written.ok_or_else(lost)? + 1;
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::{
         audit::AuditAction,
         job::{ForgottenSecret, Work},
         project::Project,
-        request::{self, Planned, Request, RequestStatus, Transition},
+        request::{self, Planned, Request, Transition},
         resource::{Resource, ResourceStatus, StatePointer},
         run::{PlanSummary, Run, RunOp, RunStatus, listed},
         service::Retry,
@@ -92,22 +92,22 @@ impl ClaimedRun {
 }
 
 /// Ends the run as it is ready to, or as failed where the database never takes that.
-async fn finish(supervision: &ClaimedRun, ending: Option<&RunOutcome>, mut ready: Ready) -> Result<()> {
-    let Some(refusal) = commit_through_outages(supervision, ending, &mut ready).await? else { return Ok(()) };
-    tracing::error!(run.id = %supervision.run, error = refusal.chain(), "The end of a run is refused for good; it ends as failed.");
+async fn finish(claimed_run: &ClaimedRun, ending: Option<&RunOutcome>, mut ready: Ready) -> Result<()> {
+    let Some(refusal) = commit_through_outages(claimed_run, ending, &mut ready).await? else { return Ok(()) };
+    tracing::error!(run.id = %claimed_run.run, error = refusal.chain(), "The end of a run is refused for good; it ends as failed.");
     let why = if refusal.code() == Code::Busy {
         "The database refuses the end of the run again and again. This is a fault of Asgard's.".to_owned()
     } else {
         format!("The end of the run could not be stored: {}", refusal.message())
     };
     let mut failed = Ready::Failed(why, ready.may_exist().to_vec());
-    commit_through_outages(supervision, None, &mut failed).await?.map_or(Ok(()), Err)
+    commit_through_outages(claimed_run, None, &mut failed).await?.map_or(Ok(()), Err)
 }
 
 /// Commits an ending, however long the database is away. `Some` is why it is refused for good. A plan is sealed anew from `ending`
 /// while its commit has to be tried for long.
 async fn commit_through_outages(
-    supervision: &ClaimedRun,
+    claimed_run: &ClaimedRun,
     ending: Option<&RunOutcome>,
     ready: &mut Ready,
 ) -> Result<Option<Error>> {
@@ -118,19 +118,19 @@ async fn commit_through_outages(
         // key for it yet.
         let sealed_again = match (&*ready, ending) {
             (Ready::Planned(..), Some(ending)) if prepared_at.elapsed() >= SEALED_FOR => {
-                Box::pin(try_prepare(supervision, ending))
+                Box::pin(try_prepare(claimed_run, ending))
                     .await
                     .map(|anew| (*ready, prepared_at) = (anew, Instant::now()))
             }
             _ => Ok(()),
         };
         let committed = match sealed_again {
-            Ok(()) => commit(supervision, ready).await,
+            Ok(()) => commit(claimed_run, ready).await,
             Err(error) => Err(error),
         };
         let error = match committed {
             Ok(Some(())) => return Ok(None),
-            Ok(None) => return if is_done(supervision).await { Ok(None) } else { Err(lost()) },
+            Ok(None) => return if is_done(claimed_run).await { Ok(None) } else { Err(lost()) },
             Err(error) => error,
         };
         refusals += u32::from(error.code() == Code::Busy);
@@ -142,65 +142,65 @@ async fn commit_through_outages(
             return Err(error);
         }
         tries += 1;
-        tracing::warn!(run.id = %supervision.run, tries, error = error.chain(), "The end of a run cannot be stored yet.");
-        stopping |= wait(supervision, tries).await;
+        tracing::warn!(run.id = %claimed_run.run, tries, error = error.chain(), "The end of a run cannot be stored yet.");
+        stopping |= wait(claimed_run, tries).await;
     }
 }
 
 /// Whether an attempt whose reply was lost did it after all: only this supervisor ends the run under this fence.
-async fn is_done(supervision: &ClaimedRun) -> bool {
-    let run = supervision.app().store().read::<Run>(supervision.run.as_str()).await;
-    run.is_ok_and(|run| run.is_some_and(|run| run.status.is_over() && run.fence == supervision.hold.fence()))
+async fn is_done(claimed_run: &ClaimedRun) -> bool {
+    let run = claimed_run.app().store().read::<Run>(claimed_run.run.as_str()).await;
+    run.is_ok_and(|run| run.is_some_and(|run| run.status.is_over() && run.fence == claimed_run.held_lease.fence()))
 }
 
 /// Waits before the next try. `true` when the run was asked to stop.
-async fn wait(supervision: &ClaimedRun, tries: u32) -> bool {
-    pause(supervision.app(), tries).await;
+async fn wait(claimed_run: &ClaimedRun, tries: u32) -> bool {
+    pause(claimed_run.app(), tries).await;
     if tries > 8 {
-        supervision.app().world().sleep(MAX_PAUSE).await;
+        claimed_run.app().world().sleep(MAX_PAUSE).await;
     }
     // Holding the lease keeps recovery from redoing what is only waiting for the database.
-    match supervision.renew().await {
+    match claimed_run.renew().await {
         Ok(Renewal::Held { cancel }) => cancel,
         Ok(Renewal::Lost) => false,
         Err(error) => {
-            tracing::debug!(run.id = %supervision.run, error = error.chain(), "A lease could not be renewed.");
+            tracing::debug!(run.id = %claimed_run.run, error = error.chain(), "A lease could not be renewed.");
             false
         }
     }
 }
 
 /// Stores what has to be there before the commit. What cannot be stored makes the run a failed one.
-async fn prepare(supervision: &ClaimedRun, ending: &RunOutcome) -> Result<Ready> {
+async fn prepare(claimed_run: &ClaimedRun, ending: &RunOutcome) -> Result<Ready> {
     let mut tries = 0;
     loop {
-        let error = match Box::pin(try_prepare(supervision, ending)).await {
+        let error = match Box::pin(try_prepare(claimed_run, ending)).await {
             Ok(ready) => return Ok(ready),
             Err(error) => error,
         };
         tries += 1;
         if !error.kind().retryable() || tries >= MAX_PREPARATIONS {
-            tracing::error!(run.id = %supervision.run, error = error.chain(), "What a run made could not be stored.");
+            tracing::error!(run.id = %claimed_run.run, error = error.chain(), "What a run made could not be stored.");
             let why = format!("What the run made could not be stored: {}", error.message());
             return Ok(Ready::Failed(why, Vec::new()));
         }
-        wait(supervision, tries).await;
+        wait(claimed_run, tries).await;
     }
 }
 
-async fn try_prepare(supervision: &ClaimedRun, ending: &RunOutcome) -> Result<Ready> {
-    let app = supervision.app();
+async fn try_prepare(claimed_run: &ClaimedRun, ending: &RunOutcome) -> Result<Ready> {
+    let app = claimed_run.app();
     Ok(match ending {
         RunOutcome::Planned { summary, plan } => {
-            let run = &supervision.run;
-            let summary = summary.clone().listed(supervision.op)?;
+            let run = &claimed_run.run;
+            let summary = summary.clone().listed(claimed_run.op)?;
             Ready::Planned(summary, app.vault().prepare(&plan_id(run), &plan_context(run), plan).await?)
         }
         RunOutcome::Applied { outputs } => {
-            let resource = app.store().read::<Resource>(supervision.resource.as_str()).await?;
-            let resource = resource.ok_or_else(|| Error::bug(format!("{} is gone", supervision.resource)))?;
-            let service = app.catalog().get(&resource.service);
-            Ready::Applied(outputs::prepare(supervision, &resource, service, outputs).await?)
+            let resource = app.store().read::<Resource>(claimed_run.resource.as_str()).await?;
+            let resource = resource.ok_or_else(|| Error::bug(format!("{} is gone", claimed_run.resource)))?;
+            let service = app.services().get(&resource.service);
+            Ready::Applied(outputs::prepare(claimed_run, &resource, service, outputs).await?)
         }
         RunOutcome::Destroyed => Ready::Destroyed,
         RunOutcome::Refreshed { drift } => Ready::Refreshed(bounded(drift)),
@@ -218,13 +218,13 @@ fn bounded(addresses: &[String]) -> Vec<String> {
     listed(addresses.iter().map(|address| address.chars().take(500).collect::<String>()))
 }
 
-async fn commit(supervision: &ClaimedRun, ready: &Ready) -> Result<Option<()>> {
-    let hold = &supervision.hold;
-    let work = supervision.app().transact(hold.call(), |tx| {
+async fn commit(claimed_run: &ClaimedRun, ready: &Ready) -> Result<Option<()>> {
+    let held_lease = &claimed_run.held_lease;
+    let work = claimed_run.app().transact(held_lease.call(), |tx| {
         Box::pin(async move {
-            let Some(lease) = hold.mine(tx).await? else { return Ok(None) };
-            let run = tx.need::<Run>(supervision.run.as_str()).await?;
-            let resource = tx.need::<Resource>(supervision.resource.as_str()).await?;
+            let Some(lease) = held_lease.mine(tx).await? else { return Ok(None) };
+            let run = tx.need::<Run>(claimed_run.run.as_str()).await?;
+            let resource = tx.need::<Resource>(claimed_run.resource.as_str()).await?;
             tx.replace(&lease, &lease.released(tx.now()))?;
             beginning::let_go(tx, &run)?;
             let request = match &run.request {
@@ -242,7 +242,7 @@ async fn commit(supervision: &ClaimedRun, ready: &Ready) -> Result<Option<()>> {
             Ok(Some(()))
         })
     });
-    hold.commit(work).await
+    held_lease.commit(work).await
 }
 
 fn end_abandoned(tx: &mut Tx<'_>, run: &Stored<Run>) -> Result<()> {
@@ -364,16 +364,7 @@ async fn end_request(
         (Ready::Interrupted(may_exist) | Ready::Unseen(may_exist), _) => {
             let safe = service.as_ref().is_some_and(|service| service.manifest.retry == Retry::Safe);
             let left = request::Left { may_exist, safe, unseen: matches!(ready, Ready::Unseen(_)) };
-            let transition = if stop && left.is_harmless(run) {
-                request::cancelled(request, resource, now)?
-            } else {
-                request::interrupted(request, resource, run, left, now)?
-            };
-            let status = match transition.request.status {
-                RequestStatus::NeedsAttention => RunStatus::NeedsAttention,
-                RequestStatus::Cancelled => RunStatus::Cancelled,
-                _ => RunStatus::Interrupted,
-            };
+            let (status, transition) = request::left_behind(request, resource, run, left, stop, now)?;
             let error = transition.request.error.clone().filter(|_| status == RunStatus::NeedsAttention);
             (ended(run, status, error, may_exist, now)?, transition)
         }

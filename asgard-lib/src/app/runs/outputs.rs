@@ -67,12 +67,12 @@ fn secret_id(resource: &Resource, output: &str) -> SecretId {
 /// Sorts the outputs and stores the secret values. Doing it twice is like doing it once. Everything was made by then, so what cannot be
 /// kept is named and the rest is kept.
 pub(super) async fn prepare(
-    supervision: &ClaimedRun,
+    claimed_run: &ClaimedRun,
     resource: &Resource,
     service: Option<&Arc<Service>>,
     outputs: &BTreeMap<String, OutputValue>,
 ) -> Result<Prepared> {
-    let app = supervision.app();
+    let app = claimed_run.app();
     let given = |name: &str| outputs.get(name).is_some_and(|output| !output.value.is_null());
     let missing = service.map(|service| service.manifest.missing_outputs(given)).unwrap_or_default();
     let mut left = Vec::new();

@@ -61,7 +61,7 @@ fn fresh(tx: &Tx<'_>, resource: &Resource, op: RunOp, actor: ActorRef) -> Run {
         trace: tx.call().trace.clone(),
         fence: 0,
         attempts: 0,
-        whereabouts: None,
+        location: None,
         ends_in_time: false,
         cancel: false,
         launch: None,

@@ -228,11 +228,11 @@ async fn recover(app: &Arc<Asgard>, run: &Run) -> Result<bool> {
         return Err(Error::bug(format!("{} is running without a lease", run.id)));
     };
     let now = app.cautious_now().await?;
-    let liveness = match &lease.whereabouts {
+    let liveness = match &lease.location {
         Some(place) => app.runner().probe(place, now).await,
         None => Liveness::Unknown,
     };
-    let (seen, ttl, cannot_watch) = (app.watch().look(&lease), lease_lasts(app), app.is_fleeting());
+    let (seen, ttl, cannot_watch) = (app.watch().observe(&lease), lease_lasts(app), app.is_fleeting());
     let gone = match liveness {
         Liveness::Dead => true,
         // A supervisor that cannot renew has stopped its child by now, and whatever its child's life hangs on has when it was killed.
@@ -242,16 +242,16 @@ async fn recover(app: &Arc<Asgard>, run: &Run) -> Result<bool> {
     if !gone {
         return Ok(false);
     }
-    let Some((supervision, run)) = take_over(app, run, &lease, liveness).await? else { return Ok(false) };
+    let Some((claimed_run, run)) = take_over(app, run, &lease, liveness).await? else { return Ok(false) };
     let run = &run;
     tracing::warn!(run.id = %run.id, op = run.op.name(), ?liveness, "The supervisor of a run is gone; recovering.");
-    let Some(Found { may_exist, complete, ended }) = salvage(&supervision, run).await? else { return Ok(false) };
+    let Some(Found { may_exist, complete, ended }) = salvage(&claimed_run, run).await? else { return Ok(false) };
     // A lease that ran out proves nothing about a Terraform whose life did not hang on it.
     if liveness == Liveness::Dead || ended || run.ends_in_time || !run.may_have_changed_things() {
-        supervision.finish(RunOutcome::Interrupted { may_exist }).await?;
+        claimed_run.finish(RunOutcome::Interrupted { may_exist }).await?;
     } else {
         tracing::error!(run.id = %run.id, op = run.op.name(), "Whether Terraform is still at work for a run cannot be seen from here; a person has to look.");
-        supervision.finish_unseen(may_exist).await?;
+        claimed_run.finish_unseen(may_exist).await?;
     }
     if complete {
         app.runner().clean(&run.id).await?;
@@ -295,7 +295,7 @@ async fn take_over(
         .await?;
     Ok(taken.map(|(lease, run)| {
         let claimed = ClaimedRun {
-            hold: HeldLease::new(Arc::clone(app), run.trace.clone(), &lease, holder, IN_PROCESS),
+            held_lease: HeldLease::new(Arc::clone(app), run.trace.clone(), &lease, holder, IN_PROCESS),
             run: run.id.clone(),
             op: run.op,
             resource: run.resource.clone(),
@@ -317,12 +317,12 @@ struct Found {
 }
 
 /// Stores what the dead supervisor left behind. `None` when the lease was lost meanwhile.
-async fn salvage(supervision: &ClaimedRun, run: &Run) -> Result<Option<Found>> {
-    let looking = supervision.app().runner().salvage(&run.id, run.whereabouts.as_ref());
-    let Some(left) = renewing(supervision, looking).await? else { return Ok(None) };
-    supervision.log(left.logged).await?;
+async fn salvage(claimed_run: &ClaimedRun, run: &Run) -> Result<Option<Found>> {
+    let looking = claimed_run.app().runner().salvage(&run.id, run.location.as_ref());
+    let Some(left) = renewing(claimed_run, looking).await? else { return Ok(None) };
+    claimed_run.log(left.logged).await?;
     let adopted = match &left.state {
-        Some(state) => adopt(supervision, state).await?,
+        Some(state) => adopt(claimed_run, state).await?,
         None => true,
     };
     // What cannot be read may be the only copy.
@@ -330,15 +330,15 @@ async fn salvage(supervision: &ClaimedRun, run: &Run) -> Result<Option<Found>> {
     let may_exist = if left.found || !run.may_have_changed_things() {
         left.may_exist
     } else {
-        let Some(unseen) = renewing(supervision, unseen(supervision, run)).await? else { return Ok(None) };
+        let Some(unseen) = renewing(claimed_run, unseen(claimed_run, run)).await? else { return Ok(None) };
         unseen
     };
     Ok(Some(Found { may_exist, ended: left.ended, complete }))
 }
 
 /// What may exist of a run whose folder is not here: all there is to go by is its plan and what it had sent, its log and states.
-async fn unseen(supervision: &ClaimedRun, run: &Run) -> Result<Vec<String>> {
-    let app = supervision.app();
+async fn unseen(claimed_run: &ClaimedRun, run: &Run) -> Result<Vec<String>> {
+    let app = claimed_run.app();
     let planned = match &run.plan_of {
         Some(planned) => app.store().read::<Run>(planned.as_str()).await?.and_then(|planned| planned.value.summary),
         None => None,
@@ -347,14 +347,14 @@ async fn unseen(supervision: &ClaimedRun, run: &Run) -> Result<Vec<String>> {
 }
 
 /// Waits for something, renewing the lease meanwhile. `None` when the lease was lost.
-async fn renewing<T>(supervision: &ClaimedRun, work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+async fn renewing<T>(claimed_run: &ClaimedRun, work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
     tokio::pin!(work);
     loop {
         tokio::select! {
             biased;
             done = &mut work => return done.map(Some),
-            () = supervision.app().world().sleep(RENEW_EVERY) => {
-                if !supervision.hold.renew().await? {
+            () = claimed_run.app().world().sleep(RENEW_EVERY) => {
+                if !claimed_run.held_lease.renew().await? {
                     return Ok(None);
                 }
             }
@@ -364,12 +364,12 @@ async fn renewing<T>(supervision: &ClaimedRun, work: impl Future<Output = Result
 
 /// Makes a left-over state the current one if it is newer. `false` when it does not belong to what is stored: then it
 /// stays where it is, for somebody to look at.
-async fn adopt(supervision: &ClaimedRun, state: &[u8]) -> Result<bool> {
-    let Err(error) = supervision.store_state(state).await else { return Ok(true) };
+async fn adopt(claimed_run: &ClaimedRun, state: &[u8]) -> Result<bool> {
+    let Err(error) = claimed_run.store_state(state).await else { return Ok(true) };
     match (error.kind(), error.code()) {
         (_, Code::StaleVersion) => Ok(true),
         (Kind::Invalid | Kind::Conflict, _) => {
-            tracing::error!(run.id = %supervision.run, error = error.chain(), "A left-over state does not fit; it stays where it is.");
+            tracing::error!(run.id = %claimed_run.run, error = error.chain(), "A left-over state does not fit; it stays where it is.");
             Ok(false)
         }
         _ => Err(error),

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 #[async_trait]
 impl RunReporter for ClaimedRun {
     async fn renew(&self) -> Result<Renewal> {
-        if !self.hold.renew().await? {
+        if !self.held_lease.renew().await? {
             return Ok(Renewal::Lost);
         }
         // Looking is enough: the run's end is decided by a commit of its own.
@@ -29,14 +29,14 @@ impl RunReporter for ClaimedRun {
     }
 
     fn stop_by(&self) -> Timestamp {
-        self.hold.expires_at().minus(Self::STOP_BEFORE)
+        self.held_lease.expires_at().minus(Self::STOP_BEFORE)
     }
 
     async fn engine(&self, engine: &str, module_digest: &str) -> Result<()> {
-        let (hold, id, inputs) = (&self.hold, &self.run, &self.inputs);
-        let work = self.app().transact(hold.call(), |tx| {
+        let (held_lease, id, inputs) = (&self.held_lease, &self.run, &self.inputs);
+        let work = self.app().transact(held_lease.call(), |tx| {
             Box::pin(async move {
-                if hold.mine(tx).await?.is_none() {
+                if held_lease.mine(tx).await?.is_none() {
                     return Ok(None);
                 }
                 tx.waive_audit(AuditWaiver::RunFacts)?;
@@ -46,7 +46,7 @@ impl RunReporter for ClaimedRun {
                 tx.replace(&run, &Run { engine, module_digest, inputs, ..run.value.clone() }).map(Some)
             })
         });
-        hold.commit(work).await?.ok_or_else(lost)
+        held_lease.commit(work).await?.ok_or_else(lost)
     }
 
     async fn applying(&self, lock: Option<&[u8]>) -> Result<()> {

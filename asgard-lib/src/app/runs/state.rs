@@ -58,13 +58,13 @@ async fn read(app: &Asgard, pointer: &StatePointer) -> Result<Zeroizing<Vec<u8>>
 }
 
 /// Stores a state as the current one, under the lease.
-pub(super) async fn store(supervision: &ClaimedRun, state: &[u8]) -> Result<Kept> {
+pub(super) async fn store(claimed_run: &ClaimedRun, state: &[u8]) -> Result<Kept> {
     let Facts { serial, lineage } = serde_json::from_slice(state)
         .map_err(|e| Error::invalid("state", "This is not a whole Terraform state.").caused_by(e))?;
     if lineage.is_empty() || lineage.len() > 100 {
         return Err(Error::invalid("state", "A Terraform state has a lineage of 1 to 100 characters."));
     }
-    let (app, resource, run) = (supervision.app(), &supervision.resource, &supervision.run);
+    let (app, resource, run) = (claimed_run.app(), &claimed_run.resource, &claimed_run.run);
 
     // Sealing a large state costs, so what would be refused is refused first; the commit looks again.
     let present = app.store().read::<StatePointer>(resource.as_str()).await?;
@@ -76,10 +76,10 @@ pub(super) async fn store(supervision: &ClaimedRun, state: &[u8]) -> Result<Kept
     let sealed = sealed_id(resource, serial, run);
     let draft = app.vault().prepare(&sealed, &context(resource, &lineage, serial), state).await?;
 
-    let (hold, draft, kept, lineage, sealed) = (&supervision.hold, &draft, &kept, &lineage, &sealed);
-    let work = app.transact(hold.call(), |tx| {
+    let (held_lease, draft, kept, lineage, sealed) = (&claimed_run.held_lease, &draft, &kept, &lineage, &sealed);
+    let work = app.transact(held_lease.call(), |tx| {
         Box::pin(async move {
-            if hold.mine(tx).await?.is_none() {
+            if held_lease.mine(tx).await?.is_none() {
                 return Ok(None);
             }
             tx.waive_audit(AuditWaiver::RunState)?;
@@ -109,7 +109,7 @@ pub(super) async fn store(supervision: &ClaimedRun, state: &[u8]) -> Result<Kept
             Ok(Some(Kept::Stored))
         })
     });
-    hold.commit(work).await?.ok_or_else(lost)
+    held_lease.commit(work).await?.ok_or_else(lost)
 }
 
 /// What the state that a run stores was made with. The first state of an apply takes over the module that the run refers to; what the

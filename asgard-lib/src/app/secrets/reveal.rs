@@ -278,7 +278,7 @@ impl Operation for RotateSecret {
                 "The resource of this secret is destroyed, and the secret goes with it. There is nothing to rotate.";
             return Err(Error::new(Code::WrongState, message).at("name"));
         }
-        let service = tx.app().catalog().need(&resource.service)?;
+        let service = tx.app().services().need(&resource.service)?;
         if !service.manifest.secret_outputs().any(|output| output == secret.output) {
             return Err(Error::new(
                 Code::WrongState,

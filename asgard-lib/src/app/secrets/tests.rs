@@ -4,7 +4,7 @@ use super::GetSecret;
 use crate::{
     app::{
         resources::DeprovisionResource,
-        testkit::{Kit, Shaky},
+        testkit::{Kit, StoreFaults},
         worker,
     },
     backends::MemoryStore,
@@ -67,12 +67,12 @@ fn stored(kit: &Kit) -> usize {
 #[tokio::test(start_paused = true)]
 async fn a_value_is_stored_once_however_often_the_decision_is_made() {
     let kit = Kit::dry().await;
-    kit.shaky.fault.conflict_every.store(2, SeqCst);
+    kit.faulty.fault.conflict_every.store(2, SeqCst);
     for n in 0..4 {
         kit.ask("keyed", &format!("r{n}"), json!({"password": "hunter2"})).await.unwrap();
-        assert_eq!(kit.shaky.fault.secret_puts.load(SeqCst), n + 1, "one input, one value");
+        assert_eq!(kit.faulty.fault.secret_puts.load(SeqCst), n + 1, "one input, one value");
     }
-    assert!(kit.shaky.fault.conflicts.load(SeqCst) > 0, "nobody was faster");
+    assert!(kit.faulty.fault.conflicts.load(SeqCst) > 0, "nobody was faster");
     assert_eq!(doomed(&kit).await, BTreeSet::new(), "what is named is not collected");
     assert!(!format!("{:?}", kit.memory).contains("hunter2"));
 }
@@ -81,13 +81,13 @@ async fn a_value_is_stored_once_however_often_the_decision_is_made() {
 async fn a_value_is_read_once_however_often_the_decision_is_made() {
     let kit = Kit::dry().await;
     done(&kit, "hunter2").await;
-    let before = kit.shaky.fault.secret_gets.load(SeqCst);
-    kit.shaky.fault.conflict_every.store(2, SeqCst);
+    let before = kit.faulty.fault.secret_gets.load(SeqCst);
+    kit.faulty.fault.conflict_every.store(2, SeqCst);
     for n in 1..=4 {
         assert_eq!(reveal(&kit).await, (1, "hunter2".to_owned()));
-        assert_eq!(kit.shaky.fault.secret_gets.load(SeqCst), before + n);
+        assert_eq!(kit.faulty.fault.secret_gets.load(SeqCst), before + n);
     }
-    assert!(kit.shaky.fault.conflicts.load(SeqCst) > 0, "nobody was faster");
+    assert!(kit.faulty.fault.conflicts.load(SeqCst) > 0, "nobody was faster");
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,13 +110,13 @@ async fn a_secret_store_that_is_away_for_long_forgets_in_the_end() {
     let kit = Kit::staged().await;
     ask(&kit, "one").await.unwrap();
     ask(&kit, "two").await.unwrap_err();
-    kit.shaky.fault.forgets_nothing.store(true, SeqCst);
+    kit.faulty.fault.forgets_nothing.store(true, SeqCst);
     for _ in 0..2 * MAX_ATTEMPTS {
         kit.pass(Duration::from_secs(2 * 3600));
         worker::run_due(&kit.app).await.unwrap();
     }
     assert_eq!((stored(&kit), doomed(&kit).await.len()), (2, 1), "it is tried on and on");
-    kit.shaky.fault.forgets_nothing.store(false, SeqCst);
+    kit.faulty.fault.forgets_nothing.store(false, SeqCst);
     kit.pass(2 * MAX_PAUSE);
     worker::run_due(&kit.app).await.unwrap();
     assert_eq!((stored(&kit), doomed(&kit).await.len()), (1, 0));
@@ -154,7 +154,7 @@ async fn a_value_that_is_stored_after_its_job_was_done_is_forgotten_all_the_same
         clock.advance(Duration::from_secs(3700));
         worker::run_due(&app).await.unwrap();
     };
-    *kit.shaky.fault.before_put.lock().unwrap() = Some(Box::pin(asleep));
+    *kit.faulty.fault.before_put.lock().unwrap() = Some(Box::pin(asleep));
     let refused = ask(&kit, "hunter2").await.unwrap_err();
     assert_eq!((refused.code(), refused.retry_after_secs()), (Code::Busy, Some(1)));
     assert_eq!((stored(&kit), doomed(&kit).await.len()), (1, 1), "the value came after its job");
@@ -169,9 +169,9 @@ async fn a_value_that_is_stored_after_its_job_was_done_is_forgotten_all_the_same
 async fn a_death_at_any_call_leaves_nothing_behind() {
     for calls in 1.. {
         let kit = Kit::staged().await;
-        kit.shaky.fault.life.after(calls, false);
+        kit.faulty.fault.life.after(calls, false);
         let asked = ask(&kit, "hunter2").await;
-        kit.shaky.fault.life.after(i64::MAX, false);
+        kit.faulty.fault.life.after(i64::MAX, false);
         let named = kit.all::<Secret>(&kinds::SECRETS_BY_PROJECT, kit.project.as_str()).await.len();
         kit.pass(Duration::from_secs(3700));
         worker::run_due(&kit.app).await.unwrap();
@@ -200,11 +200,11 @@ async fn two_at_once_agree_on_one_value() {
 
 #[tokio::test(start_paused = true)]
 async fn the_same_value_again_changes_nothing_and_is_not_stored() {
-    let kit = Kit::dry_on(Shaky::on(&MemoryStore::new())).await;
+    let kit = Kit::dry_on(StoreFaults::on(&MemoryStore::new())).await;
     done(&kit, "one").await;
     let again = ask(&kit, "one").await.unwrap();
     assert!(!again.changed);
-    assert_eq!(kit.shaky.fault.secret_puts.load(SeqCst), 2, "the input, and the output of the dry run");
+    assert_eq!(kit.faulty.fault.secret_puts.load(SeqCst), 2, "the input, and the output of the dry run");
 }
 
 #[tokio::test(start_paused = true)]

@@ -216,7 +216,7 @@ pub(crate) async fn judged_by(
     command: &Command,
     resource: &Resource,
 ) -> Result<Option<Arc<Service>>> {
-    if let Some(service) = reads.app().catalog().get(&resource.service) {
+    if let Some(service) = reads.app().services().get(&resource.service) {
         return Ok(Some(Arc::clone(service)));
     }
     match command {

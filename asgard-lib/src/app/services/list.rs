@@ -103,7 +103,7 @@ impl SimpleOperation for ListServices {
         name: "services.list",
         title: "List services",
         description: "What can be requested here. get_service shows a service's inputs and outputs.",
-        action: Action::ReadCatalog,
+        action: Action::ReadServices,
         routes: &[Route { method: Get, path: "/services", status: 200 }],
         tools: &["list_services"],
         hints: Hints::READ,
@@ -111,8 +111,8 @@ impl SimpleOperation for ListServices {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Page<ServiceSummary>> {
-        tx.allow(Action::ReadCatalog, &Object::Nothing)?;
-        Ok(Page { items: tx.app().catalog().iter().map(|service| summary(service)).collect(), next_cursor: None })
+        tx.allow(Action::ReadServices, &Object::Nothing)?;
+        Ok(Page { items: tx.app().services().iter().map(|service| summary(service)).collect(), next_cursor: None })
     }
 }
 
@@ -132,7 +132,7 @@ impl SimpleOperation for GetService {
         name: "services.get",
         title: "Get a service",
         description: "A service with the JSON Schema of its spec and what it gives back.",
-        action: Action::ReadCatalog,
+        action: Action::ReadServices,
         routes: &[Route { method: Get, path: "/services/{service}", status: 200 }],
         tools: &["get_service"],
         hints: Hints::READ,
@@ -140,8 +140,8 @@ impl SimpleOperation for GetService {
     };
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<ServiceView> {
-        tx.allow(Action::ReadCatalog, &Object::Nothing)?;
+        tx.allow(Action::ReadServices, &Object::Nothing)?;
         let app = tx.app();
-        Ok(view(app, app.catalog().need(&self.service)?))
+        Ok(view(app, app.services().need(&self.service)?))
     }
 }

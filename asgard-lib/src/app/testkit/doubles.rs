@@ -29,7 +29,7 @@ pub(crate) type Interlude = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What goes wrong with a store, as told. It yields before every call, so that tasks interleave.
 #[derive(Default)]
-pub(crate) struct Shaky {
+pub(crate) struct StoreFaults {
     /// When the process dies that uses the store.
     pub life: Dying,
     /// Every how many commits the reply is lost; 0 for never.
@@ -60,10 +60,10 @@ pub(crate) struct Shaky {
 }
 
 /// A store that fails as told.
-pub(crate) type ShakyStore = Faulty<MemoryStore, Shaky>;
+pub(crate) type FaultyStore = Faulty<MemoryStore, StoreFaults>;
 
-impl Shaky {
-    pub(crate) fn on(inner: &MemoryStore) -> ShakyStore {
+impl StoreFaults {
+    pub(crate) fn on(inner: &MemoryStore) -> FaultyStore {
         Faulty::new(inner.clone(), Self::default())
     }
 
@@ -86,7 +86,7 @@ impl Shaky {
     }
 }
 
-impl Fault for Shaky {
+impl Fault for StoreFaults {
     async fn call<T: Send>(&self, call: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
         tokio::task::yield_now().await;
         self.calls.fetch_add(1, SeqCst);
@@ -136,7 +136,7 @@ impl Fault for Shaky {
     }
 }
 
-impl Shaky {
+impl StoreFaults {
     /// Notes what an operation changes of indices, as a store with entries of keys alone writes them.
     fn index(&self, op: &Op) {
         let (key, body) = match op {
@@ -162,7 +162,7 @@ type Indexed = std::collections::BTreeMap<(&'static str, String), (String, Optio
 /// Secrets that count how often they are used.
 pub(super) struct Counted {
     pub inner: SealedSecrets,
-    pub on: Arc<ShakyStore>,
+    pub on: Arc<FaultyStore>,
 }
 
 #[async_trait]

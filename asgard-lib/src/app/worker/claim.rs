@@ -3,7 +3,7 @@
 use super::work::JobOutcome;
 use crate::{
     app::{Asgard, Call, core::waiver::AuditWaiver, runs},
-    domain::job::{CLAIM, Job, LONGEST_WAIT, MAX_ATTEMPTS, SHARDS, Work},
+    domain::job::{CLAIM, Job, MAX_ATTEMPTS, MAX_WAIT, SHARDS, Work},
     error::Result,
     kernel::{JobId, Timestamp},
     ports::{
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// How often a claim is prolonged.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(20);
 
-/// A job in this worker's hands.
+/// A job that this worker has claimed.
 pub(super) struct Claimed {
     pub(super) job: Job,
 }
@@ -130,7 +130,7 @@ async fn claim(app: &Asgard, seen: &Job) -> Result<Option<Claimed>> {
     Ok(job.map(|job| Claimed { job }))
 }
 
-/// The job, if it is still in these hands: this process's, and not claimed again since.
+/// The job, if it is still claimed here: this process's, and not claimed again since.
 fn mine(app: &Asgard, claimed: &Job, now: Option<Stored<Job>>) -> Option<Stored<Job>> {
     now.filter(|job| job.claimed_by.as_ref() == Some(app.holder()) && job.attempts == claimed.attempts)
 }
@@ -170,7 +170,7 @@ pub(super) async fn settle(app: &Asgard, claimed: &Claimed, turn: &JobOutcome) -
                         return Ok(None);
                     }
                     JobOutcome::Repeat(pause) => job.repeated(tx.now().plus(*pause)),
-                    JobOutcome::Wait(obstacle, pause) => job.waits_for(*obstacle, tx.now(), tx.now().plus(*pause)),
+                    JobOutcome::Wait(reason, pause) => job.waits_for(*reason, tx.now(), tx.now().plus(*pause)),
                     JobOutcome::Retry(pause) if job.attempts < MAX_ATTEMPTS => job.retried(tx.now().plus(*pause)),
                     JobOutcome::Outage(pause) => job.handed_back(tx.now().plus(*pause)),
                     JobOutcome::Retry(_) => {
@@ -233,7 +233,7 @@ pub(crate) async fn recall_stranded(app: &Asgard) -> Result<usize> {
     let now = app.clocks().await?.later;
     let mut recalled = 0;
     for shard in 0..SHARDS {
-        let from = now.plus(LONGEST_WAIT).to_string();
+        let from = now.plus(MAX_WAIT).to_string();
         let mut query = Query::new(&JOBS_DUE, shard.to_string()).from(from).take(100);
         for _ in 0..STRANDED / 100 {
             let page = app.store().list::<Job>(&query).await?;

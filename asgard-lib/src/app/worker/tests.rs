@@ -184,23 +184,23 @@ async fn a_store_that_flaps_while_jobs_are_claimed_loses_none_of_them() {
         for n in 0..4 {
             kit.ask("thing", &format!("r{n}"), json!({})).await.unwrap();
         }
-        let (mut claims, mut hands) = (Claims::default(), Vec::new());
+        let (mut claims, mut taken) = (Claims::default(), Vec::new());
         if calls % 2 == 0 {
-            kit.shaky.fault.life.after(calls, false);
+            kit.faulty.fault.life.after(calls, false);
         } else {
-            kit.shaky.fault.lose_every.store(1, std::sync::atomic::Ordering::SeqCst);
+            kit.faulty.fault.lose_every.store(1, std::sync::atomic::Ordering::SeqCst);
         }
         for round in 0..2 {
-            hands.extend(claims.due(&kit.app, 8, round).await.unwrap_or_default());
+            taken.extend(claims.due(&kit.app, 8, round).await.unwrap_or_default());
         }
-        kit.shaky.fault.life.after(i64::MAX, false);
-        kit.shaky.fault.lose_every.store(0, std::sync::atomic::Ordering::SeqCst);
+        kit.faulty.fault.life.after(i64::MAX, false);
+        kit.faulty.fault.lose_every.store(0, std::sync::atomic::Ordering::SeqCst);
         for round in 0..3 {
-            hands.extend(claims.due(&kit.app, 8, round).await.unwrap());
+            taken.extend(claims.due(&kit.app, 8, round).await.unwrap());
         }
-        let ids: BTreeSet<_> = hands.iter().map(|claimed| claimed.job.id.clone()).collect();
-        assert_eq!((hands.len(), ids.len()), (4, 4), "after {calls} calls");
-        assert!(hands.iter().all(|claimed| claimed.job.attempts == 1), "after {calls} calls");
+        let ids: BTreeSet<_> = taken.iter().map(|claimed| claimed.job.id.clone()).collect();
+        assert_eq!((taken.len(), ids.len()), (4, 4), "after {calls} calls");
+        assert!(taken.iter().all(|claimed| claimed.job.attempts == 1), "after {calls} calls");
     }
 }
 
@@ -212,10 +212,10 @@ async fn a_store_that_is_away_while_a_job_is_done_costs_it_no_attempt() {
     for _ in 0..crate::domain::job::MAX_ATTEMPTS + 2 {
         let jobs = Claims::default().due(&kit.app, 8, 0).await.unwrap();
         assert!(!jobs.is_empty());
-        kit.shaky.fault.life.after(0, false);
+        kit.faulty.fault.life.after(0, false);
         let back = async {
             tokio::time::sleep(Duration::from_secs(6)).await;
-            kit.shaky.fault.life.after(i64::MAX, false);
+            kit.faulty.fault.life.after(i64::MAX, false);
         };
         let done = jobs.into_iter().map(|job| handle(Arc::clone(&kit.app), job));
         tokio::join!(futures_util::future::join_all(done), back);

@@ -98,11 +98,11 @@ async fn launch(app: &Arc<Asgard>, id: &RunId, job: &Job) -> Result<JobOutcome> 
 
 /// A launch that failed because of what passes by itself is put off for as long as the runner says.
 async fn put_off(app: &Asgard, run: &RunId, job: &Job, error: Error) -> Result<JobOutcome> {
-    let Some(obstacle) = obstacle(&error).filter(|obstacle| job.may_wait_for(*obstacle, app.world().now())) else {
+    let Some(reason) = block_reason(&error).filter(|reason| job.may_wait_for(*reason, app.world().now())) else {
         return Err(error);
     };
-    if job.waiting.is_none_or(|waiting| waiting.obstacle != obstacle) {
-        match obstacle {
+    if job.waiting.is_none_or(|waiting| waiting.reason != reason) {
+        match reason {
             BlockReason::Resource | BlockReason::Room => {
                 tracing::info!(run.id = %run, error = error.chain(), "A run waits for room.");
             }
@@ -112,14 +112,14 @@ async fn put_off(app: &Asgard, run: &RunId, job: &Job, error: Error) -> Result<J
         }
     }
     let pause = error.retry_after_secs().map_or(BUSY, |secs| Duration::from_secs(secs.max(1))).min(MAX_WAIT);
-    match obstacle {
+    match reason {
         BlockReason::Room => app.places().waits(app, run, pause).await?,
         BlockReason::Resource | BlockReason::Runner => {}
     }
-    Ok(JobOutcome::Wait(obstacle, pause))
+    Ok(JobOutcome::Wait(reason, pause))
 }
 
-fn obstacle(error: &Error) -> Option<BlockReason> {
+fn block_reason(error: &Error) -> Option<BlockReason> {
     if error.kind() == Kind::Limit {
         Some(BlockReason::Room)
     } else if error.code() == Code::RunnerUnavailable {

@@ -1,6 +1,6 @@
 //! A log that was really written and sealed, and somebody who can write to its database and has no key.
 
-use super::{Attack, Said};
+use super::{Attack, Verdict};
 use crate::{
     app::{
         Asgard, Call,
@@ -117,15 +117,15 @@ impl Site {
         }
     }
 
-    pub(crate) async fn says(&self, attack: Attack, anchors: Option<&str>, said: Said) {
+    pub(crate) async fn says(&self, attack: Attack, anchors: Option<&str>, said: Verdict) {
         let report = self.verify(anchors).await;
         let anchored = anchors.is_some();
         match said {
-            Said::Break(words) => {
+            Verdict::Break(words) => {
                 let found = report.breaks.iter().any(|one| one.what.contains(words));
                 assert!(found, "{attack:?}, anchors: {anchored}: {:#?}", report.breaks);
             }
-            Said::CannotKnow(words) => {
+            Verdict::CannotKnow(words) => {
                 assert_eq!(report.breaks, [], "{attack:?}, anchors: {anchored}");
                 let found = report.cannot_know.iter().any(|sentence| sentence.contains(words));
                 assert!(found, "{attack:?}, anchors: {anchored}: {:#?}", report.cannot_know);

@@ -189,7 +189,7 @@ impl Follower {
 
 /// How fast events were sealed and appended.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct SealingRate {
     /// How many there were.
     pub events: u32,
     /// How many chains they belonged to.
@@ -198,7 +198,7 @@ pub struct Pace {
     pub took: Duration,
 }
 
-impl Pace {
+impl SealingRate {
     /// Events a second.
     pub fn per_second(&self) -> f64 {
         f64::from(self.events) / self.took.as_secs_f64()
@@ -206,7 +206,7 @@ impl Pace {
 }
 
 /// Commits `events` events of `projects` projects, and measures how long the sealer needs for them.
-pub async fn measure(store: Arc<dyn Store>, events: u32, projects: u32) -> Pace {
+pub async fn measure(store: Arc<dyn Store>, events: u32, projects: u32) -> SealingRate {
     let host = Host::on(&store);
     let app = host.boot(&store).await;
     for first in (0..events).step_by(90) {
@@ -223,7 +223,7 @@ pub async fn measure(store: Arc<dyn Store>, events: u32, projects: u32) -> Pace 
     while SealAudit.wanted(&app).await.unwrap() {
         SealAudit.run(&app).await.unwrap();
     }
-    Pace { events, projects, took: began.elapsed() }
+    SealingRate { events, projects, took: began.elapsed() }
 }
 
 fn event(world: &World, project: u32, n: u32) -> AuditEvent {

@@ -6,7 +6,7 @@ use crate::{
     },
     ports::{
         kinds::{Kind, PROJECTS},
-        store::{Batch, Draft, Key, Look, Op, Query, Record, Store, StoreError},
+        store::{Batch, Draft, Key, Op, Query, ReadBatch, Record, Store, StoreError},
     },
 };
 use futures_util::future::join_all;
@@ -179,19 +179,19 @@ pub async fn a_look_shows_records_holders_and_counters(store: &dyn Store) {
         (vec![], names(&[]), names(&["n"])),
         (vec![session], names(&[]), names(&["n", "m"])),
     ] {
-        let look = Look { keys, claims, counters };
-        let looked = store.look(&look).await.unwrap();
-        assert_eq!(looked.records, store.get_many(&look.keys).await.unwrap());
+        let asked = ReadBatch { keys, claims, counters };
+        let results = store.read_batch(&asked).await.unwrap();
+        assert_eq!(results.records, store.get_many(&asked.keys).await.unwrap());
         let mut holders = Vec::new();
-        for name in &look.claims {
+        for name in &asked.claims {
             holders.push(store.holder(name).await.unwrap());
         }
         let mut shown = Vec::new();
-        for name in &look.counters {
+        for name in &asked.counters {
             shown.push(store.counter(name).await.unwrap());
         }
-        assert_eq!((looked.holders, looked.counters), (holders, shown), "{look:?}");
+        assert_eq!((results.holders, results.counters), (holders, shown), "{asked:?}");
     }
-    let much = Look { claims: (0..=Batch::MAX_READS).map(|n| format!("c{n}")).collect(), ..Look::default() };
-    assert!(matches!(store.look(&much).await, Err(StoreError::Corrupt(_))));
+    let much = ReadBatch { claims: (0..=Batch::MAX_READS).map(|n| format!("c{n}")).collect(), ..ReadBatch::default() };
+    assert!(matches!(store.read_batch(&much).await, Err(StoreError::Corrupt(_))));
 }

@@ -38,6 +38,7 @@ macro_rules! actions {
     ($($(#[doc = $doc:literal])+ $name:ident: $scope:ident, [$($standing:ident $(by $credential:ident)?),+], $refusal:literal;)+) => {
         /// What an operation does, as far as permission is concerned.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
         pub enum Action {
             $($(#[doc = $doc])+ $name,)+
         }
@@ -116,8 +117,8 @@ actions! {
     /// Answer for a project key from now on.
     AdoptKey: Project, [Owner, Manager],
         "A key is adopted by the project's owner or its manager, who answers for it from then on.";
-    /// Read the catalogue, the groups and the registration requirements.
-    ReadCatalog: Organisation, [Member, ProjectKey], "Only members and project keys read the catalogue.";
+    /// Read the services, the groups and the registration requirements.
+    ReadServices: Organisation, [Member, ProjectKey], "Only members and project keys read the catalogue.";
     /// Ask for something: provision, update, retry, refresh, deprovision.
     Ask: Project, [Owner, Manager, Admin, ProjectKey],
         "Only the project's owner, its manager, its keys and admins may ask for this.";

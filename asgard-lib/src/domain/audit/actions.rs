@@ -186,6 +186,8 @@ audit_actions! {
     SecretRevealedByAgentOfOther = "secret.revealed_by_agent_of_other", Secrets, Project, "A secret's value was shown to an agent that acts for a person who neither owns nor manages the project; the owner and the manager are to know.";
     DataKeyMade = "data_key.made", Operation, Organisation, "A data key was made: the first of an empty store, or the next, with which a rotation begins.";
     DataKeyActivated = "data_key.activated", Operation, Organisation, "A data key became the one that new things are sealed under.";
+    DataKeyWrapped = "data_key.wrapped", Operation, Organisation, "A data key was wrapped under another master key too, which opens it from then on.";
+    DataKeyWrapsDropped = "data_key.wraps_dropped", Operation, Organisation, "A data key's wraps under master keys that are not in use any more were dropped.";
     DataKeyRetired = "data_key.retired", Operation, Organisation, "A data key was retired and its wraps were wiped.";
     AuditMarkingBegan = "audit.marking_began", Operation, Organisation, "From here on every event carries a mark; what a version before left waiting was sealed without.";
     AuditEventRefused = "audit.event_refused", Operation, Organisation, "Events that waited to be sealed were refused, because their marks are not genuine.";

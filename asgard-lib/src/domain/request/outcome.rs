@@ -6,7 +6,7 @@ use crate::{
     domain::{
         policy::{self, Answer, Facts, Judged, Judgement, Moment, rules},
         resource::{Resource, ResourceStatus, SecretRef, Spec},
-        run::{PlanSummary, Run, RunOp},
+        run::{PlanSummary, Run, RunOp, RunStatus},
     },
     error::{Code, Error, Result},
     kernel::{RunId, Timestamp},
@@ -312,6 +312,35 @@ impl Left<'_> {
     pub fn is_harmless(self, run: &Run) -> bool {
         !run.op.changes_things() || (!self.unseen && (self.safe || self.may_exist.is_empty()))
     }
+}
+
+/// Its run ended before its end, and somebody may have asked to `stop` it: what becomes of the request, and what the run is said to
+/// have come to.
+pub fn left_behind(
+    request: &Request,
+    resource: &Resource,
+    run: &Run,
+    left: Left<'_>,
+    stop: bool,
+    now: Timestamp,
+) -> Result<(RunStatus, Transition)> {
+    let transition = if stop && left.is_harmless(run) {
+        cancelled(request, resource, now)?
+    } else {
+        interrupted(request, resource, run, left, now)?
+    };
+    let status = match transition.request.status {
+        RequestStatus::NeedsAttention => RunStatus::NeedsAttention,
+        RequestStatus::Cancelled => RunStatus::Cancelled,
+        RequestStatus::Planning
+        | RequestStatus::Pending
+        | RequestStatus::Approved
+        | RequestStatus::Running
+        | RequestStatus::Fulfilled
+        | RequestStatus::Rejected
+        | RequestStatus::Failed => RunStatus::Interrupted,
+    };
+    Ok((status, transition))
 }
 
 /// Its run was interrupted.

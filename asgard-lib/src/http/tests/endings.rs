@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 
 /// What may end somebody's access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
+enum AccessEnd {
     SwitchedOff,
     SwitchedOffAndOnAgain,
     PasswordChanged,
@@ -32,7 +32,7 @@ enum Ending {
     LostTheProjectLongAgo,
 }
 
-impl Ending {
+impl AccessEnd {
     const ALL: [Self; 12] = [
         Self::SwitchedOff,
         Self::SwitchedOffAndOnAgain,
@@ -164,7 +164,7 @@ async fn subject(app: &TestApp, name: &str) -> Subject {
     }
 }
 
-async fn end(app: &TestApp, subject: &Subject, ending: Ending) {
+async fn end(app: &TestApp, subject: &Subject, ending: AccessEnd) {
     let Subject { name, user, project, .. } = subject;
     let admin = {
         let login = json!({"username": "admin", "password": PASSWORD});
@@ -175,26 +175,26 @@ async fn end(app: &TestApp, subject: &Subject, ending: Ending) {
     };
     let username = name.parse().unwrap();
     match ending {
-        Ending::SwitchedOff => active(false).await,
-        Ending::SwitchedOffAndOnAgain => {
+        AccessEnd::SwitchedOff => active(false).await,
+        AccessEnd::SwitchedOffAndOnAgain => {
             active(false).await;
             active(true).await;
         }
-        Ending::PasswordChanged => {
+        AccessEnd::PasswordChanged => {
             let change = json!({"current_password": PASSWORD, "new_password": "another good password"});
             ok(subject.session.post("/api/auth/password", change).await).await;
         }
-        Ending::PasswordReset => {
+        AccessEnd::PasswordReset => {
             bootstrap::set_password(&app.asgard, &username, &SecretText::new("another good password")).await.unwrap();
         }
-        Ending::SignedOutByOneself => {
+        AccessEnd::SignedOutByOneself => {
             ok(subject.session.post(&format!("/api/users/{user}/sign-out"), json!({})).await).await;
         }
-        Ending::SignedOutByAdmin => {
+        AccessEnd::SignedOutByAdmin => {
             ok(admin.post(&format!("/api/users/{user}/sign-out"), json!({})).await).await;
         }
-        Ending::SignedOutByOperator => bootstrap::sign_out(&app.asgard, &username).await.unwrap(),
-        Ending::RevokedByAdmin => {
+        AccessEnd::SignedOutByOperator => bootstrap::sign_out(&app.asgard, &username).await.unwrap(),
+        AccessEnd::RevokedByAdmin => {
             let listed = ok(admin.get(&format!("/api/users/{user}/tokens")).await).await;
             assert_eq!(listed["items"][0]["id"], subject.token_id.as_str());
             let listed = ok(admin.get(&format!("/api/users/{user}/sessions")).await).await;
@@ -204,17 +204,17 @@ async fn end(app: &TestApp, subject: &Subject, ending: Ending) {
             }
             ok(admin.delete(&format!("/api/projects/{project}/keys/{}", subject.key_id)).await).await;
         }
-        Ending::ProjectStopped => {
+        AccessEnd::ProjectStopped => {
             ok(admin.post(&format!("/api/projects/{project}/kill"), json!({"reason": "a test"})).await).await;
         }
-        Ending::MadeFinance => {
+        AccessEnd::MadeFinance => {
             ok(admin.post(&format!("/api/users/{user}/role"), json!({"role": "finance"})).await).await;
         }
-        Ending::LostTheProject | Ending::LostTheProjectLongAgo => {
+        AccessEnd::LostTheProject | AccessEnd::LostTheProjectLongAgo => {
             let change = json!({"owner_email": "olga@corp.example"});
             ok(admin.patch(&format!("/api/projects/{project}"), change).await).await;
             review(app).await;
-            if ending == Ending::LostTheProjectLongAgo {
+            if ending == AccessEnd::LostTheProjectLongAgo {
                 app.clock.advance(Duration::from_secs(31 * 86_400));
             }
         }
@@ -268,7 +268,7 @@ async fn what_ends_access_ends_every_kind_of_credential_on_every_surface() {
     })
     .await;
     let mut wrong = Vec::new();
-    for (n, ending) in Ending::ALL.into_iter().enumerate() {
+    for (n, ending) in AccessEnd::ALL.into_iter().enumerate() {
         let subject = subject(&app, &format!("subject-{n}")).await;
         let mut calls = Vec::new();
         for kind in CredentialKind::ALL {
@@ -289,12 +289,12 @@ async fn what_ends_access_ends_every_kind_of_credential_on_every_surface() {
             let ends = match (kind, ending) {
                 (
                     CredentialKind::Host,
-                    Ending::SwitchedOffAndOnAgain
-                    | Ending::PasswordChanged
-                    | Ending::PasswordReset
-                    | Ending::SignedOutByOneself
-                    | Ending::SignedOutByAdmin
-                    | Ending::SignedOutByOperator,
+                    AccessEnd::SwitchedOffAndOnAgain
+                    | AccessEnd::PasswordChanged
+                    | AccessEnd::PasswordReset
+                    | AccessEnd::SignedOutByOneself
+                    | AccessEnd::SignedOutByAdmin
+                    | AccessEnd::SignedOutByOperator,
                 ) => true,
                 _ => ending.ends(kind),
             };
@@ -335,7 +335,7 @@ async fn a_credential_that_has_ended_leaves_no_other_behind() {
     let app = TestApp::new().await;
     let subject = subject(&app, "ann").await;
     let session = acting(&app, &subject, CredentialKind::Session).await;
-    end(&app, &subject, Ending::SignedOutByAdmin).await;
+    end(&app, &subject, AccessEnd::SignedOutByAdmin).await;
     // The request was let in right before: its actor is known, and nothing is committed yet.
     let call = Call::by(session, app.asgard.new_trace());
     let asgard = Arc::clone(&app.asgard);

@@ -28,14 +28,14 @@ struct Counted {
 impl SimpleOperation for CountServices {
     type Output = Counted;
     const META: Meta =
-        Meta::new("acme.count_services", "Count services", "How many services a cloud has.", Action::ReadCatalog)
+        Meta::new("acme.count_services", "Count services", "How many services a cloud has.", Action::ReadServices)
             .routes(&[Route::new(Method::Get, "/acme/clouds/{cloud}/services", 200)])
             .tools(&["acme_count_services"])
             .hints(Hints::READ);
 
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Counted> {
-        tx.allow(Action::ReadCatalog, &Object::Nothing)?;
-        let services = tx.app().catalog().iter().filter(|service| service.manifest.cloud.as_str() == self.cloud);
+        tx.allow(Action::ReadServices, &Object::Nothing)?;
+        let services = tx.app().services().iter().filter(|service| service.manifest.cloud.as_str() == self.cloud);
         Ok(Counted { services: services.count() })
     }
 }

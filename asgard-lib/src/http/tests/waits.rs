@@ -1,7 +1,7 @@
 //! What a wait costs on a function, over HTTP: round trips to the store, from the credential to the answer.
 
 use crate::{
-    app::testkit::{Shaky, Stage, boot_fleeting},
+    app::testkit::{Stage, StoreFaults, boot_fleeting},
     backends::MemoryStore,
     domain::request::Request,
     http::{
@@ -36,7 +36,7 @@ async fn a_wait_on_a_function_makes_at_most_eight_round_trips_whoever_waits_and_
     let asked = app.owner.post(&format!("/api/projects/{}/resources", app.project), ask).await.json();
     let request = asked["request"]["request_id"].as_str().unwrap();
     let world = World::new(Arc::clone(&app.clock) as _, Arc::new(SeededEntropy::new(9)));
-    let store = Arc::new(Shaky::on(&app.store));
+    let store = Arc::new(StoreFaults::on(&app.store));
     let function = boot_fleeting(Arc::clone(&store), &world, Arc::new(Stage::default()) as _).await;
     let router = router(HttpState::new(function));
     for every in [0, 1, 2, 5, 20] {

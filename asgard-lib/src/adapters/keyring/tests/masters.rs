@@ -1,7 +1,7 @@
 //! Master keys: wrong ones, and rotating them.
 
 use super::super::*;
-use crate::{adapters::testkit::Kit, backends::MemoryStore, ports::records::Records};
+use crate::{adapters::testkit::Kit, backends::MemoryStore, domain::audit::PENDING, ports::records::Records};
 use futures_util::future::join_all;
 use record::{DataKey, Head};
 
@@ -10,6 +10,29 @@ async fn keys(store: &MemoryStore) -> Vec<DataKey> {
     let head = store.read::<Head>(Head::ID).await.unwrap().unwrap();
     let ids: Vec<String> = head.keys.iter().map(ToString::to_string).collect();
     store.read_many::<DataKey>(&ids).await.unwrap().into_iter().map(|key| key.unwrap().value).collect()
+}
+
+/// The events of an action, as the store holds them.
+async fn events(kit: &Kit, action: &str) -> Vec<AuditEvent> {
+    let store: &dyn Store = &kit.memory;
+    let query = crate::ports::store::Query::new(&crate::ports::kinds::AUDIT_PENDING, PENDING).take(100);
+    let all = store.list::<AuditEvent>(&query).await.unwrap().items;
+    all.into_iter().map(|event| event.value).filter(|event| event.action == *action).collect()
+}
+
+#[tokio::test]
+async fn an_adapters_commit_holds_an_event_or_names_why_it_is_no_act() {
+    let kit = Kit::new();
+    let replica = kit.replica().await;
+    let commit = async |ops, waiver| commit(&kit.memory, &kit.world, ops, waiver).await;
+    let name = |name: &str| Op::Claim { name: name.into(), owner: "me".into() };
+    let refused = commit(vec![name("a")], None).await.unwrap_err();
+    assert!(refused.code() == Code::Bug && refused.chain().contains("without an audit event"), "{refused:?}");
+    assert_eq!(kit.memory.holder("a").await.unwrap(), None);
+    let noted = replica.keyring.noted(AuditAction::DataKeyMade, &replica.keyring.active()).unwrap();
+    for (ops, waiver) in [(vec![name("b"), noted], None), (vec![name("c")], Some(AuditWaiver::Resealing))] {
+        assert_eq!(commit(ops, waiver).await.unwrap(), Outcome::Committed);
+    }
 }
 
 #[tokio::test]
@@ -86,10 +109,24 @@ async fn the_master_key_is_rotated_while_replicas_roll() {
     second.keyring.reload().await.unwrap();
     assert!(second.keyring.ring().keys.contains_key(&by_old));
 
+    let wrapped = events(&kit, "data_key.wrapped").await;
+    assert_eq!(
+        wrapped.len(),
+        3,
+        "the two of the life before and the one that the old side made, each once: {wrapped:?}"
+    );
+    assert!(wrapped.iter().all(|event| event.details["master_key"] == ids[1]), "{wrapped:?}");
+
     // Drop the old one.
     let third = kit.replica_with(MasterKeys::only(Arc::clone(&new))).await.unwrap();
     let held = keys(&kit.memory).await.len();
     assert_eq!(third.keyring.drop_stale_wraps().await.unwrap(), held);
+    let dropped = events(&kit, "data_key.wraps_dropped").await;
+    assert_eq!(dropped.len(), held, "one for each key");
+    for event in &dropped {
+        assert_eq!((&event.details["dropped_master_keys"], &event.details["master_keys"]), (&ids[0], &ids[1]));
+        assert!(event.has_mark() && event.actor.id == "keyring", "{event:?}");
+    }
     assert_eq!(third.keyring.drop_stale_wraps().await.unwrap(), 0);
     assert!(keys(&kit.memory).await.iter().all(|key| key.master_ids() == ids[1..]));
     assert_eq!(third.get("a").await.unwrap(), b"value 2");

@@ -39,7 +39,7 @@ impl Whole {
         let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/modules/local/local-demo/service.yaml");
         let catalog = ServiceCatalog::of([read_manifest(Path::new(manifest)).unwrap()], Vec::new());
         let stage = Arc::default();
-        let app = boot_with(Arc::clone(&kit.shaky), &kit.world, Arc::clone(&stage) as _, catalog).await.unwrap();
+        let app = boot_with(Arc::clone(&kit.faulty), &kit.world, Arc::clone(&stage) as _, catalog).await.unwrap();
         Self { kit, app, stage, folder: testkit::folder() }
     }
 
@@ -171,7 +171,7 @@ async fn what_was_made_is_compared_and_removed_although_its_module_is_gone_or_br
             Service::new(manifest, [("main.tf".to_owned(), b"no { terraform".to_vec())].into()).unwrap()
         });
         let catalog = ServiceCatalog::of(services, Vec::new());
-        let (store, stage) = (Arc::clone(&whole.kit.shaky), Arc::clone(&whole.stage));
+        let (store, stage) = (Arc::clone(&whole.kit.faulty), Arc::clone(&whole.stage));
         whole.app = boot_with(store, &whole.kit.world, stage as _, catalog).await.unwrap();
 
         let refresh = RefreshResource { project_id: None, resource_id: resource.id.clone() };

@@ -28,7 +28,7 @@ impl Caller<'_> {
         let once = key("once");
         let call =
             |key: Option<String>| Call { idempotency_key: key, ..Call::by(who.clone(), self.kit.app.new_trace()) };
-        let fault = &self.kit.shaky.fault;
+        let fault = &self.kit.faulty.fault;
         let (calls, commits) = (fault.calls.load(SeqCst), fault.commits.load(SeqCst));
         let answer = entry.call(&self.kit.app, &call(once.clone()), input.clone()).await;
         let (calls, commits) = (fault.calls.load(SeqCst) - calls, fault.commits.load(SeqCst) - commits);
@@ -68,9 +68,9 @@ fn admin() -> Actor {
 async fn every_operation_keeps_to_its_steps_on_a_store_with_many_races() {
     let kit = Kit::dry().await;
     kit.enrol(OWNER).await;
-    kit.shaky.fault.conflict_every.store(2, SeqCst);
+    kit.faulty.fault.conflict_every.store(2, SeqCst);
     all_are_called(&kit).await;
-    assert!(kit.shaky.fault.conflicts.load(SeqCst) > 30, "nobody was faster");
+    assert!(kit.faulty.fault.conflicts.load(SeqCst) > 30, "nobody was faster");
 }
 
 /// How many round trips each operation makes to the store, where nobody is faster: what it reads, and what it commits. One more is

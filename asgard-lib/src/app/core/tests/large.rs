@@ -100,8 +100,8 @@ fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(value: &Value) -> T {
 #[tokio::test(start_paused = true)]
 async fn the_largest_answer_of_every_creating_call_is_remembered_and_replayed() {
     let mut kit = Kit::staged().await;
-    let (shaky, stage) = (Arc::clone(&kit.shaky), Arc::clone(&kit.stage));
-    kit.app = boot_with(shaky, &kit.world, stage as _, catalogue()).await.unwrap();
+    let (faulty, stage) = (Arc::clone(&kit.faulty), Arc::clone(&kit.stage));
+    kit.app = boot_with(faulty, &kit.world, stage as _, catalogue()).await.unwrap();
     let project = kit.project.clone();
     let mut largest = Largest { kit, keys: 0, answered: BTreeMap::new() };
     let ask = |fill: &str| json!({"project_id": project, "service": "big", "name": "one", "spec": {"text": fill.repeat(32_000)}});

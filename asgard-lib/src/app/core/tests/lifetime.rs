@@ -16,7 +16,7 @@ const COSTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/deploy-serverl
 
 /// The items that were written since, by kind, and the commits that wrote them.
 fn since(kit: &Kit, before: &BTreeMap<&'static str, usize>) -> BTreeMap<&'static str, usize> {
-    let now = kit.shaky.fault.written.lock().unwrap().clone();
+    let now = kit.faulty.fault.written.lock().unwrap().clone();
     let more = now.into_iter().map(|(kind, items)| (kind, items - before.get(kind).copied().unwrap_or(0)));
     more.filter(|(_, items)| *items > 0).collect()
 }
@@ -32,9 +32,9 @@ async fn the_costs_page_counts_what_a_requests_whole_life_writes() {
         while rows.run(&kit.app).await.unwrap() == Next::Again {}
     };
     settle().await;
-    let before = kit.shaky.fault.written.lock().unwrap().clone();
-    let indexed = kit.shaky.fault.indexed.lock().unwrap().1;
-    let reads = kit.shaky.fault.calls.load(SeqCst);
+    let before = kit.faulty.fault.written.lock().unwrap().clone();
+    let indexed = kit.faulty.fault.indexed.lock().unwrap().1;
+    let reads = kit.faulty.fault.calls.load(SeqCst);
     let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
     for _ in 0..20 {
         worker::run_due(&kit.app).await.unwrap();
@@ -43,8 +43,8 @@ async fn the_costs_page_counts_what_a_requests_whole_life_writes() {
     assert_eq!(kit.request(&id).await.status, RequestStatus::Fulfilled);
     settle().await;
     let written = since(&kit, &before);
-    let calls = kit.shaky.fault.calls.load(SeqCst) - reads;
-    let indexed = kit.shaky.fault.indexed.lock().unwrap().1 - indexed;
+    let calls = kit.faulty.fault.calls.load(SeqCst) - reads;
+    let indexed = kit.faulty.fault.indexed.lock().unwrap().1 - indexed;
     let (commits, items) = (written["marker"], written.values().sum::<usize>());
     let shown: Vec<String> = written.iter().map(|(kind, items)| format!("{kind} {items}")).collect();
     let reads = calls - i64::try_from(commits).unwrap();

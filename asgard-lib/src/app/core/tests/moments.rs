@@ -248,7 +248,7 @@ const LASTING: &[Lasting] = &[
         moments: &["Waiting.since"],
         lasts: HOUR,
         holds: |since, now, read| {
-            let waiting = Some(Waiting { obstacle: BlockReason::Runner, since });
+            let waiting = Some(Waiting { reason: BlockReason::Runner, since });
             let looked = Job { waiting, ..job(read) }.waits_for(BlockReason::Runner, read, read);
             looked.may_wait_for(BlockReason::Runner, now)
         },

@@ -25,7 +25,7 @@ async fn trusting() -> Kit {
     let mut config = Config::default();
     let domains = ["corp.example".parse().unwrap()].into();
     config.people.trust = Trust::Listed(BTreeMap::from([(SSO.parse().unwrap(), domains)]));
-    let (store, stage) = (Arc::clone(&kit.shaky), Arc::clone(&kit.stage));
+    let (store, stage) = (Arc::clone(&kit.faulty), Arc::clone(&kit.stage));
     kit.app = boot_configured(store, &kit.world, stage as _, catalog(), config).await.unwrap();
     kit
 }

@@ -20,11 +20,11 @@ fn two_things() -> PlanSummary {
 
 async fn plans(kit: &Kit, id: &RequestId, engine: &str, module: &str) -> RequestStatus {
     let run = kit.request(id).await.current_run.unwrap();
-    let (assignment, supervision) = kit.claim(&run).await;
+    let (assignment, claimed_run) = kit.claim(&run).await;
     assert_eq!(assignment.run.op, RunOp::Plan);
-    supervision.engine(engine, module).await.unwrap();
+    claimed_run.engine(engine, module).await.unwrap();
     let plan = Zeroizing::new(b"plan".to_vec());
-    supervision.finish(RunOutcome::Planned { summary: two_things(), plan }).await.unwrap();
+    claimed_run.finish(RunOutcome::Planned { summary: two_things(), plan }).await.unwrap();
     kit.check().await;
     kit.request(id).await.status
 }
@@ -50,13 +50,13 @@ enum Lost {
 
 async fn interrupted(kit: &Kit, id: &RequestId, lost: Lost) {
     let run = kit.request(id).await.current_run.unwrap();
-    let (_, supervision) = kit.claim(&run).await;
+    let (_, claimed_run) = kit.claim(&run).await;
     match lost {
-        Lost::Claimed => drop(supervision),
-        Lost::Applying => supervision.applying(None).await.unwrap(),
+        Lost::Claimed => drop(claimed_run),
+        Lost::Applying => claimed_run.applying(None).await.unwrap(),
         Lost::Told => {
-            supervision.applying(None).await.unwrap();
-            return supervision.finish(RunOutcome::Interrupted { may_exist: vec!["a.b".into()] }).await.unwrap();
+            claimed_run.applying(None).await.unwrap();
+            return claimed_run.finish(RunOutcome::Interrupted { may_exist: vec!["a.b".into()] }).await.unwrap();
         }
     }
     *kit.stage.liveness.lock().unwrap() = Some(Liveness::Dead);
@@ -102,8 +102,8 @@ async fn a_stale_plan_is_never_carried_on_with() {
     let id = approved(&kit, "terraform 1", "module").await;
     for round in 1..=2 {
         let run = kit.request(&id).await.current_run.unwrap();
-        let (_, supervision) = kit.claim(&run).await;
-        supervision.finish(RunOutcome::Stale { why: "The module was changed.".into() }).await.unwrap();
+        let (_, claimed_run) = kit.claim(&run).await;
+        claimed_run.finish(RunOutcome::Stale { why: "The module was changed.".into() }).await.unwrap();
         let request = kit.request(&id).await;
         assert_eq!((request.status, request.resumed, request.began), (RequestStatus::Planning, round, false));
         // Even the very same plan is approved again: who approved saw one that is gone.
@@ -115,15 +115,15 @@ async fn a_stale_plan_is_never_carried_on_with() {
     // Not for ever.
     for _ in 3..=5 {
         let run = kit.request(&id).await.current_run.unwrap();
-        let (_, supervision) = kit.claim(&run).await;
-        supervision.finish(RunOutcome::Stale { why: "The module was changed.".into() }).await.unwrap();
+        let (_, claimed_run) = kit.claim(&run).await;
+        claimed_run.finish(RunOutcome::Stale { why: "The module was changed.".into() }).await.unwrap();
         plans(&kit, &id, "terraform 1", "module").await;
         let approve = Approve { request_id: id.clone(), note: None, version: None };
         kit.app.run(&kit.manager(), &approve).await.unwrap();
     }
     let run = kit.request(&id).await.current_run.unwrap();
-    let (_, supervision) = kit.claim(&run).await;
-    supervision.finish(RunOutcome::Stale { why: "The module was changed.".into() }).await.unwrap();
+    let (_, claimed_run) = kit.claim(&run).await;
+    claimed_run.finish(RunOutcome::Stale { why: "The module was changed.".into() }).await.unwrap();
     kit.check().await;
     let request = kit.request(&id).await;
     assert_eq!(request.status, RequestStatus::Failed);

@@ -169,9 +169,9 @@ async fn two_projects_of_one_owner_that_ask_at_once_cannot_both_pass() {
     let (_, theirs) = kit.claim(&kit.request(&other).await.current_run.unwrap()).await;
     // The plan of the other is decided when the first has been weighed, right before that is committed.
     let meanwhile = async move { theirs.finish(creates_one()).await.unwrap() };
-    *kit.shaky.fault.before_commit.lock().unwrap() = Some((0, Box::pin(meanwhile)));
+    *kit.faulty.fault.before_commit.lock().unwrap() = Some((0, Box::pin(meanwhile)));
     ours.finish(creates_one()).await.unwrap();
-    assert!(kit.shaky.fault.before_commit.lock().unwrap().is_none(), "nobody was faster");
+    assert!(kit.faulty.fault.before_commit.lock().unwrap().is_none(), "nobody was faster");
     kit.check().await;
     assert_eq!(kit.request(&other).await.status, RequestStatus::Approved);
     let late = kit.request(&first).await;
@@ -198,7 +198,7 @@ async fn money_follows_a_project_to_its_next_owner_whatever_happens_meanwhile() 
     let waits = ask(&kit, &owner, &second, "three", json!({"monthly_usd": 5})).await;
     let (_, run) = kit.claim(&kit.request(&waits).await.current_run.unwrap()).await;
     let meanwhile = async move { run.finish(creates_one()).await.unwrap() };
-    *kit.shaky.fault.before_commit.lock().unwrap() = Some((0, Box::pin(meanwhile)));
+    *kit.faulty.fault.before_commit.lock().unwrap() = Some((0, Box::pin(meanwhile)));
     hand_over(&kit, &second, "last@corp.example").await;
     kit.check().await;
     assert_eq!((shows_for(&kit, OWNER).await, shows_for(&kit, "last@corp.example").await), (0, 35));
@@ -207,7 +207,7 @@ async fn money_follows_a_project_to_its_next_owner_whatever_happens_meanwhile() 
     let also = Arc::clone(&kit);
     let project = second.clone();
     let meanwhile = async move { hand_over(&also, &project, OWNER).await };
-    *kit.shaky.fault.before_commit.lock().unwrap() = Some((0, Box::pin(meanwhile)));
+    *kit.faulty.fault.before_commit.lock().unwrap() = Some((0, Box::pin(meanwhile)));
     run.finish(creates_one()).await.unwrap();
     kit.check().await;
     assert_eq!((shows_for(&kit, OWNER).await, shows_for(&kit, "last@corp.example").await), (42, 0));
@@ -305,7 +305,7 @@ async fn a_ceiling_that_is_reached_while_a_run_is_claimed_holds_it_back() {
     let large = planned(&kit, &owner, &kit.project, "large", 900).await.0;
     let also = Arc::clone(&kit);
     let meanwhile = async move { assert_eq!(approve(&also, &large).await, RequestStatus::Approved) };
-    *kit.shaky.fault.before_commit.lock().unwrap() = Some((0, Box::pin(meanwhile)));
+    *kit.faulty.fault.before_commit.lock().unwrap() = Some((0, Box::pin(meanwhile)));
     assert_eq!(not_started(&kit, &small).await.status, RequestStatus::Pending);
 }
 

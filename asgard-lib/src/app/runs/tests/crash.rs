@@ -6,7 +6,7 @@ use crate::{
     adapters::DryRun,
     app::{
         resources::DeprovisionResource,
-        testkit::{Kit, Shaky, boot},
+        testkit::{Kit, StoreFaults, boot},
         worker,
     },
     backends::MemoryStore,
@@ -26,8 +26,8 @@ use std::{
 /// Lets a fresh process finish what there is, for up to a minute of its time.
 async fn restart(kit: &mut Kit) {
     let runner = DryRun::new();
-    kit.shaky = Arc::new(Shaky::on(&kit.memory));
-    kit.app = boot(Arc::clone(&kit.shaky), &kit.world, Arc::clone(&runner) as Arc<dyn Runner>).await.unwrap();
+    kit.faulty = Arc::new(StoreFaults::on(&kit.memory));
+    kit.app = boot(Arc::clone(&kit.faulty), &kit.world, Arc::clone(&runner) as Arc<dyn Runner>).await.unwrap();
     runner.bind(&kit.app);
     recover_at_start(&kit.app).await.unwrap();
     for _ in 0..12 {
@@ -53,17 +53,17 @@ async fn live(kit: &Kit) -> crate::Result<()> {
 #[tokio::test(start_paused = true)]
 async fn dying_at_every_call() {
     let whole = Kit::dry().await;
-    let before = whole.shaky.fault.calls.load(SeqCst);
+    let before = whole.faulty.fault.calls.load(SeqCst);
     live(&whole).await.unwrap();
-    let calls = whole.shaky.fault.calls.load(SeqCst) - before;
+    let calls = whole.faulty.fault.calls.load(SeqCst) - before;
     assert!(calls > 100, "{calls}");
 
     for last_breath in [false, true] {
         // Every seventh call: all of them take minutes, and pass as well.
         for after in (1 + i64::from(last_breath) * 3..=calls).step_by(7) {
             let memory = MemoryStore::new();
-            let mut kit = Kit::dry_on(Shaky::on(&memory)).await;
-            kit.shaky.fault.life.after(after, last_breath);
+            let mut kit = Kit::dry_on(StoreFaults::on(&memory)).await;
+            kit.faulty.fault.life.after(after, last_breath);
             let died = live(&kit).await;
             kit.check().await;
             restart(&mut kit).await;
@@ -84,8 +84,8 @@ async fn dying_at_every_call() {
 async fn lost_replies_and_conflicts_change_nothing() {
     for (lose, conflict) in [(2, 0), (3, 0), (0, 2), (0, 3), (5, 7)] {
         let kit = Kit::dry().await;
-        kit.shaky.fault.lose_every.store(lose, SeqCst);
-        kit.shaky.fault.conflict_every.store(conflict, SeqCst);
+        kit.faulty.fault.lose_every.store(lose, SeqCst);
+        kit.faulty.fault.conflict_every.store(conflict, SeqCst);
         live(&kit).await.unwrap();
         kit.check().await;
         let requests = kit.all::<Request>(&kinds::REQUESTS_BY_PROJECT, kit.project.as_str()).await;

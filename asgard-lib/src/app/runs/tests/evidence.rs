@@ -33,8 +33,8 @@ fn line(kind: &str, address: &str, action: ChangeAction) -> LogLine {
 /// Plans a request of an unsafe service and claims the run that applies the plan.
 async fn applies(kit: &Kit, cost: u64, changes: &[(&str, Change)]) -> (RunId, crate::app::runs::ClaimedRun) {
     let asked = kit.ask("fragile", "one", json!({"monthly_usd": cost})).await.unwrap().request;
-    let (_, supervision) = kit.claim(&asked.current_run.unwrap()).await;
-    supervision.engine("terraform 1", "module").await.unwrap();
+    let (_, claimed_run) = kit.claim(&asked.current_run.unwrap()).await;
+    claimed_run.engine("terraform 1", "module").await.unwrap();
     let mut summary = PlanSummary::default();
     for (address, change) in changes {
         match change {
@@ -45,7 +45,7 @@ async fn applies(kit: &Kit, cost: u64, changes: &[(&str, Change)]) -> (RunId, cr
         }
         summary.changes.push(PlannedChange { address: (*address).into(), change: *change });
     }
-    supervision.finish(RunOutcome::Planned { summary, plan: Zeroizing::new(vec![1]) }).await.unwrap();
+    claimed_run.finish(RunOutcome::Planned { summary, plan: Zeroizing::new(vec![1]) }).await.unwrap();
     let mut request = kit.request(&asked.request_id).await;
     if request.status == RequestStatus::Pending {
         let approve = crate::app::requests::Approve { request_id: asked.request_id.clone(), note: None, version: None };
@@ -53,10 +53,10 @@ async fn applies(kit: &Kit, cost: u64, changes: &[(&str, Change)]) -> (RunId, cr
         request = kit.request(&asked.request_id).await;
     }
     let run = request.current_run.unwrap();
-    let (_, supervision) = kit.claim(&run).await;
-    supervision.engine("terraform 1", "module").await.unwrap();
-    supervision.applying(None).await.unwrap();
-    (run, supervision)
+    let (_, claimed_run) = kit.claim(&run).await;
+    claimed_run.engine("terraform 1", "module").await.unwrap();
+    claimed_run.applying(None).await.unwrap();
+    (run, claimed_run)
 }
 
 /// What may exist after a host was lost that replaced `a.old` and created `a.drifted` anew, with these states and lines stored.

@@ -43,10 +43,10 @@ fn one_create() -> PlanSummary {
 /// A request of `service` whose apply waits to be claimed.
 pub(super) async fn apply_waits(kit: &Kit, service: &str) -> (crate::kernel::RequestId, RunId) {
     let asked = kit.ask(service, "one", json!({})).await.unwrap().request;
-    let (_, supervision) = kit.claim(&asked.current_run.unwrap()).await;
-    supervision.engine("terraform 1", "module").await.unwrap();
+    let (_, claimed_run) = kit.claim(&asked.current_run.unwrap()).await;
+    claimed_run.engine("terraform 1", "module").await.unwrap();
     let plan = Zeroizing::new(b"the plan".to_vec());
-    supervision.finish(RunOutcome::Planned { summary: one_create(), plan }).await.unwrap();
+    claimed_run.finish(RunOutcome::Planned { summary: one_create(), plan }).await.unwrap();
     let request = kit.request(&asked.request_id).await;
     assert_eq!(request.status, RequestStatus::Approved);
     (asked.request_id, request.current_run.unwrap())
@@ -54,32 +54,32 @@ pub(super) async fn apply_waits(kit: &Kit, service: &str) -> (crate::kernel::Req
 
 /// A supervisor of a run that began to apply its plan.
 async fn applies(kit: &Kit, run: &RunId) -> ClaimedRun {
-    let (_, supervision) = kit.claim(run).await;
-    supervision.engine("terraform 1", "module").await.unwrap();
-    supervision.applying(None).await.unwrap();
-    supervision
+    let (_, claimed_run) = kit.claim(run).await;
+    claimed_run.engine("terraform 1", "module").await.unwrap();
+    claimed_run.applying(None).await.unwrap();
+    claimed_run
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_run_has_one_supervisor_and_a_resource_one_run() {
     let kit = Kit::staged().await;
     let (id, run) = apply_waits(&kit, "thing").await;
-    let (assignment, supervision) = kit.claim(&run).await;
+    let (assignment, claimed_run) = kit.claim(&run).await;
     assert_eq!(assignment.plan.as_deref().map(Vec::as_slice), Some(&b"the plan"[..]));
     let began = async || kit.request(&id).await.began;
     assert!(assignment.request.as_ref().is_some_and(|request| request.status == RequestStatus::Running));
     assert!(!began().await, "a claim changes nothing yet");
-    supervision.applying(None).await.unwrap();
+    claimed_run.applying(None).await.unwrap();
     assert!(began().await);
     assert_eq!(assignment.variables["name"], "one");
     assert!(matches!(kit.try_claim(&run).await.unwrap(), Claim::NotNeeded { .. }));
-    assert_eq!(supervision.renew().await.unwrap(), Renewal::Held { cancel: false });
+    assert_eq!(claimed_run.renew().await.unwrap(), Renewal::Held { cancel: false });
 
-    let until = supervision.stop_by();
+    let until = claimed_run.stop_by();
     kit.pass(Duration::from_secs(20));
-    supervision.renew().await.unwrap();
-    assert_eq!(supervision.stop_by().since(until), Duration::from_secs(20));
-    supervision.finish(RunOutcome::Applied { outputs: Default::default() }).await.unwrap();
+    claimed_run.renew().await.unwrap();
+    assert_eq!(claimed_run.stop_by().since(until), Duration::from_secs(20));
+    claimed_run.finish(RunOutcome::Applied { outputs: Default::default() }).await.unwrap();
     kit.check().await;
     assert!(matches!(kit.try_claim(&run).await.unwrap(), Claim::NotNeeded { .. }));
 }
@@ -88,16 +88,16 @@ async fn a_run_has_one_supervisor_and_a_resource_one_run() {
 async fn states_only_move_forward() {
     let kit = Kit::staged().await;
     let (id, run) = apply_waits(&kit, "thing").await;
-    let (_, supervision) = kit.claim(&run).await;
+    let (_, claimed_run) = kit.claim(&run).await;
     let code = |result: crate::Result<()>| result.err().map(|error| error.code());
-    supervision.store_state(&state("l", 3, "x")).await.unwrap();
-    supervision.store_state(&state("l", 3, "x")).await.unwrap();
-    assert_eq!(code(supervision.store_state(&state("l", 3, "y")).await), Some(Code::WrongState));
-    assert_eq!(code(supervision.store_state(&state("l", 2, "x")).await), Some(Code::StaleVersion));
-    assert_eq!(code(supervision.store_state(&state("m", 4, "x")).await), Some(Code::WrongState));
-    assert_eq!(code(supervision.store_state(b"{\"serial\": 4, \"lin").await), Some(Code::InvalidInput));
+    claimed_run.store_state(&state("l", 3, "x")).await.unwrap();
+    claimed_run.store_state(&state("l", 3, "x")).await.unwrap();
+    assert_eq!(code(claimed_run.store_state(&state("l", 3, "y")).await), Some(Code::WrongState));
+    assert_eq!(code(claimed_run.store_state(&state("l", 2, "x")).await), Some(Code::StaleVersion));
+    assert_eq!(code(claimed_run.store_state(&state("m", 4, "x")).await), Some(Code::WrongState));
+    assert_eq!(code(claimed_run.store_state(b"{\"serial\": 4, \"lin").await), Some(Code::InvalidInput));
     for serial in 4..14 {
-        supervision.store_state(&state("l", serial, "x")).await.unwrap();
+        claimed_run.store_state(&state("l", serial, "x")).await.unwrap();
     }
     let resource = kit.request(&id).await.resource;
     let pointer = kit.read::<StatePointer>(&resource).await.unwrap();
@@ -111,7 +111,7 @@ async fn states_only_move_forward() {
     assert!(
         sealed.read(&format!("state/{resource}/3-{run}"), &format!("state|{resource}|l|3")).await.unwrap().is_none()
     );
-    drop(supervision);
+    drop(claimed_run);
 }
 
 #[tokio::test(start_paused = true)]
@@ -207,18 +207,18 @@ async fn what_a_dead_supervisor_left_behind_is_kept_and_the_rest_goes_on() {
     assert_eq!(*kit.stage.cleaned.lock().unwrap(), std::slice::from_ref(&run));
 
     // The rest of the approved plan needs nobody; the state goes on from what was saved.
-    let (assignment, supervision) = kit.claim(&request.current_run.unwrap()).await;
+    let (assignment, claimed_run) = kit.claim(&request.current_run.unwrap()).await;
     assert!(assignment.run.resume && assignment.state.is_some());
-    supervision.engine("terraform 1", "module").await.unwrap();
-    supervision
+    claimed_run.engine("terraform 1", "module").await.unwrap();
+    claimed_run
         .finish(RunOutcome::Planned { summary: one_create(), plan: Zeroizing::new(b"rest".to_vec()) })
         .await
         .unwrap();
     let request = kit.request(&id).await;
     assert_eq!(request.status, RequestStatus::Approved);
-    let (assignment, supervision) = kit.claim(&request.current_run.unwrap()).await;
+    let (assignment, claimed_run) = kit.claim(&request.current_run.unwrap()).await;
     assert_eq!(assignment.plan.as_deref().map(Vec::as_slice), Some(&b"rest"[..]));
-    supervision.finish(RunOutcome::Applied { outputs: Default::default() }).await.unwrap();
+    claimed_run.finish(RunOutcome::Applied { outputs: Default::default() }).await.unwrap();
     assert_eq!(kit.request(&id).await.status, RequestStatus::Fulfilled);
     kit.check().await;
 }
@@ -481,9 +481,9 @@ async fn a_plan_whose_end_waits_for_the_database_outlives_the_key_of_its_time() 
     use crate::adapters::{LocalKey, MasterKeys, Rotation, SealedVault, Step, Witness};
     let kit = Kit::staged().await;
     let asked = kit.ask("thing", "one", json!({})).await.unwrap().request;
-    let (_, supervision) = kit.claim(&asked.current_run.unwrap()).await;
-    supervision.engine("terraform 1", "module").await.unwrap();
-    kit.shaky.fault.life.after(0, false);
+    let (_, claimed_run) = kit.claim(&asked.current_run.unwrap()).await;
+    claimed_run.engine("terraform 1", "module").await.unwrap();
+    kit.faulty.fault.life.after(0, false);
     let plan = RunOutcome::Planned { summary: one_create(), plan: Zeroizing::new(b"the plan".to_vec()) };
     let rotate = async {
         let masters = MasterKeys::only(Arc::new(LocalKey::new(Zeroizing::new([7; 32]), kit.world.clone())));
@@ -502,9 +502,9 @@ async fn a_plan_whose_end_waits_for_the_database_outlives_the_key_of_its_time() 
             }
         }
         assert!(retired, "the key of before is gone");
-        kit.shaky.fault.life.after(i64::MAX, false);
+        kit.faulty.fault.life.after(i64::MAX, false);
     };
-    let (ended, ()) = tokio::join!(supervision.finish(plan), rotate);
+    let (ended, ()) = tokio::join!(claimed_run.finish(plan), rotate);
     ended.unwrap();
     let request = kit.request(&asked.request_id).await;
     assert_eq!(request.status, RequestStatus::Approved);

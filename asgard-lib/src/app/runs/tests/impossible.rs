@@ -48,10 +48,10 @@ async fn destroying(kit: &Kit) -> (RequestId, RunId, ClaimedRun) {
     let id = kit.app.run(&kit.owner(), &remove).await.unwrap().request.request_id;
     kit.supervise(&current(kit, &id).await, planned()).await;
     let run = current(kit, &id).await;
-    let (_, supervision) = kit.claim(&run).await;
-    supervision.engine("terraform 1", "module").await.unwrap();
-    supervision.applying(None).await.unwrap();
-    (id, run, supervision)
+    let (_, claimed_run) = kit.claim(&run).await;
+    claimed_run.engine("terraform 1", "module").await.unwrap();
+    claimed_run.applying(None).await.unwrap();
+    (id, run, claimed_run)
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,13 +59,13 @@ async fn an_ending_that_is_never_taken_fails_the_run_for_good_and_sooner_when_it
     let mut calls = Vec::new();
     for stop in [false, true] {
         let kit = Kit::staged().await;
-        let (id, run, supervision) = destroying(&kit).await;
+        let (id, run, claimed_run) = destroying(&kit).await;
         if stop {
             kit.app.run(&kit.owner(), &Cancel { request_id: id.clone(), version: None }).await.unwrap();
         }
-        let before = kit.shaky.fault.calls.load(SeqCst);
-        supervision.finish(RunOutcome::Destroyed).await.unwrap();
-        calls.push(kit.shaky.fault.calls.load(SeqCst) - before);
+        let before = kit.faulty.fault.calls.load(SeqCst);
+        claimed_run.finish(RunOutcome::Destroyed).await.unwrap();
+        calls.push(kit.faulty.fault.calls.load(SeqCst) - before);
         let request = kit.request(&id).await;
         assert_eq!((request.status, kit.run(&run).await.status), (RequestStatus::Failed, RunStatus::Failed));
         let error = request.error.unwrap();

@@ -53,17 +53,17 @@ async fn current(kit: &Kit, id: &RequestId) -> RunId {
 
 /// Carries the current run of a request out as Terraform would: it applies with a lock file, and stores a state of that serial.
 async fn carry(kit: &Kit, id: &RequestId, serial: Option<u64>, ending: RunOutcome) -> Box<Assignment> {
-    let (assignment, supervision) = kit.claim(&current(kit, id).await).await;
-    supervision.engine("terraform 1", &assignment.service.digest).await.unwrap();
+    let (assignment, claimed_run) = kit.claim(&current(kit, id).await).await;
+    claimed_run.engine("terraform 1", &assignment.service.digest).await.unwrap();
     if assignment.run.op.changes_things() {
-        supervision.applying(Some(LOCK)).await.unwrap();
+        claimed_run.applying(Some(LOCK)).await.unwrap();
         kit.check().await;
     }
     if let Some(serial) = serial {
-        supervision.store_state(&state(serial)).await.unwrap();
+        claimed_run.store_state(&state(serial)).await.unwrap();
         kit.check().await;
     }
-    supervision.finish(ending).await.unwrap();
+    claimed_run.finish(ending).await.unwrap();
     kit.check().await;
     assignment
 }
@@ -98,7 +98,7 @@ async fn remove(kit: &Kit, resource: &ResourceId, serial: u64) -> [Box<Assignmen
 
 /// The same store with another catalogue.
 async fn with(kit: &mut Kit, catalog: ServiceCatalog) {
-    kit.app = boot_with(Arc::clone(&kit.shaky), &kit.world, Arc::clone(&kit.stage) as _, catalog).await.unwrap();
+    kit.app = boot_with(Arc::clone(&kit.faulty), &kit.world, Arc::clone(&kit.stage) as _, catalog).await.unwrap();
 }
 
 fn nothing() -> ServiceCatalog {
@@ -135,15 +135,15 @@ async fn what_was_made_is_compared_and_removed_with_its_own_module_and_inputs_wh
     for (what, later) in [("gone", nothing as fn() -> ServiceCatalog), ("another", other_keyed), ("the same", catalog)]
     {
         let mut kit = Kit::staged().await;
-        let made = kit.app.catalog().get(&"keyed".parse().unwrap()).unwrap().clone();
+        let made = kit.app.services().get(&"keyed".parse().unwrap()).unwrap().clone();
         let resource = make(&kit, "keyed", "one", json!({"password": "hunter2", "size": "l"}), 3).await;
         assert_eq!(sealed(&kit), [true; 3]);
         with(&mut kit, later()).await;
 
         let refresh = RefreshResource { project_id: None, resource_id: resource.clone() };
         let run = kit.app.run(&kit.owner(), &refresh).await.unwrap().run_id;
-        let (refreshed, supervision) = kit.claim(&run).await;
-        supervision.finish(RunOutcome::Refreshed { drift: vec!["a.b".into()] }).await.unwrap();
+        let (refreshed, claimed_run) = kit.claim(&run).await;
+        claimed_run.finish(RunOutcome::Refreshed { drift: vec!["a.b".into()] }).await.unwrap();
         assert_eq!(kit.resource(&resource).await.drift, ["a.b"], "{what}");
 
         let [plan, destroy] = remove(&kit, &resource, 4).await;
@@ -245,9 +245,9 @@ async fn a_state_of_a_version_that_kept_no_modules_goes_with_the_present_one() {
     with(&mut kit, other_keyed()).await;
     let refresh = RefreshResource { project_id: None, resource_id: resource.clone() };
     let run = kit.app.run(&kit.owner(), &refresh).await.unwrap().run_id;
-    let (handed, supervision) = kit.claim(&run).await;
+    let (handed, claimed_run) = kit.claim(&run).await;
     assert!(handed.service.files.contains_key("other.tf") && handed.lock.is_none());
-    supervision.finish(RunOutcome::Refreshed { drift: Vec::new() }).await.unwrap();
+    claimed_run.finish(RunOutcome::Refreshed { drift: Vec::new() }).await.unwrap();
 
     with(&mut kit, nothing()).await;
     let refused = deprovision(&kit, &resource).await.unwrap_err();
@@ -313,11 +313,11 @@ async fn a_module_is_kept_once_and_collected_with_the_last_that_refers_to_it() {
     let id = kit.ask("thing", "three", json!({})).await.unwrap().request.request_id;
     carry(&kit, &id, None, planned()).await;
     let run = current(&kit, &id).await;
-    let (_, supervision) = kit.claim(&run).await;
-    supervision.engine("terraform 1", "module").await.unwrap();
-    supervision.applying(Some(LOCK)).await.unwrap();
+    let (_, claimed_run) = kit.claim(&run).await;
+    claimed_run.engine("terraform 1", "module").await.unwrap();
+    claimed_run.applying(Some(LOCK)).await.unwrap();
     assert_eq!((kit.run(&run).await.kept.as_ref(), references(&kit, &module).await), (Some(&module), 2));
-    supervision.finish(failed()).await.unwrap();
+    claimed_run.finish(failed()).await.unwrap();
     kit.check().await;
     while worker::run_due(&kit.app).await.unwrap() > 0 {}
     assert_eq!(references(&kit, &module).await, 1);
@@ -345,12 +345,12 @@ async fn collecting_never_takes_a_module_that_a_run_is_about_to_refer_to() {
     carry(&kit, &waits, None, planned()).await;
     remove(&kit, &one, 2).await;
     assert_eq!(references(&kit, &module).await, 0);
-    let (_, supervision) = kit.claim(&current(&kit, &waits).await).await;
-    supervision.engine("terraform 1", "module").await.unwrap();
-    let supervision = Arc::new(supervision);
-    let begins = Arc::clone(&supervision);
+    let (_, claimed_run) = kit.claim(&current(&kit, &waits).await).await;
+    claimed_run.engine("terraform 1", "module").await.unwrap();
+    let claimed_run = Arc::new(claimed_run);
+    let begins = Arc::clone(&claimed_run);
     let interlude = Box::pin(async move { begins.applying(Some(LOCK)).await.unwrap() });
-    *kit.shaky.fault.before_commit.lock().unwrap() = Some((0, interlude));
+    *kit.faulty.fault.before_commit.lock().unwrap() = Some((0, interlude));
     kept::collect(&kit.app, &collecting(&kit, &module), &module).await.unwrap();
     assert_eq!(references(&kit, &module).await, 1);
     assert!(kept::read(&kit.app, &module).await.is_ok());
@@ -362,15 +362,15 @@ async fn collecting_never_takes_a_module_that_a_run_is_about_to_refer_to() {
     let waits = kit.ask("thing", "two", json!({})).await.unwrap().request.request_id;
     carry(&kit, &waits, None, planned()).await;
     remove(&kit, &one, 2).await;
-    let (_, supervision) = kit.claim(&current(&kit, &waits).await).await;
-    supervision.engine("terraform 1", "module").await.unwrap();
+    let (_, claimed_run) = kit.claim(&current(&kit, &waits).await).await;
+    claimed_run.engine("terraform 1", "module").await.unwrap();
     let (other, digest) = (Arc::clone(&kit), module.clone());
     let interlude = Box::pin(async move {
         kept::collect(&other.app, &collecting(&other, &digest), &digest).await.unwrap();
         assert!(other.read::<KeptModule>(KeptModule::id(&digest)).await.is_none());
     });
-    *kit.shaky.fault.before_commit.lock().unwrap() = Some((0, interlude));
-    supervision.applying(Some(LOCK)).await.unwrap();
+    *kit.faulty.fault.before_commit.lock().unwrap() = Some((0, interlude));
+    claimed_run.applying(Some(LOCK)).await.unwrap();
     assert_eq!(references(&kit, &module).await, 1);
     while worker::run_due(&kit.app).await.unwrap() > 0 {}
     assert!(
@@ -386,19 +386,19 @@ async fn a_module_is_kept_before_anything_is_changed_and_a_lost_reply_keeps_it_o
     let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
     carry(&kit, &id, None, planned()).await;
     let run = current(&kit, &id).await;
-    let (_, supervision) = kit.claim(&run).await;
-    supervision.engine("terraform 1", "module").await.unwrap();
-    kit.shaky.fault.lose_every.store(1, std::sync::atomic::Ordering::SeqCst);
-    assert_eq!(supervision.applying(Some(LOCK)).await.unwrap_err().code(), Code::StoreUnavailable);
-    kit.shaky.fault.lose_every.store(0, std::sync::atomic::Ordering::SeqCst);
+    let (_, claimed_run) = kit.claim(&run).await;
+    claimed_run.engine("terraform 1", "module").await.unwrap();
+    kit.faulty.fault.lose_every.store(1, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(claimed_run.applying(Some(LOCK)).await.unwrap_err().code(), Code::StoreUnavailable);
+    kit.faulty.fault.lose_every.store(0, std::sync::atomic::Ordering::SeqCst);
     let held = kit.run(&run).await;
     assert_eq!(references(&kit, held.kept.as_ref().unwrap()).await, 1, "it was committed all the same");
-    supervision.applying(Some(LOCK)).await.unwrap();
+    claimed_run.applying(Some(LOCK)).await.unwrap();
     assert_eq!(held.applying, Some(true));
     assert_eq!(references(&kit, held.kept.as_ref().unwrap()).await, 1);
     kit.check().await;
-    supervision.store_state(&state(1)).await.unwrap();
-    supervision.store_state(&state(2)).await.unwrap();
+    claimed_run.store_state(&state(1)).await.unwrap();
+    claimed_run.store_state(&state(2)).await.unwrap();
     let resource = kit.request(&id).await.resource;
     let present = pointer(&kit, &resource).await;
     assert_eq!(present.made_with().map(|made| &made.module), held.kept.as_ref());

@@ -20,7 +20,7 @@ const READS: i64 = 30;
 /// A run that is over and has so many segments of two lines, and the messages of all of them.
 async fn logged(kit: &Kit, segments: u32) -> (RunId, Vec<String>) {
     let (_, run) = apply_waits(kit, "thing").await;
-    let (_, supervision) = kit.claim(&run).await;
+    let (_, claimed_run) = kit.claim(&run).await;
     let begun = kit.world.now();
     let said = |n: u32| LogLine {
         at: begun.plus(Duration::from_millis(u64::from(n) * 100)),
@@ -37,7 +37,7 @@ async fn logged(kit: &Kit, segments: u32) -> (RunId, Vec<String>) {
         };
         kit.plant(&segment).await;
     }
-    supervision.finish(RunOutcome::Applied { outputs: Default::default() }).await.unwrap();
+    claimed_run.finish(RunOutcome::Applied { outputs: Default::default() }).await.unwrap();
     (run, (0..segments * 2).map(|n| n.to_string()).collect())
 }
 
@@ -45,9 +45,9 @@ async fn logged(kit: &Kit, segments: u32) -> (RunId, Vec<String>) {
 async fn page(kit: &Kit, run: &RunId, mut input: Value) -> LogView {
     input["run_id"] = json!(run);
     let log: RunLog = serde_json::from_value(input.clone()).unwrap();
-    let before = kit.shaky.fault.calls.load(SeqCst);
+    let before = kit.faulty.fault.calls.load(SeqCst);
     let view = kit.app.run(&kit.owner(), &log).await.unwrap();
-    let reads = kit.shaky.fault.calls.load(SeqCst) - before;
+    let reads = kit.faulty.fault.calls.load(SeqCst) - before;
     assert!(reads <= READS, "{input} cost {reads} reads");
     view
 }

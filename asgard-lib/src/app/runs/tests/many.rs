@@ -38,7 +38,7 @@ async fn kit() -> Kit {
     let catalog = ServiceCatalog::of([Service::new(manifest, files).unwrap()], Vec::new());
     let mut kit = Kit::staged().await;
     let runner = Arc::clone(&kit.stage) as _;
-    kit.app = boot_with(Arc::clone(&kit.shaky), &kit.world, runner, catalog).await.unwrap();
+    kit.app = boot_with(Arc::clone(&kit.faulty), &kit.world, runner, catalog).await.unwrap();
     kit
 }
 
@@ -133,7 +133,7 @@ async fn an_output_that_is_missing_takes_no_other_with_it() {
         let catalog = ServiceCatalog::of([Service::new(manifest, files).unwrap()], Vec::new());
         let mut kit = Kit::staged().await;
         let runner = Arc::clone(&kit.stage) as _;
-        kit.app = boot_with(Arc::clone(&kit.shaky), &kit.world, runner, catalog).await.unwrap();
+        kit.app = boot_with(Arc::clone(&kit.faulty), &kit.world, runner, catalog).await.unwrap();
 
         let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
         let value = |(name, value): &(&str, Value)| {

@@ -27,7 +27,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 #[derive(Clone, Debug)]
-enum Turn {
+enum MoneyStep {
     Ask { name: u8, service: u8, dollars: u8 },
     Deprovision { name: u8 },
     Retry { name: u8 },
@@ -37,15 +37,15 @@ enum Turn {
     Die { nth: u8, may_exist: bool },
 }
 
-fn turn() -> impl Strategy<Value = Turn> {
+fn step() -> impl Strategy<Value = MoneyStep> {
     prop_oneof![
-        3 => (0..3u8, 0..3u8, 0..40u8).prop_map(|(name, service, dollars)| Turn::Ask { name, service, dollars }),
-        1 => (0..3u8).prop_map(|name| Turn::Deprovision { name }),
-        1 => (0..3u8).prop_map(|name| Turn::Retry { name }),
-        2 => (any::<u8>(), any::<bool>()).prop_map(|(nth, yes)| Turn::Decide { nth, yes }),
-        1 => any::<u8>().prop_map(|nth| Turn::Cancel { nth }),
-        6 => (any::<u8>(), 0..10u8, any::<bool>()).prop_map(|(nth, ending, empty)| Turn::Run { nth, ending, empty }),
-        1 => (any::<u8>(), any::<bool>()).prop_map(|(nth, may_exist)| Turn::Die { nth, may_exist }),
+        3 => (0..3u8, 0..3u8, 0..40u8).prop_map(|(name, service, dollars)| MoneyStep::Ask { name, service, dollars }),
+        1 => (0..3u8).prop_map(|name| MoneyStep::Deprovision { name }),
+        1 => (0..3u8).prop_map(|name| MoneyStep::Retry { name }),
+        2 => (any::<u8>(), any::<bool>()).prop_map(|(nth, yes)| MoneyStep::Decide { nth, yes }),
+        1 => any::<u8>().prop_map(|nth| MoneyStep::Cancel { nth }),
+        6 => (any::<u8>(), 0..10u8, any::<bool>()).prop_map(|(nth, ending, empty)| MoneyStep::Run { nth, ending, empty }),
+        1 => (any::<u8>(), any::<bool>()).prop_map(|(nth, may_exist)| MoneyStep::Die { nth, may_exist }),
     ]
 }
 
@@ -75,7 +75,7 @@ fn ending(op: RunOp, choice: u8, empty: bool) -> RunOutcome {
     }
 }
 
-async fn take(kit: &Kit, turn: Turn) {
+async fn take(kit: &Kit, step: MoneyStep) {
     let requests = kit.all::<Request>(&kinds::REQUESTS_BY_PROJECT, kit.project.as_str()).await;
     let resources = kit.all::<Resource>(&kinds::RESOURCES_BY_PROJECT, kit.project.as_str()).await;
     let open: Vec<&Request> = requests.iter().filter(|request| !request.status.is_over()).collect();
@@ -85,23 +85,23 @@ async fn take(kit: &Kit, turn: Turn) {
         alive.map(|r| r.id.clone()).next()
     };
     // Refusals are part of life; what matters is what was committed.
-    match turn {
-        Turn::Ask { name, service, dollars } => {
+    match step {
+        MoneyStep::Ask { name, service, dollars } => {
             let service = ["thing", "fragile", "asked"][usize::from(service)];
             let _ = kit.ask(service, &format!("r{name}"), json!({"monthly_usd": dollars})).await;
         }
-        Turn::Deprovision { name } => {
+        MoneyStep::Deprovision { name } => {
             if let Some(resource_id) = named(name) {
                 let remove = DeprovisionResource { project_id: None, resource_id, version: None };
                 let _ = kit.app.run(&kit.owner(), &remove).await;
             }
         }
-        Turn::Retry { name } => {
+        MoneyStep::Retry { name } => {
             if let Some(resource_id) = named(name) {
                 let _ = kit.app.run(&kit.owner(), &RetryResource { project_id: None, resource_id }).await;
             }
         }
-        Turn::Decide { nth, yes } => {
+        MoneyStep::Decide { nth, yes } => {
             let pending: Vec<_> = open.into_iter().filter(|r| r.status == RequestStatus::Pending).collect();
             if let Some(request) = pick(pending, nth) {
                 let (id, note, version) = (request.id.clone(), None, None);
@@ -112,20 +112,20 @@ async fn take(kit: &Kit, turn: Turn) {
                 }
             }
         }
-        Turn::Cancel { nth } => {
+        MoneyStep::Cancel { nth } => {
             if let Some(request) = pick(open, nth) {
                 kit.app.run(&kit.owner(), &Cancel { request_id: request.id.clone(), version: None }).await.unwrap();
             }
         }
-        Turn::Run { nth, ending: choice, empty } => {
+        MoneyStep::Run { nth, ending: choice, empty } => {
             let waiting: Vec<_> = open.into_iter().filter_map(|request| request.current_run.clone()).collect();
             let Some(run) = pick(waiting, nth) else { return };
-            if let Claim::Claimed(assignment, supervision) = kit.try_claim(&run).await.unwrap() {
+            if let Claim::Claimed(assignment, claimed_run) = kit.try_claim(&run).await.unwrap() {
                 kit.check().await;
-                supervision.finish(ending(assignment.run.op, choice, empty)).await.unwrap();
+                claimed_run.finish(ending(assignment.run.op, choice, empty)).await.unwrap();
             }
         }
-        Turn::Die { nth, may_exist } => {
+        MoneyStep::Die { nth, may_exist } => {
             let waiting: Vec<_> = open.into_iter().filter_map(|request| request.current_run.clone()).collect();
             let Some(run) = pick(waiting, nth) else { return };
             if let Claim::Claimed(..) = kit.try_claim(&run).await.unwrap() {
@@ -145,7 +145,7 @@ async fn take(kit: &Kit, turn: Turn) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 6))]
     #[test]
-    fn whatever_happens(turns in proptest::collection::vec(turn(), 1..40)) {
+    fn whatever_happens(steps in proptest::collection::vec(step(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             // What the owner may have without a person is reached before anything else.
@@ -155,8 +155,8 @@ proptest! {
             config.provisioning.auto_approve_unconfirmed = Usd::from_dollars(50);
             let kit = Kit::staged().await.configured(config).await;
             let owner = Project::owner_counter(&kit.read::<Project>(&kit.project).await.unwrap().owner);
-            for turn in turns {
-                take(&kit, turn).await;
+            for step in steps {
+                take(&kit, step).await;
                 kit.check().await;
                 let shows = kit.memory.counter(&owner).await.unwrap();
                 assert!((0..=ceiling.micros()).contains(&shows), "{shows} passed by itself");

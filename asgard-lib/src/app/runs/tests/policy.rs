@@ -38,7 +38,7 @@ async fn under(policy: impl Fn(&Facts) -> Result<Judgement> + Send + Sync + 'sta
     let mut kit = Kit::staged().await;
     let runner = Arc::clone(&kit.stage) as _;
     let policy = Arc::new(Scripted(policy));
-    kit.app = boot_under(Arc::clone(&kit.shaky), &kit.world, runner, catalog(), policy).await.unwrap();
+    kit.app = boot_under(Arc::clone(&kit.faulty), &kit.world, runner, catalog(), policy).await.unwrap();
     kit
 }
 
@@ -77,7 +77,8 @@ fn last_rule(request: &Request) -> &str {
 async fn what_a_person_approved_is_neither_changed_nor_removed_without_one() {
     let mut kit = Kit::staged().await;
     let runner = Arc::clone(&kit.stage) as _;
-    kit.app = boot_under(Arc::clone(&kit.shaky), &kit.world, runner, sized_catalog(), Arc::new(BuiltIn)).await.unwrap();
+    kit.app =
+        boot_under(Arc::clone(&kit.faulty), &kit.world, runner, sized_catalog(), Arc::new(BuiltIn)).await.unwrap();
     let ask = async |size: &str| kit.ask("sized", "one", json!({"size": size})).await.unwrap().request.request_id;
     let applied = || RunOutcome::Applied { outputs: BTreeMap::new() };
 
@@ -119,9 +120,9 @@ async fn what_a_person_approved_is_neither_changed_nor_removed_without_one() {
 #[tokio::test(start_paused = true)]
 async fn what_was_half_made_with_an_approval_is_neither_changed_nor_removed_without_one() {
     let begun = async |kit: &Kit, id: &RequestId, outcome: RunOutcome| {
-        let (_, supervision) = kit.claim(&kit.request(id).await.current_run.unwrap()).await;
-        supervision.applying(None).await.unwrap();
-        supervision.finish(outcome).await.unwrap();
+        let (_, claimed_run) = kit.claim(&kit.request(id).await.current_run.unwrap()).await;
+        claimed_run.applying(None).await.unwrap();
+        claimed_run.finish(outcome).await.unwrap();
         kit.check().await;
     };
     let left = || vec!["a.b".to_owned()];
@@ -134,7 +135,7 @@ async fn what_was_half_made_with_an_approval_is_neither_changed_nor_removed_with
         let mut kit = Kit::staged().await;
         let runner = Arc::clone(&kit.stage) as _;
         kit.app =
-            boot_under(Arc::clone(&kit.shaky), &kit.world, runner, sized_catalog(), Arc::new(BuiltIn)).await.unwrap();
+            boot_under(Arc::clone(&kit.faulty), &kit.world, runner, sized_catalog(), Arc::new(BuiltIn)).await.unwrap();
         let ask = async |size: &str| kit.ask("sized", "one", json!({"size": size})).await.unwrap().request.request_id;
         let small = ask("s").await;
         assert_eq!(plan(&kit, &small).await, RequestStatus::Approved);
@@ -337,7 +338,7 @@ fn changed(change: impl Fn(&mut crate::domain::service::Manifest)) -> crate::app
 
 async fn later_with(kit: &mut Kit, catalog: crate::app::ServiceCatalog) {
     let runner = Arc::clone(&kit.stage) as _;
-    kit.app = boot_under(Arc::clone(&kit.shaky), &kit.world, runner, catalog, Arc::new(BuiltIn)).await.unwrap();
+    kit.app = boot_under(Arc::clone(&kit.faulty), &kit.world, runner, catalog, Arc::new(BuiltIn)).await.unwrap();
 }
 
 /// Claims the request's run, which does not start, and says why.

@@ -157,10 +157,10 @@ async fn a_resource_has_one_refresh_at_a_time() {
     {
         let run = kit.app.run(&kit.owner(), &refresh).await.unwrap().run_id;
         assert!(kit.app.run(&kit.owner(), &refresh).await.is_err());
-        let (assignment, supervision) = kit.claim(&run).await;
+        let (assignment, claimed_run) = kit.claim(&run).await;
         assert!(assignment.request.is_none());
         let stale = matches!(ending, RunOutcome::Stale { .. });
-        supervision.finish(ending).await.unwrap();
+        claimed_run.finish(ending).await.unwrap();
         kit.check().await;
         assert_eq!(kit.run(&run).await.status, if stale { RunStatus::Failed } else { status });
     }
@@ -190,10 +190,10 @@ async fn cancelling_in_every_state() {
     // Planning: over at once; the supervisor is told, and what it then reports changes nothing.
     let id = kit.ask("thing", "one", json!({})).await.unwrap().request.request_id;
     let run = current(&kit, &id).await;
-    let (_, supervision) = kit.claim(&run).await;
+    let (_, claimed_run) = kit.claim(&run).await;
     assert_eq!(kit.app.run(&kit.owner(), &cancel(&id)).await.unwrap().status, RequestStatus::Cancelled);
-    assert_eq!(supervision.renew().await.unwrap(), Renewal::Held { cancel: true });
-    supervision.finish(planned()).await.unwrap();
+    assert_eq!(claimed_run.renew().await.unwrap(), Renewal::Held { cancel: true });
+    claimed_run.finish(planned()).await.unwrap();
     assert_eq!(kit.run(&run).await.status, RunStatus::Cancelled);
     kit.check().await;
 
@@ -210,11 +210,11 @@ async fn cancelling_in_every_state() {
     ] {
         let id = kit.ask("thing", "one", json!({"monthly_usd": 3})).await.unwrap().request.request_id;
         end(&kit, &id, planned()).await;
-        let (_, supervision) = kit.claim(&current(&kit, &id).await).await;
-        supervision.applying(None).await.unwrap();
+        let (_, claimed_run) = kit.claim(&current(&kit, &id).await).await;
+        claimed_run.applying(None).await.unwrap();
         assert_eq!(kit.app.run(&kit.owner(), &cancel(&id)).await.unwrap().status, RequestStatus::Running);
-        assert_eq!(supervision.renew().await.unwrap(), Renewal::Held { cancel: true });
-        supervision.finish(ending).await.unwrap();
+        assert_eq!(claimed_run.renew().await.unwrap(), Renewal::Held { cancel: true });
+        claimed_run.finish(ending).await.unwrap();
         kit.check().await;
         let request = kit.request(&id).await;
         assert_eq!(request.status, status);
@@ -283,18 +283,18 @@ async fn a_run_that_nobody_claims_is_launched_again_and_one_that_waits_is_not_gi
 
     // A plan that goes on although its request was cancelled keeps the resource's next run waiting, however long.
     let change = kit.ask("thing", "one", json!({"size": "l"})).await.unwrap().request;
-    let (_, supervision) = kit.claim(&change.current_run.unwrap()).await;
+    let (_, claimed_run) = kit.claim(&change.current_run.unwrap()).await;
     kit.app.run(&kit.owner(), &Cancel { request_id: change.request_id, version: None }).await.unwrap();
     let next = kit.ask("thing", "one", json!({"size": "l"})).await.unwrap().request;
     let run = next.current_run.unwrap();
     for _ in 0..200 {
         kit.pass(Duration::from_secs(3));
-        supervision.renew().await.unwrap();
+        claimed_run.renew().await.unwrap();
         worker::run_due(&kit.app).await.unwrap();
     }
     assert!(!kit.run(&run).await.status.is_over());
     assert!(!kit.stage.launched.lock().unwrap().contains(&run));
-    supervision.finish(planned()).await.unwrap();
+    claimed_run.finish(planned()).await.unwrap();
     kit.pass(Duration::from_secs(3));
     worker::run_due(&kit.app).await.unwrap();
     assert!(kit.stage.launched.lock().unwrap().contains(&run));

@@ -32,8 +32,8 @@ fn catalogue(listed: bool) -> ServiceCatalog {
 }
 
 async fn restarted(kit: &mut Kit, listed: bool) {
-    let (shaky, stage) = (Arc::clone(&kit.shaky), Arc::clone(&kit.stage));
-    kit.app = boot_with(shaky, &kit.world, stage as _, catalogue(listed)).await.unwrap();
+    let (faulty, stage) = (Arc::clone(&kit.faulty), Arc::clone(&kit.stage));
+    kit.app = boot_with(faulty, &kit.world, stage as _, catalogue(listed)).await.unwrap();
 }
 
 async fn ends(kit: &Kit, request: &RequestId, ending: RunOutcome) {
@@ -86,8 +86,8 @@ async fn what_the_dry_run_made_up_is_removed_although_its_account_has_left_the_a
     let mut kit = Kit::dry().await;
     let restarted = async |kit: &mut Kit, listed: bool| {
         let runner = DryRun::new();
-        let shaky = Arc::clone(&kit.shaky);
-        kit.app = boot_with(shaky, &kit.world, Arc::clone(&runner) as _, catalogue(listed)).await.unwrap();
+        let faulty = Arc::clone(&kit.faulty);
+        kit.app = boot_with(faulty, &kit.world, Arc::clone(&runner) as _, catalogue(listed)).await.unwrap();
         runner.bind(&kit.app);
     };
     restarted(&mut kit, true).await;

@@ -52,7 +52,7 @@ sections! {
     /// Every request.
     Requests: "All requests", "/requests", ListAllRequests;
     /// What can be asked for.
-    Services: "Services", "/services", ReadCatalog;
+    Services: "Services", "/services", ReadServices;
     /// Accounts.
     Users: "Users", "/users", ManageUsers;
     /// The audit log.

@@ -1,10 +1,10 @@
 //! A signed-in person's request for a page: the extractor that every page but the sign-in takes, and how pages go out.
 
 use super::{
-    carried::{self, Returned, SignInFirst},
     flash::Flash,
     layout::{Banner, Layout, Section},
     problem::ErrorPage,
+    unsent_form::{self, Returned, SignInFirst},
 };
 use crate::{
     app::{Asgard, Call, Operation},
@@ -183,7 +183,7 @@ impl PageRequest {
     }
 
     fn may_send<O: Operation>(&self) -> Result<()> {
-        if self.returned && !O::META.hints.read_only { Err(carried::not_sent()) } else { Ok(()) }
+        if self.returned && !O::META.hints.read_only { Err(unsent_form::not_sent()) } else { Ok(()) }
     }
 
     /// Runs an operation.

@@ -34,7 +34,7 @@ struct Page {
     /// Where it is sent to, below the base path.
     action: String,
     /// A form that waits for the sign-in, sealed.
-    carried: String,
+    form: String,
     next: String,
     wait: Option<String>,
 }
@@ -113,7 +113,7 @@ async fn page(
     // Whoever comes back with an error has to type the password again, and nothing else.
     let (username, password) =
         if form_data.is_some() { (username, password.first()) } else { (username.first(), password) };
-    let (action, carried, next) = match purpose {
+    let (action, form, next) = match purpose {
         Purpose::Next(next) => ("/sign-in", "", safe_next(next).unwrap_or_default()),
         Purpose::Form { path, sealed } => (path, sealed, ""),
     };
@@ -125,7 +125,7 @@ async fn page(
         },
         fields: Fields(vec![username, password]).keep(form_data),
         action: action.to_owned(),
-        carried: carried.to_owned(),
+        form: form.to_owned(),
         next: next.to_owned(),
         wait: error.as_ref().and_then(Error::retry_after_secs).map(wait),
         config,

@@ -31,7 +31,7 @@ use axum::{extract::Path, response::Response};
 use steps::{Step, steps};
 
 /// What a visitor may decide about a request.
-pub(crate) enum Deciding {
+pub(crate) enum AllowedDecisions {
     /// Nothing: it does not wait for a person.
     Over,
     /// Approve or reject it.
@@ -51,7 +51,7 @@ pub(crate) enum Deciding {
     },
 }
 
-impl Deciding {
+impl AllowedDecisions {
     /// About a request of a project, by the rule that the operation follows.
     pub(crate) fn of(page_request: &PageRequest, request: &RequestView, project: &ProjectView) -> Self {
         if request.status != RequestStatus::Pending {
@@ -84,7 +84,7 @@ impl Deciding {
 #[template(path = "parts/decide.html")]
 pub(crate) struct DecideForm {
     base: BasePath,
-    deciding: Deciding,
+    allowed: AllowedDecisions,
     request: String,
     version: String,
     what: String,
@@ -96,11 +96,11 @@ impl askama::filters::HtmlSafe for DecideForm {}
 
 impl DecideForm {
     /// For a request; `back` is where deciding leads, below the base path.
-    pub(crate) fn new(deciding: Deciding, request: &RequestView, base: &BasePath, back: &'static str) -> Self {
+    pub(crate) fn new(allowed: AllowedDecisions, request: &RequestView, base: &BasePath, back: &'static str) -> Self {
         let note = Field::line("note", "Note").longest(500).help("For whoever asked, and for the record.");
         Self {
             base: base.clone(),
-            deciding,
+            allowed,
             what: title(request),
             request: request.request_id.to_string(),
             version: request.version.to_string(),
@@ -159,7 +159,7 @@ async fn page(
     let project = page_request.submit(&GetProject { project_id: Some(request.project_id.clone()) }).await?;
     let runs = runs_of(page_request, &request).await?;
     let may = May::of(page_request.actor(), &subject(&project));
-    let deciding = Deciding::of(page_request, &request, &project);
+    let allowed = AllowedDecisions::of(page_request, &request, &project);
     let inputs = match &request.command {
         Command::Provision { spec } if !spec.is_empty() || !spec.secret_inputs.is_empty() => {
             Some(Values::new(spec, "input", false).with_secrets(spec.secret_inputs.keys()))
@@ -174,7 +174,7 @@ async fn page(
         steps: steps(&request, &runs, page_request.now),
         cost: money(request.monthly_usd.0),
         by: who(&request.requested_by),
-        decide: DecideForm::new(deciding, &request, page_request.base(), "").keep(form_data, error.as_ref()),
+        decide: DecideForm::new(allowed, &request, page_request.base(), "").keep(form_data, error.as_ref()),
         cancel: !request.status.is_over() && !request.cancel_requested,
         plan: request.plan.as_ref().map(|plan| PlanTable::new(plan, base, request.plan_run.as_ref())),
         inputs,

@@ -288,7 +288,7 @@ async fn a_form_that_was_sent_after_its_session_had_ended_comes_back_filled_in()
     ];
     let (mut owner, asked) = late(&lived, "/projects/new", "/projects", &fields).await;
     assert_eq!(asked.status, 401);
-    assert!(asked.has("what you filled in was not sent") && asked.has("name=\"carried\""), "{}", asked.html);
+    assert!(asked.has("what you filled in was not sent") && asked.has("name=\"form\""), "{}", asked.html);
     assert!(!asked.has("Late") && !asked.has("max@corp.example"), "what was sent is sealed: {}", asked.html);
 
     let wrong = owner.submit(&asked, "/projects", &[("username", "olga"), ("password", "not the password")]).await;
@@ -327,8 +327,8 @@ async fn a_form_that_comes_back_is_still_about_what_its_address_says_in_the_quer
 
     // What was sealed for one query is read by no other.
     let (mut owner, asked) = late(&lived, &action, &action, &[("spec.seconds", "7")]).await;
-    let carried = asked.form(&action).unwrap().into_iter().find(|(name, _)| name == "carried").unwrap().1;
-    let body = format!("username=olga&password={}&carried={carried}", super::super::frame::encoded(PASSWORD));
+    let carried = asked.form(&action).unwrap().into_iter().find(|(name, _)| name == "form").unwrap().1;
+    let body = format!("username=olga&password={}&form={carried}", super::super::frame::encoded(PASSWORD));
     let other = action.split('?').next().unwrap();
     let refused = owner.request(http::Method::POST, other, Some(body)).await;
     assert_eq!(refused.status, 400, "{}", refused.html);
@@ -367,9 +367,9 @@ async fn a_carried_form_is_bound_to_its_address_and_its_hour_and_not_given_to_ot
     let lived = Lived::new().await;
     let fields = [("name", "Late"), ("manager_email", "max@corp.example")];
     let (mut owner, asked) = late(&lived, "/projects/new", "/projects", &fields).await;
-    let carried = asked.form("/projects").unwrap().into_iter().find(|(name, _)| name == "carried").unwrap().1;
+    let carried = asked.form("/projects").unwrap().into_iter().find(|(name, _)| name == "form").unwrap().1;
     let body =
-        |carried: &str| format!("username=olga&password={}&carried={carried}", super::super::frame::encoded(PASSWORD));
+        |carried: &str| format!("username=olga&password={}&form={carried}", super::super::frame::encoded(PASSWORD));
     let keys = format!("/projects/{}/keys", lived.app.project);
     let before = owner.session().map(str::to_owned);
     for (path, carried) in
@@ -383,11 +383,11 @@ async fn a_carried_form_is_bound_to_its_address_and_its_hour_and_not_given_to_ot
     let refused = owner.request(http::Method::POST, "/projects", Some(body(&carried))).await;
     assert_eq!(refused.status, 403, "{}", refused.html);
     let stolen = owner.request(http::Method::POST, "/projects", Some("name=x".into())).await;
-    assert!(!stolen.has("name=\"carried\""), "{}", stolen.html);
+    assert!(!stolen.has("name=\"form\""), "{}", stolen.html);
     owner.origin = Some("http://localhost:8080");
     // However much longer some notation makes it.
     let odd = owner.request(http::Method::POST, "/projects", Some(format!("name={}", "\"\u{1}".repeat(30_000)))).await;
-    assert!(odd.status == 401 && odd.has("name=\"carried\""), "{}: {}", odd.status, odd.html);
+    assert!(odd.status == 401 && odd.has("name=\"form\""), "{}: {}", odd.status, odd.html);
     let large = owner.request(http::Method::POST, "/projects", Some(format!("name={}", "x".repeat(70_000)))).await;
     assert_eq!((large.status.as_u16(), large.headers["location"].to_str().unwrap()), (303, "/?said=not-sent"));
 }

@@ -1,6 +1,6 @@
 //! What waits for a person.
 
-use super::{DecideForm, Deciding, title};
+use super::{AllowedDecisions, DecideForm, title};
 use crate::{
     app::{
         keys::{KeyView, ListFlaggedKeys},
@@ -107,7 +107,7 @@ fn entry(page_request: &PageRequest, request: RequestView, project: &ProjectView
         losses: request.plan.as_ref().map_or(0, |plan| plan.delete + plan.replace),
         why,
         decide: DecideForm::new(
-            Deciding::of(page_request, &request, project),
+            AllowedDecisions::of(page_request, &request, project),
             &request,
             page_request.base(),
             "/approvals",

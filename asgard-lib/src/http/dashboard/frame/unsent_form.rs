@@ -29,7 +29,7 @@ const LARGEST: u64 = 64 * 1024;
 /// For how long it may come back.
 const LASTS: Duration = Duration::from_secs(3600);
 /// The field of the sign-in that holds it.
-pub(super) const FIELD: &str = "carried";
+pub(super) const FIELD: &str = "form";
 
 /// On an answer: the form was not taken because nobody is signed in.
 #[derive(Clone, Copy)]
@@ -47,12 +47,12 @@ pub(super) fn not_sent() -> Error {
     )
 }
 
-struct Carried {
+struct UnsentForm {
     at: Timestamp,
     body: String,
 }
 
-impl Carried {
+impl UnsentForm {
     /// What is sealed. It is no longer than what was sent, whatever that is, but for the line with the time.
     fn to_plain(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new([self.at.to_string().as_bytes(), b"\n", self.body.as_bytes()].concat())
@@ -75,7 +75,7 @@ fn purpose(path: &str) -> String {
 }
 
 /// Around every page: keeps a form until it is known whether somebody is signed in.
-pub(crate) async fn carry(State(state): State<Arc<HttpState>>, request: Request, next: Next) -> Response {
+pub(crate) async fn keep_unsent_form(State(state): State<Arc<HttpState>>, request: Request, next: Next) -> Response {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let form = request.method() == Method::POST && kind.starts_with("application/x-www-form-urlencoded");
     // The sign-in that carries one is larger than what it carries.
@@ -110,8 +110,8 @@ async fn answer(state: &Arc<HttpState>, arrival: &Arrival, parts: Parts, body: B
     if text.len() as u64 > LARGEST {
         return Ok(response);
     }
-    let carried = Carried { at: state.app().world().now(), body: text };
-    let sealed = state.seal(&purpose(&path), &carried.to_plain())?;
+    let form = UnsentForm { at: state.app().world().now(), body: text };
+    let sealed = state.seal(&purpose(&path), &form.to_plain())?;
     let ended = Error::new(
         Code::NoCredential,
         "Your session had ended, so what you filled in was not sent. Sign in here, and it comes back for you to send.",
@@ -131,8 +131,8 @@ async fn come_back(
     check_origin(state, &parts)?;
     let path = address(&parts).to_owned();
     let plain = state.unseal(&purpose(&path), sealed).await?;
-    let carried = plain.and_then(|plain| Carried::from_plain(&plain));
-    let Some(carried) = carried.filter(|carried| carried.at.is_within(LASTS, state.app().world().now())) else {
+    let form = plain.and_then(|plain| UnsentForm::from_plain(&plain));
+    let Some(form) = form.filter(|form| form.at.is_within(LASTS, state.app().world().now())) else {
         return Err(Error::new(
             Code::InvalidInput,
             "What was filled in is kept for an hour after the session has ended, and that is over. Open the page and fill it in again.",
@@ -148,7 +148,7 @@ async fn come_back(
     parts.headers.insert(header::COOKIE, own);
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.extensions.insert(Returned);
-    let mut response = next.run(Request::from_parts(parts, Body::from(carried.body))).await;
+    let mut response = next.run(Request::from_parts(parts, Body::from(form.body))).await;
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
 }

@@ -1,24 +1,22 @@
 //! Replacing the active data key and sealing everything under it again, in small steps that any replica may take, twice or
 //! at the same time: every step reads strongly, writes with versions, and says in the store how far it came.
 
+#[cfg(test)]
+mod tests;
+
 use super::{
-    Keyring, TRIES, Timing, contended,
-    load::new_key,
-    record::{DataKey, Head, KeyState, Sweep},
-    watch::{KeyWatch, Seen},
+    keyring::{DataKey, KeyState, KeyWatch, Seen, Sweep, Timing},
+    vault::{Resealed, SealedRecord, SealedVault},
 };
 use crate::{
-    adapters::{
-        commit::commit,
-        vault::{Resealed, SealedRecord, SealedVault},
-    },
+    app::AuditWaiver,
     domain::audit::AuditAction,
-    error::{Code, Error, Kind, Result},
+    error::{Kind, Result},
     kernel::{DataKeyId, Timestamp},
     ports::{
         kinds::SEALED_BY_KEY,
-        records::{Records, Stored, draft, redraft},
-        store::{Op, Outcome, Query},
+        records::{Records, Stored, redraft},
+        store::{Op, Query},
     },
 };
 use std::{sync::Arc, time::Duration};
@@ -26,59 +24,6 @@ use std::{sync::Arc, time::Duration};
 /// Records in a page of a sweep; the most that one step moves is four pages.
 const PAGE: usize = 25;
 const PAGES: usize = 4;
-
-/// What [`Keyring::rotate`] did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Started {
-    /// The key that becomes active.
-    pub key: DataKeyId,
-    /// When it becomes active, given somebody takes steps.
-    pub active_from: Timestamp,
-    /// The rotation was under way already; nothing was done.
-    pub already: bool,
-}
-
-impl Keyring {
-    /// Starts a rotation by making the next key. [`Rotation::step`] does the rest.
-    pub async fn rotate(&self) -> Result<Started> {
-        for _ in 0..TRIES {
-            let head = self.head().await?;
-            let records = self.records().await?;
-            if let Some(next) = records.iter().find(|key| key.state == KeyState::Readable) {
-                return Ok(Started { key: next.id.clone(), active_from: self.timing.active_from(next), already: true });
-            }
-            if head.keys.len() >= Head::MAX_KEYS {
-                return Err(Error::new(
-                    Code::QuotaReached,
-                    format!("A store holds at most {} data keys.", Head::MAX_KEYS),
-                ));
-            }
-            let (key, _) = new_key(&self.masters, &self.world, KeyState::Readable).await?;
-            let mut listed = head.value.clone();
-            listed.keys.push(key.id.clone());
-            let ops = vec![
-                Op::Replace(redraft(&head, &listed)?, head.version.clone()),
-                Op::Insert(draft(&key)?),
-                self.noted(AuditAction::DataKeyMade, &key.id)?,
-            ];
-            match commit(&*self.store, &self.world, ops).await? {
-                Outcome::Committed => {
-                    tracing::info!(key.id = %key.id, "Made the next data key.");
-                    self.reload().await?;
-                    return Ok(Started { active_from: self.timing.active_from(&key), key: key.id, already: false });
-                }
-                Outcome::Refused(_) => {}
-            }
-        }
-        Err(contended())
-    }
-}
-
-impl Timing {
-    pub(super) fn active_from(&self, key: &DataKey) -> Timestamp {
-        key.state_since.plus(self.reload * 2)
-    }
-}
 
 /// What a step did, and so when the next one makes sense.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,7 +83,7 @@ impl Rotation {
     pub async fn step(&self, now: Timestamp, witness: Witness) -> Result<Step> {
         let keyring = self.vault.keyring();
         keyring.reload().await?;
-        let (records, timing) = (keyring.records().await?, keyring.timing);
+        let (records, timing) = (keyring.records().await?, keyring.timing());
         let mut wait: Option<Timestamp> = None;
         let mut later = |at: Timestamp| wait = Some(wait.map_or(at, |soonest: Timestamp| soonest.min(at)));
         let seen = |key: &Stored<DataKey>| match witness {
@@ -181,8 +126,8 @@ impl Rotation {
         tracing::warn!(key.id = %key.id, "A clock that was far ahead has written since when a data key is in its state; that counts from now on.");
         let sweep = key.sweep.clone().map(|sweep| Sweep { moved: sweep.moved, ..Sweep::starting(now) });
         let corrected = DataKey { state_since: now, sweep, ..key.value.clone() };
-        Ok(if self.write(vec![replace(key, &corrected)?]).await? {
-            Step::Waiting(now.plus(self.vault.keyring().timing.reload))
+        Ok(if self.vault.keyring().write(vec![replace(key, &corrected)?], Some(AuditWaiver::Resealing)).await? {
+            Step::Waiting(now.plus(self.vault.keyring().timing().reload))
         } else {
             Step::Raced
         })
@@ -194,7 +139,7 @@ impl Rotation {
             ops.push(replace(active, &active.becoming(KeyState::Draining, now)?)?);
         }
         ops.push(self.vault.keyring().noted(AuditAction::DataKeyActivated, &next.id)?);
-        if !self.write(ops).await? {
+        if !self.vault.keyring().write(ops, None).await? {
             return Ok(Step::Raced);
         }
         tracing::info!(key.id = %next.id, "The data key is active; the one before it drains.");
@@ -232,11 +177,11 @@ impl Rotation {
         sweep.found += moved + stuck;
         sweep.moved += moved;
         sweep.stuck += stuck;
-        if sweep.after.is_none() && sweep.finish(key.state_since, now, self.vault.keyring().timing) {
+        if sweep.after.is_none() && sweep.finish(key.state_since, now, self.vault.keyring().timing()) {
             return self.retire(key, now).await;
         }
         let swept = DataKey { sweep: Some(sweep), ..key.value.clone() };
-        if !self.write(vec![replace(key, &swept)?]).await? {
+        if !self.vault.keyring().write(vec![replace(key, &swept)?], Some(AuditWaiver::Resealing)).await? {
             return Ok(Step::Raced);
         }
         Ok(Step::Swept { key: key.id.clone(), moved, stuck })
@@ -244,18 +189,12 @@ impl Rotation {
 
     async fn retire(&self, key: &Stored<DataKey>, now: Timestamp) -> Result<Step> {
         let noted = self.vault.keyring().noted(AuditAction::DataKeyRetired, &key.id)?;
-        if !self.write(vec![replace(key, &key.becoming(KeyState::Retired, now)?)?, noted]).await? {
+        if !self.vault.keyring().write(vec![replace(key, &key.becoming(KeyState::Retired, now)?)?, noted], None).await?
+        {
             return Ok(Step::Raced);
         }
         tracing::info!(key.id = %key.id, "The data key is retired and its wraps are wiped.");
         Ok(Step::Retired(key.id.clone()))
-    }
-
-    async fn write(&self, ops: Vec<Op>) -> Result<bool> {
-        let keyring = self.vault.keyring();
-        let committed = commit(&*keyring.store, &keyring.world, ops).await? == Outcome::Committed;
-        keyring.reload().await?;
-        Ok(committed)
     }
 }
 

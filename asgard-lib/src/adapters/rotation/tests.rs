@@ -1,9 +1,9 @@
 //! Rotation from start to end, alone, with writers, with rivals, and killed anywhere.
 
-use super::super::{record::Sweep, *};
+use super::*;
 use crate::{
     adapters::{
-        SealedVault,
+        Drained, SealedVault,
         testkit::{CallRecorder, INLINE, Kit, RELOAD, RecordedStore, Replica, SETTLE, tamper},
         vault::SealedRecord,
     },
@@ -11,6 +11,7 @@ use crate::{
     kernel::Timestamp,
     ports::{
         records::key,
+        vault::TokenSealer,
         world::{Clock, ManualClock},
     },
 };
@@ -19,6 +20,7 @@ use proptest::prelude::*;
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicU32, Ordering::SeqCst},
+    time::Duration,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -239,7 +241,13 @@ async fn life(kit: &Kit, store: Arc<RecordedStore>) -> Result<Replica> {
         if replica.vault.stored(id).await?.is_none() {
             let sealed = replica.vault.seal(id, "test", &value).await?;
             let op = SealedVault::write(&sealed, None)?;
-            crate::adapters::commit::commit(replica.vault.store(), &kit.world, vec![op]).await?;
+            crate::adapters::commit::commit(
+                replica.vault.store(),
+                &kit.world,
+                vec![op],
+                Some(AuditWaiver::SealedValue),
+            )
+            .await?;
         }
     }
     replica.keyring.rotate().await?;
@@ -386,7 +394,14 @@ async fn rotate_with(wrong: Wrong, starts: usize) {
             }
             Some(at) if secs == at + 160 => {
                 let ops = vec![SealedVault::write(&sealed.take().unwrap(), None).unwrap()];
-                crate::adapters::commit::commit(&kit.memory, &kit.world, ops).await.unwrap();
+                crate::adapters::commit::commit(
+                    &kit.memory,
+                    &kit.world,
+                    ops,
+                    Some(crate::app::AuditWaiver::SealedValue),
+                )
+                .await
+                .unwrap();
             }
             Some(_) => {}
         }
