@@ -28,7 +28,7 @@ impl ReadBatch {
     pub fn check(&self) -> Result<(), StoreError> {
         if self.len() > Batch::MAX_READS {
             let (asked, most) = (self.len(), Batch::MAX_READS);
-            return Err(StoreError::Corrupt(format!("{asked} items results at at once; at most {most} are allowed")));
+            return Err(StoreError::Corrupt(format!("{asked} items are read at once; at most {most} are allowed")));
         }
         Ok(())
     }
