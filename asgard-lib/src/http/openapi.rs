@@ -69,7 +69,7 @@ pub(super) fn document(operations: &Operations, base: &BasePath) -> Value {
                 "IdempotencyKey": {
                     "name": "Idempotency-Key", "in": "header",
                     "description": "Any text of your own. The same key and body within a day does nothing new and gives the first answer again, with `Idempotency-Replayed: true`; what is shown only once is left out.",
-                    "schema": { "type": "string", "pattern": "^[!#-~]([ -~]{0,198}[!#-~])?$" },
+                    "schema": { "type": "string", "pattern": "^[!-~]([ -~]{0,198}[!-~])?$" },
                 },
                 "IfMatch": {
                     "name": "If-Match", "in": "header",

@@ -9,8 +9,12 @@ use crate::{
 use std::collections::VecDeque;
 use tokio::sync::Mutex;
 
-/// Queries see the records of an earlier moment; every query lets the indexes catch up by one commit. An operation that
-/// decides by a query shows itself here.
+/// How many commits the indexes are behind at most. Without a bound, whoever waits for them would wait the longer the more was committed
+/// before.
+const MAX_BEHIND: usize = 64;
+
+/// Queries see the records of an earlier moment, up to [`MAX_BEHIND`] commits ago; every query lets the indexes catch up by one. An
+/// operation that decides by a query shows itself here.
 #[derive(Debug, Default)]
 pub struct Lag(Mutex<Behind>);
 
@@ -36,6 +40,15 @@ impl Lag {
 }
 
 impl Behind {
+    /// Hears of an event, and catches up with the oldest where that is too many.
+    async fn follow(&mut self, event: Event) -> Result<(), StoreError> {
+        self.events.push_back(event);
+        while self.events.len() > MAX_BEHIND {
+            self.step().await?;
+        }
+        Ok(())
+    }
+
     async fn step(&mut self) -> Result<bool, StoreError> {
         match self.events.pop_front() {
             Some(Event::Committed(batch)) => self.indexes.commit(&batch).await.map(|_| true),
@@ -55,7 +68,7 @@ impl Fault for Lag {
         let mut behind = self.0.lock().await;
         let outcome = commit.await?;
         if outcome == Outcome::Committed {
-            behind.events.push_back(Event::Committed(Box::new(batch.clone())));
+            behind.follow(Event::Committed(Box::new(batch.clone()))).await?;
         }
         Ok(outcome)
     }
@@ -79,7 +92,7 @@ impl Fault for Lag {
     ) -> Result<usize, StoreError> {
         let mut behind = self.0.lock().await;
         let count = expired.await?;
-        behind.events.push_back(Event::Expired(now, limit));
+        behind.follow(Event::Expired(now, limit)).await?;
         Ok(count)
     }
 }
