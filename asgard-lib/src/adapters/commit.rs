@@ -6,7 +6,7 @@ use crate::{
     ports::{
         kinds::Kind,
         records::store_error,
-        store::{Batch, Op, Outcome, Store, StoreError, submit},
+        store::{Batch, Op, Outcome, Store, StoreError, Submission},
         world::World,
     },
 };
@@ -14,8 +14,8 @@ use std::time::Duration;
 
 const ATTEMPTS: u32 = 6;
 
-/// Commits `ops` as one batch, which holds an audit event or is no act for the reason that the waiver names. After a lost reply the same batch is sent again until the store says what became of it;
-/// an outage before anything was sent is the caller's to retry.
+/// Commits `ops` as one batch, which holds an audit event or is no act for the reason that the waiver names. After a lost reply the same
+/// batch is sent again until the store says what became of it; an outage before anything was sent is the caller's to retry.
 pub(crate) async fn commit(
     store: &dyn Store,
     world: &World,
@@ -30,16 +30,15 @@ pub(crate) async fn commit(
     for op in ops {
         batch.push(op).map_err(Error::bug)?;
     }
-    let mut open = false;
+    let mut submission = Submission::of(&batch);
     let mut pause = Duration::from_millis(20);
     let mut attempt = 1;
     loop {
-        let error = match submit(store, &batch, open).await {
+        let error = match submission.ask(store).await {
             Ok(outcome) => return Ok(outcome),
             Err(error) => error,
         };
-        open |= matches!(error, StoreError::Unknown(_));
-        if !open || attempt == ATTEMPTS || matches!(error, StoreError::Corrupt(_)) {
+        if !submission.is_in_doubt() || attempt == ATTEMPTS || matches!(error, StoreError::Corrupt(_)) {
             return Err(store_error(error));
         }
         attempt += 1;
