@@ -57,7 +57,11 @@ fn the_contract_ticks_every_task_as_often_as_it_is_declared() {
         std::fs::write(path, format!("{before}{BEGIN}{}\n  }},\n{after}", listed())).unwrap();
         return;
     }
-    assert_eq!(found, listed(), "infra/contract.json is stale; run UPDATE_DOCS=1 cargo test -p asgard-lambda schedules");
+    assert_eq!(
+        found,
+        listed(),
+        "infra/contract.json is stale; run UPDATE_DOCS=1 cargo test -p asgard-lambda schedules"
+    );
 }
 
 #[test]
