@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 /// before.
 const MAX_BEHIND: usize = 64;
 
-/// Queries see the records of an earlier moment, up to [`MAX_BEHIND`] commits ago; every query lets the indexes catch up by one. An
+/// Queries see the records of an earlier moment, up to 64 commits ago; every query lets the indexes catch up by one. An
 /// operation that decides by a query shows itself here.
 #[derive(Debug, Default)]
 pub struct Lag(Mutex<Behind>);
