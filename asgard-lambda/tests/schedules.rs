@@ -6,7 +6,7 @@
     reason = "a test that is surprised should fail where it is"
 )]
 
-use asgard_lib::{app::periodic::Periodic, runtime::PERIODIC_TASKS};
+use asgard_lib::runtime::PERIODIC_TASKS;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -25,26 +25,29 @@ fn rate(tick: Duration) -> String {
     }
 }
 
-/// What ticks what, and how often: the list, and the look for jobs that nothing else woke up for.
-fn declared() -> BTreeMap<String, String> {
-    let tasks = PERIODIC_TASKS.iter().map(|declaration| {
-        let task = declaration.periodic;
-        (json!({"work": "loop", "name": task.name}).to_string(), rate(task.tick))
-    });
-    tasks.chain([(json!({"work": "jobs"}).to_string(), rate(Duration::from_secs(60)))]).collect()
+/// What is ticked, and how often: the look for jobs that nothing else woke up for, which is no task, and the list.
+fn ticks() -> impl Iterator<Item = (Option<&'static str>, Duration)> {
+    let tasks = PERIODIC_TASKS.iter().map(|declaration| (Some(declaration.periodic.name), declaration.periodic.tick));
+    [(None, Duration::from_secs(60))].into_iter().chain(tasks)
 }
 
-/// The ticks as the contract has them, a line each: of the jobs first, and then in the order of the list.
+/// What ticks what: payloads and rates.
+fn declared() -> BTreeMap<String, String> {
+    let payload = |task: Option<&str>| match task {
+        Some(name) => json!({"work": "loop", "name": name}),
+        None => json!({"work": "jobs"}),
+    };
+    ticks().map(|(task, tick)| (payload(task).to_string(), rate(tick))).collect()
+}
+
+/// The ticks as the contract has them, a line each.
 fn listed() -> String {
-    let jobs = (r#""jobs": { "payload": { "work": "jobs" }"#.to_owned(), Duration::from_secs(60));
-    let tasks = PERIODIC_TASKS.iter().map(|declaration| {
-        let Periodic { name, tick, .. } = declaration.periodic;
-        (format!(r#""{name}": {{ "payload": {{ "work": "loop", "name": "{name}" }}"#), tick)
-    });
-    let lines = [jobs].into_iter().chain(tasks);
-    let lines: Vec<String> =
-        lines.map(|(begin, tick)| format!("    {begin}, \"every\": \"{}\" }}", rate(tick))).collect();
-    lines.join(",\n")
+    let begin = |task: Option<&str>| match task {
+        Some(name) => format!(r#""{name}": {{ "payload": {{ "work": "loop", "name": "{name}" }}"#),
+        None => r#""jobs": { "payload": { "work": "jobs" }"#.to_owned(),
+    };
+    let lines = ticks().map(|(task, tick)| format!("    {}, \"every\": \"{}\" }}", begin(task), rate(tick)));
+    lines.collect::<Vec<_>>().join(",\n")
 }
 
 #[test]
@@ -84,8 +87,7 @@ fn the_template_ticks_every_task_as_often_as_it_is_declared() {
 
 #[test]
 fn the_costs_count_every_tick() {
-    let ticks = PERIODIC_TASKS.iter().map(|declaration| declaration.periodic.tick.as_secs()).chain([60]);
-    let month: u64 = ticks.map(|tick| 30 * 86_400 / tick).sum();
+    let month: u64 = ticks().map(|(_, tick)| 30 * 86_400 / tick.as_secs()).sum();
     let month = format!("{},{:03}", month / 1000, month % 1000);
     let counted = COSTS.lines().find(|line| line.starts_with("Ticks: ")).unwrap();
     assert!(counted.ends_with(&format!(": {month}.")), "a month has {month} ticks, not: {counted}");
